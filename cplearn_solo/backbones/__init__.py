@@ -1,0 +1,5 @@
+"""Backbones: images ``(n, 3, h, w)`` to features ``(n, d)``, d being the module's ``num_features``."""
+
+from cplearn_solo.backbones.registry import BACKBONES, build_backbone
+
+__all__ = ["BACKBONES", "build_backbone"]

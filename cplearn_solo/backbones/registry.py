@@ -1,0 +1,75 @@
+"""Names to backbones: ours, torchvision's ResNets, timm's ViTs, and any timm model as ``timm/<name>``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import timm
+import torchvision
+from torch import nn
+
+from cplearn_solo.backbones.resnet8 import ResNet8
+from cplearn_solo.registry import InputError, Registry, unknown
+
+BACKBONES: Registry[Callable[..., nn.Module]] = Registry("backbone")
+SMALL_IMAGE = 64  # pixels; up to here ResNets get the CIFAR stem and ViTs patches of 4
+
+
+def build_backbone(name: str, *, crop_size: int, **kwargs: Any) -> nn.Module:
+    """The backbone ``name`` for images of ``crop_size`` pixels; ``kwargs`` go to its constructor.
+
+    The module maps images to features ``(n, d)`` and says d as ``num_features``. Raises ``InputError`` for an unknown
+    name or a keyword that its constructor refuses.
+    """
+    if name.startswith("timm/"):
+        build: Callable[..., nn.Module] = partial(_timm, name.removeprefix("timm/"))
+    else:
+        build = BACKBONES[name]
+    try:
+        return build(crop_size, **kwargs)
+    except (TypeError, AssertionError) as error:  # how torchvision and timm refuse arguments
+        raise InputError(f"backbone {name!r} refuses backbone.kwargs = {kwargs}: {error}") from error
+
+
+@BACKBONES.register("resnet8")
+def resnet8(crop_size: int, *, width: int = 128) -> nn.Module:
+    """Table 5 of the CPLearn paper."""
+    if width < 1:
+        raise InputError(f"backbone.kwargs.width = {width}: must be at least 1")
+    return ResNet8(width)
+
+
+def _resnet(name: str, crop_size: int, **kwargs: Any) -> nn.Module:
+    """torchvision's ResNet without its classifier; 3x3 stem and no max-pool for small images.
+
+    The stem's padding of 2 is solo-learn's, so that weights mean the same there and here.
+    """
+    model = getattr(torchvision.models, name)(weights=None, **kwargs)
+    model.num_features, model.fc = model.fc.in_features, nn.Identity()
+    if crop_size <= SMALL_IMAGE:
+        model.conv1 = nn.Conv2d(3, 64, kernel_size=3, stride=1, padding=2, bias=False)
+        model.maxpool = nn.Identity()
+    return model
+
+
+def _vit(size: str, crop_size: int, *, patch_size: int | None = None, **kwargs: Any) -> nn.Module:
+    """timm's plain ViT; position embeddings are interpolated for crops of another size."""
+    patch = patch_size or (4 if crop_size <= SMALL_IMAGE else 16)
+    if crop_size % patch:
+        raise InputError(f"crop_size = {crop_size}: not divisible by backbone.kwargs.patch_size = {patch}")
+    sizes = {"img_size": crop_size, "patch_size": patch, "dynamic_img_size": True}
+    return _timm(f"vit_{size}_patch16_224", crop_size, **sizes, **kwargs)
+
+
+def _timm(name: str, crop_size: int, **kwargs: Any) -> nn.Module:
+    if not timm.is_model(name):
+        raise unknown("timm model", name, timm.list_models())
+    return timm.create_model(name, **{"pretrained": False, "num_classes": 0, **kwargs})
+
+
+for _name in ("resnet18", "resnet34", "resnet50"):
+    BACKBONES.register(_name)(partial(_resnet, _name))
+for _size in ("tiny", "small", "base"):
+    BACKBONES.register(f"vit_{_size}")(partial(_vit, _size))

@@ -1,0 +1,122 @@
+"""``cplearn`` and its subcommands; the top-level ``main_*.py`` scripts call them too."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from cplearn_solo.cli.hydra_app import hydra_app, user_errors
+
+USAGE = """usage: cplearn COMMAND ...
+
+Self-supervised representations that do not collapse, and scores that tell.
+
+  pretrain     train a backbone on unlabelled images   --config-name cplearn.yaml [key=value ...]
+  linear       linear probe on a trained backbone      pretrained=RUN_OR_CHECKPOINT
+  knn          k nearest neighbours                    pretrained=RUN_OR_CHECKPOINT
+  clustering   codes and k-means against classes       pretrained=RUN_OR_CHECKPOINT
+  export       the backbone's weights as a plain file  RUN_OR_CHECKPOINT FILE
+  methods      list methods and their method_kwargs
+  backbones    list backbones
+  datasets     list data sets
+
+cplearn COMMAND --help says more."""
+
+PRETRAIN = """Trains a backbone without labels and scores it.
+
+Keys are solo-learn's; any argument of Lightning's Trainer is a key too. docs/configuration.md lists them all.
+
+  cplearn pretrain --config-name cplearn.yaml                       digits, about a minute, no download
+  cplearn pretrain --config-path scripts/pretrain/cifar --config-name cplearn.yaml
+  cplearn pretrain --config-name cplearn.yaml seed=1 method_kwargs.proj_output_dim=1024
+  cplearn pretrain --config-name cplearn.yaml -m seed=0,1,2         one run after the other"""
+
+
+def main() -> None:
+    """Entry point of ``cplearn``."""
+    command, arguments = (sys.argv[1] if len(sys.argv) > 1 else "--help"), sys.argv[2:]
+    if command in ("-h", "--help", "help"):
+        print(USAGE)
+    elif command in COMMANDS:
+        COMMANDS[command](arguments)
+    else:
+        from cplearn_solo.registry import unknown
+
+        with user_errors("cplearn"):
+            raise unknown("command", command, COMMANDS)
+
+
+def pretrain(arguments: list[str] | None = None) -> None:
+    """Pretraining, then evaluation on frozen features."""
+    from cplearn_solo.cli.tasks import pretrain_task
+
+    hydra_app(
+        pretrain_task,
+        sys.argv[1:] if arguments is None else arguments,
+        program="pretrain",
+        folder="pretrain/digits",
+        config="cplearn.yaml",
+        about=PRETRAIN,
+    )
+
+
+def linear(arguments: list[str] | None = None) -> None:
+    """Linear probe."""
+    _evaluate(
+        "linear", "Trains a linear classifier on frozen features (by default as Appendix I of the paper).", arguments
+    )
+
+
+def knn(arguments: list[str] | None = None) -> None:
+    """k nearest neighbours."""
+    _evaluate("knn", "Classifies by the k nearest training images in feature space.", arguments)
+
+
+def clustering(arguments: list[str] | None = None) -> None:
+    """Clustering scores."""
+    _evaluate(
+        "clustering", "Compares codes, and k-means clusters of the features, with classes; chance included.", arguments
+    )
+
+
+def _evaluate(name: str, about: str, arguments: list[str] | None) -> None:
+    from cplearn_solo.cli.tasks import EVALUATIONS
+
+    hydra_app(
+        EVALUATIONS[name],
+        sys.argv[1:] if arguments is None else arguments,
+        program=name,
+        folder=name,
+        config="cplearn.yaml",
+        about=f"{about}\n\n  cplearn {name} pretrained=RUN_OR_CHECKPOINT [key=value ...]",
+    )
+
+
+def _export(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser(prog="export", description="Writes the trained backbone as a plain state dict.")
+    parser.add_argument("pretrained", metavar="RUN_OR_CHECKPOINT")
+    parser.add_argument("file", metavar="FILE", help="must not exist yet")
+    options = parser.parse_args(arguments)
+    with user_errors("export"):
+        from cplearn_solo.cli.tasks import export
+
+        export(options.pretrained, options.file)
+
+
+def _list(kind: str, arguments: list[str]) -> None:
+    argparse.ArgumentParser(prog=kind, description=f"Lists {kind}.").parse_args(arguments)
+    from cplearn_solo.cli import listing
+
+    getattr(listing, kind)()
+
+
+COMMANDS = {
+    "pretrain": pretrain,
+    "linear": linear,
+    "knn": knn,
+    "clustering": clustering,
+    "export": _export,
+    "methods": lambda arguments: _list("methods", arguments),
+    "backbones": lambda arguments: _list("backbones", arguments),
+    "datasets": lambda arguments: _list("datasets", arguments),
+}

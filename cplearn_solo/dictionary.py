@@ -1,0 +1,96 @@
+"""The frozen dictionary W in {-1, +1}^(f x c): a seed and a shape, never weights.
+
+Entry (i, j) of a Rademacher dictionary is bit ``i % 32`` (0 is the lowest) of the 32-bit word ``(i // 32, j)``::
+
+    a = mix(k ^ mix(seed))          k = i // 32, all arithmetic modulo 2^32
+    b = mix(a + 0x9E3779B9)
+    word(k, j) = mix(mix(j + a) ^ b)
+    mix(x): x ^= x >> 16; x *= 0x7FEB352D; x ^= x >> 15; x *= 0x846CA68B; x ^= x >> 16
+
+a set bit being +1. A counter-based hash gives the same dictionary on every device and for any tile of it.
+``mix`` is a public 32-bit finaliser of low bias (https://nullprogram.com/blog/2018/07/31/).
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from cplearn_solo.registry import InputError, unknown
+
+KINDS = ("rademacher", "hadamard")
+_MASK = 0xFFFFFFFF
+_COLUMNS_AT_ONCE = 1 << 14  # bounds the memory of the unpacked 64-bit words
+
+
+def make_dictionary(
+    f: int, c: int, *, kind: str = "rademacher", seed: int = 0, device: torch.device | str = "cpu"
+) -> Tensor:
+    """The dictionary of CPLearn (Eq. 1) with f rows and c codes as an int8 tensor ``(f, c)`` of -1 and +1.
+
+    ``rademacher``: independent fair signs. ``hadamard``: exactly orthogonal codes, W^T W = f I (Theorem 1's setting),
+    Sylvester's matrix with its rows multiplied by random signs; needs c <= f and f a power of two.
+
+    Raises ``InputError`` for f or c below 1, an unknown kind, a seed outside 0 ... 2^32 - 1 or a shape that
+    ``hadamard`` cannot have.
+    """
+    check_dictionary(f, c, kind=kind, seed=seed)
+    if kind == "rademacher":
+        w = torch.empty(f, c, dtype=torch.int8, device=device)
+        for start in range(0, c, _COLUMNS_AT_ONCE):
+            stop = min(start + _COLUMNS_AT_ONCE, c)
+            w[:, start:stop] = _signs(f, torch.arange(start, stop, device=device), seed)
+        return w
+    w = torch.ones(1, 1, dtype=torch.int8, device=device)
+    while w.shape[0] < f:
+        w = torch.cat([torch.cat([w, w], dim=1), torch.cat([w, -w], dim=1)])
+    return w[:, :c] * _signs(f, torch.zeros(1, dtype=torch.int64, device=device), seed)
+
+
+def temperature(f: int, n: int, c: int, eps: float) -> float:
+    """Temperature tau = f / (sqrt(n) log((1 - eps (c - 1)) / eps)) of CPLearn's softmax (Eq. 1).
+
+    With it, an embedding that equals a code of an orthogonal dictionary has the assignment (1 - eps (c - 1), eps, ...,
+    eps) of Lemma 1. n is the number of samples whose embeddings are normalised together, a constant of the run.
+
+    Raises ``InputError`` unless f, n, c >= 1 and 0 < eps < 1/c.
+    """
+    for name, value in (("f", f), ("n", n), ("c", c)):
+        if value < 1:
+            raise InputError(f"{name} = {value}: must be at least 1")
+    if not 0 < eps < 1 / c:
+        raise InputError(f"eps = {eps:g} with c = {c} codes: must be above 0 and below 1/c = {1 / c:g}")
+    return f / (math.sqrt(n) * math.log((1 - eps * (c - 1)) / eps))
+
+
+def check_dictionary(f: int, c: int, *, kind: str, seed: int) -> None:
+    """Raises ``InputError`` where :func:`make_dictionary` could not make this dictionary."""
+    if f < 1 or c < 1:
+        raise InputError(f"dictionary of f = {f} rows and c = {c} codes: both must be at least 1")
+    if kind not in KINDS:
+        raise unknown("dictionary", kind, KINDS)
+    if not 0 <= seed <= _MASK:
+        raise InputError(f"dictionary seed = {seed}: must be in 0 ... {_MASK}")
+    if kind == "hadamard" and (f & (f - 1) or c > f):
+        raise InputError(f"hadamard dictionary with f = {f}, c = {c}: needs f a power of two and c <= f")
+
+
+def _signs(f: int, columns: Tensor, seed: int) -> Tensor:
+    """Rademacher signs (f, len(columns)) of the given columns, int8."""
+    k = torch.arange(-(-f // 32), device=columns.device)
+    a = _mix(k ^ _mix(torch.tensor(seed, device=columns.device)))
+    b = _mix((a + 0x9E3779B9) & _MASK)
+    words = _mix(_mix((columns + a[:, None]) & _MASK) ^ b[:, None])
+    bits = words[:, None, :] >> torch.arange(32, device=columns.device)[:, None] & 1
+    return (2 * bits - 1).to(torch.int8).flatten(0, 1)[:f]
+
+
+def _mix(x: Tensor) -> Tensor:
+    """The 32-bit finaliser on 64-bit integers: products wrap, the mask keeps their exact low half."""
+    x = x ^ (x >> 16)
+    x = x * 0x7FEB352D & _MASK
+    x = x ^ (x >> 15)
+    x = x * 0x846CA68B & _MASK
+    return x ^ (x >> 16)

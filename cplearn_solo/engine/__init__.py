@@ -1,0 +1,1 @@
+"""Training on Lightning: the module, optimizers, run folders, checkpoints and the log."""

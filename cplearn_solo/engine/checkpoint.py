@@ -1,0 +1,105 @@
+"""Checkpoints: written after epochs, read from a run folder or a file."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning import LightningModule, Trainer
+from lightning.pytorch.callbacks import Checkpoint
+from torch import nn
+
+from cplearn_solo.config import CheckpointConfig, Config, parse_config
+from cplearn_solo.engine.module import CHECKPOINT_KEY, Pretrainer
+from cplearn_solo.methods import Method
+from cplearn_solo.registry import InputError
+
+LAST = "checkpoints/last.ckpt"
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """A trained model in evaluation mode, and what it was trained with."""
+
+    backbone: nn.Module
+    method: Method
+    config: Config
+    num_classes: int
+    mean: list[float]
+    std: list[float]
+    checkpoint: Path
+    run: Path | None  # its run folder, if it lies in one
+
+
+class EpochCheckpoint(Checkpoint):
+    """Writes ``checkpoints/last.ckpt`` every ``frequency`` epochs and after the last, whole or not at all."""
+
+    def __init__(self, run: Path, config: CheckpointConfig) -> None:
+        self.last, self.config = run / LAST, config
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        done = trainer.current_epoch + 1
+        if done % self.config.frequency and done != trainer.max_epochs:
+            return
+        partial = self.last.with_suffix(".partial")
+        trainer.save_checkpoint(partial)
+        if trainer.is_global_zero:
+            os.replace(partial, self.last)
+            if self.config.keep_prev:
+                shutil.copyfile(self.last, self.last.with_name(f"epoch={done}.ckpt"))
+
+
+def find_checkpoint(path: str | Path) -> tuple[Path, Path | None]:
+    """Checkpoint and run folder of a path that is either; raises ``InputError`` where it is neither."""
+    path = Path(path)
+    if path.is_dir():
+        if not (path / "config.yaml").is_file():
+            raise InputError(f"{path} is not a run folder: it has no config.yaml")
+        if not (path / LAST).is_file():
+            raise InputError(f"{path} has no {LAST}: the run ended before its first checkpoint")
+        return path / LAST, path
+    if not path.is_file():
+        raise InputError(f"{path} does not exist: give a run folder or a checkpoint")
+    run = path.resolve().parent.parent
+    return path, run if (run / "config.yaml").is_file() else None
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """The contents of a checkpoint of ours, plain types and tensors only."""
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, pickle.UnpicklingError, OSError, ValueError, KeyError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{path} is damaged or no checkpoint: {reason}") from error
+    if not isinstance(checkpoint, dict) or CHECKPOINT_KEY not in checkpoint or "state_dict" not in checkpoint:
+        raise InputError(f"{path} is not a checkpoint of this program: it has no {CHECKPOINT_KEY!r} entry")
+    return checkpoint
+
+
+def load_pretrained(path: str | Path, *, device: torch.device | str = "cpu") -> Pretrained:
+    """Backbone and method of a run folder or checkpoint, in evaluation mode on ``device``."""
+    file, run = find_checkpoint(path)
+    checkpoint = read_checkpoint(file)
+    saved = checkpoint[CHECKPOINT_KEY]
+    config = parse_config(saved["config"])
+    statistics = {key: saved[key] for key in ("num_classes", "mean", "std")}
+    module = Pretrainer(config, **statistics)
+    try:
+        module.load_state_dict(checkpoint["state_dict"])
+    except RuntimeError as error:
+        raise InputError(f"{file} does not fit its own configuration: {str(error).splitlines()[-1].strip()}") from error
+    module.eval().requires_grad_(False).to(device)
+    return Pretrained(module.backbone, module.method, config, **statistics, checkpoint=file, run=run)
+
+
+def load_backbone(path: str | Path, *, device: torch.device | str = "cpu") -> nn.Module:
+    """The trained backbone of a run folder or checkpoint, in evaluation mode.
+
+    It maps normalised images ``(n, 3, h, w)`` to features ``(n, d)``; d is its ``num_features``.
+    """
+    return load_pretrained(path, device=device).backbone

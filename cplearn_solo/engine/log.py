@@ -1,0 +1,58 @@
+"""The default logger: ``metrics.csv`` with a row an epoch, and a line an epoch on the terminal."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities import rank_zero_only
+
+SHOWN = ("train_loss", "train_codes_used", "train_acc1", "val_acc1", "val_knn_acc1", "train_seconds")
+
+
+class EpochLog(Logger):
+    """Keeps one row of averages an epoch in ``folder/metrics.csv``; rows of a resumed run are kept and continued."""
+
+    def __init__(self, folder: Path, *, epochs: int, first_epoch: int = 0) -> None:
+        super().__init__()
+        self._file, self._epochs, self._rows = folder / "metrics.csv", epochs, {}
+        if self._file.exists():
+            for row in self.read(folder):
+                if row["epoch"] < first_epoch:
+                    self._rows[int(row["epoch"])] = row
+
+    @staticmethod
+    def read(folder: Path) -> list[dict[str, float]]:
+        """Rows of a run's ``metrics.csv``; a value that was not measured in an epoch is absent."""
+        with open(folder / "metrics.csv", newline="") as file:
+            return [{key: float(value) for key, value in row.items() if value} for row in csv.DictReader(file)]
+
+    @property
+    def name(self) -> str:
+        return "epochs"
+
+    @property
+    def version(self) -> str:
+        return ""
+
+    @rank_zero_only
+    def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
+        """The run folder's config.yaml has them."""
+
+    @rank_zero_only
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        epoch = int(metrics["epoch"])
+        row = self._rows.setdefault(epoch, {"epoch": epoch})
+        row.update({key: value for key, value in metrics.items() if key != "epoch"})
+        columns = ["epoch", *sorted({key for row in self._rows.values() for key in row} - {"epoch"})]
+        partial = self._file.with_suffix(".partial")
+        with open(partial, "w", newline="") as file:
+            writer = csv.DictWriter(file, columns)
+            writer.writeheader()
+            writer.writerows(self._rows[e] for e in sorted(self._rows))
+        partial.replace(self._file)
+        if "train_loss" in metrics:  # the last to arrive in an epoch
+            values = "  ".join(f"{key.removeprefix('train_')} {row[key]:.4g}" for key in SHOWN if key in row)
+            print(f"epoch {epoch + 1:>{len(str(self._epochs))}}/{self._epochs}  {values}", flush=True)

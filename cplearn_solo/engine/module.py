@@ -1,0 +1,238 @@
+"""The LightningModule that hosts a method: features, teacher, online probe and epoch averages."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from typing import Any
+
+import lightning
+import torch
+from lightning import LightningModule
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from cplearn_solo.backbones import build_backbone
+from cplearn_solo.config import Config
+from cplearn_solo.data import BatchAugment, ImageSet, step_generator
+from cplearn_solo.distributed import rank, sum_ranks, world_size
+from cplearn_solo.engine.optim import build_optimizer, build_scheduler, lr_scale
+from cplearn_solo.methods import Progress, Views, build_method
+from cplearn_solo.metrics import knn_accuracy
+
+CHECKPOINT_KEY = "cplearn_solo"
+
+
+class Pretrainer(LightningModule):
+    """Trains ``backbone`` under ``method`` with an online linear probe on detached features.
+
+    All randomness of a step comes from (seed, epoch, batch index, rank), so a resumed run sees what an uninterrupted
+    one saw. Averages are kept as plain tensors and logged once an epoch.
+    """
+
+    def __init__(self, config: Config, *, num_classes: int, mean: list[float], std: list[float]) -> None:
+        super().__init__()
+        self.config, self.num_classes, self.mean, self.std = config, num_classes, list(mean), list(std)
+        self.backbone = build_backbone(
+            config.backbone.name, crop_size=config.augmentations[0].crop_size, **config.backbone.kwargs
+        )
+        self.method = build_method(
+            config.method,
+            self.backbone.num_features,
+            batch_size=config.optimizer.batch_size,
+            method_kwargs=config.method_kwargs,
+        )
+        self.classifier = nn.Linear(self.backbone.num_features, max(1, num_classes))
+        channels_last = not config.performance.disable_channel_last
+        self.memory_format = torch.channels_last if channels_last else torch.preserve_format
+        self.backbone.to(memory_format=self.memory_format)
+        self.teacher = None
+        if self.method.teacher:
+            online = nn.Sequential(self.backbone, getattr(self.method, self.method.teacher))
+            self.teacher = copy.deepcopy(online).requires_grad_(False)
+        self.augment = BatchAugment(config.augmentations, mean, std)
+        self._knn_bank: list[tuple[Tensor, Tensor]] = []
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Features ``(n, d)`` of normalised images ``(n, 3, h, w)``."""
+        return self.backbone(images.contiguous(memory_format=self.memory_format))
+
+    # ---- training
+
+    def on_train_epoch_start(self) -> None:
+        self._sums: dict[str, Tensor] = {}
+        self._codes_used = torch.zeros(self.method.codes_total or 0, dtype=torch.bool, device=self.device)
+        self._labelled = torch.zeros((), device=self.device)
+        self._knn_bank.clear()
+        self._started = time.perf_counter()
+
+    def training_step(self, batch: list, batch_idx: int) -> Tensor:
+        """One step on ``[index, uint8 images or crops, labels]``."""
+        _, images, labels = batch
+        generator = step_generator(self.config.seed, self.current_epoch, batch_idx, rank(), device=self.device)
+        torch.manual_seed(generator.initial_seed())  # for what methods and dropout draw
+        crops = images if isinstance(images, list) else self.augment(images, generator)
+        progress = self._progress()
+        self.method.before_step(progress)
+        n_large = self.config.n_large
+        feats = [self.encode(x) for x in crops]
+        views = Views(
+            feats=feats,
+            n_large=n_large,
+            progress=progress,
+            teacher=self._teach(crops[:n_large]),
+            images=crops if self.method.needs_images else None,
+            pixel_range=self._pixel_range() if self.method.needs_images else None,
+            encode=self._frozen_encode if self.method.needs_images else None,
+        )
+        parts = self.method.loss(views)
+        probe_loss = self._probe(feats[:n_large], labels)
+        if (codes := parts.pop("codes", None)) is not None:
+            self._codes_used[codes] = True
+        for name, value in parts.items():
+            self._add(name, value.detach())
+        return parts["loss"] + probe_loss
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        self.method.after_backward(self._progress())
+
+    @torch.no_grad()
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        if self.teacher is None or (batch_idx + 1) % self.trainer.accumulate_grad_batches:
+            return
+        base, final = self.config.momentum.base_tau, self.config.momentum.final_tau
+        done = self.trainer.global_step / self._total_steps
+        tau = final - (final - base) * (math.cos(math.pi * done) + 1) / 2
+        online = [*self.backbone.parameters(), *getattr(self.method, self.method.teacher).parameters()]
+        torch._foreach_lerp_(list(self.teacher.parameters()), online, 1 - tau)
+
+    def on_train_epoch_end(self) -> None:
+        names = sorted(self._sums)
+        seconds = time.perf_counter() - self._started
+        totals = sum_ranks(torch.stack([*(self._sums[name].float() for name in names), self._labelled]))
+        steps = self.trainer.num_training_batches * world_size()
+        values = {name: total / steps for name, total in zip(names, totals.tolist())}
+        if labelled := totals[-1].item():
+            values["acc1"] = values.pop("hits") * steps / labelled
+        else:
+            values.pop("hits", None), values.pop("probe_loss", None)
+        if len(self._codes_used):
+            values["codes_used"] = (sum_ranks(self._codes_used.int()) > 0).sum().item()
+        values["seconds"] = seconds
+        values["images"] = steps * self.config.optimizer.batch_size
+        self.log_dict({f"train_{name}": float(value) for name, value in values.items()})
+
+    # ---- validation
+
+    def on_validation_epoch_start(self) -> None:
+        self._hits = torch.zeros(2, dtype=torch.float64, device="cpu")
+        self._val_codes = torch.zeros_like(self._codes_used) if hasattr(self, "_codes_used") else None
+        self._val_feats: list[tuple[Tensor, Tensor]] = []
+
+    def validation_step(self, batch: list, batch_idx: int) -> None:
+        _, images, labels = batch
+        feats = self.encode(images)
+        hits = (self.classifier(feats.float()).argmax(dim=1) == labels) & (labels >= 0)
+        self._hits += torch.stack([hits.sum(), (labels >= 0).sum()]).cpu()
+        if self._val_codes is not None and (codes := self.method.assign(feats)) is not None:
+            self._val_codes[codes] = True
+        if self.config.knn_eval.enabled:
+            self._val_feats.append((feats.float(), labels))
+
+    def on_validation_epoch_end(self) -> None:
+        hits, labelled = sum_ranks(self._hits.to(self.device, torch.float32)).tolist()
+        values: dict[str, float] = {}
+        if labelled:
+            values["val_acc1"] = hits / labelled
+        if self._val_codes is not None and len(self._val_codes):
+            values["val_codes_used"] = float((sum_ranks(self._val_codes.int()) > 0).sum())
+        if self._knn_bank and self._val_feats:
+            values["val_knn_acc1"] = self._online_knn()
+        self.log_dict(values)
+
+    # ---- optimizers, checkpoints
+
+    def configure_optimizers(self) -> Any:
+        config = self.config
+        scale = lr_scale(config, self.trainer.world_size)
+        groups = [
+            {"params": list(self.backbone.parameters())},
+            *self.method.param_groups(),
+            {
+                "params": list(self.classifier.parameters()),
+                "lr": config.optimizer.classifier_lr * scale,
+                "weight_decay": 0.0,
+            },
+        ]
+        optimizer = build_optimizer(groups, config.optimizer, lr=config.optimizer.lr * scale)
+        self._total_steps = int(self.trainer.estimated_stepping_batches)
+        scheduler = build_scheduler(optimizer, config.scheduler, epochs=config.max_epochs, steps=self._total_steps)
+        if scheduler is None:
+            return optimizer
+        return [optimizer], [{"scheduler": scheduler, "interval": config.scheduler.interval}]
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Adds what evaluation needs, in plain types, so that ``weights_only`` loading works."""
+        checkpoint[CHECKPOINT_KEY] = {
+            "config": self.config.plain(),
+            "num_classes": self.num_classes,
+            "mean": self.mean,
+            "std": self.std,
+            "versions": {"torch": str(torch.__version__), "lightning": lightning.__version__},
+        }
+
+    # ---- details
+
+    def _progress(self) -> Progress:
+        return Progress(self.current_epoch, self.config.max_epochs, self.trainer.global_step, self._total_steps)
+
+    def _add(self, name: str, value: Tensor) -> None:
+        self._sums[name] = self._sums[name] + value if name in self._sums else value
+
+    @torch.no_grad()
+    def _teach(self, crops: list[Tensor]) -> list[Tensor] | None:
+        if self.teacher is None:
+            return None
+        return [self.teacher(x.contiguous(memory_format=self.memory_format)) for x in crops]
+
+    def _probe(self, feats: list[Tensor], labels: Tensor) -> Tensor:
+        """Cross-entropy of the online probe on detached features of the large crops; unlabelled images do not count."""
+        logits = self.classifier(torch.cat(feats).detach().float())
+        labels = labels.repeat(len(feats))
+        known = labels >= 0
+        loss = F.cross_entropy(logits, labels, ignore_index=-1, reduction="sum") / known.sum().clamp(min=1)
+        self._add("probe_loss", loss.detach())
+        self._add("hits", ((logits.argmax(dim=1) == labels) & known).sum())
+        self._labelled += known.sum()
+        if self.config.knn_eval.enabled:
+            self._knn_bank.append((feats[0].detach().float(), labels[: len(feats[0])]))
+        return loss
+
+    def _online_knn(self) -> float:
+        train_x, train_y = (torch.cat(part) for part in zip(*self._knn_bank))
+        test_x, test_y = (torch.cat(part) for part in zip(*self._val_feats))
+        known, asked = train_y >= 0, test_y >= 0
+        accuracy = knn_accuracy(
+            train_x[known], train_y[known], test_x[asked], test_y[asked],
+            k=self.config.knn_eval.k, num_classes=self.num_classes,
+        )  # fmt: skip
+        return (sum_ranks(torch.tensor(accuracy, device=self.device)) / world_size()).item()
+
+    def _pixel_range(self) -> tuple[Tensor, Tensor]:
+        mean, std = (torch.tensor(v, device=self.device).view(1, 3, 1, 1) for v in (self.mean, self.std))
+        return (0 - mean) / std, (1 - mean) / std
+
+    def _frozen_encode(self, images: Tensor) -> Tensor:
+        """Features for gradients in pixel space: BatchNorm statistics are neither used up nor changed."""
+        training = self.backbone.training
+        self.backbone.eval()
+        try:
+            return self.encode(images)
+        finally:
+            self.backbone.train(training)
+
+
+def image_statistics(images: ImageSet) -> dict[str, Any]:
+    """What a :class:`Pretrainer` must know of its training images."""
+    return {"num_classes": images.num_classes, "mean": list(images.mean), "std": list(images.std)}

@@ -1,0 +1,135 @@
+"""One pretraining run: data, module, Trainer, run folder."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from lightning import Trainer, seed_everything
+from lightning.pytorch.callbacks import TQDMProgressBar
+from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+
+from cplearn_solo.config import Config
+from cplearn_solo.data import Splits, eval_loader, load_splits, train_loader
+from cplearn_solo.engine.checkpoint import EpochCheckpoint, read_checkpoint
+from cplearn_solo.engine.log import EpochLog
+from cplearn_solo.engine.module import Pretrainer, image_statistics
+from cplearn_solo.engine.optim import lr_scale
+from cplearn_solo.engine.run import RunFolder, close_run, open_run
+from cplearn_solo.registry import InputError
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished training."""
+
+    module: Pretrainer
+    splits: Splits
+    run: RunFolder
+
+
+def pretrain(config: Config) -> Trained:
+    """Trains as ``config`` says and leaves checkpoints, log and derived values in the run folder.
+
+    Everything that can be wrong with the input is found before the folder is made.
+    """
+    seed_everything(config.seed, verbose=False)
+    splits = load_splits(config.data, seed=config.seed)
+    module = Pretrainer(config, **image_statistics(splits.train))
+    trainer = _trainer(config)
+    loader_kwargs = {
+        "batch_size": config.optimizer.batch_size,
+        "num_workers": config.data.num_workers,
+        "rank": trainer.global_rank,
+        "world": trainer.world_size,
+    }
+    train = train_loader(splits.train, config.augmentations, seed=config.seed, **loader_kwargs)
+    crop_size = config.augmentations[0].crop_size
+    test = splits.test and eval_loader(splits.test, crop_size=crop_size, **loader_kwargs)
+    run = open_run(config)
+    first_epoch = read_checkpoint(run.resume)["epoch"] + 1 if run.resume else 0
+    log = EpochLog(run.path, epochs=config.max_epochs, first_epoch=first_epoch)
+    trainer.loggers = [log, *_loggers(config, run)]
+    if config.checkpoint.enabled:
+        trainer.callbacks.append(EpochCheckpoint(run.path, config.checkpoint))
+    if trainer.is_global_zero:
+        derived = _derived(config, module, trainer.world_size, len(train), len(splits.train))
+        run.write_json("derived.json", derived)
+        print(f"run folder {run.path}\n" + "  ".join(f"{key} {value}" for key, value in derived.items()), flush=True)
+    if first_epoch < config.max_epochs:
+        trainer.fit(module, train, test, ckpt_path=run.resume, weights_only=True)
+    else:  # killed between its last epoch and its evaluation
+        module.load_state_dict(read_checkpoint(run.resume)["state_dict"])
+    return Trained(module, splits, run)
+
+
+def finish(trained: Trained, summary: dict[str, Any]) -> None:
+    """Marks the run as complete by writing its summary, and lets go of the folder."""
+    trained.run.write_json("summary.json", summary)
+    close_run(trained.run)
+
+
+def _trainer(config: Config) -> Trainer:
+    """The Trainer; its loggers and checkpoints wait for the run folder."""
+    kwargs = {
+        "max_epochs": config.max_epochs,
+        "devices": config.devices,
+        "num_nodes": config.num_nodes,
+        "accumulate_grad_batches": config.accumulate_grad_batches,
+        "num_sanity_val_steps": 0,
+        "enable_model_summary": False,
+        "use_distributed_sampler": False,  # the loaders know their rank
+        **config.trainer,
+        "logger": False,
+        "enable_checkpointing": False,
+    }
+    if kwargs.get("strategy") is None or config.single_process:
+        kwargs["strategy"] = "auto"
+    if config.single_process:  # the same result without the cost of process groups
+        kwargs["sync_batchnorm"] = False
+    if kwargs.get("enable_progress_bar", True):
+        kwargs["callbacks"] = [TQDMProgressBar(refresh_rate=20)]
+    try:
+        return Trainer(**kwargs)
+    except (MisconfigurationException, ValueError, TypeError) as error:
+        hint = "" if torch.cuda.is_available() else " (no GPU was found here: accelerator=cpu devices=1 trains without)"
+        raise InputError(f"Trainer arguments: {' '.join(str(error).split())}{hint}") from error
+
+
+def _loggers(config: Config, run: RunFolder) -> list[Logger]:
+    loggers: list[Logger] = []
+    try:
+        if config.tensorboard.enabled:
+            loggers.append(TensorBoardLogger(run.path, name="tensorboard", version=""))
+        if config.wandb.enabled:
+            wandb = config.wandb
+            loggers.append(
+                WandbLogger(
+                    name=config.name,
+                    project=wandb.project,
+                    entity=wandb.entity,
+                    offline=wandb.offline,
+                    save_dir=run.path,
+                )
+            )
+    except ModuleNotFoundError as error:
+        warnings.warn(f"{error.name or error}: not installed, so metrics go to metrics.csv only", stacklevel=2)
+    return loggers
+
+
+def _derived(config: Config, module: Pretrainer, world: int, steps_per_epoch: int, images: int) -> dict[str, Any]:
+    """What follows from the configuration and the machine."""
+    scale = lr_scale(config, world)
+    return {
+        "train_images": images,
+        "steps_per_epoch": steps_per_epoch // config.accumulate_grad_batches,
+        "n": config.optimizer.batch_size,
+        "devices": world,
+        "lr": config.optimizer.lr * scale,
+        "classifier_lr": config.optimizer.classifier_lr * scale,
+        "backbone_parameters": sum(p.numel() for p in module.backbone.parameters()),
+        "features_dim": module.backbone.num_features,
+    }

@@ -1,0 +1,1 @@
+"""What a frozen backbone is worth: features once, then linear probe, kNN and clustering."""

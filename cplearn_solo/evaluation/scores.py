@@ -1,0 +1,61 @@
+"""Scores of extracted features; one that cannot be computed is absent, never 0."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from cplearn_solo.config import EvaluationConfig
+from cplearn_solo.evaluation.features import Features
+from cplearn_solo.evaluation.linear import linear_probe
+from cplearn_solo.metrics import clustering_scores, codes_used, effective_rank, kmeans_ami, knn_accuracy
+
+EMBEDDED_SAMPLES = 10_000  # rows that the effective rank and k-means look at, a seeded choice where there are more
+
+
+def linear_scores(train: Features, test: Features, *, num_classes: int, **settings: Any) -> dict[str, float]:
+    """Linear-probe accuracy; ``settings`` go to :func:`linear_probe`."""
+    train, test = train.labelled(), test.labelled()
+    result = linear_probe(train.x, train.y, test.x, test.y, num_classes=num_classes, **settings)
+    scores = {"linear_acc1": result.acc1, "linear_acc5": result.acc5, "linear_train_acc1": result.train_acc1}
+    return {key: value for key, value in scores.items() if value is not None}
+
+
+def knn_scores(train: Features, test: Features, *, num_classes: int, **settings: Any) -> dict[str, float]:
+    """kNN accuracy; ``settings`` go to :func:`knn_accuracy`."""
+    train, test = train.labelled(), test.labelled()
+    return {"knn_acc1": knn_accuracy(train.x, train.y, test.x, test.y, num_classes=num_classes, **settings)}
+
+
+def cluster_scores(test: Features, *, codes_total: int | None, seed: int = 0) -> dict[str, float]:
+    """Scores of the codes, chance included, k-means AMI on the representation, and its effective rank."""
+    scores: dict[str, float] = {}
+    known = test.labelled()
+    if test.codes is not None:
+        scores |= clustering_scores(known.codes, known.y, seed=seed) if len(known.y) else {}
+        scores |= {"codes_used": codes_used(test.codes), "codes_total": codes_total}
+    chosen = _sample(len(known.y), seed)
+    if known.y[chosen].unique().numel() > 1:
+        scores["kmeans_ami"] = kmeans_ami(known.x[chosen], known.y[chosen], seed=seed)
+    scores["effective_rank"] = effective_rank(test.x[_sample(len(test.x), seed)])
+    return scores
+
+
+def all_scores(
+    train: Features, test: Features, wanted: EvaluationConfig, *, num_classes: int, codes_total: int | None, seed: int
+) -> dict[str, float]:
+    """What ``wanted`` asks for and the labels allow."""
+    scores: dict[str, float] = {}
+    labelled = bool((train.y >= 0).any() and (test.y >= 0).any())
+    if wanted.linear and labelled:
+        scores |= linear_scores(train, test, num_classes=num_classes, seed=seed)
+    if wanted.knn and labelled:
+        scores |= knn_scores(train, test, num_classes=num_classes)
+    if wanted.clustering:
+        scores |= cluster_scores(test, codes_total=codes_total, seed=seed)
+    return scores
+
+
+def _sample(size: int, seed: int) -> torch.Tensor:
+    return torch.randperm(size, generator=torch.Generator().manual_seed(seed))[:EMBEDDED_SAMPLES]

@@ -1,0 +1,40 @@
+"""Barlow Twins: make the cross-correlation of two views the identity (Zbontar et al., ICML 2021).
+
+Loss and projector are lightly's. Its statistics are of one process, so embeddings are gathered first: several devices
+compute the loss of the whole batch.
+"""
+
+from __future__ import annotations
+
+from lightly.loss import BarlowTwinsLoss
+from lightly.models.modules.heads import BarlowTwinsProjectionHead
+from torch import Tensor
+
+from cplearn_solo.distributed import gather
+from cplearn_solo.methods.base import METHODS, Method, Views
+
+
+@METHODS.register("barlow_twins")
+class BarlowTwins(Method):
+    """``proj_hidden_dim``, ``proj_output_dim``: widths of the three-layer projector. ``lamb``: weight of the
+    off-diagonal terms. ``scale_loss``: factor on the whole loss; names and defaults as in solo-learn.
+    """
+
+    def __init__(
+        self,
+        features_dim: int,
+        *,
+        batch_size: int,
+        proj_hidden_dim: int = 2048,
+        proj_output_dim: int = 2048,
+        lamb: float = 0.0051,
+        scale_loss: float = 0.024,
+    ) -> None:
+        super().__init__(features_dim, batch_size=batch_size)
+        self.projector = BarlowTwinsProjectionHead(features_dim, proj_hidden_dim, proj_output_dim)
+        self.criterion = BarlowTwinsLoss(lambda_param=lamb)
+        self.scale_loss = scale_loss
+
+    def loss(self, views: Views) -> dict[str, Tensor]:
+        z1, z2 = (gather(self.projector(feats).float()) for feats in views.feats)
+        return {"loss": self.scale_loss * self.criterion(z1, z2)}

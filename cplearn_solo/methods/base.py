@@ -1,0 +1,139 @@
+"""What a method is: everything that stands on top of a backbone, and nothing else.
+
+A method knows no trainer, data set or device. Hosts (the built-in engine, others) compute features, hand them over as
+:class:`Views` and minimise ``loss(views)["loss"]``.
+"""
+
+from __future__ import annotations
+
+import inspect
+import types
+import typing
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Union
+
+from torch import Tensor, nn
+
+from cplearn_solo.registry import InputError, Registry, unknown
+
+METHODS: Registry[type[Method]] = Registry("method")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stands: epochs and optimizer steps done, and how many there will be."""
+
+    epoch: int
+    epochs: int
+    step: int
+    steps: int
+
+
+@dataclass(frozen=True)
+class Views:
+    """What a host hands to a method in one training step."""
+
+    feats: list[Tensor]  # (n, d) per crop, large crops first, with gradient
+    n_large: int
+    progress: Progress
+    teacher: list[Tensor] | None = None  # large crops through the EMA copy, no gradient
+    images: list[Tensor] | None = None  # only if the class says needs_images
+    pixel_range: tuple[Tensor, Tensor] | None = None  # normalised (low, high) per channel
+    encode: Callable[[Tensor], Tensor] | None = None  # images -> feats, BatchNorm statistics frozen
+
+
+class Method(nn.Module, ABC):
+    """Base of all methods. Keywords of ``__init__`` are the method's ``method_kwargs``, checked by name and type.
+
+    ``features_dim``: d, width of the backbone's features. ``batch_size``: n, images a device sees in one step, a
+    constant of the run.
+    """
+
+    teacher: ClassVar[str | None] = None  # submodule that gets an EMA twin, e.g. "projector"
+    multicrop: ClassVar[bool] = False
+    needs_images: ClassVar[bool] = False
+
+    def __init__(self, features_dim: int, *, batch_size: int) -> None:
+        super().__init__()
+        if batch_size < 2:
+            raise InputError(f"batch_size = {batch_size}: BatchNorm in training needs at least 2 images")
+
+    @abstractmethod
+    def loss(self, views: Views) -> dict[str, Tensor]:
+        """``"loss"`` and its parts as scalars, all logged; ``"codes"`` ``(n,)``, if there, counts codes in use."""
+
+    def embed(self, feats: Tensor) -> Tensor:
+        """Embeddings H ``(n, f)`` of features ``(n, d)``, for collapse analysis."""
+        return self.projector(feats)
+
+    def assign(self, feats: Tensor) -> Tensor | None:
+        """Code of each sample ``(n,)``, or ``None`` for a method without codes."""
+        return None
+
+    @property
+    def codes_total(self) -> int | None:
+        """Number of codes that :meth:`assign` chooses from, or ``None``."""
+        return None
+
+    def forward(self, feats: Tensor) -> Tensor:
+        """Output of the projector, for evaluation only."""
+        return self.embed(feats)
+
+    def param_groups(self) -> list[dict[str, Any]]:
+        """Optimizer groups; a group may set its own ``lr`` or ``weight_decay``."""
+        return [{"params": [p for p in self.parameters() if p.requires_grad]}]
+
+    def before_step(self, progress: Progress) -> None:
+        """Called before each forward pass."""
+
+    def after_backward(self, progress: Progress) -> None:
+        """Called between backward pass and optimizer step."""
+
+
+def build_method(name: str, features_dim: int, *, batch_size: int, method_kwargs: Mapping[str, Any]) -> Method:
+    """The method registered as ``name``; ``InputError`` for an unknown name or keyword or a value of wrong type."""
+    cls = METHODS[name]
+    allowed = method_arguments(cls)
+    for key, value in method_kwargs.items():
+        if key not in allowed:
+            raise unknown(f"key of {name}'s method_kwargs", key, allowed)
+        check_type(f"method_kwargs.{key}", value, allowed[key])
+    return cls(features_dim, batch_size=batch_size, **method_kwargs)
+
+
+def method_arguments(cls: type[Method]) -> dict[str, Any]:
+    """Names and types of a method's ``method_kwargs``, read from its ``__init__``."""
+    hints = typing.get_type_hints(cls.__init__)
+    parameters = inspect.signature(cls.__init__).parameters.values()
+    keyword_only = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name != "batch_size"]
+    return {name: hints.get(name, Any) for name in keyword_only}
+
+
+def check_type(key: str, value: Any, expected: Any) -> None:
+    """``InputError`` unless ``value`` fits the annotation (plain types, lists, ``Literal`` and unions of them)."""
+    origin = typing.get_origin(expected)
+    if origin is Literal:
+        if value not in typing.get_args(expected):
+            raise unknown(key, value, map(str, typing.get_args(expected)))
+    elif not _fits(value, expected):
+        name = getattr(expected, "__name__", None) if origin is None else str(expected)
+        raise InputError(f"{key} = {value!r}: must be of type {name}")
+
+
+def _fits(value: Any, expected: Any) -> bool:
+    origin, args = typing.get_origin(expected), typing.get_args(expected)
+    if expected is Any:
+        return True
+    if origin in (Union, types.UnionType):
+        return any(_fits(value, arg) for arg in args)
+    if origin is Literal:
+        return value in args
+    if origin is list:
+        return isinstance(value, list) and all(_fits(item, args[0]) for item in value)
+    if expected is None or expected is type(None):
+        return value is None
+    if isinstance(value, bool):
+        return expected is bool
+    return isinstance(value, (int, float) if expected is float else expected)

@@ -1,0 +1,51 @@
+"""BYOL: predict a slowly moving teacher's embedding of the other view (Grill et al., NeurIPS 2020).
+
+Heads and similarity are lightly's; the host keeps the teacher, an EMA copy of backbone and projector.
+"""
+
+from __future__ import annotations
+
+from lightly.loss import NegativeCosineSimilarity
+from lightly.models.modules.heads import BYOLPredictionHead, BYOLProjectionHead
+from torch import Tensor
+from torch.nn import functional as F
+
+from cplearn_solo.methods.base import METHODS, Method, Views
+
+
+@METHODS.register("byol")
+class BYOL(Method):
+    """``proj_hidden_dim``, ``proj_output_dim``: widths of the projector. ``pred_hidden_dim``: hidden width of the
+    predictor; names and defaults as in solo-learn's CIFAR configuration.
+    """
+
+    teacher = "projector"
+    multicrop = True
+
+    def __init__(
+        self,
+        features_dim: int,
+        *,
+        batch_size: int,
+        proj_hidden_dim: int = 4096,
+        proj_output_dim: int = 256,
+        pred_hidden_dim: int = 4096,
+    ) -> None:
+        super().__init__(features_dim, batch_size=batch_size)
+        self.projector = BYOLProjectionHead(features_dim, proj_hidden_dim, proj_output_dim)
+        self.predictor = BYOLPredictionHead(proj_output_dim, pred_hidden_dim, proj_output_dim)
+        self.criterion = NegativeCosineSimilarity()
+
+    def loss(self, views: Views) -> dict[str, Tensor]:
+        """Sum over ordered pairs (teacher on a large crop, student on another crop) of 2 - 2 cos, Eq. 2."""
+        z = [self.projector(feats) for feats in views.feats]
+        p = [self.predictor(zi).float() for zi in z]
+        terms = [
+            2 + 2 * self.criterion(p[j], target.float())
+            for i, target in enumerate(views.teacher)
+            for j in range(len(p))
+            if j != i
+        ]
+        # 1/sqrt(d) when embeddings are spread over the sphere, 0 when they have collapsed to a point
+        spread = F.normalize(z[0].detach().float(), dim=1).std(dim=0).mean()
+        return {"loss": sum(terms), "embedding_std": spread}

@@ -1,0 +1,134 @@
+"""CPLearn: a frozen random dictionary of codes makes collapse unprofitable (Sansone et al., ICML 2025).
+
+Features Z ``(n, d)`` become embeddings H ``(n, f)`` by a linear layer, BatchNorm and an activation; the softmax of
+H W / tau over the c frozen codes of W in {-1, +1}^(f x c) assigns each sample to a code. The loss asks two views for
+the same assignment and the batch for a spread over all codes. No predictor, teacher, stop-gradient or queue.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import combinations
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from cplearn_solo.dictionary import check_dictionary, make_dictionary, temperature
+from cplearn_solo.losses import check_prior, cplearn_loss, strict_bound
+from cplearn_solo.methods.base import METHODS, Method, Views
+from cplearn_solo.registry import InputError
+
+_CODES_AT_ONCE = 1 << 14
+
+
+@METHODS.register("cplearn")
+class CPLearn(Method):
+    """CPLearn's projector and loss (Eqs. 1 and 2, Appendix N).
+
+    ``proj_hidden_dim``: f. ``proj_output_dim``: c, codes in the dictionary. ``beta``: weight of the invariance term.
+    ``eps``: target probability of the codes a sample is not assigned to; below 1/c.
+    ``activation``: ``l2``, sqrt(f/n) h/||h|| (Eq. 1), or ``tanh``, the paper's practical choice (Section 3.3).
+    ``scale``: ``paper`` divides by sqrt(n) as Eq. 1 does; ``released`` does not, as the released code, so that logits
+    are sqrt(n) times sharper. ``prior``: q, one probability a code, uniform if absent. ``prior_loss``: ``forward``
+    (Eq. 2) or ``reverse`` (Appendix N). ``dictionary``, ``dictionary_seed``: see :func:`make_dictionary`.
+
+    A checkpoint holds the dictionary's kind, seed and shape, not its entries.
+    """
+
+    multicrop = True
+
+    def __init__(
+        self,
+        features_dim: int,
+        *,
+        batch_size: int,
+        proj_hidden_dim: int = 128,
+        proj_output_dim: int = 1024,
+        beta: float = 1.0,
+        eps: float = 1e-8,
+        activation: Literal["l2", "tanh"] = "l2",
+        scale: Literal["paper", "released"] = "paper",
+        prior: list[float] | None = None,
+        prior_loss: Literal["reverse", "forward"] = "reverse",
+        dictionary: Literal["rademacher", "hadamard"] = "rademacher",
+        dictionary_seed: int = 0,
+    ) -> None:
+        super().__init__(features_dim, batch_size=batch_size)
+        f, c = proj_hidden_dim, proj_output_dim
+        check_dictionary(f, c, kind=dictionary, seed=dictionary_seed)
+        if not beta >= 0:
+            raise InputError(f"method_kwargs.beta = {beta}: must be at least 0")
+        self.beta, self.activation, self.scale, self.prior_loss = beta, activation, scale, prior_loss
+        self.spec = {"kind": dictionary, "seed": dictionary_seed, "f": f, "c": c}
+        self.temperature = temperature(f, batch_size, c, eps)
+        self.projector = nn.Sequential(nn.Linear(features_dim, f), nn.BatchNorm1d(f))
+        # a constant of the run: if it followed the batch at hand, codes would depend on the evaluation's batch size
+        self.register_buffer("n", torch.tensor(batch_size))
+        self._root_n = math.sqrt(batch_size) if scale == "paper" else 1.0
+        codes = make_dictionary(f, c, kind=dictionary, seed=dictionary_seed)
+        self.register_buffer("dictionary", codes.float(), persistent=False)
+        q = None if prior is None else torch.tensor(prior, dtype=torch.float32)
+        if q is not None:
+            check_prior(q, c, prior_loss)
+        self.register_buffer("prior", q, persistent=False)
+        self.bound = strict_bound(batch_size, c, beta=beta, prior=q, prior_loss=prior_loss)
+
+    @property
+    def codes_total(self) -> int:
+        return self.spec["c"]
+
+    def loss(self, views: Views) -> dict[str, Tensor]:
+        """Mean over pairs of crops with at least one large crop; ``bound_gap`` is the distance to the strict bound."""
+        logits = [self.logits(self.embed(feats)) for feats in views.feats]
+        pairs = [pair for pair in combinations(range(len(logits)), 2) if pair[0] < views.n_large]
+        losses = [self._pair_loss(logits[i], logits[j]) for i, j in pairs]
+        loss, invariance, prior = (torch.stack(part).mean() for part in zip(*losses))
+        with torch.no_grad():
+            log_p = torch.log_softmax(logits[0].float(), dim=1)
+            entropy = -(log_p.exp() * log_p).sum(dim=1).mean()
+        return {
+            "loss": loss,
+            "invariance": invariance,
+            "prior": prior,
+            "bound_gap": loss.detach() - self.bound,
+            "assignment_entropy": entropy,
+            "codes": logits[0].argmax(dim=1),
+        }
+
+    def embed(self, feats: Tensor) -> Tensor:
+        """Embeddings H ``(n, f)`` (Eq. 1), in float32 or better."""
+        h = self.projector(feats)
+        h = h if h.dtype == torch.float64 else h.float()
+        h = math.sqrt(h.shape[1]) * F.normalize(h, dim=1) if self.activation == "l2" else torch.tanh(h)
+        return h / self._root_n
+
+    def logits(self, h: Tensor) -> Tensor:
+        """H W / tau: ``(n, f)`` to ``(n, c)``."""
+        return h @ self.dictionary.to(h.dtype) / self.temperature
+
+    def assign(self, feats: Tensor) -> Tensor:
+        """Most likely code of each sample; streams over codes, so that memory does not grow with c."""
+        h = self.embed(feats)
+        best, code = h.new_full((len(h),), -torch.inf), torch.zeros(len(h), dtype=torch.int64, device=h.device)
+        for start in range(0, self.codes_total, _CODES_AT_ONCE):
+            value, index = (h @ self.dictionary[:, start : start + _CODES_AT_ONCE].to(h.dtype)).max(dim=1)
+            code = torch.where(value > best, index + start, code)
+            best = torch.maximum(value, best)
+        return code
+
+    def forward(self, feats: Tensor) -> Tensor:
+        """Logits ``(n, c)``."""
+        return self.logits(self.embed(feats))
+
+    def get_extra_state(self) -> dict[str, Any]:
+        return dict(self.spec)
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        for key, value in self.spec.items():
+            if state.get(key) != value:
+                raise InputError(f"checkpoint's dictionary has {key} = {state.get(key)!r}, this run has {value!r}")
+
+    def _pair_loss(self, z1: Tensor, z2: Tensor):
+        return cplearn_loss(z1, z2, beta=self.beta, prior=self.prior, prior_loss=self.prior_loss)

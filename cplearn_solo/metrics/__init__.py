@@ -1,0 +1,27 @@
+"""Scores of codes, features and assignments; each raises ``InputError`` on bad input."""
+
+from cplearn_solo.metrics.clustering import (
+    ami,
+    ari,
+    cluster_accuracy,
+    clustering_scores,
+    codes_used,
+    kmeans_ami,
+    nmi,
+    nmi_at_chance,
+)
+from cplearn_solo.metrics.knn import knn_accuracy
+from cplearn_solo.metrics.spectrum import effective_rank
+
+__all__ = [
+    "ami",
+    "ari",
+    "cluster_accuracy",
+    "clustering_scores",
+    "codes_used",
+    "effective_rank",
+    "kmeans_ami",
+    "knn_accuracy",
+    "nmi",
+    "nmi_at_chance",
+]

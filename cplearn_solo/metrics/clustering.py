@@ -1,0 +1,94 @@
+"""How well codes agree with labels: scores of a clustering, all at most 1 and higher when better.
+
+``codes`` and ``labels`` are integers (n,) from 0, as tensors or arrays; a row without a label (-1) is refused.
+Two trivial partitions (one code, one class) count as equal: scikit-learn scores them 1.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+from sklearn.cluster import KMeans
+from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score, normalized_mutual_info_score
+from sklearn.metrics.cluster import contingency_matrix
+
+from cplearn_solo.metrics.checks import check_count, check_features, check_ids
+from cplearn_solo.registry import InputError
+
+# With more codes than this a one-to-one match to the classes leaves most samples out and says nothing.
+MAX_MATCHED_CODES = 512
+
+
+def _pair(codes: Any, labels: Any) -> tuple[np.ndarray, np.ndarray]:
+    codes, labels = check_ids("codes", codes).cpu().numpy(), check_ids("labels", labels).cpu().numpy()
+    if len(codes) != len(labels):
+        raise InputError(f"labels must have one label for each of {len(codes)} codes, got {len(labels)}")
+    return codes, labels
+
+
+def nmi(codes: Any, labels: Any) -> float:
+    """Normalised mutual information 2 I(codes; labels) / (H(codes) + H(labels)), 0 to 1; see ``nmi_at_chance``."""
+    codes, labels = _pair(codes, labels)
+    return float(normalized_mutual_info_score(labels, codes, average_method="arithmetic"))
+
+
+def nmi_at_chance(codes: Any, labels: Any, *, permutations: int = 10, seed: int = 0) -> float:
+    """Mean NMI over random permutations of the labels: what these code sizes score when they carry nothing.
+
+    NMI is not corrected for chance. With few samples a code, each code holds few classes by accident: at one
+    sample a code, random codes determine the label and I = H(labels), so NMI grows with the number of codes.
+    10,000 balanced labels on 16,384 random codes score 0.35 for 10 classes and 0.63 for 100.
+    """
+    codes, labels = _pair(codes, labels)
+    check_count("permutations", permutations)
+    rng = np.random.default_rng(seed)
+    return float(np.mean([nmi(codes, rng.permutation(labels)) for _ in range(permutations)]))
+
+
+def ami(codes: Any, labels: Any) -> float:
+    """Mutual information adjusted for chance, about 0 for random codes (Vinh et al., JMLR 2010, arithmetic mean)."""
+    codes, labels = _pair(codes, labels)
+    return float(adjusted_mutual_info_score(labels, codes, average_method="arithmetic"))
+
+
+def ari(codes: Any, labels: Any) -> float:
+    """Rand index over pairs of samples, adjusted for chance (Hubert & Arabie, 1985)."""
+    codes, labels = _pair(codes, labels)
+    return float(adjusted_rand_score(labels, codes))
+
+
+def cluster_accuracy(codes: Any, labels: Any) -> float:
+    """Fraction of samples right under the best one-to-one match of codes to classes (Hungarian algorithm)."""
+    codes, labels = _pair(codes, labels)
+    counts = contingency_matrix(labels, codes)
+    return float(counts[linear_sum_assignment(counts, maximize=True)].sum() / len(labels))
+
+
+def codes_used(codes: Any) -> int:
+    """Number of distinct codes."""
+    return len(check_ids("codes", codes).unique())
+
+
+def kmeans_ami(features: Any, labels: Any, *, seed: int = 0) -> float:
+    """AMI of k-means clusters of ``features`` (n, d) with k = the number of classes present, best of 10 starts."""
+    features, labels = check_features("features", features).float(), check_ids("labels", labels)
+    if len(features) != len(labels):
+        raise InputError(f"labels must have one label for each of {len(features)} rows, got {len(labels)}")
+    kmeans = KMeans(n_clusters=codes_used(labels), n_init=10, random_state=seed)
+    return ami(kmeans.fit_predict(features.cpu().numpy()), labels)
+
+
+def clustering_scores(codes: Any, labels: Any, *, seed: int = 0) -> dict[str, float]:
+    """Every score of one set of codes; ``cluster_acc`` only where at most 512 codes are used."""
+    scores = {
+        "nmi": nmi(codes, labels),
+        "nmi_chance": nmi_at_chance(codes, labels, seed=seed),
+        "ami": ami(codes, labels),
+        "ari": ari(codes, labels),
+        "codes_used": codes_used(codes),
+    }
+    if scores["codes_used"] <= MAX_MATCHED_CODES:
+        scores["cluster_acc"] = cluster_accuracy(codes, labels)
+    return scores

@@ -1,0 +1,45 @@
+"""Weighted k-nearest-neighbour classification of frozen features."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+from cplearn_solo.metrics.checks import check_count, check_number, check_split
+
+
+@torch.no_grad()
+def knn_accuracy(
+    train_x: Any,
+    train_y: Any,
+    test_x: Any,
+    test_y: Any,
+    *,
+    k: int = 20,
+    temperature: float = 0.07,
+    num_classes: int,
+    block: int = 1024,
+) -> float:
+    """Fraction of test rows whose ``k`` nearest training rows, weighted by exp(cosine / temperature), vote right.
+
+    The protocol of Wu et al. (2018, section 3.4), used by DINO and solo-learn ("cosine"). Features are
+    (n, d), labels (n,) from 0 to ``num_classes`` - 1; ``k`` is clipped to the number of training rows.
+    Memory is ``block`` x training rows; the work is done on the device of ``train_x``.
+    """
+    train_x, train_y, test_x, test_y = check_split(train_x, train_y, test_x, test_y, num_classes)
+    check_count("k", k)
+    check_count("block", block)
+    check_number("temperature", temperature)
+    device = train_x.device
+    train_y, bank, k = train_y.to(device), F.normalize(train_x).T, min(k, len(train_x))
+
+    correct = 0
+    for x, y in zip(test_x.split(block), test_y.split(block), strict=True):
+        similarity, nearest = (F.normalize(x.to(device)) @ bank).topk(k)
+        # Relative to the nearest (first), as only ratios matter: exp cannot overflow at a small temperature.
+        weight = ((similarity - similarity[:, :1]) / temperature).exp()
+        votes = weight.new_zeros(len(x), num_classes).scatter_add_(1, train_y[nearest], weight)
+        correct += int((votes.argmax(dim=1) == y.to(device)).sum())
+    return correct / len(test_y)

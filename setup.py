@@ -1,0 +1,40 @@
+"""Packaging; ``scripts/`` travels as ``cplearn_solo/scripts`` so that an installed copy has the configurations."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+setup(
+    name="cplearn-solo",
+    version="0.1.0",
+    description="CPLearn and its baselines: self-supervised representations that do not collapse",
+    long_description=Path(__file__).with_name("README.md").read_text(),
+    long_description_content_type="text/markdown",
+    license="MIT",
+    license_files=["LICENSE"],
+    python_requires=">=3.10",
+    packages=[*find_packages(include=["cplearn_solo*"]), "cplearn_solo.scripts"],
+    package_dir={"cplearn_solo.scripts": "scripts"},
+    package_data={"cplearn_solo.scripts": ["**/*.yaml"]},
+    install_requires=[
+        "torch>=2.6",
+        "torchvision>=0.21",
+        "lightning>=2.6",
+        "hydra-core>=1.3",
+        "omegaconf>=2.3",
+        "timm>=1.0",
+        "lightly>=1.6,<1.7",
+        "scikit-learn>=1.4",
+        "pyarrow>=14",
+        "filelock>=3.12",
+        "rich>=13",
+    ],
+    extras_require={
+        "dev": ["pytest>=8", "ruff>=0.9", "build>=1.2"],
+        "wandb": ["wandb>=0.17"],
+        "tensorboard": ["tensorboard>=2.15"],
+        "slurm": ["hydra-submitit-launcher>=1.2"],
+        "hub": ["datasets>=2.19"],
+    },
+    entry_points={"console_scripts": ["cplearn=cplearn_solo.cli:main"]},
+)

@@ -1,0 +1,137 @@
+"""Order and randomness of batches are functions of seed, epoch and index, whatever else happens."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+from helpers import noise_images, pil
+
+from cplearn_solo.data import Augmentation, EpochSampler, FileSet, MemorySet, eval_loader, step_generator, train_loader
+from cplearn_solo.data.schema import ColorJitter, GaussianNoise
+from cplearn_solo.registry import InputError
+
+SIZE = 23
+AUG = Augmentation(crop_size=8, num_crops=2, color_jitter=ColorJitter(0.8), gaussian_noise=GaussianNoise(0.1))
+
+
+@pytest.fixture
+def memory() -> MemorySet:
+    return MemorySet(noise_images(SIZE, 10, 12), torch.arange(SIZE) % 4, 4)
+
+
+@pytest.fixture
+def files(memory: MemorySet, tmp_path: Path) -> FileSet:
+    paths = [str(tmp_path / f"{i}.png") for i in range(SIZE)]
+    for path, image in zip(paths, memory.images):
+        pil(image).save(path)
+    return FileSet(paths, memory.labels, 4)
+
+
+def epoch_of(sampler: EpochSampler, epoch: int) -> list[list[int]]:
+    sampler.set_epoch(epoch)
+    return list(sampler)
+
+
+def test_order_depends_on_seed_and_epoch_only() -> None:
+    sampler = EpochSampler(SIZE, seed=1, batch_size=5)
+    epochs = [epoch_of(sampler, epoch) for epoch in range(3)]
+    assert epochs[0] != epochs[1] != epochs[2]
+    assert epoch_of(EpochSampler(SIZE, seed=1, batch_size=5), 2) == epochs[2]
+    assert epoch_of(sampler, 0) == epochs[0]
+    assert epoch_of(EpochSampler(SIZE, seed=2, batch_size=5), 0) != epochs[0]
+    assert epoch_of(EpochSampler(SIZE, seed=1, batch_size=5, shuffle=False), 3)[0] == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("world", [1, 2, 3])
+def test_ranks_share_an_epoch(world: int) -> None:
+    samplers = [EpochSampler(SIZE, seed=0, rank=r, world=world, batch_size=3) for r in range(world)]
+    batches = [batch for sampler in samplers for batch in epoch_of(sampler, 4)]
+    seen = [index for batch in batches for index in batch]
+    assert {len(batch) for batch in batches} == {3}
+    assert len(batches) == sum(map(len, samplers)) == SIZE // world // 3 * world
+    assert len(set(seen)) == len(seen)
+
+
+def test_too_few_images_for_a_batch() -> None:
+    with pytest.raises(InputError, match="24.* 23"):
+        EpochSampler(SIZE, seed=0, batch_size=24)
+    with pytest.raises(InputError, match="12 on each of 2 devices.* 23"):
+        EpochSampler(SIZE, seed=0, batch_size=12, world=2)
+
+
+def test_memory_batches(memory: MemorySet) -> None:
+    loader = train_loader(memory, [AUG], batch_size=5, num_workers=4, seed=0)
+    loader.batch_sampler.set_epoch(3)
+    batches = list(loader)
+    assert len(loader) == len(batches) == 4
+    for index, images, labels in batches:
+        assert index.dtype == torch.int64
+        assert torch.equal(images, memory.images[index])
+        assert torch.equal(labels, memory.labels[index])
+
+
+def views_by_index(loader, epoch: int) -> dict[int, torch.Tensor]:
+    loader.batch_sampler.set_epoch(epoch)
+    return {int(i): torch.stack([c[k] for c in crops]) for index, crops, _ in loader for k, i in enumerate(index)}
+
+
+def test_views_of_a_file_depend_on_seed_epoch_and_index_only(files: FileSet) -> None:
+    def loader(seed: int = 0, workers: int = 0, batch_size: int = 5):
+        return train_loader(files, [AUG], batch_size=batch_size, num_workers=workers, seed=seed)
+
+    with_workers = loader(workers=2)
+    history = [views_by_index(with_workers, epoch) for epoch in (0, 1)]
+    before = torch.get_rng_state()
+    fresh = views_by_index(loader(batch_size=4), 1)
+    assert torch.equal(before, torch.get_rng_state())  # the training process keeps its own random numbers
+    common = fresh.keys() & history[1].keys()
+    assert len(common) > 10
+    assert all(torch.equal(fresh[i], history[1][i]) for i in common)
+    assert not any(torch.equal(history[0][i], history[1][i]) for i in history[0].keys() & history[1].keys())
+    other = views_by_index(loader(seed=1), 1)
+    assert not any(torch.equal(other[i], fresh[i]) for i in other.keys() & fresh.keys())
+
+
+def test_file_batches(files: FileSet) -> None:
+    index, crops, labels = next(iter(train_loader(files, [AUG, AUG], batch_size=5, num_workers=0, seed=0)))
+    assert index.dtype == labels.dtype == torch.int64
+    assert torch.equal(labels, files.labels[index])
+    assert [tuple(crop.shape) for crop in crops] == [(5, 3, 8, 8)] * 4
+    assert not torch.equal(crops[0], crops[1])
+
+
+def test_file_pipelines_reach_spawned_workers(files: FileSet) -> None:
+    loader = train_loader(files, [AUG], batch_size=5, num_workers=0, seed=0)
+    item = (0, 7)
+    assert torch.equal(pickle.loads(pickle.dumps(loader.dataset))[item][1][0], loader.dataset[item][1][0])
+
+
+@pytest.mark.parametrize("world", [1, 2, 3])
+@pytest.mark.parametrize("kind", ["memory", "files"])
+def test_eval_sees_every_image_once(kind: str, world: int, request: pytest.FixtureRequest) -> None:
+    images = request.getfixturevalue(kind)
+    loaders = [eval_loader(images, crop_size=8, batch_size=5, num_workers=0, rank=r, world=world) for r in range(world)]
+    batches = [list(loader) for loader in loaders]
+    assert [len(loader) for loader in loaders] == [len(part) for part in batches]
+    for rank, part in enumerate(batches):
+        assert torch.cat([index for index, _, _ in part]).tolist() == list(range(rank, SIZE, world))
+        for index, views, labels in part:
+            assert views.shape == (len(index), 3, 8, 8)
+            assert torch.equal(labels, images.labels[index])
+
+
+def test_eval_of_both_kinds_agrees(memory: MemorySet, files: FileSet) -> None:
+    either = [next(iter(eval_loader(s, crop_size=10, batch_size=SIZE, num_workers=0))) for s in (memory, files)]
+    torch.testing.assert_close(either[0][1], either[1][1])
+
+
+def test_step_generator() -> None:
+    def draw(*args: int) -> list[float]:
+        return torch.rand(2, generator=step_generator(*args)).tolist()
+
+    assert draw(0, 1, 2, 3) == draw(0, 1, 2, 3)
+    arguments = [(s, e, t, r) for s in range(3) for e in range(3) for t in range(3) for r in range(3)]
+    assert len({tuple(draw(*a)) for a in arguments}) == 81

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import train_test_split
+from torch import Tensor
+
+from cplearn_solo.evaluation.linear import linear_probe
+from cplearn_solo.registry import InputError
+
+
+def separable(n: int, classes: int, seed: int) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.arange(n) % classes
+    return 5 * torch.eye(classes)[labels] + 0.3 * torch.randn(n, classes, generator=generator), labels
+
+
+TOY = (*separable(400, 6, seed=0), *separable(120, 6, seed=1))
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_separable_classes_are_learned(optimizer: str) -> None:
+    result = linear_probe(*TOY, num_classes=6, epochs=10, optimizer=optimizer)
+    assert (result.acc1, result.acc5, result.train_acc1) == (1.0, 1.0, 1.0)
+
+
+def test_close_to_logistic_regression_on_digits() -> None:
+    x, y = load_digits(return_X_y=True)
+    train_x, test_x, train_y, test_y = train_test_split(x / 16, y, random_state=0)
+    result = linear_probe(train_x, train_y, test_x, test_y, num_classes=10)
+    expected = LogisticRegression(C=1e4, max_iter=1000).fit(train_x, train_y).score(test_x, test_y)
+    assert min(result.acc1, expected) > 0.9
+    assert result.acc1 == pytest.approx(expected, abs=0.03)
+    assert result.acc1 < result.acc5 <= 1
+    assert result.train_acc1 > 0.98
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_against_autograd(optimizer: str) -> None:
+    x, y = separable(300, 6, seed=2)
+    layer = torch.nn.Linear(6, 6)
+    torch.nn.init.zeros_(layer.weight)
+    torch.nn.init.zeros_(layer.bias)
+    settings = {"lr": 1e-2, "weight_decay": 0.1}
+    if optimizer == "adam":
+        reference = torch.optim.Adam(layer.parameters(), **settings)
+    else:
+        reference = torch.optim.SGD(layer.parameters(), momentum=0.9, **settings)
+    generator = torch.Generator().manual_seed(4)
+    for _ in range(3):
+        for rows in torch.randperm(300, generator=generator).split(128):
+            reference.zero_grad()
+            torch.nn.functional.cross_entropy(layer(x[rows]), y[rows]).backward()
+            reference.step()
+    random_x = torch.randn(5000, 6, generator=generator)
+    predicted = layer(random_x).argmax(dim=1)  # a probe that ends at the same weights predicts the same
+    result = linear_probe(
+        x, y, random_x, predicted, num_classes=6, epochs=3, batch_size=128, optimizer=optimizer, seed=4, **settings
+    )
+    assert result.acc1 > 0.999
+
+
+def test_random_labels_score_chance() -> None:
+    generator = torch.Generator().manual_seed(0)
+    x, y = torch.randn(3000, 8, generator=generator), torch.randint(0, 10, (3000,), generator=generator)
+    result = linear_probe(x[:2000], y[:2000], x[2000:], y[2000:], num_classes=10, epochs=10)
+    assert result.acc1 == pytest.approx(0.1, abs=0.04)
+    assert result.acc5 == pytest.approx(0.5, abs=0.06)
+
+
+def test_seed_rules_the_result_and_the_global_generator_is_left_alone() -> None:
+    x, y = load_digits(return_X_y=True)
+    probe = [x[:900], y[:900], x[900:], y[900:]]
+    torch.manual_seed(1)
+    state = torch.get_rng_state()
+    first = linear_probe(*probe, num_classes=10, epochs=2, batch_size=32, lr=0.1, seed=1)
+    assert torch.equal(torch.get_rng_state(), state)
+    torch.manual_seed(2)
+    assert linear_probe(*probe, num_classes=10, epochs=2, batch_size=32, lr=0.1, seed=1) == first
+    assert linear_probe(*probe, num_classes=10, epochs=2, batch_size=32, lr=0.1, seed=2) != first
+
+
+def test_few_classes_have_no_acc5_and_progress_is_told() -> None:
+    split = (*separable(40, 4, seed=0), *separable(20, 4, seed=1))
+    calls: list[tuple[int, int]] = []
+    with torch.inference_mode():  # as Lightning's validation loop does
+        result = linear_probe(*split, num_classes=4, epochs=3, progress=lambda *call: calls.append(call))
+    assert result.acc5 is None
+    assert result.acc1 > 0.9
+    assert calls == [(1, 3), (2, 3), (3, 3)]
+    assert linear_probe(*split, num_classes=5, epochs=1).acc5 == 1.0
+    one = linear_probe([[1.0]], [0], [[2.0]], [0], num_classes=1, epochs=1)
+    assert (one.acc1, one.acc5) == (1.0, None)
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"train_y": TOY[1] - 1}, "train_y must be 0 or more, got -1"),
+        ({"test_y": TOY[3] + 1}, "test_y must be below num_classes=6, got 6"),
+        ({"train_y": TOY[1][1:]}, "train_y must have one label for each of 400 rows, got 399"),
+        ({"test_x": TOY[2][:, 1:]}, "test_x must have the dimension of train_x, 6, got 5"),
+        ({"test_x": torch.empty(0, 6), "test_y": []}, "test_x must have shape"),
+        ({"optimizer": "lbfgs"}, "unknown optimizer 'lbfgs': choices are adam, sgd"),
+        ({"epochs": 0}, "epochs must be an integer from 1, got 0"),
+        ({"batch_size": "big"}, "batch_size must be an integer from 1, got 'big'"),
+        ({"num_classes": None}, "num_classes must be an integer from 1, got None"),
+        ({"lr": -1.0}, "lr must be a finite number above 0, got -1.0"),
+        ({"weight_decay": -1.0}, "weight_decay must be a finite number from 0, got -1.0"),
+        ({"lr": 1e38, "optimizer": "sgd", "epochs": 20}, "diverge"),
+    ],
+)
+def test_bad_input(change: dict, message: str) -> None:
+    good = dict(zip(("train_x", "train_y", "test_x", "test_y"), TOY, strict=True), num_classes=6)
+    with pytest.raises(InputError, match=message):
+        linear_probe(**good | change)

@@ -1,0 +1,185 @@
+"""The loss against loops written from Eqs. 1 and 2, and the paper's statements about its minima."""
+
+import math
+
+import pytest
+import torch
+
+from cplearn_solo.dictionary import make_dictionary, temperature
+from cplearn_solo.losses import cplearn_loss, strict_bound
+from cplearn_solo.registry import InputError
+
+UNEVEN = [0.4, 0.3, 0.2, 0.06, 0.04]
+
+
+def loop_loss(z1, z2, beta, q, prior_loss):
+    """Eq. 2 (forward) and Appendix N (reverse) for nested lists of logits, both directions averaged."""
+
+    def softmax(row):
+        top = max(row)
+        weights = [math.exp(v - top) for v in row]
+        return [w / sum(weights) for w in weights]
+
+    n, c = len(z1), len(z1[0])
+    total = 0.0
+    for left, right in ((z1, z2), (z2, z1)):
+        p, p_other = [softmax(row) for row in left], [softmax(row) for row in right]
+        invariance = prior = 0.0
+        for i in range(n):
+            for j in range(c):
+                invariance -= p[i][j] * math.log(p_other[i][j]) / n
+        for j in range(c):
+            mean = 0.0
+            for i in range(n):
+                mean += p[i][j] / n
+            prior += mean * math.log(mean / q[j]) if prior_loss == "reverse" else -q[j] * math.log(mean)
+        total += (beta * invariance + prior) / 2
+    return total
+
+
+@pytest.mark.parametrize("prior_loss", ["reverse", "forward"])
+@pytest.mark.parametrize("q", [None, UNEVEN])
+@pytest.mark.parametrize("beta", [0.3, 1.0, 2.5])
+def test_values_and_gradients_are_the_loops(prior_loss, q, beta):
+    generator = torch.Generator().manual_seed(0)
+    z1, z2 = (3 * torch.randn(4, 5, generator=generator, dtype=torch.float64) for _ in range(2))
+    z1.requires_grad_(), z2.requires_grad_()
+    prior = None if q is None else torch.tensor(q, dtype=torch.float64)
+    loss = cplearn_loss(z1, z2, beta=beta, prior=prior, prior_loss=prior_loss)
+    arguments = (beta, q or [0.2] * 5, prior_loss)
+    assert loss.loss.item() == pytest.approx(loop_loss(z1.tolist(), z2.tolist(), *arguments), rel=1e-12)
+    assert loss.loss.item() == pytest.approx(beta * loss.invariance.item() + loss.prior.item(), rel=1e-12)
+
+    loss.loss.backward()
+    step = 1e-6
+    for z, other, first in ((z1, z2, True), (z2, z1, False)):
+        for i in range(4):
+            for j in range(5):
+                sides = []
+                for sign in (1, -1):
+                    moved = z.detach().clone()
+                    moved[i, j] += sign * step
+                    pair = (moved, other) if first else (other, moved)
+                    sides.append(loop_loss(*(t.tolist() for t in pair), *arguments))
+                assert z.grad[i, j].item() == pytest.approx((sides[0] - sides[1]) / (2 * step), abs=1e-8)
+
+
+def test_saturated_logits_stay_finite():
+    """Unscaled tanh on codes themselves: logits are sqrt(n) times Eq. 1's, assignments are one-hot in float32."""
+    n, f, c = 64, 2048, 512
+    w = make_dictionary(f, c).float()
+    h = w[:, :n].T.clone().requires_grad_()
+    z = h @ w / temperature(f, n, c, 1e-8)
+    assert torch.isinf(torch.softmax(z, 1).mean(0).log()).any()  # what the log domain is for
+    loss = cplearn_loss(z, z, beta=1.0)
+    loss.loss.backward()
+    assert loss.loss.isfinite() and h.grad.isfinite().all()
+    assert loss.prior.item() == pytest.approx(math.log(c / n), rel=1e-5)
+    assert loss.invariance.item() == pytest.approx(0, abs=1e-6)
+
+
+def test_autocast_changes_nothing():
+    z1, z2 = torch.randn(2, 8, 20, generator=torch.Generator().manual_seed(1)).mul(30)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        inside = cplearn_loss(z1, z2, beta=0.5)
+    assert inside.loss.dtype == torch.float32
+    assert inside.loss.item() == cplearn_loss(z1, z2, beta=0.5).loss.item()
+
+
+def test_equation_3_and_corollaries_2_and_3_hold_on_the_codes():
+    """Hadamard codes, n/c embeddings on each: Eq. 3 with equality, H^T H = I, H H^T block-diagonal with ones of n/c."""
+    f = c = 16
+    n, eps, beta = 64, 1e-8, 0.7
+    w = make_dictionary(f, c, kind="hadamard", seed=2).double()
+    codes = torch.arange(n) // (n // c)
+    h = w[:, codes].T / math.sqrt(n)
+    z = h @ w / temperature(f, n, c, eps)
+    top = 1 - eps * (c - 1)
+    entropy_term = -beta * top * math.log(top) - beta * eps * (c - 1) * math.log(eps)
+    loss = cplearn_loss(z, z, beta=beta, prior_loss="forward")
+    assert loss.loss.item() == pytest.approx(entropy_term + math.log(c), rel=1e-12)
+    torch.testing.assert_close(h.T @ h, torch.eye(f, dtype=torch.float64), rtol=0, atol=0)
+    blocks = (codes[:, None] == codes).double() * f / n
+    torch.testing.assert_close(h @ h.T, blocks, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("prior_loss", ["reverse", "forward"])
+@pytest.mark.parametrize("n, c", [(4, 16), (16, 16), (16, 4)])
+def test_strict_bound_holds_for_random_embeddings(prior_loss, n, c):
+    """4,000 random pairs each, from soft to saturated, views from independent to equal."""
+    generator = torch.Generator().manual_seed(n * c)
+    skewed = torch.softmax(torch.randn(c, generator=generator, dtype=torch.float64), 0)
+    w, tau = make_dictionary(32, c).double(), temperature(32, n, c, 1e-8)
+    for trial in range(1000):
+        sharpness = 10 ** (2 * torch.rand((), generator=generator).item() - 1)
+        h1, noise = torch.randn(2, n, 32, generator=generator, dtype=torch.float64)
+        h2 = h1 + noise * (trial % 3)
+        z1, z2 = (torch.nn.functional.normalize(h, dim=1) * math.sqrt(32 / n) * sharpness @ w / tau for h in (h1, h2))
+        for beta in (0.25, 1.0):
+            for prior in (None, skewed):
+                bound = strict_bound(n, c, beta=beta, prior=prior, prior_loss=prior_loss)
+                loss = cplearn_loss(z1, z2, beta=beta, prior=prior, prior_loss=prior_loss).loss.item()
+                assert loss >= bound - 1e-9
+
+
+def test_strict_bound_of_a_uniform_prior():
+    assert strict_bound(64, 1024, beta=0.5) == pytest.approx(0.5 * math.log(16))
+    assert strict_bound(64, 1024, beta=3.0) == pytest.approx(math.log(16))
+    assert strict_bound(64, 32, beta=1.0) == 0
+    assert strict_bound(64, 1024, beta=1.0, prior_loss="forward") == pytest.approx(math.log(1024))
+
+
+def descend(n, f, c, *, beta, prior_loss, seed=0, steps=2000):
+    """Free embeddings, both views the same, by Adam from a random start; final loss and codes in use."""
+    generator = torch.Generator().manual_seed(seed)
+    w, tau = make_dictionary(f, c).float(), temperature(f, n, c, 1e-8)
+    h = torch.randn(n, f, generator=generator, requires_grad=True)
+    optimizer = torch.optim.Adam([h], lr=0.03)
+    for _ in range(steps):
+        z = torch.nn.functional.normalize(h, dim=1) * math.sqrt(f / n) @ w / tau
+        loss = cplearn_loss(z, z, beta=beta, prior_loss=prior_loss).loss
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return loss.item(), z.argmax(dim=1).unique().numel()
+
+
+@pytest.mark.parametrize("prior_loss, beta", [("reverse", 0.5), ("forward", 0.25)])
+def test_free_optimisation_approaches_the_bound_with_every_code_in_use(prior_loss, beta):
+    n, f, c = 64, 128, 16
+    loss, used = descend(n, f, c, beta=beta, prior_loss=prior_loss)
+    gap = loss - strict_bound(n, c, beta=beta, prior_loss=prior_loss)
+    assert 0 <= gap < 0.02
+    assert used == c
+
+
+def test_more_codes_than_samples_end_soft_below_beta_1():
+    """For beta < 1 and c > n the bound is beta log(c/n): each sample spreads over c/n codes."""
+    n, f, c, beta = 16, 128, 64, 0.5
+    loss, _ = descend(n, f, c, beta=beta, prior_loss="reverse")
+    gap = loss - strict_bound(n, c, beta=beta)
+    assert 0 <= gap < 0.05
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (dict(z2=torch.zeros(4, 3)), "shapes"),
+        (dict(prior_loss="backward"), "unknown prior_loss 'backward'"),
+        (dict(prior=torch.full((4,), 0.25)), "must be \\(5,\\)"),
+        (dict(prior=torch.full((5,), 0.3)), "sum to 1"),
+        (dict(prior=torch.tensor([1.5, -0.5, 0, 0, 0])), "non-negative"),
+        (dict(prior=torch.tensor([0.5, 0.5, 0, 0, 0])), "zero entry"),
+    ],
+)
+def test_bad_input(arguments, words):
+    with pytest.raises(InputError, match=words):
+        cplearn_loss(**{"z1": torch.zeros(4, 5), "z2": torch.zeros(4, 5), "beta": 1.0, **arguments})
+
+
+def test_forward_prior_with_a_zero_entry():
+    """-q log p with q = 0 is 0, however small p is."""
+    z = torch.tensor([[0.0, -1e4]]).requires_grad_()
+    loss = cplearn_loss(z, z, beta=0.0, prior=torch.tensor([1.0, 0.0]), prior_loss="forward")
+    loss.loss.backward()
+    assert loss.prior.item() == 0 and z.grad.isfinite().all()

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from sklearn.neighbors import KNeighborsClassifier
+
+from cplearn_solo.metrics import knn_accuracy
+from cplearn_solo.registry import InputError
+
+RNG = np.random.default_rng(0)
+CENTRES = RNG.normal(size=(5, 6))
+TRAIN_Y, TEST_Y = RNG.integers(0, 5, 200), RNG.integers(0, 5, 150)
+TRAIN_X = CENTRES[TRAIN_Y] + RNG.normal(size=(200, 6))
+TEST_X = CENTRES[TEST_Y] + RNG.normal(size=(150, 6))
+SPLIT = (TRAIN_X, TRAIN_Y, TEST_X, TEST_Y)
+
+
+@pytest.mark.parametrize("k, temperature", [(1, 0.07), (5, 0.07), (20, 0.07), (20, 0.5), (200, 0.1)])
+def test_against_scikit_learn(k: int, temperature: float) -> None:
+    model = KNeighborsClassifier(
+        k, weights=lambda distance: np.exp((1 - distance) / temperature), metric="cosine", algorithm="brute"
+    )
+    expected = model.fit(TRAIN_X, TRAIN_Y).score(TEST_X, TEST_Y)
+    accuracy = knn_accuracy(*SPLIT, k=k, temperature=temperature, num_classes=5)
+    assert accuracy == pytest.approx(expected, abs=1e-9)
+    assert 0.3 < accuracy < 1  # informative, and hard enough to tell settings apart
+
+
+def test_block_and_scale_do_not_matter() -> None:
+    whole = knn_accuracy(*SPLIT, num_classes=5)
+    assert knn_accuracy(*SPLIT, num_classes=5, block=7) == whole
+    assert knn_accuracy(1000 * TRAIN_X, TRAIN_Y, 0.01 * TEST_X, TEST_Y, num_classes=5) == whole
+
+
+def test_k_is_clipped_and_a_small_temperature_is_the_nearest_row() -> None:
+    assert knn_accuracy(*SPLIT, k=10**6, num_classes=5) == knn_accuracy(*SPLIT, k=200, num_classes=5)
+    nearest = knn_accuracy(*SPLIT, k=1, num_classes=5)
+    assert knn_accuracy(*SPLIT, k=20, temperature=1e-6, num_classes=5) == nearest
+
+
+def test_degenerate() -> None:
+    assert knn_accuracy([[1.0, 0.0]], [0], [[0.0, 1.0]], [0], num_classes=1) == 1
+    assert knn_accuracy(np.zeros((4, 2)), [1] * 4, np.zeros((2, 2)), [1, 0], num_classes=2) == 0.5
+    chance = knn_accuracy(TRAIN_X, RNG.integers(0, 5, 200), TEST_X, TEST_Y, num_classes=5)
+    assert chance < 0.4
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"train_y": TRAIN_Y - 1}, "train_y must be 0 or more, got -1"),
+        ({"test_y": TEST_Y + 1}, "test_y must be below num_classes=5, got 5"),
+        ({"test_y": TEST_Y[1:]}, "test_y must have one label for each of 150 rows, got 149"),
+        ({"test_x": TEST_X[:, 1:]}, "test_x must have the dimension of train_x, 6, got 5"),
+        ({"train_x": torch.empty(0, 6), "train_y": []}, "train_x must have shape"),
+        ({"test_x": TEST_X * np.nan}, "test_x must be finite"),
+        ({"k": 0}, "k must be an integer from 1, got 0"),
+        ({"block": 1.5}, "block must be an integer from 1, got 1.5"),
+        ({"num_classes": 0}, "num_classes must be an integer from 1"),
+        ({"temperature": 0}, "temperature must be a finite number above 0, got 0"),
+        ({"temperature": float("nan")}, "temperature must be a finite number above 0, got nan"),
+    ],
+)
+def test_bad_input(change: dict, message: str) -> None:
+    good = dict(zip(("train_x", "train_y", "test_x", "test_y"), SPLIT, strict=True), num_classes=5)
+    with pytest.raises(InputError, match=message):
+        knn_accuracy(**good | change)
