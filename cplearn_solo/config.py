@@ -7,7 +7,7 @@ Keys are solo-learn's, so that its pretraining YAMLs run unchanged. Besides them
 import inspect
 import warnings
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
-from typing import Any, Dict, List, Optional, Type, TypeVar, get_type_hints
+from typing import Any, Dict, List, Optional, Type, TypeVar, get_origin, get_type_hints
 
 from lightning.pytorch import Trainer
 from omegaconf import DictConfig, OmegaConf
@@ -142,7 +142,8 @@ class Config:
     def plain(self) -> Dict[str, Any]:
         """The same as nested plain types, as a YAML file would say it."""
         values = asdict(self)
-        return {**values, **values.pop("trainer")}
+        trainer = values.pop("trainer")
+        return {**values, **trainer}
 
 
 TRAINER_KEYS = set(inspect.signature(Trainer.__init__).parameters) - {"self", "callbacks", "logger", "plugins"}
@@ -283,7 +284,9 @@ def _check_keys(values: Any, schema: Any, path: str) -> None:
         if key not in hints:
             raise unknown(f"key of {path}" if path else "key", key, hints)
         inner = [t for t in (hints[key], *getattr(hints[key], "__args__", ())) if is_dataclass(t)]
-        if inner and isinstance(value, list):
+        if inner and get_origin(hints[key]) is list:
+            if not isinstance(value, list):
+                raise InputError(f"{full} = {value!r}: must be a list")
             for i, item in enumerate(value):
                 _check_keys(item, inner[0], f"{full}[{i}]")
         elif inner and value is not None:
@@ -291,7 +294,7 @@ def _check_keys(values: Any, schema: Any, path: str) -> None:
 
 
 def _flat(values: Any, path: str = "") -> Dict[str, Any]:
-    if isinstance(values, dict) and values:
+    if isinstance(values, dict):
         items = values.items()
     elif isinstance(values, list) and any(isinstance(v, dict) for v in values):
         items = enumerate(values)

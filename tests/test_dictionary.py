@@ -97,7 +97,9 @@ def test_released_temperature():
     assert temperature(2048, 64, 16384, 1e-8) == pytest.approx(13.9, abs=0.05)
 
 
-@pytest.mark.parametrize("arguments", [(0, 4, 4, 1e-8), (4, 0, 4, 1e-8), (4, 4, 0, 1e-8), (4, 4, 10, 0.1), (4, 4, 4, 0)])
-def test_bad_temperatures(arguments):
+@pytest.mark.parametrize(
+    "f, n, c, eps", [(0, 4, 4, 1e-8), (4, 0, 4, 1e-8), (4, 4, 0, 1e-8), (4, 4, 10, 0.1), (4, 4, 4, 0)]
+)
+def test_bad_temperatures(f, n, c, eps):
     with pytest.raises(InputError):
-        temperature(*arguments)
+        temperature(f, n, c, eps)

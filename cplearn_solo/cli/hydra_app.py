@@ -54,20 +54,26 @@ class user_errors:
         self.program = program
 
     def __enter__(self) -> None:
-        warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
-        for name in ("lightning.pytorch.utilities.rank_zero", "lightning.pytorch.accelerators.cuda"):
-            logging.getLogger(name).setLevel(logging.WARNING)
+        warnings.showwarning = _one_line
+        for name in ("utilities.rank_zero", "trainer.connectors.checkpoint_connector"):
+            logging.getLogger(f"lightning.pytorch.{name}").setLevel(logging.WARNING)
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, InputError):
             sys.stdout.flush()
-            print(f"{self.program}: error: {' '.join(str(error).split())}", file=sys.stderr)
+            reason = str(error).rsplit("InputError: ")[-1]  # one from a data worker carries the worker's traceback
+            print(f"{self.program}: error: {' '.join(reason.split())}", file=sys.stderr)
             raise SystemExit(2) from None
+
+
+def _one_line(message: Warning | str, category: type[Warning], *_: object) -> None:
+    if category is UserWarning:  # the others concern the authors of libraries
+        print(f"warning: {message}", file=sys.stderr)
 
 
 def _run_hydra(task: Callable, path: Path, name: str, overrides: list[str], options: argparse.Namespace) -> None:
     import hydra
-    from hydra.errors import HydraException
+    from hydra.errors import HydraException, OverrideParseException
 
     flags = [*(["--multirun"] if options.multirun else []), *(["--cfg", options.cfg] if options.cfg else [])]
     failed: list[InputError] = []
@@ -82,8 +88,10 @@ def _run_hydra(task: Callable, path: Path, name: str, overrides: list[str], opti
     os.environ["HYDRA_FULL_ERROR"] = "1"  # plain exceptions; the ones below are told in one line
     try:
         hydra.main(config_path=str(path), config_name=name, version_base="1.3")(guarded)()
+    except OverrideParseException as error:
+        raise InputError(f"override {error.override.lstrip('+')!r}: {error.message.splitlines()[0]}") from error
     except HydraException as error:
-        raise InputError(f"{path / name}: {error}") from error
+        raise InputError(f"{path / name}.yaml: {error}") from error
     finally:
         sys.argv = argv
     if failed:

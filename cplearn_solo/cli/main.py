@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
+from typing import Any
 
 from cplearn_solo.cli.hydra_app import hydra_app, user_errors
 
@@ -48,10 +50,8 @@ def main() -> None:
 
 def pretrain(arguments: list[str] | None = None) -> None:
     """Pretraining, then evaluation on frozen features."""
-    from cplearn_solo.cli.tasks import pretrain_task
-
     hydra_app(
-        pretrain_task,
+        _task("pretrain"),
         sys.argv[1:] if arguments is None else arguments,
         program="pretrain",
         folder="pretrain/digits",
@@ -79,11 +79,20 @@ def clustering(arguments: list[str] | None = None) -> None:
     )
 
 
-def _evaluate(name: str, about: str, arguments: list[str] | None) -> None:
-    from cplearn_solo.cli.tasks import EVALUATIONS
+def _task(name: str) -> Callable[[Any], None]:
+    """The task of that name, imported when it runs: help and most errors need not wait for it."""
 
+    def run(raw: Any) -> None:
+        from cplearn_solo.cli.tasks import TASKS
+
+        TASKS[name](raw)
+
+    return run
+
+
+def _evaluate(name: str, about: str, arguments: list[str] | None) -> None:
     hydra_app(
-        EVALUATIONS[name],
+        _task(name),
         sys.argv[1:] if arguments is None else arguments,
         program=name,
         folder=name,

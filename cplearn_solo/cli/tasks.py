@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 from rich.progress import Progress
 
 from cplearn_solo.cli.report import print_scores
 from cplearn_solo.config import parse_config, read_schema
 from cplearn_solo.data import DataConfig, ImageSet, Splits, load_splits
-from cplearn_solo.distributed import rank
 from cplearn_solo.engine.checkpoint import Pretrained, load_pretrained
 from cplearn_solo.engine.log import EpochLog
 from cplearn_solo.engine.run import git_sha, versions
-from cplearn_solo.engine.train import Trained, finish, pretrain
+from cplearn_solo.engine.train import Trained, pretrain
 from cplearn_solo.evaluation.config import ClusteringConfig, EvalConfig, KNNConfig, LinearConfig
 from cplearn_solo.evaluation.features import Features, extract
 from cplearn_solo.evaluation.scores import all_scores, cluster_scores, knn_scores, linear_scores
@@ -31,12 +31,15 @@ from cplearn_solo.registry import InputError, unknown
 def pretrain_task(raw: DictConfig) -> None:
     """Trains, scores the frozen backbone, writes ``summary.json`` and says what to do next."""
     trained = pretrain(parse_config(raw))
-    if rank():
+    if rank_zero_only.rank != 0:
         return
     run = trained.run.path
-    print("training done; evaluating the frozen backbone", flush=True)
-    summary = _summary(trained)
-    finish(trained, summary)
+    try:
+        print("training done; evaluating the frozen backbone", flush=True)
+        summary = _summary(trained)
+        trained.run.write_json("summary.json", summary)
+    finally:
+        trained.run.close()
     print_scores(f"{run}", summary)
     print("\nnext:")
     for command in ("linear", "knn", "clustering"):
@@ -157,11 +160,10 @@ def _clustering(model: Pretrained, splits: Splits, config: ClusteringConfig, fea
 
 def _splits(model: Pretrained, overrides: dict[str, Any]) -> Splits:
     data = read_schema({**asdict(model.config.data), **overrides}, DataConfig)
-    splits = load_splits(data, seed=model.config.seed)
+    # the backbone knows the pixels it was trained on
+    splits = load_splits(data, seed=model.config.seed, mean=model.mean, std=model.std)
     if splits.test is None:
         raise InputError("no held-out images: give data.val_path or data.val_split")
-    for images in (splits.train, splits.test):  # the backbone knows the pixels it was trained on
-        images.mean, images.std = model.mean, model.std
     return splits
 
 
@@ -179,7 +181,8 @@ def _device(accelerator: str) -> torch.device:
     return torch.device("cpu" if accelerator == "cpu" or not torch.cuda.is_available() else "cuda")
 
 
-EVALUATIONS = {
+TASKS = {
+    "pretrain": pretrain_task,
     "linear": partial(_evaluation, schema=LinearConfig, score=_linear),
     "knn": partial(_evaluation, schema=KNNConfig, score=_knn),
     "clustering": partial(_evaluation, schema=ClusteringConfig, score=_clustering),

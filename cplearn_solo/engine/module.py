@@ -45,7 +45,7 @@ class Pretrainer(LightningModule):
         )
         self.classifier = nn.Linear(self.backbone.num_features, max(1, num_classes))
         channels_last = not config.performance.disable_channel_last
-        self.memory_format = torch.channels_last if channels_last else torch.preserve_format
+        self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.backbone.to(memory_format=self.memory_format)
         self.teacher = None
         if self.method.teacher:
@@ -62,7 +62,7 @@ class Pretrainer(LightningModule):
 
     def on_train_epoch_start(self) -> None:
         self._sums: dict[str, Tensor] = {}
-        self._codes_used = torch.zeros(self.method.codes_total or 0, dtype=torch.bool, device=self.device)
+        self._codes_used = self._no_codes()
         self._labelled = torch.zeros((), device=self.device)
         self._knn_bank.clear()
         self._started = time.perf_counter()
@@ -127,7 +127,7 @@ class Pretrainer(LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         self._hits = torch.zeros(2, dtype=torch.float64, device="cpu")
-        self._val_codes = torch.zeros_like(self._codes_used) if hasattr(self, "_codes_used") else None
+        self._val_codes = self._no_codes()
         self._val_feats: list[tuple[Tensor, Tensor]] = []
 
     def validation_step(self, batch: list, batch_idx: int) -> None:
@@ -135,7 +135,7 @@ class Pretrainer(LightningModule):
         feats = self.encode(images)
         hits = (self.classifier(feats.float()).argmax(dim=1) == labels) & (labels >= 0)
         self._hits += torch.stack([hits.sum(), (labels >= 0).sum()]).cpu()
-        if self._val_codes is not None and (codes := self.method.assign(feats)) is not None:
+        if (codes := self.method.assign(feats)) is not None:
             self._val_codes[codes] = True
         if self.config.knn_eval.enabled:
             self._val_feats.append((feats.float(), labels))
@@ -145,7 +145,7 @@ class Pretrainer(LightningModule):
         values: dict[str, float] = {}
         if labelled:
             values["val_acc1"] = hits / labelled
-        if self._val_codes is not None and len(self._val_codes):
+        if len(self._val_codes):
             values["val_codes_used"] = float((sum_ranks(self._val_codes.int()) > 0).sum())
         if self._knn_bank and self._val_feats:
             values["val_knn_acc1"] = self._online_knn()
@@ -153,19 +153,20 @@ class Pretrainer(LightningModule):
 
     # ---- optimizers, checkpoints
 
-    def configure_optimizers(self) -> Any:
-        config = self.config
-        scale = lr_scale(config, self.trainer.world_size)
+    def build_optimizer(self, num_devices: int, *, fused: bool = True) -> torch.optim.Optimizer:
+        """The optimizer with learning rates scaled for ``num_devices``."""
+        config, scale = self.config.optimizer, lr_scale(self.config, num_devices)
+        probe = {"lr": config.classifier_lr * scale, "weight_decay": 0.0}
         groups = [
             {"params": list(self.backbone.parameters())},
             *self.method.param_groups(),
-            {
-                "params": list(self.classifier.parameters()),
-                "lr": config.optimizer.classifier_lr * scale,
-                "weight_decay": 0.0,
-            },
+            {"params": list(self.classifier.parameters()), **probe},
         ]
-        optimizer = build_optimizer(groups, config.optimizer, lr=config.optimizer.lr * scale)
+        return build_optimizer(groups, config, lr=config.lr * scale, fused=fused)
+
+    def configure_optimizers(self) -> Any:
+        config = self.config
+        optimizer = self.build_optimizer(self.trainer.world_size, fused=not self.trainer.gradient_clip_val)
         self._total_steps = int(self.trainer.estimated_stepping_batches)
         scheduler = build_scheduler(optimizer, config.scheduler, epochs=config.max_epochs, steps=self._total_steps)
         if scheduler is None:
@@ -186,6 +187,9 @@ class Pretrainer(LightningModule):
 
     def _progress(self) -> Progress:
         return Progress(self.current_epoch, self.config.max_epochs, self.trainer.global_step, self._total_steps)
+
+    def _no_codes(self) -> Tensor:
+        return torch.zeros(self.method.codes_total or 0, dtype=torch.bool, device=self.device)
 
     def _add(self, name: str, value: Tensor) -> None:
         self._sums[name] = self._sums[name] + value if name in self._sums else value

@@ -24,8 +24,9 @@ def lr_scale(config: Config, num_devices: int) -> float:
     return config.optimizer.batch_size * num_devices * config.accumulate_grad_batches / 256
 
 
-def build_optimizer(groups: list[Group], config: OptimizerConfig, *, lr: float) -> Optimizer:
+def build_optimizer(groups: list[Group], config: OptimizerConfig, *, lr: float, fused: bool = True) -> Optimizer:
     """The optimizer that ``config`` names over parameter groups; ``lr`` is the scaled learning rate.
+    ``fused`` optimizers are fast, but Lightning cannot clip gradients for them in mixed precision.
 
     LARS is timm's: ``eta`` is its trust coefficient, ``clip_lr`` its trust clipping, and groups without weight decay
     are not adapted. Raises ``InputError`` for keywords that the optimizer refuses.
@@ -42,9 +43,9 @@ def build_optimizer(groups: list[Group], config: OptimizerConfig, *, lr: float) 
         }
         build: Callable[..., Optimizer] = Lars
     elif config.name == "sgd":
-        build, kwargs = partial(torch.optim.SGD, fused=True), {"momentum": 0.9, **kwargs}
+        build, kwargs = partial(torch.optim.SGD, fused=fused), {"momentum": 0.9, **kwargs}
     else:
-        build = partial({"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.name], fused=True)
+        build = partial({"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.name], fused=fused)
     try:
         return build(groups, lr=lr, weight_decay=config.weight_decay, **kwargs)
     except (TypeError, ValueError) as error:

@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -24,11 +26,16 @@ RUN_VARIABLE = "CPLEARN_RUN"  # tells the other processes of a multi-device run 
 
 @dataclass
 class RunFolder:
-    """An open run: its folder, and the checkpoint to resume from, if any. Holds a lock until the process ends."""
+    """An open run: its folder, and the checkpoint to resume from, if any. Locked as long as this object lives."""
 
     path: Path
     resume: Path | None
     lock: FileLock | None
+
+    def close(self) -> None:
+        """Unlocks the folder."""
+        if self.lock:
+            self.lock.release()
 
     def write_json(self, name: str, values: dict[str, Any]) -> None:
         """Writes ``name`` whole or not at all."""
@@ -49,16 +56,17 @@ def open_run(config: Config) -> RunFolder:
     run = _named_resume(config) if config.resume_from_checkpoint else None
     if run is None and config.auto_resume.enabled and config.checkpoint.enabled:
         run = _auto_resume(config)
-    run = run or _new_run(config, resume=None)
+    return run or _new_run(config, resume=None)
+
+
+@contextmanager
+def shared_with_processes(run: RunFolder) -> Iterator[None]:
+    """While this lasts, processes that the Trainer starts open the same folder."""
     os.environ[RUN_VARIABLE] = str(run.path.resolve())
-    return run
-
-
-def close_run(run: RunFolder) -> None:
-    """Lets go of the folder; a sweep opens the next one in the same process."""
-    os.environ.pop(RUN_VARIABLE, None)
-    if run.lock:
-        run.lock.release()
+    try:
+        yield
+    finally:
+        del os.environ[RUN_VARIABLE]
 
 
 def versions() -> dict[str, str]:

@@ -7,18 +7,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from lightning import Trainer, seed_everything
+from lightning import LightningDataModule, Trainer, seed_everything
 from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from cplearn_solo.config import Config
 from cplearn_solo.data import Splits, eval_loader, load_splits, train_loader
+from cplearn_solo.distributed import rank, world_size
 from cplearn_solo.engine.checkpoint import EpochCheckpoint, read_checkpoint
 from cplearn_solo.engine.log import EpochLog
 from cplearn_solo.engine.module import Pretrainer, image_statistics
 from cplearn_solo.engine.optim import lr_scale
-from cplearn_solo.engine.run import RunFolder, close_run, open_run
+from cplearn_solo.engine.run import RunFolder, open_run, shared_with_processes
 from cplearn_solo.registry import InputError
 
 
@@ -37,39 +38,66 @@ def pretrain(config: Config) -> Trained:
     Everything that can be wrong with the input is found before the folder is made.
     """
     seed_everything(config.seed, verbose=False)
-    splits = load_splits(config.data, seed=config.seed)
+    first = config.augmentations[0]
+    splits = load_splits(config.data, seed=config.seed, mean=first.mean, std=first.std)
     module = Pretrainer(config, **image_statistics(splits.train))
     trainer = _trainer(config)
-    loader_kwargs = {
-        "batch_size": config.optimizer.batch_size,
-        "num_workers": config.data.num_workers,
-        "rank": trainer.global_rank,
-        "world": trainer.world_size,
-    }
-    train = train_loader(splits.train, config.augmentations, seed=config.seed, **loader_kwargs)
-    crop_size = config.augmentations[0].crop_size
-    test = splits.test and eval_loader(splits.test, crop_size=crop_size, **loader_kwargs)
+    module.build_optimizer(trainer.world_size)
+    loaders = Loaders(splits, config)
+    derived = _derived(config, module, trainer.world_size, loaders.steps_per_epoch(trainer.world_size))
     run = open_run(config)
+    try:
+        with shared_with_processes(run):
+            _fit(trainer, module, loaders, run, derived)
+    except BaseException:
+        run.close()
+        raise
+    return Trained(module, splits, run)
+
+
+class Loaders(LightningDataModule):
+    """Loaders of a run, made in each process once it knows its rank."""
+
+    def __init__(self, splits: Splits, config: Config) -> None:
+        super().__init__()
+        self.splits, self.config = splits, config
+
+    def train_dataloader(self) -> Any:
+        return self._train(rank=rank(), world=world_size())
+
+    def val_dataloader(self) -> Any:
+        if self.splits.test is None:
+            return []
+        crop_size = self.config.augmentations[0].crop_size
+        return eval_loader(self.splits.test, crop_size=crop_size, rank=rank(), world=world_size(), **self._common())
+
+    def steps_per_epoch(self, world: int) -> int:
+        """Batches that each of ``world`` processes sees; ``InputError`` if there is not one."""
+        return len(self._train(rank=0, world=world))
+
+    def _train(self, **place: int) -> Any:
+        return train_loader(
+            self.splits.train, self.config.augmentations, seed=self.config.seed, **place, **self._common()
+        )
+
+    def _common(self) -> dict[str, int]:
+        return {"batch_size": self.config.optimizer.batch_size, "num_workers": self.config.data.num_workers}
+
+
+def _fit(trainer: Trainer, module: Pretrainer, loaders: Loaders, run: RunFolder, derived: dict[str, Any]) -> None:
+    config = module.config
     first_epoch = read_checkpoint(run.resume)["epoch"] + 1 if run.resume else 0
     log = EpochLog(run.path, epochs=config.max_epochs, first_epoch=first_epoch)
     trainer.loggers = [log, *_loggers(config, run)]
     if config.checkpoint.enabled:
         trainer.callbacks.append(EpochCheckpoint(run.path, config.checkpoint))
     if trainer.is_global_zero:
-        derived = _derived(config, module, trainer.world_size, len(train), len(splits.train))
         run.write_json("derived.json", derived)
         print(f"run folder {run.path}\n" + "  ".join(f"{key} {value}" for key, value in derived.items()), flush=True)
     if first_epoch < config.max_epochs:
-        trainer.fit(module, train, test, ckpt_path=run.resume, weights_only=True)
+        trainer.fit(module, datamodule=loaders, ckpt_path=run.resume, weights_only=True)
     else:  # killed between its last epoch and its evaluation
         module.load_state_dict(read_checkpoint(run.resume)["state_dict"])
-    return Trained(module, splits, run)
-
-
-def finish(trained: Trained, summary: dict[str, Any]) -> None:
-    """Marks the run as complete by writing its summary, and lets go of the folder."""
-    trained.run.write_json("summary.json", summary)
-    close_run(trained.run)
 
 
 def _trainer(config: Config) -> Trainer:
@@ -81,15 +109,16 @@ def _trainer(config: Config) -> Trainer:
         "accumulate_grad_batches": config.accumulate_grad_batches,
         "num_sanity_val_steps": 0,
         "enable_model_summary": False,
+        "log_every_n_steps": 1,  # nothing is logged more often than once an epoch
         "use_distributed_sampler": False,  # the loaders know their rank
         **config.trainer,
         "logger": False,
         "enable_checkpointing": False,
     }
-    if kwargs.get("strategy") is None or config.single_process:
-        kwargs["strategy"] = "auto"
-    if config.single_process:  # the same result without the cost of process groups
-        kwargs["sync_batchnorm"] = False
+    kwargs["strategy"] = kwargs.get("strategy") or "auto"
+    if config.single_process and str(kwargs["strategy"]).startswith("ddp"):
+        # the same result without the cost of a process group
+        kwargs |= {"strategy": "auto", "sync_batchnorm": False}
     if kwargs.get("enable_progress_bar", True):
         kwargs["callbacks"] = [TQDMProgressBar(refresh_rate=20)]
     try:
@@ -120,11 +149,10 @@ def _loggers(config: Config, run: RunFolder) -> list[Logger]:
     return loggers
 
 
-def _derived(config: Config, module: Pretrainer, world: int, steps_per_epoch: int, images: int) -> dict[str, Any]:
+def _derived(config: Config, module: Pretrainer, world: int, steps_per_epoch: int) -> dict[str, Any]:
     """What follows from the configuration and the machine."""
     scale = lr_scale(config, world)
     return {
-        "train_images": images,
         "steps_per_epoch": steps_per_epoch // config.accumulate_grad_batches,
         "n": config.optimizer.batch_size,
         "devices": world,

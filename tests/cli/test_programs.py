@@ -1,0 +1,114 @@
+"""The programs as a user types them, in processes of their own: results, lists, and errors of one line."""
+
+import json
+import os
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+import torch
+
+from cplearn_solo.backbones import build_backbone
+from cplearn_solo.cli import main
+
+ROOT = Path(__file__).parents[2]
+QUICK = ["data.max_train_images=128", "max_epochs=1", "accelerator=cpu", "enable_progress_bar=false"]
+
+
+def cplearn(*arguments, cwd):
+    """Exit code, standard output and standard error of ``cplearn ...`` run in ``cwd``, in a process of its own."""
+    program = [sys.executable, "-c", "from cplearn_solo.cli import main; main()"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([*program, *arguments], cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch, capfd):
+    """The same in this process, which has imported everything already, and in ``tmp_path``."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["cplearn", *arguments])
+        code = 0
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code or 0
+        return code, *capfd.readouterr()
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A quick run, made in a folder outside the repository."""
+    folder = tmp_path_factory.mktemp("user")
+    code, out, error = cplearn("pretrain", "--config-name", "cplearn.yaml", *QUICK, cwd=folder)
+    assert code == 0, error
+    assert "cplearn linear pretrained=runs/cplearn-digits/" in out and "kmeans_ami" in out
+    assert sorted(p.name for p in folder.iterdir()) == ["runs"]  # nothing else is left behind
+    (path,) = folder.glob("runs/cplearn-digits/*")
+    return path
+
+
+def test_evaluations_take_a_run_or_a_checkpoint(run, here):
+    code, out, error = here("linear", f"pretrained={run}", "max_epochs=5")
+    assert code == 0 and "linear_acc1" in out, error
+    code, out, error = here("knn", f"pretrained={run}/checkpoints/last.ckpt", "k=5")
+    assert code == 0 and "knn_acc1" in out, error
+    code, out, error = here("clustering", f"pretrained={run}", "protocol=train")
+    assert code == 0 and "nmi_chance" in out, error
+    lines = [json.loads(line) for line in (run / "evaluation.jsonl").read_text().splitlines()]
+    assert [sorted({"linear_acc1", "knn_acc1", "kmeans_ami"} & set(line)) for line in lines] == [
+        ["linear_acc1"],
+        ["knn_acc1"],
+        ["kmeans_ami"],
+    ]
+
+
+def test_the_exported_backbone_is_plain(run, here, tmp_path):
+    code, out, error = here("export", str(run), "backbone.pt")
+    assert code == 0 and "weights_only=True" in out, error
+    weights = torch.load(tmp_path / "backbone.pt", weights_only=True)
+    build_backbone("resnet8", crop_size=8, width=32).load_state_dict(weights, strict=True)
+    code, _, error = here("export", str(run), "backbone.pt")
+    assert code == 2 and "exists already" in error
+
+
+def test_lists_and_help(here):
+    for command, words in (("methods", "barlow_twins"), ("backbones", "vit_small"), ("datasets", "parquet")):
+        code, out, _ = here(command)
+        assert code == 0 and words in out
+    for arguments in ((), ("--help",), ("pretrain", "--help"), ("linear", "--help"), ("export", "--help")):
+        code, out, _ = here(*arguments)
+        assert code == 0 and "usage" in out.lower()
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["pretrian"], "did you mean 'pretrain'"),
+        (["pretrain", "--config-name", "cplern.yaml"], "did you mean 'cplearn.yaml'"),
+        (["pretrain", "--config-path", "scripts/pretrain/cifra"], "did you mean 'scripts/pretrain/cifar'"),
+        (["pretrain", "optimizer.lrr=1"], "unknown key of optimizer 'lrr'"),
+        (["pretrain", "optimizer.lr=[1,2"], "optimizer.lr"),
+        (["pretrain", "method=cplearned"], "did you mean 'cplearn'"),
+        (["pretrain", "data.dataset=custom", "data.train_path=nowhere"], "nowhere"),
+        (["pretrain", "method_kwargs.eps=0.5"], "eps"),
+        (["pretrain", "whatever"], "write key=value"),
+        (["linear"], "pretrained is missing"),
+        (["linear", "pretrained=nowhere"], "nowhere does not exist"),
+        (["linear", "pretraind=x"], "did you mean 'pretrained'"),
+        (["clustering", "pretrained=nowhere", "protocol=x"], "nowhere does not exist"),
+        (["export", "nowhere", "file.pt"], "nowhere does not exist"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_nothing_behind(arguments, words, here, tmp_path):
+    code, out, error = here(*arguments)
+    lines = [line for line in error.splitlines() if not line.startswith("warning:")]
+    assert code == 2 and len(lines) == 1 and words in lines[0], error
+    assert list(tmp_path.iterdir()) == []
