@@ -44,7 +44,8 @@ def hydra_app(task: Callable, arguments: list[str], *, program: str, folder: str
         options = parser.parse_args(arguments)
         path = _config_folder(options.config_path or f"scripts/{folder}")
         name = _config_name(path, options.config_name)
-        _run_hydra(task, path, name, [_forced(path, o) for o in options.overrides], options)
+        called = sys.argv[: len(sys.argv) - len(arguments)]
+        _run_hydra(task, path, name, [_forced(path, o) for o in options.overrides], options, called)
 
 
 class user_errors:
@@ -71,14 +72,20 @@ def _one_line(message: Warning | str, category: type[Warning], *_: object) -> No
         print(f"warning: {message}", file=sys.stderr)
 
 
-def _run_hydra(task: Callable, path: Path, name: str, overrides: list[str], options: argparse.Namespace) -> None:
+def _run_hydra(
+    task: Callable, path: Path, name: str, overrides: list[str], options: argparse.Namespace, called: list[str]
+) -> None:
     import hydra
+    from hydra.core.hydra_config import HydraConfig
     from hydra.errors import HydraException, OverrideParseException
 
     flags = [*(["--multirun"] if options.multirun else []), *(["--cfg", options.cfg] if options.cfg else [])]
     failed: list[InputError] = []
 
     def guarded(config):
+        # processes that the Trainer starts repeat this one job: without Hydra's own idea of how, by our arguments
+        sys.argv = [*called, "-cp", str(path), "-cn", name, *HydraConfig.get().overrides.task]
+        HydraConfig.instance().cfg = None
         try:
             return task(config)
         except InputError as error:  # Hydra would print a traceback

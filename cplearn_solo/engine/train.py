@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +20,7 @@ from cplearn_solo.engine.checkpoint import EpochCheckpoint, read_checkpoint
 from cplearn_solo.engine.log import EpochLog
 from cplearn_solo.engine.module import Pretrainer, image_statistics
 from cplearn_solo.engine.optim import lr_scale
-from cplearn_solo.engine.run import RunFolder, open_run, shared_with_processes
+from cplearn_solo.engine.run import RUN_VARIABLE, RunFolder, open_run, shared_with_processes
 from cplearn_solo.registry import InputError
 
 
@@ -45,7 +46,7 @@ def pretrain(config: Config) -> Trained:
     module.build_optimizer(trainer.world_size)
     loaders = Loaders(splits, config)
     derived = _derived(config, module, trainer.world_size, loaders.steps_per_epoch(trainer.world_size))
-    run = open_run(config)
+    run = _open_run(config, trainer)
     try:
         with shared_with_processes(run):
             _fit(trainer, module, loaders, run, derived)
@@ -82,6 +83,18 @@ class Loaders(LightningDataModule):
 
     def _common(self) -> dict[str, int]:
         return {"batch_size": self.config.optimizer.batch_size, "num_workers": self.config.data.num_workers}
+
+
+def _open_run(config: Config, trainer: Trainer) -> RunFolder:
+    """One folder for all processes, also those that torchrun or SLURM started side by side."""
+    environment = getattr(trainer.strategy, "cluster_environment", None)
+    side_by_side = trainer.world_size > 1 and environment and environment.creates_processes_externally
+    if RUN_VARIABLE in os.environ or not side_by_side:
+        return open_run(config)
+    trainer.strategy.setup_environment()
+    run = open_run(config) if trainer.is_global_zero else None
+    path, resume = trainer.strategy.broadcast((run.path, run.resume) if run else None)
+    return run or RunFolder(path, resume, None)
 
 
 def _fit(trainer: Trainer, module: Pretrainer, loaders: Loaders, run: RunFolder, derived: dict[str, Any]) -> None:

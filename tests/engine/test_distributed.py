@@ -1,0 +1,89 @@
+"""Two gloo processes: online metrics are those of all images, and losses those of the whole batch."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from cplearn_solo.config import parse_config
+from cplearn_solo.data import eval_loader, load_splits
+from cplearn_solo.engine.module import Pretrainer, image_statistics
+
+ROOT = Path(__file__).parents[2]
+CONFIG = {
+    "method": "cplearn",
+    "method_kwargs": {"proj_output_dim": 64},
+    "backbone": {"name": "resnet8", "kwargs": {"width": 8}},
+    "augmentations": [{"crop_size": 8, "num_crops": 2}],
+    "data": {"max_train_images": 203, "max_val_images": 101},  # odd: the ranks' shares differ
+    "optimizer": {"batch_size": 16},
+    "knn_eval": {"enabled": True},
+    "max_epochs": 1,
+    "accelerator": "cpu",
+    "devices": 2,
+    "strategy": "ddp",
+    "enable_progress_bar": False,
+}
+TRAIN = """
+import json, sys
+from cplearn_solo.config import parse_config
+from cplearn_solo.engine.train import pretrain
+pretrain(parse_config(json.loads(sys.argv[1])))
+"""
+GATHER = """
+import torch, torch.distributed as dist
+from cplearn_solo.distributed import gather, sum_ranks
+dist.init_process_group("gloo")
+rank = dist.get_rank()
+x = torch.arange(6.0).view(6, 1)[rank * 3 : rank * 3 + 3].requires_grad_()
+weights = torch.arange(6.0).view(6, 1)
+loss = (gather(x) ** 2 * weights).sum()
+loss.backward()
+# both ranks hold the same loss; DDP divides the sum of their gradients by two
+expected = 2 * 2 * (x * weights[rank * 3 : rank * 3 + 3]).detach()
+assert torch.equal(x.grad, expected), (x.grad, expected)
+assert sum_ranks(torch.tensor(rank + 1)).item() == 3
+"""
+
+
+def two_processes(program, *arguments, cwd):
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0"]
+    script = cwd / "program.py"
+    script.write_text(program)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    command = [*launch, "--standalone", str(script), *arguments]
+    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+def test_online_metrics_cover_all_images_once(tmp_path):
+    config = {**CONFIG, "checkpoint": {"dir": str(tmp_path / "runs")}}
+    two_processes(TRAIN, json.dumps(config), cwd=tmp_path)
+    (run,) = (tmp_path / "runs").glob("*/*")
+    header, row = ((run / "metrics.csv").read_text()).splitlines()
+    logged = dict(zip(header.split(","), row.split(","), strict=True))
+
+    parsed = parse_config(config)
+    splits = load_splits(parsed.data, seed=parsed.seed)
+    module = Pretrainer(parsed, **image_statistics(splits.train))
+    module.load_state_dict(torch.load(run / "checkpoints/last.ckpt", weights_only=True)["state_dict"])
+    module.eval()
+    hits, codes = 0, []
+    with torch.no_grad():
+        for _, images, labels in eval_loader(splits.test, crop_size=8, batch_size=101, num_workers=0):
+            feats = module.encode(images)
+            hits += (module.classifier(feats).argmax(1) == labels).sum().item()
+            codes.append(module.method.assign(feats))
+    assert len(splits.test) == 101
+    assert float(logged["val_acc1"]) == pytest.approx(hits / 101, abs=1e-6)
+    assert float(logged["val_codes_used"]) == torch.cat(codes).unique().numel()
+    assert float(logged["train_images"]) == 2 * 6 * 16  # six batches a rank
+    assert 0 < float(logged["val_knn_acc1"]) <= 1
+
+
+def test_gather_has_the_gradient_of_the_whole_batch(tmp_path):
+    two_processes(GATHER, cwd=tmp_path)
