@@ -7,7 +7,8 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from cplearn_solo.config import difference, parse_config
+from cplearn_solo.config import Config, MomentumConfig, difference, parse_config
+from cplearn_solo.data import Augmentation
 from cplearn_solo.registry import InputError
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
@@ -119,3 +120,10 @@ precision: 16-mixed
 
 def test_none_as_a_value_means_absent():
     assert parse_config(OmegaConf.create({**BASE, "resume_from_checkpoint": None})).resume_from_checkpoint is None
+
+
+def test_the_documented_keys_and_defaults_are_the_real_ones():
+    text = (SCRIPTS.parent / "docs/configuration.md").read_text().split("```yaml")[1].split("```")[0]
+    documented = OmegaConf.to_container(OmegaConf.create(text))
+    real = Config(augmentations=[Augmentation()], momentum=MomentumConfig()).plain()
+    assert documented == real

@@ -70,7 +70,7 @@ class Augmentation:
     gaussian_noise: GaussianNoise = field(default_factory=GaussianNoise)
     crop_size: int = 32  # side of the square views in pixels
     num_crops: int = 1  # views drawn from this pipeline
-    mean: Optional[List[float]] = None  # replaces the data set's own, see load_splits
+    mean: Optional[List[float]] = None  # replaces the data set's own; the first pipeline's counts
     std: Optional[List[float]] = None
 
 
