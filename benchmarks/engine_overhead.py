@@ -67,7 +67,12 @@ def main() -> None:
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     times: dict[str, list[float]] = {"bare loop": [], "bare loop with online probe": [], "engine": []}
     with tempfile.TemporaryDirectory() as folder:
-        change = {"max_epochs": EPOCHS, "enable_progress_bar": False, "accelerator": "cpu", "checkpoint": {"dir": folder}}
+        change = {
+            "max_epochs": EPOCHS,
+            "enable_progress_bar": False,
+            "accelerator": "cpu",
+            "checkpoint": {"dir": folder},
+        }
         config = parse_config(OmegaConf.merge(OmegaConf.load(YAML), change, {"auto_resume": {"enabled": False}}))
         for done in range(ROUNDS):
             times["bare loop"].append(bare(config, probe=False))

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 NOTES = {
+    "wall_seconds": "training, without validation and evaluation",
     "online_acc1": "linear probe trained along the way",
     "linear_acc1": "linear probe on frozen features",
     "knn_acc1": "weighted k nearest neighbours",

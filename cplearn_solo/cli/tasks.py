@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
 from rich.progress import Progress
 
 from cplearn_solo.cli.report import print_scores
@@ -76,22 +77,21 @@ def _summary(trained: Trained) -> dict[str, Any]:
         "online_acc1": rows[-1].get("val_acc1"),
     }
     if splits.test:
-        device = torch.device(
-            "cuda" if torch.cuda.is_available() and config.trainer.get("accelerator") != "cpu" else "cpu"
-        )
+        device = _device("cpu" if config.trainer.get("accelerator") == "cpu" else "auto")
         settings = _settings(config.augmentations[0].crop_size, 256, config.data.num_workers, device)
         train, test = (
             extract(module.backbone, module.method, images, title=title, **settings)
             for title, images in (("training images", splits.train), (f"{splits.name} images", splits.test))
         )
-        summary |= all_scores(
-            train,
-            test,
-            config.evaluation,
-            num_classes=module.num_classes,
-            codes_total=module.method.codes_total,
-            seed=config.seed,
-        )
+        with Console().status("linear probe, nearest neighbours, clustering"):
+            summary |= all_scores(
+                train,
+                test,
+                config.evaluation,
+                num_classes=module.num_classes,
+                codes_total=module.method.codes_total,
+                seed=config.seed,
+            )
         summary |= {"scored_on": splits.name, "scored_images": len(splits.test)}
     else:
         print("no held-out images: set data.val_path or data.val_split for scores")

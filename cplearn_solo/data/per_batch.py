@@ -69,9 +69,14 @@ class BatchAugment:
 
 
 def eval_batch(images: Tensor, crop_size: int, mean: Sequence[float], std: Sequence[float]) -> Tensor:
-    """uint8 (n, 3, H, W) -> float (n, 3, crop_size, crop_size), normalised; resized and centred if sizes differ."""
-    if images.shape[-2:] != (crop_size, crop_size):
-        images = F.center_crop(F.resize(images, [crop_size], BICUBIC, antialias=True), [crop_size])
+    """uint8 (n, 3, H, W) -> float (n, 3, S, S), normalised, with S = max(crop_size, min(H, W)).
+
+    Images keep their size, as solo-learn evaluates small ones, unless crops are larger: random crops show things
+    enlarged, so a backbone trained on smaller crops does better on whole images at their own size than shrunk.
+    """
+    size = max(crop_size, min(images.shape[-2:]))
+    if images.shape[-2:] != (size, size):
+        images = F.center_crop(F.resize(images, [size], BICUBIC, antialias=True), [size])
     return F.normalize(images.float().div_(255), list(mean), list(std))
 
 

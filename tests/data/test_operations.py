@@ -101,11 +101,14 @@ def test_boxes_like_torchvision(height: int, width: int, scale: tuple[float, flo
         assert (ours.mean() - theirs.mean()).abs() <= 4 * error + 1e-6, name
 
 
-@pytest.mark.parametrize(("height", "width", "size"), [(32, 32, 32), (40, 48, 32), (20, 28, 32), (8, 8, 8)])
-def test_eval_is_the_same_for_both(height: int, width: int, size: int) -> None:
+@pytest.mark.parametrize(
+    ("height", "width", "crop_size", "size"), [(32, 32, 32, 32), (40, 48, 32, 40), (20, 28, 32, 32), (8, 8, 8, 8)]
+)
+def test_eval_never_shrinks_images_in_memory(height: int, width: int, crop_size: int, size: int) -> None:
+    """They keep their size or are enlarged, as ``eval_image`` does at that size."""
     mean, std = (0.5, 0.4, 0.3), (0.25, 0.2, 0.3)
     image = smooth_image(height, width)
-    batch = eval_batch(image[None], size, mean, std)[0]
+    batch = eval_batch(image[None], crop_size, mean, std)[0]
     single = eval_image(size, mean, std)(pil(image))
     assert batch.shape == (3, size, size)
     assert ((batch - single).abs() * 0.3).max() <= 2.01 * LEVEL

@@ -1,6 +1,9 @@
 """Small real trainings on digits: what a run leaves behind, resumes and refuses to resume."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -80,6 +83,45 @@ def test_a_killed_run_ends_with_the_weights_of_an_uninterrupted_one(name, tmp_pa
     log_one, log_two = EpochLog.read(one), EpochLog.read(two)
     assert [row["train_loss"] for row in log_one] == [row["train_loss"] for row in log_two]
     assert len(log_one) == 4 and log_one[0]["train_loss"] != log_one[3]["train_loss"]
+
+
+def test_a_process_killed_for_real_resumes(tmp_path):
+    """SIGKILL at whatever moment follows the second checkpoint; the weights are those of an undisturbed run."""
+    whole, killed = shipped(tmp_path / "whole", max_epochs=6), shipped(tmp_path / "killed", max_epochs=6)
+    program = "import json, sys; from omegaconf import OmegaConf; from cplearn_solo.cli.tasks import pretrain_task\n"
+    program += "pretrain_task(OmegaConf.create(json.loads(sys.argv[1])))"
+    environment = {**os.environ, "PYTHONPATH": str(SCRIPTS.parents[1])}
+    command = [sys.executable, "-c", program, json.dumps(killed)]
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+    for line in process.stdout:
+        if line.startswith("epoch 3/6"):
+            break
+    process.kill()
+    process.wait()
+    assert not list((tmp_path / "killed").glob("*/*/summary.json"))
+    pretrain_task(OmegaConf.create(killed))
+    pretrain_task(OmegaConf.create(whole))
+    (one,), (two,) = runs(tmp_path / "whole"), runs(tmp_path / "killed")
+    first, second = (load_backbone(run).state_dict() for run in (one, two))
+    assert all(torch.equal(value, second[key]) for key, value in first.items())
+    scores = [json.loads((run / "summary.json").read_text()) for run in (one, two)]
+    assert scores[0]["linear_acc1"] == scores[1]["linear_acc1"] and scores[0]["ami"] == scores[1]["ami"]
+
+
+def test_a_run_killed_before_its_evaluation_is_only_evaluated(tmp_path, capsys):
+    config = shipped(tmp_path, max_epochs=1)
+    pretrain(parse_config(config)).run.close()
+    capsys.readouterr()
+    pretrain_task(OmegaConf.create(config))
+    (run,) = runs(tmp_path)
+    assert (run / "summary.json").exists() and "epoch 1/1" not in capsys.readouterr().out
+
+
+def test_two_processes_never_share_an_unfinished_run(tmp_path):
+    config = parse_config(shipped(tmp_path, max_epochs=1))
+    first = pretrain(config)  # unfinished, and still open
+    second = pretrain(config)
+    assert first.run.path != second.run.path
 
 
 def test_another_configuration_is_not_resumed_and_the_key_is_named(tmp_path, monkeypatch, capsys):
