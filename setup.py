@@ -28,6 +28,7 @@ setup(
         "pyarrow>=14",
         "filelock>=3.12",
         "rich>=13",
+        "tqdm>=4.60",
     ],
     extras_require={
         "dev": ["pytest>=8", "ruff>=0.9", "build>=1.2"],

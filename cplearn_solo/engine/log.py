@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import sys
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
+from tqdm import tqdm
 
 SHOWN = ("train_loss", "train_codes_used", "train_acc1", "val_acc1", "val_knn_acc1", "train_seconds")
 
@@ -55,4 +57,5 @@ class EpochLog(Logger):
         partial.replace(self._file)
         if "train_loss" in metrics:  # the last to arrive in an epoch
             values = "  ".join(f"{key.removeprefix('train_')} {row[key]:.4g}" for key in SHOWN if key in row)
-            print(f"epoch {epoch + 1:>{len(str(self._epochs))}}/{self._epochs}  {values}", flush=True)
+            tqdm.write(f"epoch {epoch + 1:>{len(str(self._epochs))}}/{self._epochs}  {values}")  # above the bar
+            sys.stdout.flush()

@@ -53,6 +53,7 @@ class Pretrainer(LightningModule):
             self.teacher = copy.deepcopy(online).requires_grad_(False)
         self.augment = BatchAugment(config.augmentations, mean, std)
         self._knn_bank: list[tuple[Tensor, Tensor]] = []
+        self._started = 0.0
 
     def encode(self, images: Tensor) -> Tensor:
         """Features ``(n, d)`` of normalised images ``(n, 3, h, w)``."""
@@ -65,6 +66,7 @@ class Pretrainer(LightningModule):
         self._codes_used = self._no_codes()
         self._labelled = torch.zeros((), device=self.device)
         self._knn_bank.clear()
+        self._steps_seen = self.trainer.global_step
         self._started = time.perf_counter()
 
     def training_step(self, batch: list, batch_idx: int) -> Tensor:
@@ -99,8 +101,9 @@ class Pretrainer(LightningModule):
 
     @torch.no_grad()
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        if self.teacher is None or (batch_idx + 1) % self.trainer.accumulate_grad_batches:
+        if self.teacher is None or self.trainer.global_step == self._steps_seen:  # gradients still accumulate
             return
+        self._steps_seen = self.trainer.global_step
         base, final = self.config.momentum.base_tau, self.config.momentum.final_tau
         done = self.trainer.global_step / self._total_steps
         tau = final - (final - base) * (math.cos(math.pi * done) + 1) / 2
@@ -126,6 +129,7 @@ class Pretrainer(LightningModule):
     # ---- validation
 
     def on_validation_epoch_start(self) -> None:
+        self._validation_started = time.perf_counter()
         self._hits = torch.zeros(2, dtype=torch.float64, device="cpu")
         self._val_codes = self._no_codes()
         self._val_feats: list[tuple[Tensor, Tensor]] = []
@@ -150,6 +154,7 @@ class Pretrainer(LightningModule):
         if self._knn_bank and self._val_feats:
             values["val_knn_acc1"] = self._online_knn()
         self.log_dict(values)
+        self._started += time.perf_counter() - self._validation_started  # not counted as training
 
     # ---- optimizers, checkpoints
 

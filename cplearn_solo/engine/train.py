@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -124,6 +125,7 @@ def _trainer(config: Config) -> Trainer:
         "enable_model_summary": False,
         "log_every_n_steps": 1,  # nothing is logged more often than once an epoch
         "use_distributed_sampler": False,  # the loaders know their rank
+        "enable_progress_bar": sys.stderr.isatty(),
         **config.trainer,
         "logger": False,
         "enable_checkpointing": False,
@@ -132,7 +134,7 @@ def _trainer(config: Config) -> Trainer:
     if config.single_process and str(kwargs["strategy"]).startswith("ddp"):
         # the same result without the cost of a process group
         kwargs |= {"strategy": "auto", "sync_batchnorm": False}
-    if kwargs.get("enable_progress_bar", True):
+    if kwargs["enable_progress_bar"]:
         kwargs["callbacks"] = [TQDMProgressBar(refresh_rate=20)]
     try:
         return Trainer(**kwargs)
