@@ -16,10 +16,10 @@ from cplearn_solo.registry import InputError, unknown
 PACKAGED = Path(__file__).parents[1] / "scripts"  # in an installed copy
 SCRIPTS = PACKAGED if PACKAGED.is_dir() else Path(__file__).parents[2] / "scripts"  # in the repository
 
-QUIET = (  # Hydra makes no folders and no logs of its own: a run has its run folder
+QUIET = (  # Hydra makes no folders and logs of its own but a note of each sweep: a run has its run folder
     "hydra.run.dir=.",
     "hydra.output_subdir=null",
-    "hydra.sweep.dir=.",
+    "hydra.sweep.dir=runs/.sweep",
     "hydra.sweep.subdir=.",
     "hydra/job_logging=disabled",
     "hydra/hydra_logging=disabled",
