@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch.distributed.nn.functional import all_gather
 
 
 def world_size() -> int:
@@ -24,7 +23,7 @@ def gather(x: Tensor) -> Tensor:
     Gradients flow back to the rank that owns a row and are summed over the ranks that used it. A loss that is a mean
     over the gathered batch therefore has, after DDP's averaging, the gradient of one process with the whole batch.
     """
-    return x if world_size() == 1 else torch.cat(all_gather(x.contiguous()))
+    return x if world_size() == 1 else _Gather.apply(x)
 
 
 def sum_ranks(x: Tensor) -> Tensor:
@@ -33,3 +32,15 @@ def sum_ranks(x: Tensor) -> Tensor:
         x = x.clone()
         dist.all_reduce(x)
     return x
+
+
+class _Gather(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: object, x: Tensor) -> Tensor:
+        parts = [torch.empty_like(x, memory_format=torch.contiguous_format) for _ in range(world_size())]
+        dist.all_gather(parts, x.contiguous())
+        return torch.cat(parts)
+
+    @staticmethod
+    def backward(ctx: object, grad: Tensor) -> Tensor:
+        return sum_ranks(grad).chunk(world_size())[rank()]

@@ -30,9 +30,12 @@ CONFIG = {
 }
 TRAIN = """
 import json, sys
+import torch.distributed as dist
 from cplearn_solo.config import parse_config
 from cplearn_solo.engine.train import pretrain
 pretrain(parse_config(json.loads(sys.argv[1])))
+dist.barrier()  # a process that ends while its group lives can be aborted by gloo's threads
+dist.destroy_process_group()
 """
 GATHER = """
 import torch, torch.distributed as dist
@@ -47,6 +50,8 @@ loss.backward()
 expected = 2 * 2 * (x * weights[rank * 3 : rank * 3 + 3]).detach()
 assert torch.equal(x.grad, expected), (x.grad, expected)
 assert sum_ranks(torch.tensor(rank + 1)).item() == 3
+dist.barrier()
+dist.destroy_process_group()
 """
 
 
