@@ -45,6 +45,8 @@ def pretrain(config: Config) -> Trained:
     module = Pretrainer(config, **image_statistics(splits.train))
     trainer = _trainer(config)
     module.build_optimizer(trainer.world_size)
+    if splits.test is None:
+        trainer.limit_val_batches = 0
     loaders = Loaders(splits, config)
     derived = _derived(config, module, trainer.world_size, loaders.steps_per_epoch(trainer.world_size))
     run = _open_run(config, trainer)
@@ -68,8 +70,6 @@ class Loaders(LightningDataModule):
         return self._train(rank=rank(), world=world_size())
 
     def val_dataloader(self) -> Any:
-        if self.splits.test is None:
-            return []
         crop_size = self.config.augmentations[0].crop_size
         return eval_loader(self.splits.test, crop_size=crop_size, rank=rank(), world=world_size(), **self._common())
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import torchvision
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
@@ -209,6 +210,18 @@ def test_other_optimizers_and_schedules_train(optimizer, tmp_path):
     config = shipped(tmp_path, max_epochs=2, optimizer=change, scheduler=schedule)
     trained = pretrain(parse_config(config))
     assert all(p.isfinite().all() for p in trained.module.parameters())
+
+
+def test_images_without_labels_train_and_are_not_scored(tmp_path, capsys):
+    """Files in a folder, decoded and augmented by a worker."""
+    for i, image in enumerate(load_splits(parse_config(shipped(tmp_path)).data, seed=0).train.images[:40]):
+        torchvision.io.write_png(image, str(tmp_path / f"{i}.png"))
+    data = {"dataset": "custom", "train_path": str(tmp_path), "no_labels": True, "num_workers": 1}
+    pretrain_task(OmegaConf.create(shipped(tmp_path, max_epochs=1, data={**data, "max_train_images": None})))
+    (run,) = runs(tmp_path)
+    summary = json.loads((run / "summary.json").read_text())
+    assert "loss" in summary and not {"online_acc1", "linear_acc1", "nmi", "kmeans_ami"} & set(summary)
+    assert "no held-out images" in capsys.readouterr().out
 
 
 def test_mixed_precision_and_trainer_arguments(tmp_path):
