@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def world_size() -> int:
@@ -32,6 +32,66 @@ def sum_ranks(x: Tensor) -> Tensor:
         x = x.clone()
         dist.all_reduce(x)
     return x
+
+
+def shared_generator(device: torch.device | str) -> torch.Generator:
+    """A generator in the same state on every rank, for what all of them must draw alike.
+
+    It is seeded from the global generator, that of the first rank where there are several.
+    """
+    seed = torch.randint(2**62, (1,), device=device)
+    if world_size() > 1:
+        dist.broadcast(seed, src=0)
+    return torch.Generator(device).manual_seed(seed.item())
+
+
+def sync_batchnorm(module: nn.Module) -> nn.Module:
+    """``module`` with every BatchNorm computing its statistics over all ranks, on any device.
+
+    torch's own SyncBatchNorm is faster but works on GPUs only.
+    """
+    if isinstance(module, nn.modules.batchnorm._BatchNorm):
+        module.__class__ = SyncBatchNorm
+    for child in module.children():
+        sync_batchnorm(child)
+    return module
+
+
+class SyncBatchNorm(nn.modules.batchnorm._BatchNorm):
+    """BatchNorm over the rows of every rank, with the gradient of one process that holds them all."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if world_size() == 1 or not self.training:
+            return super().forward(x)
+        full = x.to(torch.promote_types(x.dtype, torch.float32))
+        dims = [0, *range(2, x.ndim)]
+        n = x.numel() // x.shape[1] * world_size()
+        mean = _SumRanks.apply(full.sum(dims, keepdim=True)) / n
+        centred = full - mean
+        var = _SumRanks.apply(centred.square().sum(dims, keepdim=True)) / n
+        out = centred * (var + self.eps).rsqrt()
+        if self.track_running_stats:
+            self.num_batches_tracked += 1
+            rate = 1 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
+            self.running_mean.lerp_(mean.detach().flatten().to(self.running_mean), rate)
+            self.running_var.lerp_((var.detach() * n / (n - 1)).flatten().to(self.running_var), rate)
+        if self.affine:
+            shape = mean.shape
+            out = out * self.weight.view(shape) + self.bias.view(shape)
+        return out.to(x.dtype)
+
+    def _check_input_dim(self, x: Tensor) -> None:
+        """Any number of dimensions from two."""
+
+
+class _SumRanks(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: object, x: Tensor) -> Tensor:
+        return sum_ranks(x)
+
+    @staticmethod
+    def backward(ctx: object, grad: Tensor) -> Tensor:
+        return sum_ranks(grad)
 
 
 class _Gather(torch.autograd.Function):

@@ -24,6 +24,10 @@ from cplearn_solo.metrics import knn_accuracy
 CHECKPOINT_KEY = "cplearn_solo"
 
 
+class NotFinite(Exception):
+    """Training has produced infinite numbers or none at all."""
+
+
 class Pretrainer(LightningModule):
     """Trains ``backbone`` under ``method`` with an online linear probe on detached features.
 
@@ -59,6 +63,27 @@ class Pretrainer(LightningModule):
         """Features ``(n, d)`` of normalised images ``(n, 3, h, w)``."""
         return self.backbone(images.contiguous(memory_format=self.memory_format))
 
+    def views(self, crops: list[Tensor], progress: Progress) -> Views:
+        """What the method sees of normalised crops, each ``(n, 3, h, w)``, large ones first."""
+        n_large = self.config.n_large
+        return Views(
+            feats=[self.encode(x) for x in crops],
+            n_large=n_large,
+            progress=progress,
+            teacher=self._teach(crops[:n_large]),
+            images=crops if self.method.needs_images else None,
+            pixel_range=self._pixel_range() if self.method.needs_images else None,
+            encode=self._frozen_encode if self.method.needs_images else None,
+        )
+
+    @torch.no_grad()
+    def update_teacher(self, done: float) -> None:
+        """Moves the teacher towards the online network; ``done`` is the share of the run that has passed."""
+        base, final = self.config.momentum.base_tau, self.config.momentum.final_tau
+        tau = final - (final - base) * (math.cos(math.pi * done) + 1) / 2
+        online = [*self.backbone.parameters(), *getattr(self.method, self.method.teacher).parameters()]
+        torch._foreach_lerp_(list(self.teacher.parameters()), online, 1 - tau)
+
     # ---- training
 
     def on_train_epoch_start(self) -> None:
@@ -67,6 +92,7 @@ class Pretrainer(LightningModule):
         self._labelled = torch.zeros((), device=self.device)
         self._knn_bank.clear()
         self._steps_seen = self.trainer.global_step
+        self._first_bad = torch.full((), -1, device=self.device)
         self._started = time.perf_counter()
 
     def training_step(self, batch: list, batch_idx: int) -> Tensor:
@@ -77,19 +103,10 @@ class Pretrainer(LightningModule):
         crops = images if isinstance(images, list) else self.augment(images, generator)
         progress = self._progress()
         self.method.before_step(progress)
-        n_large = self.config.n_large
-        feats = [self.encode(x) for x in crops]
-        views = Views(
-            feats=feats,
-            n_large=n_large,
-            progress=progress,
-            teacher=self._teach(crops[:n_large]),
-            images=crops if self.method.needs_images else None,
-            pixel_range=self._pixel_range() if self.method.needs_images else None,
-            encode=self._frozen_encode if self.method.needs_images else None,
-        )
+        views = self.views(crops, progress)
         parts = self.method.loss(views)
-        probe_loss = self._probe(feats[:n_large], labels)
+        self._check_finite(parts, progress)
+        probe_loss = self._probe(views.feats[: views.n_large], labels)
         if (codes := parts.pop("codes", None)) is not None:
             self._codes_used[codes] = True
         for name, value in parts.items():
@@ -99,18 +116,15 @@ class Pretrainer(LightningModule):
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         self.method.after_backward(self._progress())
 
-    @torch.no_grad()
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         if self.teacher is None or self.trainer.global_step == self._steps_seen:  # gradients still accumulate
             return
         self._steps_seen = self.trainer.global_step
-        base, final = self.config.momentum.base_tau, self.config.momentum.final_tau
-        done = self.trainer.global_step / self._total_steps
-        tau = final - (final - base) * (math.cos(math.pi * done) + 1) / 2
-        online = [*self.backbone.parameters(), *getattr(self.method, self.method.teacher).parameters()]
-        torch._foreach_lerp_(list(self.teacher.parameters()), online, 1 - tau)
+        self.update_teacher(self.trainer.global_step / self._total_steps)
 
     def on_train_epoch_end(self) -> None:
+        if not all(p.isfinite().all() for p in self.parameters()):  # before they replace the last good checkpoint
+            raise NotFinite(f"method {self.config.method!r}: the weights are not finite after step {self._steps_seen}")
         names = sorted(self._sums)
         seconds = time.perf_counter() - self._started
         totals = sum_ranks(torch.stack([*(self._sums[name].float() for name in names), self._labelled]))
@@ -192,6 +206,18 @@ class Pretrainer(LightningModule):
 
     def _progress(self) -> Progress:
         return Progress(self.current_epoch, self.config.max_epochs, self.trainer.global_step, self._total_steps)
+
+    def _check_finite(self, parts: dict[str, Tensor], progress: Progress) -> None:
+        """Raises :class:`NotFinite` at the first part of the loss that is not; GPUs are asked now and then only."""
+        parts = {name: value for name, value in parts.items() if value.ndim == 0}
+        bad = ~torch.stack([value.detach().float() for value in parts.values()]).isfinite()
+        self._first_bad = torch.where((self._first_bad < 0) & bad, progress.step, self._first_bad)
+        last = self.trainer.is_last_batch
+        if self.device.type == "cpu" or last or progress.step % 50 == 0:  # asking makes the program wait for the GPU
+            for name, step in zip(parts, self._first_bad.tolist()):
+                if step >= 0:
+                    value = f" is {parts[name].item()}" if step == progress.step else " was not finite"
+                    raise NotFinite(f"method {self.config.method!r}, step {step}: part {name!r} of the loss{value}")
 
     def _no_codes(self) -> Tensor:
         return torch.zeros(self.method.codes_total or 0, dtype=torch.bool, device=self.device)

@@ -9,20 +9,30 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from lightning import LightningDataModule, Trainer, seed_everything
 from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
+from lightning.pytorch.plugins.layer_sync import TorchSyncBatchNorm
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from torch import nn
 
 from cplearn_solo.config import Config
 from cplearn_solo.data import Splits, eval_loader, load_splits, train_loader
-from cplearn_solo.distributed import rank, world_size
-from cplearn_solo.engine.checkpoint import EpochCheckpoint, read_checkpoint
+from cplearn_solo.distributed import rank, sync_batchnorm, world_size
+from cplearn_solo.engine.checkpoint import LAST, EpochCheckpoint, read_checkpoint
 from cplearn_solo.engine.log import EpochLog
-from cplearn_solo.engine.module import Pretrainer, image_statistics
+from cplearn_solo.engine.module import NotFinite, Pretrainer, image_statistics
 from cplearn_solo.engine.optim import lr_scale
 from cplearn_solo.engine.run import RUN_VARIABLE, RunFolder, open_run, shared_with_processes
 from cplearn_solo.registry import InputError
+
+
+class LayerSync(TorchSyncBatchNorm):
+    """``sync_batchnorm=true`` also without a GPU."""
+
+    def apply(self, model: nn.Module) -> nn.Module:
+        return super().apply(model) if "nccl" in dist.get_backend() else sync_batchnorm(model)
 
 
 @dataclass(frozen=True)
@@ -109,7 +119,13 @@ def _fit(trainer: Trainer, module: Pretrainer, loaders: Loaders, run: RunFolder,
         run.write_json("derived.json", derived)
         print(f"run folder {run.path}\n" + "  ".join(f"{key} {value}" for key, value in derived.items()), flush=True)
     if first_epoch < config.max_epochs:
-        trainer.fit(module, datamodule=loaders, ckpt_path=run.resume, weights_only=True)
+        try:
+            trainer.fit(module, datamodule=loaders, ckpt_path=run.resume, weights_only=True)
+        except NotFinite as error:
+            last = run.path / LAST if (run.path / LAST).is_file() else run.resume
+            raise InputError(
+                f"{error}; last good checkpoint: {last or 'none yet'} (a smaller optimizer.lr or precision=32 may help)"
+            ) from error
     else:  # killed between its last epoch and its evaluation
         module.load_state_dict(read_checkpoint(run.resume)["state_dict"])
 
@@ -134,6 +150,8 @@ def _trainer(config: Config) -> Trainer:
     if config.single_process and str(kwargs["strategy"]).startswith("ddp"):
         # the same result without the cost of a process group
         kwargs |= {"strategy": "auto", "sync_batchnorm": False}
+    if kwargs.get("sync_batchnorm"):
+        kwargs["plugins"] = [LayerSync()]
     if kwargs["enable_progress_bar"]:
         kwargs["callbacks"] = [TQDMProgressBar(refresh_rate=20)]
     try:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from cplearn_solo.distributed import gather
 from cplearn_solo.methods.base import METHODS, Method, Views
+from cplearn_solo.precision import full_precision
 
 
 @METHODS.register("barlow_twins")
@@ -36,5 +37,5 @@ class BarlowTwins(Method):
         self.scale_loss = scale_loss
 
     def loss(self, views: Views) -> dict[str, Tensor]:
-        z1, z2 = (gather(self.projector(feats).float()) for feats in views.feats)
+        z1, z2 = (gather(full_precision(self.projector(feats))) for feats in views.feats)
         return {"loss": self.scale_loss * self.criterion(z1, z2)}

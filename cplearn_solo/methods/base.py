@@ -52,8 +52,10 @@ class Method(nn.Module, ABC):
     """
 
     teacher: ClassVar[str | None] = None  # submodule that gets an EMA twin, e.g. "projector"
-    multicrop: ClassVar[bool] = False
+    multicrop: ClassVar[bool] = False  # takes more than two crops
     needs_images: ClassVar[bool] = False
+    # several devices compute the loss of the whole batch ("global", by gathering embeddings) or each that of its own
+    coupling: str = "global"
 
     def __init__(self, features_dim: int, *, batch_size: int) -> None:
         super().__init__()

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cplearn_solo.methods.base import METHODS, Method, Views
+from cplearn_solo.precision import full_precision
 
 
 @METHODS.register("byol")
@@ -39,13 +40,13 @@ class BYOL(Method):
     def loss(self, views: Views) -> dict[str, Tensor]:
         """Sum over ordered pairs (teacher on a large crop, student on another crop) of 2 - 2 cos, Eq. 2."""
         z = [self.projector(feats) for feats in views.feats]
-        p = [self.predictor(zi).float() for zi in z]
+        p = [full_precision(self.predictor(zi)) for zi in z]
         terms = [
-            2 + 2 * self.criterion(p[j], target.float())
+            2 + 2 * self.criterion(p[j], full_precision(target))
             for i, target in enumerate(views.teacher)
             for j in range(len(p))
             if j != i
         ]
         # 1/sqrt(d) when embeddings are spread over the sphere, 0 when they have collapsed to a point
-        spread = F.normalize(z[0].detach().float(), dim=1).std(dim=0).mean()
+        spread = F.normalize(full_precision(z[0].detach()), dim=1).std(dim=0).mean()
         return {"loss": sum(terms), "embedding_std": spread}

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from cplearn_solo.dictionary import check_dictionary, make_dictionary, temperature
 from cplearn_solo.losses import check_prior, cplearn_loss, strict_bound
 from cplearn_solo.methods.base import METHODS, Method, Views
+from cplearn_solo.precision import full_precision
 from cplearn_solo.registry import InputError
 
 _CODES_AT_ONCE = 1 << 14
@@ -38,6 +39,7 @@ class CPLearn(Method):
     """
 
     multicrop = True
+    coupling = "device"
 
     def __init__(
         self,
@@ -99,8 +101,7 @@ class CPLearn(Method):
 
     def embed(self, feats: Tensor) -> Tensor:
         """Embeddings H ``(n, f)`` (Eq. 1), in float32 or better."""
-        h = self.projector(feats)
-        h = h if h.dtype == torch.float64 else h.float()
+        h = full_precision(self.projector(feats))
         h = math.sqrt(h.shape[1]) * F.normalize(h, dim=1) if self.activation == "l2" else torch.tanh(h)
         return h / self._root_n
 
