@@ -56,7 +56,7 @@ def build_scheduler(optimizer: Optimizer, config: SchedulerConfig, *, epochs: in
     """Learning rate over ``steps`` optimizer steps in ``epochs`` epochs, in closed form, or ``None``.
 
     ``warmup_cosine``: linear from ``warmup_start_lr`` to the group's rate, then a half cosine down to ``min_lr``.
-    A warm-up longer than the run is clipped to it, with a warning.
+    Groups with ``static_lr`` keep their rate. A warm-up longer than the run is clipped to it, with a warning.
     """
     if config.name == "none":
         return None
@@ -64,21 +64,29 @@ def build_scheduler(optimizer: Optimizer, config: SchedulerConfig, *, epochs: in
     per_epoch = total / epochs
     if config.name == "step":
         milestones = [epoch * per_epoch for epoch in config.lr_decay_steps or []]
-        return LambdaLR(optimizer, lambda t: 0.1 ** sum(t >= m for m in milestones))
+        return LambdaLR(optimizer, [_curve(g, partial(_steps, milestones)) for g in optimizer.param_groups])
     warmup = config.warmup_epochs * per_epoch
     if warmup > total:
         warnings.warn(
             f"scheduler.warmup_epochs = {config.warmup_epochs:g} clipped to the run's {epochs} epochs", stacklevel=2
         )
         warmup = total
-    rates = [group["lr"] for group in optimizer.param_groups]
-    return LambdaLR(
-        optimizer,
-        [
-            partial(_warmup_cosine, base=r, start=config.warmup_start_lr, low=config.min_lr, warmup=warmup, total=total)
-            for r in rates
-        ],
-    )
+    shape = {"start": config.warmup_start_lr, "low": config.min_lr, "warmup": warmup, "total": total}
+    curves = [_curve(g, partial(_warmup_cosine, base=g["lr"], **shape)) for g in optimizer.param_groups]
+    return LambdaLR(optimizer, curves)
+
+
+def _curve(group: Group, curve: Callable[[float], float]) -> Callable[[float], float]:
+    """Factor on a group's rate over time."""
+    return _constant if group.get("static_lr") else curve
+
+
+def _constant(t: float) -> float:
+    return 1.0
+
+
+def _steps(milestones: list[float], t: float) -> float:
+    return 0.1 ** sum(t >= m for m in milestones)
 
 
 def _warmup_cosine(t: float, *, base: float, start: float, low: float, warmup: float, total: float) -> float:

@@ -1,10 +1,14 @@
 """Methods, one file each; outside packages add theirs through the entry-point group ``cplearn_solo.methods``."""
 
+import pkgutil
 import warnings
+from importlib import import_module
 from importlib.metadata import entry_points
 
-from cplearn_solo.methods import barlow_twins, byol, cplearn  # noqa: F401 - importing a method registers it
 from cplearn_solo.methods.base import METHODS, Method, Progress, Views, build_method, method_arguments
+
+for _file in pkgutil.iter_modules(__path__):  # importing a method registers it
+    import_module(f"{__name__}.{_file.name}")
 
 for _plugin in entry_points(group="cplearn_solo.methods"):
     try:

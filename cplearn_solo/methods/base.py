@@ -84,7 +84,7 @@ class Method(nn.Module, ABC):
         return self.embed(feats)
 
     def param_groups(self) -> list[dict[str, Any]]:
-        """Optimizer groups; a group may set its own ``lr`` or ``weight_decay``."""
+        """Optimizer groups; one may set its own ``lr`` or ``weight_decay``, or ``static_lr`` against the schedule."""
         return [{"params": [p for p in self.parameters() if p.requires_grad]}]
 
     def before_step(self, progress: Progress) -> None:

@@ -1,0 +1,112 @@
+"""DINO: match a teacher's centred and sharpened distribution over prototypes (Caron et al., ICCV 2021).
+
+The loss with its centre is lightly's; the host keeps the teacher, an EMA copy of backbone and head. lightly's head
+cannot be copied (its weight normalisation is of the old kind), so the head is put together here.
+"""
+
+from __future__ import annotations
+
+from lightly.loss import DINOLoss
+from lightly.models.modules.heads import ProjectionHead
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils.parametrizations import weight_norm
+
+from cplearn_solo.methods.base import METHODS, Method, Progress, Views
+from cplearn_solo.precision import full_precision
+
+
+class DINOHead(nn.Module):
+    """Three-layer MLP to unit vectors ``(n, f)``, then scores ``(n, K)`` against prototypes; unit ones if ``norm``."""
+
+    def __init__(self, features_dim: int, hidden: int, f: int, prototypes: int, *, batch_norm: bool, norm: bool):
+        super().__init__()
+        norms = [nn.BatchNorm1d(hidden) if batch_norm else None for _ in range(2)]
+        widths = [(features_dim, hidden, norms[0], nn.GELU()), (hidden, hidden, norms[1], nn.GELU())]
+        self.mlp = ProjectionHead([*widths, (hidden, f, None, None)])
+        for layer in self.mlp.modules():
+            if isinstance(layer, nn.Linear):
+                nn.init.trunc_normal_(layer.weight, std=0.02)
+                if layer.bias is not None:
+                    nn.init.zeros_(layer.bias)
+        self.prototypes = weight_norm(nn.Linear(f, prototypes, bias=False))
+        length = self.prototypes.parametrizations.weight.original0
+        nn.init.ones_(length).requires_grad_(not norm)
+
+    def embed(self, feats: Tensor) -> Tensor:
+        return F.normalize(full_precision(self.mlp(feats)), dim=1)
+
+    def forward(self, feats: Tensor) -> Tensor:
+        return self.prototypes(self.embed(feats))
+
+
+@METHODS.register("dino")
+class DINO(Method):
+    """``proj_hidden_dim``, ``proj_output_dim``: hidden width and f of the head. ``num_prototypes``: K.
+    ``student_temperature``, ``teacher_temperature``: of the softmaxes; the teacher's rises linearly from
+    ``warmup_teacher_temperature`` over ``warmup_teacher_temperature_epochs``. ``use_bn_in_head``: BatchNorm in the
+    head. ``norm_last_layer``: unit prototypes. ``freeze_last_layer``: first epochs in which prototypes do not move.
+    Names and defaults as in solo-learn.
+    """
+
+    teacher = "projector"
+    multicrop = True
+
+    def __init__(
+        self,
+        features_dim: int,
+        *,
+        batch_size: int,
+        proj_hidden_dim: int = 2048,
+        proj_output_dim: int = 256,
+        num_prototypes: int = 4096,
+        student_temperature: float = 0.1,
+        teacher_temperature: float = 0.07,
+        warmup_teacher_temperature: float = 0.04,
+        warmup_teacher_temperature_epochs: int = 0,
+        use_bn_in_head: bool = True,
+        norm_last_layer: bool = True,
+        freeze_last_layer: int = 1,
+    ) -> None:
+        super().__init__(features_dim, batch_size=batch_size)
+        self.projector = DINOHead(
+            features_dim, proj_hidden_dim, proj_output_dim, num_prototypes,
+            batch_norm=use_bn_in_head, norm=norm_last_layer,
+        )  # fmt: skip
+        self.criterion = DINOLoss(num_prototypes, student_temp=student_temperature)
+        self.temperatures = (warmup_teacher_temperature, teacher_temperature)
+        self.warmup_epochs, self.freeze_last_layer = warmup_teacher_temperature_epochs, freeze_last_layer
+
+    @property
+    def codes_total(self) -> int:
+        return self.projector.prototypes.out_features
+
+    def loss(self, views: Views) -> dict[str, Tensor]:
+        """Mean over pairs (teacher on a large crop, student on another crop) of the cross-entropy, Eq. 3."""
+        scores = [self.projector(feats) for feats in views.feats]
+        loss = self.criterion(
+            [full_precision(t) for t in views.teacher], scores, self._teacher_temperature(views.progress.epoch)
+        )
+        return {"loss": loss, "codes": views.teacher[0].argmax(dim=1)}
+
+    def after_backward(self, progress: Progress) -> None:
+        if progress.epoch < self.freeze_last_layer:
+            for parameter in self.projector.prototypes.parameters():
+                parameter.grad = None
+
+    def embed(self, feats: Tensor) -> Tensor:
+        """Unit embeddings ``(n, f)``."""
+        return self.projector.embed(feats)
+
+    def assign(self, feats: Tensor) -> Tensor:
+        return self(feats).argmax(dim=1)
+
+    def forward(self, feats: Tensor) -> Tensor:
+        """Scores ``(n, K)``."""
+        return self.projector(feats)
+
+    def _teacher_temperature(self, epoch: int) -> float:
+        low, high = self.temperatures
+        if epoch >= self.warmup_epochs:
+            return high
+        return low + (high - low) * epoch / max(1, self.warmup_epochs - 1)

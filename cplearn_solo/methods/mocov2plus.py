@@ -1,0 +1,58 @@
+"""MoCo v2+: tell an image's other view from a queue of a slow teacher's embeddings (He et al., CVPR 2020; Chen et al.,
+2020), symmetrised over the two views as in solo-learn.
+
+The projector is lightly's. Its memory bank is not kept in checkpoints, so queue and InfoNCE are here.
+"""
+
+from __future__ import annotations
+
+import torch
+from lightly.models.modules.heads import MoCoProjectionHead
+from torch import Tensor
+from torch.nn import functional as F
+
+from cplearn_solo.methods.base import METHODS, Method, Views
+from cplearn_solo.methods.queue import Queue
+from cplearn_solo.precision import full_precision
+
+
+@METHODS.register("mocov2plus")
+class MoCoV2Plus(Method):
+    """``proj_hidden_dim``, ``proj_output_dim``: widths of the two-layer projector. ``temperature``: of the softmax
+    over similarities. ``queue_size``: negatives of each view. Names and defaults as in solo-learn for CIFAR.
+    """
+
+    teacher = "projector"
+
+    def __init__(
+        self,
+        features_dim: int,
+        *,
+        batch_size: int,
+        proj_hidden_dim: int = 2048,
+        proj_output_dim: int = 256,
+        temperature: float = 0.2,
+        queue_size: int = 32768,
+    ) -> None:
+        super().__init__(features_dim, batch_size=batch_size)
+        self.projector = MoCoProjectionHead(features_dim, proj_hidden_dim, proj_output_dim)
+        self.queue = Queue(2, queue_size, proj_output_dim, batch_size=batch_size)
+        self.temperature = temperature
+
+    def loss(self, views: Views) -> dict[str, Tensor]:
+        """InfoNCE of each view's embeddings with the teacher's of the other view, Eq. 1, mean of both directions."""
+        q1, q2 = (self.embed(feats) for feats in views.feats)
+        k1, k2 = (F.normalize(full_precision(t), dim=1) for t in views.teacher)
+        old1, old2 = self.queue.rows.clone()  # the queue moves on before the backward pass needs them
+        loss = (self._info_nce(q1, k2, old2) + self._info_nce(q2, k1, old1)) / 2
+        self.queue.push([k1, k2])
+        return {"loss": loss}
+
+    def embed(self, feats: Tensor) -> Tensor:
+        """Unit embeddings ``(n, f)``."""
+        return F.normalize(full_precision(self.projector(feats)), dim=1)
+
+    def _info_nce(self, queries: Tensor, keys: Tensor, negatives: Tensor) -> Tensor:
+        positive = (queries * keys).sum(dim=1, keepdim=True)
+        scores = torch.cat([positive, queries @ negatives.T], dim=1) / self.temperature
+        return F.cross_entropy(scores, scores.new_zeros(len(scores), dtype=torch.int64))

@@ -1,0 +1,51 @@
+"""SimSiam: predict the other view's embedding, with a stop-gradient and no teacher (Chen & He, CVPR 2021).
+
+Heads and similarity are lightly's.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lightly.loss import NegativeCosineSimilarity
+from lightly.models.modules.heads import SimSiamPredictionHead, SimSiamProjectionHead
+from torch import Tensor
+from torch.nn import functional as F
+
+from cplearn_solo.methods.base import METHODS, Method, Views
+from cplearn_solo.precision import full_precision
+
+
+@METHODS.register("simsiam")
+class SimSiam(Method):
+    """``proj_hidden_dim``, ``proj_output_dim``: widths of the projector. ``pred_hidden_dim``: hidden width of the
+    predictor, whose learning rate is constant; names and defaults as in solo-learn's CIFAR configuration.
+    """
+
+    def __init__(
+        self,
+        features_dim: int,
+        *,
+        batch_size: int,
+        proj_hidden_dim: int = 2048,
+        proj_output_dim: int = 2048,
+        pred_hidden_dim: int = 512,
+    ) -> None:
+        super().__init__(features_dim, batch_size=batch_size)
+        self.projector = SimSiamProjectionHead(features_dim, proj_hidden_dim, proj_output_dim)
+        self.predictor = SimSiamPredictionHead(proj_output_dim, pred_hidden_dim, proj_output_dim)
+        self.criterion = NegativeCosineSimilarity()
+
+    def loss(self, views: Views) -> dict[str, Tensor]:
+        """Negative cosine of prediction and the other view's embedding, mean of both directions, Eq. 4."""
+        z1, z2 = (full_precision(self.projector(feats)) for feats in views.feats)
+        p1, p2 = (full_precision(self.predictor(z)) for z in (z1, z2))
+        loss = (self.criterion(p1, z2.detach()) + self.criterion(p2, z1.detach())) / 2
+        # 1/sqrt(d) when embeddings are spread over the sphere, 0 when they have collapsed to a point
+        return {"loss": loss, "embedding_std": F.normalize(z1.detach(), dim=1).std(dim=0).mean()}
+
+    def param_groups(self) -> list[dict[str, Any]]:
+        return [
+            {"params": list(self.projector.parameters())},
+            {"params": list(self.predictor.parameters()), "static_lr": True},
+        ]

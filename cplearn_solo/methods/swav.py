@@ -1,0 +1,90 @@
+"""SwAV: predict the code of one view from another, codes being balanced over prototypes (Caron et al., NeurIPS 2020).
+
+Unit embeddings Z ``(n, f)`` are scored against K unit prototypes; Sinkhorn-Knopp turns the scores of a large crop into
+codes Q ``(n, K)`` with equal mass on every prototype, and every other crop predicts them. Loss, Sinkhorn and projector
+are lightly's; its prototypes have a bias, which the paper's do not, so they are a plain layer here.
+"""
+
+from __future__ import annotations
+
+from lightly.loss import SwaVLoss
+from lightly.models.modules.heads import SwaVProjectionHead
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from cplearn_solo.distributed import gather
+from cplearn_solo.methods.base import METHODS, Method, Progress, Views
+from cplearn_solo.methods.queue import Queue
+from cplearn_solo.precision import full_precision
+from cplearn_solo.registry import InputError
+
+
+@METHODS.register("swav")
+class SwAV(Method):
+    """``proj_hidden_dim``, ``proj_output_dim``: hidden width and f of the projector. ``num_prototypes``: K.
+    ``temperature``: of the predictions. ``sk_epsilon``, ``sk_iters``: Sinkhorn's entropy weight and rounds.
+    ``queue_size``: earlier embeddings that share the balancing, 0 for none, used from ``epoch_queue_starts`` on.
+    ``freeze_prototypes_epochs``: first epochs in which prototypes do not move. Names and defaults as in solo-learn.
+    """
+
+    multicrop = True
+
+    def __init__(
+        self,
+        features_dim: int,
+        *,
+        batch_size: int,
+        proj_hidden_dim: int = 2048,
+        proj_output_dim: int = 128,
+        num_prototypes: int = 3000,
+        temperature: float = 0.1,
+        sk_epsilon: float = 0.05,
+        sk_iters: int = 3,
+        queue_size: int = 3840,
+        epoch_queue_starts: int = 15,
+        freeze_prototypes_epochs: int = 1,
+    ) -> None:
+        super().__init__(features_dim, batch_size=batch_size)
+        self.projector = SwaVProjectionHead(features_dim, proj_hidden_dim, proj_output_dim)
+        self.prototypes = nn.Linear(proj_output_dim, num_prototypes, bias=False)
+        self.queue = Queue(2, queue_size, proj_output_dim, batch_size=batch_size) if queue_size else None
+        self.epoch_queue_starts, self.freeze_prototypes_epochs = epoch_queue_starts, freeze_prototypes_epochs
+        self.criterion = SwaVLoss(temperature, sk_iters, sk_epsilon)
+
+    @property
+    def codes_total(self) -> int:
+        return self.prototypes.out_features
+
+    def before_step(self, progress: Progress) -> None:
+        self.prototypes.weight.data.copy_(F.normalize(self.prototypes.weight.data, dim=1))
+
+    def after_backward(self, progress: Progress) -> None:
+        if progress.epoch < self.freeze_prototypes_epochs:
+            self.prototypes.weight.grad = None
+
+    def loss(self, views: Views) -> dict[str, Tensor]:
+        """Mean over large crops of the cross-entropy of their codes with every other crop's prediction, Eq. 2."""
+        z = [self.embed(feats) for feats in views.feats]
+        scores = [gather(full_precision(self.prototypes(zi))) for zi in z]  # codes are balanced over all ranks
+        queued = None
+        if self.queue is not None:
+            if views.n_large != len(self.queue.rows):
+                raise InputError(
+                    f"{views.n_large} large crops: SwAV's queue needs 2; set method_kwargs.queue_size to 0"
+                )
+            if self.queue.full and views.progress.epoch >= self.epoch_queue_starts:
+                queued = [full_precision(self.prototypes(rows)) for rows in self.queue.rows]
+            self.queue.push(z[: views.n_large])
+        loss = self.criterion(scores[: views.n_large], scores[views.n_large :], queued).squeeze()
+        return {"loss": loss, "codes": scores[0].argmax(dim=1)}
+
+    def embed(self, feats: Tensor) -> Tensor:
+        """Unit embeddings Z ``(n, f)``."""
+        return F.normalize(full_precision(self.projector(feats)), dim=1)
+
+    def assign(self, feats: Tensor) -> Tensor:
+        return self(feats).argmax(dim=1)
+
+    def forward(self, feats: Tensor) -> Tensor:
+        """Scores ``(n, K)``."""
+        return self.prototypes(self.embed(feats))

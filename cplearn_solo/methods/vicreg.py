@@ -1,0 +1,51 @@
+"""VICReg: invariance between views, variance of each dimension, no covariance between them (Bardes et al., ICLR 2022).
+
+Terms and projector are lightly's, whose terms are those of the authors' code: the invariance is averaged over
+dimensions, where Eq. 5 sums, and the variance over the two views, where Eq. 6 sums.
+"""
+
+from __future__ import annotations
+
+from lightly.loss.vicreg_loss import covariance_loss, invariance_loss, variance_loss
+from lightly.models.modules.heads import VICRegProjectionHead
+from torch import Tensor
+
+from cplearn_solo.distributed import gather
+from cplearn_solo.methods.base import METHODS, Method, Views
+from cplearn_solo.precision import full_precision
+from cplearn_solo.registry import InputError
+
+
+@METHODS.register("vicreg")
+class VICReg(Method):
+    """``proj_hidden_dim``, ``proj_output_dim``: widths of the three-layer projector. ``sim_loss_weight``,
+    ``var_loss_weight``, ``cov_loss_weight``: weights of the three terms; 0 switches a term off. Names and defaults as
+    in solo-learn, where the variance term counts twice as much.
+    """
+
+    def __init__(
+        self,
+        features_dim: int,
+        *,
+        batch_size: int,
+        proj_hidden_dim: int = 2048,
+        proj_output_dim: int = 2048,
+        sim_loss_weight: float = 25.0,
+        var_loss_weight: float = 25.0,
+        cov_loss_weight: float = 1.0,
+    ) -> None:
+        super().__init__(features_dim, batch_size=batch_size)
+        self.projector = VICRegProjectionHead(features_dim, proj_hidden_dim, proj_output_dim)
+        self.weights = {"invariance": sim_loss_weight, "variance": var_loss_weight, "covariance": cov_loss_weight}
+        if min(self.weights.values()) < 0 or not any(self.weights.values()):
+            raise InputError(f"method_kwargs: weights of VICReg's terms {self.weights}: at least one must be above 0")
+
+    def loss(self, views: Views) -> dict[str, Tensor]:
+        """Terms are logged before weighting; one that is switched off is logged and gets no gradient."""
+        z1, z2 = (gather(full_precision(self.projector(feats))) for feats in views.feats)
+        terms = {
+            "invariance": invariance_loss(z1, z2),
+            "variance": (variance_loss(z1) + variance_loss(z2)) / 2,
+            "covariance": covariance_loss(z1) + covariance_loss(z2),
+        }
+        return {"loss": sum(weight * terms[name] for name, weight in self.weights.items() if weight), **terms}

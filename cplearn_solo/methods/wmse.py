@@ -1,0 +1,78 @@
+"""W-MSE: whiten the embeddings of a batch, then pull views together (Ermolov et al., ICML 2021).
+
+Whitening and distance are lightly's. Its loss draws the permutation on each process for that process's rows, so the
+loop over blocks is here: several devices whiten blocks of the whole batch, all with the same permutation.
+"""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import torch
+from lightly.loss.wmse_loss import Whitening2d, norm_mse_loss
+from lightly.models.modules.heads import ProjectionHead
+from torch import Tensor, nn
+
+from cplearn_solo.distributed import gather, shared_generator
+from cplearn_solo.methods.base import METHODS, Method, Views
+from cplearn_solo.precision import full_precision
+from cplearn_solo.registry import InputError
+
+
+@METHODS.register("wmse")
+class WMSE(Method):
+    """``proj_hidden_dim``, ``proj_output_dim``: widths of the projector. ``whitening_size``: samples whitened
+    together, at least twice ``proj_output_dim``. ``whitening_iters``: random partitions into blocks. ``whitening_eps``:
+    share of the identity mixed into each block's covariance. Names and defaults as in solo-learn.
+    """
+
+    multicrop = True
+
+    def __init__(
+        self,
+        features_dim: int,
+        *,
+        batch_size: int,
+        proj_hidden_dim: int = 1024,
+        proj_output_dim: int = 64,
+        whitening_size: int = 128,
+        whitening_iters: int = 1,
+        whitening_eps: float = 0.0,
+    ) -> None:
+        super().__init__(features_dim, batch_size=batch_size)
+        if batch_size % whitening_size:
+            raise InputError(f"method_kwargs.whitening_size = {whitening_size}: must divide the batch, {batch_size}")
+        if whitening_size < 2 * proj_output_dim:
+            raise InputError(
+                f"method_kwargs.whitening_size = {whitening_size}: must be at least twice proj_output_dim, "
+                f"{proj_output_dim}, for a covariance that can be inverted"
+            )
+        self.projector = ProjectionHead(
+            [
+                (features_dim, proj_hidden_dim, nn.BatchNorm1d(proj_hidden_dim), nn.ReLU()),
+                (proj_hidden_dim, proj_output_dim, None, None),
+            ]
+        )
+        self.whitening = Whitening2d(proj_output_dim, track_running_stats=False, eps=whitening_eps)
+        self.whitening_size, self.whitening_iters = whitening_size, whitening_iters
+
+    def loss(self, views: Views) -> dict[str, Tensor]:
+        """Mean over blocks and pairs of crops of 2 - 2 cos of whitened embeddings, Eq. 6."""
+        z = [gather(full_precision(self.projector(feats))) for feats in views.feats]
+        generator, losses = shared_generator(z[0].device), []
+        with torch.autocast(z[0].device.type, enabled=False):
+            for _ in range(self.whitening_iters):
+                order = torch.randperm(len(z[0]), generator=generator, device=z[0].device)
+                for block in order.split(self.whitening_size):
+                    white = [self._whiten(zi[block]) for zi in z]
+                    losses += [norm_mse_loss(x, y) for x, y in combinations(white, 2)]
+        return {"loss": torch.stack(losses).mean()}
+
+    def _whiten(self, block: Tensor) -> Tensor:
+        try:
+            return self.whitening(block)
+        except torch.linalg.LinAlgError as error:
+            raise InputError(
+                "wmse: embeddings have collapsed, the covariance of a block cannot be inverted; a lower optimizer.lr, "
+                "a smaller method_kwargs.proj_output_dim or whitening_eps above 0 may help"
+            ) from error
