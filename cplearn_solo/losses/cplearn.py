@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from cplearn_solo.precision import full_precision
+from cplearn_solo.precision import full_precision, without_autocast
 from cplearn_solo.registry import InputError, unknown
 
 PRIOR_LOSSES = ("reverse", "forward")
@@ -46,7 +46,7 @@ def cplearn_loss(
         check_prior(prior, c, prior_loss)
     elif prior_loss not in PRIOR_LOSSES:
         raise unknown("prior_loss", prior_loss, PRIOR_LOSSES)
-    with torch.autocast(z1.device.type, enabled=False):
+    with without_autocast(z1):
         log_p1, log_p2 = (torch.log_softmax(full_precision(z), dim=1) for z in (z1, z2))
         invariance = -((log_p1.exp() * log_p2).sum() + (log_p2.exp() * log_p1).sum()) / (2 * n)
         log_q = log_p1.new_full((c,), -math.log(c)) if prior is None else prior.to(log_p1).log()

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from cplearn_solo.distributed import gather
 from cplearn_solo.methods.base import METHODS, Method, Views
-from cplearn_solo.precision import full_precision
+from cplearn_solo.precision import full_precision, without_autocast
 
 
 @METHODS.register("barlow_twins")
@@ -38,4 +38,5 @@ class BarlowTwins(Method):
 
     def loss(self, views: Views) -> dict[str, Tensor]:
         z1, z2 = (gather(full_precision(self.projector(feats))) for feats in views.feats)
-        return {"loss": self.scale_loss * self.criterion(z1, z2)}
+        with without_autocast(z1):
+            return {"loss": self.scale_loss * self.criterion(z1, z2)}

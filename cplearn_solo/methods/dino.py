@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from torch.nn.utils.parametrizations import weight_norm
 
 from cplearn_solo.methods.base import METHODS, Method, Progress, Views
-from cplearn_solo.precision import full_precision
+from cplearn_solo.precision import full_precision, without_autocast
 
 
 class DINOHead(nn.Module):
@@ -83,10 +83,10 @@ class DINO(Method):
 
     def loss(self, views: Views) -> dict[str, Tensor]:
         """Mean over pairs (teacher on a large crop, student on another crop) of the cross-entropy, Eq. 3."""
-        scores = [self.projector(feats) for feats in views.feats]
-        loss = self.criterion(
-            [full_precision(t) for t in views.teacher], scores, self._teacher_temperature(views.progress.epoch)
-        )
+        student = [full_precision(self.projector(feats)) for feats in views.feats]
+        teacher = [full_precision(scores) for scores in views.teacher]
+        with without_autocast(student[0]):
+            loss = self.criterion(teacher, student, self._teacher_temperature(views.progress.epoch))
         return {"loss": loss, "codes": views.teacher[0].argmax(dim=1)}
 
     def after_backward(self, progress: Progress) -> None:

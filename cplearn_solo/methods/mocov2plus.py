@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from cplearn_solo.methods.base import METHODS, Method, Views
 from cplearn_solo.methods.queue import Queue
-from cplearn_solo.precision import full_precision
+from cplearn_solo.precision import full_precision, without_autocast
 
 
 @METHODS.register("mocov2plus")
@@ -44,7 +44,8 @@ class MoCoV2Plus(Method):
         q1, q2 = (self.embed(feats) for feats in views.feats)
         k1, k2 = (F.normalize(full_precision(t), dim=1) for t in views.teacher)
         old1, old2 = self.queue.rows.clone()  # the queue moves on before the backward pass needs them
-        loss = (self._info_nce(q1, k2, old2) + self._info_nce(q2, k1, old1)) / 2
+        with without_autocast(q1):
+            loss = (self._info_nce(q1, k2, old2) + self._info_nce(q2, k1, old1)) / 2
         self.queue.push([k1, k2])
         return {"loss": loss}
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from cplearn_solo.distributed import gather
 from cplearn_solo.methods.base import METHODS, Method, Views
-from cplearn_solo.precision import full_precision
+from cplearn_solo.precision import full_precision, without_autocast
 
 
 @METHODS.register("simclr")
@@ -36,4 +36,5 @@ class SimCLR(Method):
     def loss(self, views: Views) -> dict[str, Tensor]:
         """NT-Xent, Eq. 1, averaged over the 2n embeddings."""
         z1, z2 = (gather(full_precision(self.projector(feats))) for feats in views.feats)
-        return {"loss": self.criterion(z1, z2)}
+        with without_autocast(z1):
+            return {"loss": self.criterion(z1, z2)}

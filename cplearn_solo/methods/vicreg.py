@@ -12,7 +12,7 @@ from torch import Tensor
 
 from cplearn_solo.distributed import gather
 from cplearn_solo.methods.base import METHODS, Method, Views
-from cplearn_solo.precision import full_precision
+from cplearn_solo.precision import full_precision, without_autocast
 from cplearn_solo.registry import InputError
 
 
@@ -43,9 +43,10 @@ class VICReg(Method):
     def loss(self, views: Views) -> dict[str, Tensor]:
         """Terms are logged before weighting; one that is switched off is logged and gets no gradient."""
         z1, z2 = (gather(full_precision(self.projector(feats))) for feats in views.feats)
-        terms = {
-            "invariance": invariance_loss(z1, z2),
-            "variance": (variance_loss(z1) + variance_loss(z2)) / 2,
-            "covariance": covariance_loss(z1) + covariance_loss(z2),
-        }
+        with without_autocast(z1):
+            terms = {
+                "invariance": invariance_loss(z1, z2),
+                "variance": (variance_loss(z1) + variance_loss(z2)) / 2,
+                "covariance": covariance_loss(z1) + covariance_loss(z2),
+            }
         return {"loss": sum(weight * terms[name] for name, weight in self.weights.items() if weight), **terms}

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from cplearn_solo.distributed import gather, shared_generator
 from cplearn_solo.methods.base import METHODS, Method, Views
-from cplearn_solo.precision import full_precision
+from cplearn_solo.precision import full_precision, without_autocast
 from cplearn_solo.registry import InputError
 
 
@@ -60,7 +60,7 @@ class WMSE(Method):
         """Mean over blocks and pairs of crops of 2 - 2 cos of whitened embeddings, Eq. 6."""
         z = [gather(full_precision(self.projector(feats))) for feats in views.feats]
         generator, losses = shared_generator(z[0].device), []
-        with torch.autocast(z[0].device.type, enabled=False):
+        with without_autocast(z[0]):
             for _ in range(self.whitening_iters):
                 order = torch.randperm(len(z[0]), generator=generator, device=z[0].device)
                 for block in order.split(self.whitening_size):
