@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "cplearn_solo"
 FLOORS = {
-    "precision": 0, "registry": 0, "distributed": 0,
+    "precision": 0, "registry": 0, "distributed": 0, "matrix": 0,
     "dictionary": 1, "losses": 1, "metrics": 1,
     "methods": 2, "backbones": 2, "data": 2,
     "config": 3, "engine": 3,

@@ -10,6 +10,13 @@ from cplearn_solo.metrics.clustering import (
     nmi,
     nmi_at_chance,
 )
+from cplearn_solo.metrics.information import (
+    matrix_cross_entropy,
+    matrix_entropy,
+    matrix_kl,
+    matrix_log,
+    total_coding_rate,
+)
 from cplearn_solo.metrics.knn import knn_accuracy
 from cplearn_solo.metrics.spectrum import effective_rank
 
@@ -22,6 +29,11 @@ __all__ = [
     "effective_rank",
     "kmeans_ami",
     "knn_accuracy",
+    "matrix_cross_entropy",
+    "matrix_entropy",
+    "matrix_kl",
+    "matrix_log",
     "nmi",
     "nmi_at_chance",
+    "total_coding_rate",
 ]

@@ -16,6 +16,8 @@ SMALL = {
     "cplearn": {"proj_hidden_dim": 32, "proj_output_dim": 50},
     "barlow_twins": {"proj_hidden_dim": 32, "proj_output_dim": 20},
     "byol": {"proj_hidden_dim": 32, "proj_output_dim": 20, "pred_hidden_dim": 32},
+    "matrix_ssl": {"proj_hidden_dim": 32, "proj_output_dim": 20, "pred_hidden_dim": 32},
+    "mec": {"proj_hidden_dim": 32, "proj_output_dim": 20, "pred_hidden_dim": 32},
 }
 
 

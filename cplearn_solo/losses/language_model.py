@@ -1,0 +1,88 @@
+"""Matrix-SSL's loss for language models: cross-entropy plus matrix cross-entropy (Zhang et al., ICML 2024, Eq. 16)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from cplearn_solo.matrix import log_coefficient, log_exact
+from cplearn_solo.precision import full_precision, without_autocast
+from cplearn_solo.registry import InputError
+
+
+class LanguageModelLoss(NamedTuple):
+    """``loss = cross_entropy + matrix_cross_entropy``, scalars in nats a token."""
+
+    loss: Tensor
+    cross_entropy: Tensor
+    matrix_cross_entropy: Tensor
+
+
+def language_model_loss(
+    logits: Tensor, targets: Tensor, embeddings: Tensor, *, mu: float = 1e-5, order: int | None = None
+) -> LanguageModelLoss:
+    """Eq. 16: predicting a token similar to the right one costs less than predicting any other.
+
+    ``logits``: ``(K, v)`` for K tokens and a vocabulary of v. ``targets``: right tokens ``(K,)``, from 0 to v - 1.
+    ``embeddings``: ``(v, d)``, a vector e_i for each token of the vocabulary, such as the weight of the head;
+    L2-normalised here. With q = softmax(logits), P = e_t e_t^T of the target t and Q = sum_j q_j e_j e_j^T,
+
+        loss = mean over tokens of -log q_t - tr(P log(Q + mu I)).
+
+    ``order``: terms of the logarithm's Taylor series around I. The exact logarithm, ``None``, takes K matrices
+    ``(d, d)`` and their eigendecomposition, which suits small heads; the series needs products with vectors only, in
+    the time and memory of the logits, but flattens out where Q is small, whatever mu: four terms cost at most 2.1.
+
+    What the paper leaves open, and the choice here:
+
+    * Q has rank v at most and is singular to rounding wherever the model is sure, so that log Q alone would be
+      infinite, or zero under the paper's log 0 := 0, for a wrong token predicted with certainty: mu I is added to Q.
+      Eq. 16 has no such term; with mu = 0 it is Eq. 16 to the letter.
+    * The target's matrix is the first argument. tr(Q) = 1 is left out, as in the second line of Eq. 16; the two terms
+      have equal weight.
+    * The sum over tokens is a mean here, so that a learning rate does not depend on the length of the text.
+    * Whether gradients reach the embeddings through P and Q is not said. They do here; since equal embeddings would
+      make the second term 0, pass ``embeddings.detach()`` to train a head.
+
+    Raises ``InputError`` for shapes that do not fit, or a mu outside the series' radius of convergence: Q + mu I has
+    eigenvalues in [mu, 1 + mu], for which 0 < mu <= 1 is enough.
+    """
+    _check(logits, targets, embeddings, mu, order)
+    with without_autocast(logits):
+        log_q = torch.log_softmax(full_precision(logits), dim=1)
+        q, e = log_q.exp(), F.normalize(embeddings.to(log_q.dtype), dim=1)
+        cross_entropy = F.nll_loss(log_q, targets)
+        log_quadratic = _exact if order is None else _taylor
+        matrix_cross_entropy = -log_quadratic(q, e, e[targets], mu, order).mean()
+        return LanguageModelLoss(cross_entropy + matrix_cross_entropy, cross_entropy, matrix_cross_entropy)
+
+
+def _exact(q: Tensor, e: Tensor, target: Tensor, mu: float, order: None) -> Tensor:
+    """e_t^T log(Q + mu I) e_t of each token, ``(K,)``."""
+    matrices = e.mT @ (q.unsqueeze(-1) * e) + mu * torch.eye(e.shape[1], dtype=e.dtype, device=e.device)
+    return torch.einsum("ka,kab,kb->k", target, log_exact(matrices), target)
+
+
+def _taylor(q: Tensor, e: Tensor, target: Tensor, mu: float, order: int) -> Tensor:
+    """The same from e_t^T (Q + mu I - I)^k e_t, without forming Q."""
+    power, total = target, 0
+    for k in range(1, order + 1):
+        power = (q * (power @ e.mT)) @ e + (mu - 1) * power
+        total = total + log_coefficient(k) * (target * power).sum(dim=1)
+    return total
+
+
+def _check(logits: Tensor, targets: Tensor, embeddings: Tensor, mu: float, order: int | None) -> None:
+    if logits.ndim != 2 or targets.shape != logits.shape[:1]:
+        raise InputError(
+            f"logits {tuple(logits.shape)} and targets {tuple(targets.shape)}: must be (tokens, vocabulary), (tokens,)"
+        )
+    if embeddings.ndim != 2 or len(embeddings) != logits.shape[1]:
+        raise InputError(f"embeddings {tuple(embeddings.shape)}: must be ({logits.shape[1]}, d), one row a token")
+    if order is not None and order < 1:
+        raise InputError(f"order = {order}: the Taylor series needs at least 1 term")
+    if not (mu >= 0 if order is None else 0 < mu <= 1):
+        raise InputError(f"mu = {mu}: must be from 0, and for the Taylor series of log(Q + mu I) above 0 and at most 1")

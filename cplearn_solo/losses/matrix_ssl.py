@@ -1,0 +1,98 @@
+"""Matrix-SSL's objective: uniformity and alignment of covariance matrices (Zhang et al., ICML 2024).
+
+Features are L2-normalised first and centred then, as in Algorithm 1: they lie on the sphere, and covariances have
+eigenvalues in [0, 1].
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from cplearn_solo.matrix import log_exact, log_taylor, trace_log
+from cplearn_solo.precision import full_precision, without_autocast
+from cplearn_solo.registry import InputError, unknown
+
+DIVERGENCES = ("mce", "mkl")
+
+
+class MatrixSSLLoss(NamedTuple):
+    """``loss = uniformity + gamma * alignment``, and a bound of ||A - I|| over all logarithms log A in it: their Taylor
+    series surely converge where it is below 1."""
+
+    loss: Tensor
+    uniformity: Tensor
+    alignment: Tensor
+    taylor_norm: Tensor
+
+
+def matrix_ssl_loss(
+    p: Tensor,
+    z: Tensor,
+    *,
+    lamb: float = 0.5,
+    mu: float = 0.5,
+    gamma: float = 1.0,
+    order: int | None = 4,
+    divergence: str = "mce",
+    trace_term: bool = False,
+) -> MatrixSSLLoss:
+    """Matrix-SSL's loss of one direction; average both for the loss of two views.
+
+    ``p``, ``z``: features ``(n, d)`` of teacher and online network, row i of each from the same image. With the
+    centred covariances C_ab = A^T B / n - mean(a) mean(b)^T of their L2-normalised rows,
+
+    * uniformity = -lambda tr log(C_pz + mu I) (Eq. 12; its trace cancels the one of Eq. 13);
+    * alignment = -tr(P log Q) with P = C_pp + mu I, Q = C_zz + mu I for ``"mce"`` (Eq. 13), or
+      tr(P log P) - tr(P log Q) for ``"mkl"`` (Eq. 18). ``trace_term`` adds the rest of the definitions of matrix
+      cross-entropy and divergence, + tr Q and + tr Q - tr P, which the released code leaves out.
+
+    Both divergences have the same gradient if and only if P is the branch without one: pass the teacher first.
+
+    ``lamb``: lambda, 1/d in the paper and 0.5 in the released code. ``order``: terms of the logarithm's Taylor series
+    around I, or ``None`` for the exact one, which costs an eigendecomposition; tr log(C_pz + mu I) is then
+    log det(C_pz + mu I), and NaN if that is negative, which embeddings of opposite sign can cause for mu < 1.
+
+    Raises ``InputError`` for features of two shapes and as :func:`check_matrix_ssl`.
+    """
+    if p.ndim != 2 or p.shape != z.shape:
+        raise InputError(f"features of shapes {tuple(p.shape)} and {tuple(z.shape)}: both must be the same (n, d)")
+    check_matrix_ssl(mu=mu, order=order, divergence=divergence)
+    with without_autocast(z):
+        p, z = (F.normalize(full_precision(x), dim=1) for x in (p, z))
+        p, z = (x - x.mean(dim=0) for x in (p, z))
+        identity = torch.eye(z.shape[1], dtype=z.dtype, device=z.device)
+        covariances = torch.stack([p.mT @ z, p.mT @ p, z.mT @ z]) / len(z)
+        a_cross, a_p, a_z = covariances + mu * identity
+
+        def log(a: Tensor) -> Tensor:
+            return log_exact(a) if order is None else log_taylor(a - identity, order)
+
+        uniformity = -lamb * trace_log(a_cross - identity, order)
+        alignment = -(a_p * log(a_z)).sum()
+        if trace_term:
+            alignment = alignment + a_z.trace()
+        if divergence == "mkl":
+            alignment = alignment + (a_p * log(a_p)).sum() - (a_p.trace() if trace_term else 0)
+        norm = abs(mu - 1) + covariances.detach().flatten(1).norm(dim=1).max()
+        return MatrixSSLLoss(uniformity + gamma * alignment, uniformity, alignment, norm)
+
+
+def check_matrix_ssl(*, mu: float, order: int | None, divergence: str) -> None:
+    """Raises ``InputError`` for an unknown divergence, an order below 1, or a mu that the logarithm cannot take.
+
+    Eigenvalues of C_zz + mu I lie in [mu, 1 + mu]: the Taylor series around I (Theorem A.1, ||A - I|| < 1) converges
+    on all of them for 0 < mu < 1, and at mu = 1 unless all features share one line; the exact logarithm needs mu > 0.
+    That is known without looking at a batch. C_pz, whose eigenvalues are anywhere within 1 of 0, is covered for
+    ||C_pz|| < mu only, which the loss reports as ``taylor_norm``.
+    """
+    if divergence not in DIVERGENCES:
+        raise unknown("divergence", divergence, DIVERGENCES)
+    if order is not None and order < 1:
+        raise InputError(f"order = {order}: the Taylor series needs at least 1 term; none stands for the exact one")
+    if not 0 < mu <= (float("inf") if order is None else 1):
+        words = "the exact logarithm needs mu > 0" if order is None else "its Taylor series converges for 0 < mu <= 1"
+        raise InputError(f"mu = {mu}: log(C + mu I) of a covariance: {words}")

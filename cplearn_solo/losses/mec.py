@@ -1,0 +1,50 @@
+"""MEC's objective: the coding length of two views' embeddings, as large as possible (Liu et al., NeurIPS 2022)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from cplearn_solo.matrix import trace_log
+from cplearn_solo.precision import full_precision, without_autocast
+from cplearn_solo.registry import InputError
+
+
+class MECLoss(NamedTuple):
+    """Scalars: the loss, the mean cosine of the pairs, and ||lambda C||_F: below 1 the series surely converges."""
+
+    loss: Tensor
+    cosine: Tensor
+    taylor_norm: Tensor
+
+
+def mec_loss(p: Tensor, z: Tensor, *, scale: float, order: int | None = 4) -> MECLoss:
+    """-1/(lambda m) tr log(I + lambda C), C = P Z^T, of one direction; average both for the loss of two views.
+
+    ``p``, ``z``: embeddings ``(m, d)`` of teacher and online network, row i of each from the same image; rows are
+    brought to length 1 here. ``scale``: lambda, see :func:`coding_scale`. ``order``: terms of the logarithm's Taylor
+    series, which starts with the mean cosine, or ``None`` for log det(I + lambda C) itself.
+
+    The trace is that of the smaller of P Z^T and Z^T P, which have the same eigenvalues up to zeros. They lie within
+    lambda m of 0: the series converges for every batch where lambda m < 1, otherwise where embeddings are spread.
+
+    Raises ``InputError`` for embeddings of two shapes.
+    """
+    if p.ndim != 2 or p.shape != z.shape:
+        raise InputError(f"embeddings of shapes {tuple(p.shape)} and {tuple(z.shape)}: both must be the same (m, d)")
+    m, d = p.shape
+    with without_autocast(z):
+        p, z = (F.normalize(full_precision(x), dim=1) for x in (p, z))
+        c = scale * (p @ z.mT if m <= d else z.mT @ p)
+        return MECLoss(-trace_log(c, order) / (scale * m), (p * z).detach().sum() / m, c.detach().norm())
+
+
+def coding_scale(m: int, d: int, *, eps: float, warmed_up: float = 1.0) -> float:
+    """lambda = d / (m eps) for m embeddings in d dimensions; ``eps`` is the squared distortion of the code (Eq. 2).
+
+    ``warmed_up``: share of the warm-up that has passed, from 0 to 1. Over it 1/lambda falls linearly from eight times
+    its value, since the Taylor series diverges on embeddings that are not yet spread (released code).
+    """
+    return d / (m * eps * (8 - 7 * warmed_up))

@@ -1,0 +1,63 @@
+"""MEC: make embeddings as costly to code as possible, an entropy, while views agree (Liu et al., NeurIPS 2022).
+
+Heads are lightly's; the host keeps the teacher, an EMA copy of backbone and projector.
+"""
+
+from __future__ import annotations
+
+import torch
+from lightly.models.modules.heads import SimSiamPredictionHead, SimSiamProjectionHead
+from torch import Tensor
+
+from cplearn_solo.distributed import gather
+from cplearn_solo.losses import coding_scale, mec_loss
+from cplearn_solo.methods.base import METHODS, Method, Progress, Views
+from cplearn_solo.precision import full_precision
+from cplearn_solo.registry import InputError
+
+
+@METHODS.register("mec")
+class MEC(Method):
+    """``proj_hidden_dim``, ``proj_output_dim``: widths of the three-layer projector. ``pred_hidden_dim``: hidden width
+    of the predictor. ``eps``: squared distortion of the code. ``order``: terms of the logarithm's Taylor series, or
+    none for the exact one. ``warmup_epochs``: over them 1/lambda falls from eight times its value.
+    """
+
+    teacher = "projector"
+    multicrop = True
+
+    def __init__(
+        self,
+        features_dim: int,
+        *,
+        batch_size: int,
+        proj_hidden_dim: int = 2048,
+        proj_output_dim: int = 2048,
+        pred_hidden_dim: int = 512,
+        eps: float = 64.0,
+        order: int | None = 4,
+        warmup_epochs: float = 10.0,
+    ) -> None:
+        super().__init__(features_dim, batch_size=batch_size)
+        if not (eps > 0 and warmup_epochs >= 0 and (order is None or order > 0)):
+            values = f"eps = {eps}, order = {order}, warmup_epochs = {warmup_epochs}"
+            raise InputError(f"{values}: eps and order must be above 0, warmup_epochs at least 0")
+        self.projector = SimSiamProjectionHead(features_dim, proj_hidden_dim, proj_output_dim)
+        self.predictor = SimSiamPredictionHead(proj_output_dim, pred_hidden_dim, proj_output_dim)
+        self.eps, self.order, self.warmup_epochs = eps, order, warmup_epochs
+
+    def loss(self, views: Views) -> dict[str, Tensor]:
+        """Mean over ordered pairs (teacher on a large crop, student on another crop), each of the whole batch."""
+        targets = [gather(full_precision(target)) for target in views.teacher]
+        z = [gather(full_precision(self.predictor(self.projector(feats)))) for feats in views.feats]
+        scale = self.scale(*z[0].shape, views.progress)
+        pairs = [(i, j) for i in range(len(targets)) for j in range(len(z)) if i != j]
+        losses = [mec_loss(targets[i], z[j], scale=scale, order=self.order) for i, j in pairs]
+        loss, cosine, norm = (torch.stack(part).mean() for part in zip(*losses))
+        return {"loss": loss, "cosine": cosine, "taylor_norm": norm}
+
+    def scale(self, m: int, d: int, progress: Progress) -> float:
+        """lambda at this step for m embeddings in d dimensions."""
+        warmup_steps = self.warmup_epochs * progress.steps / progress.epochs
+        warmed_up = min(1.0, progress.step / warmup_steps) if warmup_steps else 1.0
+        return coding_scale(m, d, eps=self.eps, warmed_up=warmed_up)

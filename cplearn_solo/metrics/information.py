@@ -1,0 +1,115 @@
+"""Entropy, divergence and coding rate of matrices (Zhang et al., Matrix-SSL, ICML 2024, Section 2), in nats.
+
+All are differentiable and computed in float32, or in float64 where that is given. Matrices ``(d, d)`` are symmetric
+and positive semi-definite; their trace need not be 1. As in the paper, log 0 := 0 for zero eigenvalues, so a second
+argument Q that is singular where P is not costs nothing there: regularise it, Q + mu I, to compare.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cplearn_solo.matrix import log_exact, log_taylor, trace_log
+from cplearn_solo.metrics.checks import check_count, check_number
+from cplearn_solo.precision import full_precision
+from cplearn_solo.registry import InputError
+
+_TOLERANCE = 1e-5  # rounding of a covariance in float32, relative to its largest entry
+
+
+def matrix_entropy(a: Any) -> Tensor:
+    """ME(A) = -tr(A log A) + tr(A), a scalar (Definition 2.1).
+
+    exp(ME(A) - 1) is the effective rank of A where its trace is 1. ``InputError`` as for :func:`matrix_log`.
+    """
+    a = _check_semidefinite("a", a)
+    return a.trace() - (a * log_exact(a)).sum()
+
+
+def matrix_kl(p: Any, q: Any) -> Tensor:
+    """MKL(P || Q) = tr(P log P - P log Q - P + Q), a scalar, from 0 for a regular Q (Definition 2.2).
+
+    ``InputError`` as for :func:`matrix_log`, and for matrices of two sizes.
+    """
+    return matrix_cross_entropy(p, q) - matrix_entropy(p)
+
+
+def matrix_cross_entropy(p: Any, q: Any) -> Tensor:
+    """MCE(P, Q) = tr(-P log Q + Q), a scalar, smallest in Q at Q = P (Definition 2.3).
+
+    ``InputError`` as for :func:`matrix_log`, and for matrices of two sizes.
+    """
+    p, q = _check_semidefinite("p", p), _check_semidefinite("q", q)
+    if p.shape != q.shape:
+        raise InputError(f"p and q must have one shape (d, d), got {tuple(p.shape)} and {tuple(q.shape)}")
+    return q.trace() - (p * log_exact(q)).sum()
+
+
+def total_coding_rate(features: Any, *, epsilon: float) -> Tensor:
+    """L_TCR = 1/2 log det(I + d / (n epsilon^2) Z^T Z) of features Z ``(n, d)``, a scalar in nats (Eq. 1).
+
+    (n + d) L_TCR is the length of a code for Z up to distortion ``epsilon``. Rows are taken as they are: the paper's
+    have length 1. With lambda = epsilon^2 / d, MCE(I/d + lambda I, Z^T Z / n + lambda I) is
+    (1 + d lambda) (1 - log lambda - (2/d) L_TCR); Theorem 3.1 as printed has + 2 L_TCR in place of -(2/d) L_TCR.
+
+    Raises ``InputError`` for features that are not ``(n, d)`` and finite, or an ``epsilon`` that is not above 0.
+    """
+    z = _check_matrix("features", features)
+    check_number("epsilon", epsilon)
+    n, d = z.shape
+    gram = z @ z.mT if n < d else z.mT @ z  # both have the same determinant
+    return trace_log(d / (n * epsilon**2) * gram, None) / 2
+
+
+def matrix_log(a: Any, order: int | None = None) -> Tensor:
+    """The logarithm of a matrix A ``(d, d)``, exact or by ``order`` terms of its Taylor series around I.
+
+    Exact, A must be symmetric and positive semi-definite. The series (Theorem A.1) takes any square A with spectral
+    norm ||A - I|| < 1; for A = C + mu I with covariances C of rows of length 1, whose eigenvalues are in [0, 1],
+    0 < mu < 1 suffices.
+
+    Raises ``InputError`` for an A that is not square and finite, not symmetric positive semi-definite (exact) or
+    outside the radius of convergence (series), or an order below 1.
+    """
+    if order is None:
+        return log_exact(_check_semidefinite("a", a))
+    check_count("order", order)
+    x = _check_square("a", a)
+    x = x - torch.eye(len(x), dtype=x.dtype, device=x.device)
+    if (norm := torch.linalg.matrix_norm(x.detach(), ord=2).item()) >= 1:
+        raise InputError(f"||a - I|| = {norm:g}: the Taylor series of the logarithm converges only below 1")
+    return log_taylor(x, order)
+
+
+def _check_semidefinite(name: str, values: Any) -> Tensor:
+    matrix = _check_square(name, values)
+    with torch.no_grad():
+        allowed = _TOLERANCE * matrix.abs().max().item()
+        if (matrix - matrix.mT).abs().max().item() > allowed:
+            raise InputError(f"{name} must be symmetric")
+        if (low := torch.linalg.eigvalsh(matrix)[0].item()) < -allowed:
+            raise InputError(f"{name} must be positive semi-definite, got the eigenvalue {low:g}")
+    return matrix
+
+
+def _check_square(name: str, values: Any) -> Tensor:
+    matrix = _check_matrix(name, values)
+    if matrix.shape[0] != matrix.shape[1]:
+        raise InputError(f"{name} must be square, got shape {tuple(matrix.shape)}")
+    return matrix
+
+
+def _check_matrix(name: str, values: Any) -> Tensor:
+    """A matrix in float32 or better, still attached to its graph."""
+    try:
+        matrix = full_precision(torch.as_tensor(values))
+    except (TypeError, ValueError, RuntimeError):
+        raise InputError(f"{name} must be a matrix of numbers, got {type(values).__name__}") from None
+    if matrix.ndim != 2 or not matrix.numel():
+        raise InputError(f"{name} must be a matrix, got shape {tuple(matrix.shape)}")
+    if not matrix.isfinite().all():
+        raise InputError(f"{name} must be finite, got nan or inf")
+    return matrix
