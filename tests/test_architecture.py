@@ -12,6 +12,7 @@ FLOORS = {
     "methods": 2, "backbones": 2, "data": 2,
     "config": 3, "engine": 3,
     "evaluation": 4,
+    "testing": 4,
     "cli": 6,
 }  # fmt: skip
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")

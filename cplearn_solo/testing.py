@@ -1,0 +1,272 @@
+"""What every method promises, checked on real digits: call :func:`check_method` on a method of your own."""
+
+from __future__ import annotations
+
+import io
+import multiprocessing
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from cplearn_solo.config import Config, parse_config
+from cplearn_solo.data import DataConfig, load_splits
+from cplearn_solo.distributed import rank, sum_ranks, sync_batchnorm, world_size
+from cplearn_solo.engine.module import Pretrainer, image_statistics
+from cplearn_solo.methods import METHODS, Method, Progress
+
+AUGMENTATION = {
+    "rrc": {"enabled": True, "crop_min_scale": 0.6},
+    "color_jitter": {"prob": 0.8, "brightness": 0.4, "contrast": 0.4, "saturation": 0.0, "hue": 0.0},
+    "crop_size": 8,
+    "num_crops": 2,
+}
+STEPS = 60  # of the training in which the loss has to fall
+
+
+def check_method(name: str, method_kwargs: Mapping[str, Any] | None = None, *, batch_size: int = 64) -> None:
+    """Raises ``AssertionError``, saying what is wrong, unless the method registered as ``name`` keeps all promises:
+
+    * embeddings ``(n, f)``, codes ``(n,)`` and loss parts have their shapes, for any number of samples;
+    * gradients reach every weight of the backbone and of the method;
+    * the loss is finite in bfloat16 mixed precision;
+    * state survives saving and loading: the next steps are the same to the last bit;
+    * two processes with half a batch each compute the loss and gradients of one with the whole batch, BatchNorm
+      included, over three steps (a method whose ``coupling`` is "device": of the mean over halves, in one step);
+    * 60 steps on digits lower the loss.
+
+    ``method_kwargs`` as in a configuration. Takes seconds; two processes are started, so a script that calls it needs
+    its ``if __name__ == "__main__":``.
+    """
+    case = Case(name, dict(method_kwargs or {}), batch_size)
+    _check_shapes(case)
+    _check_gradients(case)
+    _check_mixed_precision(case)
+    _check_state(case)
+    _check_two_processes(case)
+    _check_training(case)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A method to check, its keywords and the batch of one process."""
+
+    name: str
+    method_kwargs: dict[str, Any]
+    batch_size: int
+
+    def config(self, batch_size: int) -> Config:
+        return parse_config(
+            {
+                "method": self.name,
+                "method_kwargs": self.method_kwargs,
+                "backbone": {"name": "resnet8", "kwargs": {"width": 8}},
+                "momentum": {"base_tau": 0.9},
+                "augmentations": [AUGMENTATION],
+                "optimizer": {"batch_size": batch_size},
+            }
+        )
+
+
+class Bench:
+    """A module in training, its batches and a plain optimizer; everything is a function of the case and the step."""
+
+    def __init__(self, case: Case, batch_size: int | None = None, *, steps: int = STEPS, seed: int = 0) -> None:
+        config = case.config(batch_size or case.batch_size)
+        images = load_splits(DataConfig(), seed=0).train
+        torch.manual_seed(seed)
+        self.module = Pretrainer(config, **image_statistics(images)).train()
+        self.method, self.steps, self.images = self.module.method, steps, images.images
+        self.parameters = [*self.module.backbone.parameters(), *self.method.parameters()]
+        self.optimizer = torch.optim.Adam([p for p in self.parameters if p.requires_grad], lr=2e-3)
+
+    def double(self) -> Bench:
+        self.module.double()
+        return self
+
+    def crops(self, step: int, size: int) -> list[Tensor]:
+        """Two views of ``size`` digits."""
+        generator = torch.Generator().manual_seed(step)
+        chosen = torch.randperm(len(self.images), generator=generator)[:size]
+        dtype = self.parameters[0].dtype
+        return [view.to(dtype) for view in self.module.augment(self.images[chosen], generator)]
+
+    def forward(self, step: int, crops: list[Tensor]) -> dict[str, Tensor]:
+        """The parts of the loss; what the method draws is a function of the step."""
+        torch.manual_seed(step)
+        self.progress = Progress(epoch=step, epochs=self.steps, step=step, steps=self.steps)
+        self.method.before_step(self.progress)
+        return self.method.loss(self.module.views(crops, self.progress))
+
+    def backward(self, loss: Tensor) -> list[Tensor]:
+        """Gradients, averaged over processes as in data-parallel training."""
+        self.optimizer.zero_grad()
+        loss.backward()
+        for p in self.parameters:
+            if p.grad is not None:
+                p.grad = sum_ranks(p.grad) / world_size()
+        return [None if p.grad is None else p.grad.clone() for p in self.parameters]
+
+    def update(self) -> None:
+        self.method.after_backward(self.progress)
+        self.optimizer.step()
+        if self.module.teacher is not None:
+            self.module.update_teacher((self.progress.step + 1) / self.steps)
+
+    def train(self, step: int) -> float:
+        parts = self.forward(step, self.crops(step, self.module.config.optimizer.batch_size))
+        self.backward(parts["loss"])
+        self.update()
+        return parts["loss"].item()
+
+    def names(self) -> list[str]:
+        named = [*self.module.backbone.named_parameters("backbone"), *self.method.named_parameters("method")]
+        return [name for name, _ in named]
+
+
+def _check_shapes(case: Case) -> None:
+    bench = Bench(case)
+    method, n = bench.method, case.batch_size
+    parts = bench.forward(0, bench.crops(0, n))
+    codes = parts.pop("codes", None)
+    assert codes is None or (codes.ndim == 1 and codes.dtype == torch.int64), f"codes of a step: shape {codes.shape}"
+    assert "loss" in parts, f"loss() gives {sorted(parts)}: 'loss' is missing"
+    for name, value in parts.items():
+        assert value.ndim == 0, f"part {name!r} of the loss has shape {tuple(value.shape)}: must be a scalar"
+        assert value.isfinite(), f"part {name!r} of the loss is {value.item()}"
+    method.eval()
+    with torch.no_grad():
+        for size in (1, n, n + 1):
+            feats = torch.randn(size, bench.module.backbone.num_features)
+            shape = tuple(method.embed(feats).shape)
+            assert len(shape) == 2 and shape[0] == size, f"embed() of {size} samples has shape {shape}: must be (n, f)"
+            assert len(method(feats)) == size, f"forward() of {size} samples has {len(method(feats))} rows"
+            codes = method.assign(feats)
+            assert (codes is None) == (method.codes_total is None), "assign() and codes_total: give both or neither"
+            assert codes is None or codes.shape == (size,), f"assign() of {size} samples has shape {tuple(codes.shape)}"
+            assert codes is None or (codes.min() >= 0 and codes.max() < method.codes_total), "a code is out of range"
+
+
+def _check_gradients(case: Case) -> None:
+    bench = Bench(case)
+    for group in bench.method.param_groups():
+        assert "params" in group, "a group of param_groups() has no 'params'"
+    grouped = {id(p) for group in bench.method.param_groups() for p in group["params"]}
+    grads = bench.backward(bench.forward(1, bench.crops(1, case.batch_size))["loss"])
+    for name, p, grad in zip(bench.names(), bench.parameters, grads):
+        if not p.requires_grad:
+            continue
+        assert grad is not None, f"no gradient reaches {name}"
+        assert grad.isfinite().all(), f"the gradient of {name} is not finite"
+        # biases before BatchNorm get none, and that is right
+        assert p.ndim < 2 or grad.any(), f"the gradient of {name} is zero"
+        assert name.startswith("backbone") or id(p) in grouped, f"{name} is in no group of param_groups()"
+
+
+def _check_mixed_precision(case: Case) -> None:
+    bench = Bench(case)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = bench.forward(0, bench.crops(0, case.batch_size))["loss"]
+    assert loss.isfinite(), f"the loss in bfloat16 mixed precision is {loss.item()}"
+    for name, grad in zip(bench.names(), bench.backward(loss)):
+        assert grad is None or grad.isfinite().all(), (
+            f"the gradient of {name} in bfloat16 mixed precision is not finite"
+        )
+
+
+def _check_state(case: Case) -> None:
+    bench, loaded = Bench(case), Bench(case, seed=1)
+    for step in range(3):
+        bench.train(step)
+    file = io.BytesIO()
+    torch.save([bench.module.state_dict(), bench.optimizer.state_dict()], file)
+    file.seek(0)
+    weights, moments = torch.load(file, weights_only=True)
+    loaded.module.load_state_dict(weights)
+    loaded.optimizer.load_state_dict(moments)
+    for step in (3, 4):
+        ours, theirs = bench.train(step), loaded.train(step)
+        assert ours == theirs, f"after saving and loading, step {step} has loss {theirs} instead of {ours}"
+
+
+def _check_two_processes(case: Case) -> None:
+    """Losses and gradients in float64, where order of summation does not matter."""
+    half = case.batch_size
+    with tempfile.TemporaryDirectory() as folder:
+        methods = multiprocessing.get_all_start_methods()
+        context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
+        if "forkserver" in methods:  # imports once what both processes, and those of later checks, need
+            context.set_forkserver_preload([__name__])
+        arguments = (case, METHODS[case.name], Path(folder))
+        processes = [context.Process(target=_one_of_two, args=(index, *arguments)) for index in range(2)]
+        for process in processes:
+            process.start()
+        alone = _run(Bench(case, half if _per_device(case) else 2 * half).double(), half)
+        for process in processes:
+            process.join()
+        assert all(process.exitcode == 0 for process in processes), "one of two processes failed, see its error above"
+        together = torch.load(Path(folder) / "result.pt", weights_only=True)
+    names = Bench(case).names()
+    for step, (one, two) in enumerate(zip(alone, together)):
+        loss, expected = two["loss"].item(), one["loss"].item()
+        assert abs(loss - expected) <= 1e-6 * max(1.0, abs(expected)), (
+            f"step {step}: two processes have loss {loss}, one has {expected}"
+        )
+        for name, a, b in zip(names, one["grads"], two["grads"]):
+            if a is None or b is None:
+                assert a is b, f"step {step}: {name} has a gradient only in one of one and two processes"
+                continue
+            error = (a - b).norm() / max(a.norm().item(), 1e-8)
+            assert error <= 1e-5, f"step {step}: gradients of {name} on two processes are {error:.1e} off those on one"
+
+
+def _one_of_two(index: int, case: Case, method: type[Method], folder: Path) -> None:
+    """A process with its half of each batch; unpickling ``method`` has imported, so registered, it."""
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=index, world_size=2)
+    bench = Bench(case).double()
+    if not _per_device(case):
+        sync_batchnorm(bench.module)
+    result = _run(bench, case.batch_size)
+    if index == 0:
+        torch.save(result, folder / "result.pt")
+    dist.barrier()
+    dist.destroy_process_group()
+
+
+def _run(bench: Bench, half: int) -> list[dict[str, Any]]:
+    """Losses and gradients of three steps on both halves, or of one on the mean over them where each is on its own."""
+    results, per_device = [], bench.method.coupling == "device"
+    for step in range(1 if per_device else 3):
+        crops = bench.crops(step, 2 * half)
+        shares = [[view[start : start + half] for view in crops] for start in (0, half)]
+        if world_size() == 2:
+            loss = bench.forward(step, shares[rank()])["loss"]
+        elif per_device:
+            loss = torch.stack([bench.forward(step, share)["loss"] for share in shares]).mean()
+        else:
+            loss = bench.forward(step, crops)["loss"]
+        grads = bench.backward(loss)
+        results.append({"loss": sum_ranks(loss.detach()) / world_size(), "grads": grads})
+        bench.update()
+    return results
+
+
+def _per_device(case: Case) -> bool:
+    return Bench(case).method.coupling == "device"
+
+
+def _check_training(case: Case) -> None:
+    """Against a twin that does not learn, since a loss may rise by itself, as with a queue that is filling."""
+    bench, twin = Bench(case), Bench(case)
+    pairs = []
+    for step in range(STEPS):
+        still = twin.forward(step, twin.crops(step, case.batch_size))["loss"].item()
+        pairs.append((bench.train(step), still))
+    trained, untrained = (sum(losses[-5:]) / 5 for losses in zip(*pairs))
+    assert trained < untrained, f"after {STEPS} steps on digits the loss is {trained:g}, without training {untrained:g}"

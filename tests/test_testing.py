@@ -1,0 +1,130 @@
+"""check_method passes every method on its shipped configuration, and sees each kind of mistake."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from lightly.models.modules.heads import SimCLRProjectionHead
+from omegaconf import OmegaConf
+from torch import nn
+
+from cplearn_solo.methods import METHODS, Method
+from cplearn_solo.testing import check_method
+
+DIGITS = Path(__file__).parents[1] / "scripts/pretrain/digits"
+SHIPPED = sorted(path.stem for path in DIGITS.glob("*.yaml"))
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_shipped_method(name):
+    with initialize_config_dir(str(DIGITS), version_base="1.3"):
+        config = OmegaConf.to_container(compose(name))
+    check_method(config["method"], config["method_kwargs"])
+
+
+def test_every_method_is_shipped():
+    methods = {OmegaConf.load(DIGITS / f"{name}.yaml").method for name in SHIPPED}
+    assert {name for name in METHODS if not name.startswith("test_")} == methods
+
+
+class Good(Method):
+    """Pulls two views together and apart from the mean; a queue-less toy that keeps all promises."""
+
+    teacher = None
+
+    def __init__(self, features_dim, *, batch_size):
+        super().__init__(features_dim, batch_size=batch_size)
+        self.projector = SimCLRProjectionHead(features_dim, 16, 8, batch_norm=False)
+
+    def loss(self, views):
+        z1, z2 = (self.projector(feats) for feats in views.feats)
+        return {"loss": (z1 - z2).square().mean() + (1 - z1.square().mean()).square()}
+
+
+@METHODS.register("test_scalar")
+class NotScalar(Good):
+    def loss(self, views):
+        return {**super().loss(views), "part": torch.zeros(3)}
+
+
+@METHODS.register("test_embed")
+class WrongShape(Good):
+    def embed(self, feats):
+        return self.projector(feats).flatten()
+
+
+@METHODS.register("test_detached")
+class Detached(Good):
+    def loss(self, views):
+        z1, z2 = (self.projector(feats.detach()) for feats in views.feats)
+        return {"loss": (z1 - z2).square().mean()}
+
+
+@METHODS.register("test_unused")
+class Unused(Good):
+    def __init__(self, features_dim, *, batch_size):
+        super().__init__(features_dim, batch_size=batch_size)
+        self.predictor = nn.Linear(8, 8)
+
+
+@METHODS.register("test_ungrouped")
+class Ungrouped(Good):
+    def param_groups(self):
+        return [{"params": list(self.projector.parameters())[:1]}]
+
+
+@METHODS.register("test_half")
+class Half(Good):
+    """Infinite where the projector's output is coarser than float32."""
+
+    def loss(self, views):
+        z = self.projector(views.feats[0])
+        return {"loss": super().loss(views)["loss"] / torch.tensor(1e-3 - torch.finfo(z.dtype).eps).relu()}
+
+
+@METHODS.register("test_state")
+class Forgets(Good):
+    """A running mean that no checkpoint holds."""
+
+    mean = 0.0
+
+    def loss(self, views):
+        z1, z2 = (self.projector(feats) for feats in views.feats)
+        self.mean = 0.5 * self.mean + 0.5 * z1.mean().item()
+        return {"loss": (z1 - z2).square().mean() + (z1 - 1 - self.mean).square().mean()}
+
+
+@METHODS.register("test_ranks")
+class PerRank(Good):
+    """The square of a mean over the samples of one process."""
+
+    def loss(self, views):
+        z1, z2 = (self.projector(feats) for feats in views.feats)
+        return {"loss": (z1 - z2).square().mean() + (1 - z1.mean()).square()}
+
+
+@METHODS.register("test_rises")
+class Rises(Good):
+    def loss(self, views):
+        value = super().loss(views)["loss"]
+        return {"loss": value.detach() * 2 - value}
+
+
+@pytest.mark.parametrize(
+    "name, words",
+    [
+        ("test_scalar", "part 'part' of the loss has shape"),
+        ("test_embed", "embed\\(\\) of 1 samples has shape"),
+        ("test_detached", "no gradient reaches backbone"),
+        ("test_unused", "no gradient reaches method.predictor.weight"),
+        ("test_ungrouped", "is in no group of param_groups"),
+        ("test_half", "in bfloat16 mixed precision is"),
+        ("test_state", "after saving and loading"),
+        ("test_ranks", "two processes have loss"),
+        ("test_rises", "on digits"),
+    ],
+)
+def test_mistakes_are_seen(name, words):
+    with pytest.raises(AssertionError, match=words):
+        check_method(name)
