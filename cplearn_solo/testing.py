@@ -172,7 +172,7 @@ def _check_mixed_precision(case: Case) -> None:
     bench = Bench(case)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         loss = bench.forward(0, bench.crops(0, case.batch_size))["loss"]
-    assert loss.isfinite(), f"the loss in bfloat16 mixed precision is {loss.item()}"
+    assert loss.isfinite(), f"in bfloat16 mixed precision the loss is {loss.item()}"
     for name, grad in zip(bench.names(), bench.backward(loss)):
         assert grad is None or grad.isfinite().all(), (
             f"the gradient of {name} in bfloat16 mixed precision is not finite"

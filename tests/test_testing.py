@@ -28,10 +28,9 @@ def test_every_method_is_shipped():
     assert {name for name in METHODS if not name.startswith("test_")} == methods
 
 
+@METHODS.register("test_good")
 class Good(Method):
-    """Pulls two views together and apart from the mean; a queue-less toy that keeps all promises."""
-
-    teacher = None
+    """Pulls two views together and away from zero; keeps all promises, sample by sample."""
 
     def __init__(self, features_dim, *, batch_size):
         super().__init__(features_dim, batch_size=batch_size)
@@ -39,7 +38,7 @@ class Good(Method):
 
     def loss(self, views):
         z1, z2 = (self.projector(feats) for feats in views.feats)
-        return {"loss": (z1 - z2).square().mean() + (1 - z1.square().mean()).square()}
+        return {"loss": (z1 - z2).square().mean() + (1 - z1.square().mean(dim=1)).square().mean()}
 
 
 @METHODS.register("test_scalar")
@@ -111,6 +110,10 @@ class Rises(Good):
         return {"loss": value.detach() * 2 - value}
 
 
+def test_a_good_method_passes():
+    check_method("test_good")
+
+
 @pytest.mark.parametrize(
     "name, words",
     [
@@ -119,7 +122,7 @@ class Rises(Good):
         ("test_detached", "no gradient reaches backbone"),
         ("test_unused", "no gradient reaches method.predictor.weight"),
         ("test_ungrouped", "is in no group of param_groups"),
-        ("test_half", "in bfloat16 mixed precision is"),
+        ("test_half", "in bfloat16 mixed precision the loss"),
         ("test_state", "after saving and loading"),
         ("test_ranks", "two processes have loss"),
         ("test_rises", "on digits"),
