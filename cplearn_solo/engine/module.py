@@ -18,7 +18,7 @@ from cplearn_solo.config import Config
 from cplearn_solo.data import BatchAugment, ImageSet, step_generator
 from cplearn_solo.distributed import rank, sum_ranks, world_size
 from cplearn_solo.engine.optim import build_optimizer, build_scheduler, lr_scale
-from cplearn_solo.methods import Progress, Views, build_method
+from cplearn_solo.methods import Progress, Views, build_method, frozen_statistics
 from cplearn_solo.metrics import knn_accuracy
 
 CHECKPOINT_KEY = "cplearn_solo"
@@ -260,12 +260,8 @@ class Pretrainer(LightningModule):
 
     def _frozen_encode(self, images: Tensor) -> Tensor:
         """Features for gradients in pixel space: BatchNorm statistics are neither used up nor changed."""
-        training = self.backbone.training
-        self.backbone.eval()
-        try:
+        with frozen_statistics(self.backbone):
             return self.encode(images)
-        finally:
-            self.backbone.train(training)
 
 
 def image_statistics(images: ImageSet) -> dict[str, Any]:

@@ -1,12 +1,15 @@
 """Objectives as pure functions of tensors."""
 
 from cplearn_solo.losses.cplearn import CPLearnLoss, check_prior, cplearn_loss, strict_bound
+from cplearn_solo.losses.gedi import GEDILoss, energy, gedi_loss, langevin
 from cplearn_solo.losses.language_model import LanguageModelLoss, language_model_loss
 from cplearn_solo.losses.matrix_ssl import MatrixSSLLoss, check_matrix_ssl, matrix_ssl_loss
 from cplearn_solo.losses.mec import MECLoss, coding_scale, mec_loss
+from cplearn_solo.losses.self_classifier import self_classifier_loss
 
 __all__ = [
     "CPLearnLoss",
+    "GEDILoss",
     "LanguageModelLoss",
     "MECLoss",
     "MatrixSSLLoss",
@@ -14,8 +17,12 @@ __all__ = [
     "check_prior",
     "coding_scale",
     "cplearn_loss",
+    "energy",
+    "gedi_loss",
+    "langevin",
     "language_model_loss",
     "matrix_ssl_loss",
     "mec_loss",
+    "self_classifier_loss",
     "strict_bound",
 ]

@@ -5,7 +5,15 @@ import warnings
 from importlib import import_module
 from importlib.metadata import entry_points
 
-from cplearn_solo.methods.base import METHODS, Method, Progress, Views, build_method, method_arguments
+from cplearn_solo.methods.base import (
+    METHODS,
+    Method,
+    Progress,
+    Views,
+    build_method,
+    frozen_statistics,
+    method_arguments,
+)
 
 for _file in pkgutil.iter_modules(__path__):  # importing a method registers it
     import_module(f"{__name__}.{_file.name}")
@@ -18,4 +26,4 @@ for _plugin in entry_points(group="cplearn_solo.methods"):
     except Exception as error:  # a broken plugin must not take the built-in methods along
         warnings.warn(f"method {_plugin.name!r} of {_plugin.value} could not be loaded: {error}", stacklevel=1)
 
-__all__ = ["METHODS", "Method", "Progress", "Views", "build_method", "method_arguments"]
+__all__ = ["METHODS", "Method", "Progress", "Views", "build_method", "frozen_statistics", "method_arguments"]

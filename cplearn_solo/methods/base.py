@@ -10,7 +10,8 @@ import inspect
 import types
 import typing
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Union
 
@@ -92,6 +93,17 @@ class Method(nn.Module, ABC):
 
     def after_backward(self, progress: Progress) -> None:
         """Called between backward pass and optimizer step."""
+
+
+@contextmanager
+def frozen_statistics(module: nn.Module) -> Iterator[None]:
+    """While this lasts, BatchNorm in ``module`` uses its running statistics and leaves them as they are."""
+    training = module.training
+    module.eval()
+    try:
+        yield
+    finally:
+        module.train(training)
 
 
 def build_method(name: str, features_dim: int, *, batch_size: int, method_kwargs: Mapping[str, Any]) -> Method:

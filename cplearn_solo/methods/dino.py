@@ -1,43 +1,16 @@
 """DINO: match a teacher's centred and sharpened distribution over prototypes (Caron et al., ICCV 2021).
 
-The loss with its centre is lightly's; the host keeps the teacher, an EMA copy of backbone and head. lightly's head
-cannot be copied (its weight normalisation is of the old kind), so the head is put together here.
+The loss with its centre is lightly's; the host keeps the teacher, an EMA copy of backbone and head.
 """
 
 from __future__ import annotations
 
 from lightly.loss import DINOLoss
-from lightly.models.modules.heads import ProjectionHead
-from torch import Tensor, nn
-from torch.nn import functional as F
-from torch.nn.utils.parametrizations import weight_norm
+from torch import Tensor
 
 from cplearn_solo.methods.base import METHODS, Method, Progress, Views
+from cplearn_solo.methods.heads import PrototypeHead
 from cplearn_solo.precision import full_precision, without_autocast
-
-
-class DINOHead(nn.Module):
-    """Three-layer MLP to unit vectors ``(n, f)``, then scores ``(n, K)`` against prototypes; unit ones if ``norm``."""
-
-    def __init__(self, features_dim: int, hidden: int, f: int, prototypes: int, *, batch_norm: bool, norm: bool):
-        super().__init__()
-        norms = [nn.BatchNorm1d(hidden) if batch_norm else None for _ in range(2)]
-        widths = [(features_dim, hidden, norms[0], nn.GELU()), (hidden, hidden, norms[1], nn.GELU())]
-        self.mlp = ProjectionHead([*widths, (hidden, f, None, None)])
-        for layer in self.mlp.modules():
-            if isinstance(layer, nn.Linear):
-                nn.init.trunc_normal_(layer.weight, std=0.02)
-                if layer.bias is not None:
-                    nn.init.zeros_(layer.bias)
-        self.prototypes = weight_norm(nn.Linear(f, prototypes, bias=False))
-        length = self.prototypes.parametrizations.weight.original0
-        nn.init.ones_(length).requires_grad_(not norm)
-
-    def embed(self, feats: Tensor) -> Tensor:
-        return F.normalize(full_precision(self.mlp(feats)), dim=1)
-
-    def forward(self, feats: Tensor) -> Tensor:
-        return self.prototypes(self.embed(feats))
 
 
 @METHODS.register("dino")
@@ -69,9 +42,9 @@ class DINO(Method):
         freeze_last_layer: int = 1,
     ) -> None:
         super().__init__(features_dim, batch_size=batch_size)
-        self.projector = DINOHead(
+        self.projector = PrototypeHead(
             features_dim, proj_hidden_dim, proj_output_dim, num_prototypes,
-            batch_norm=use_bn_in_head, norm=norm_last_layer,
+            batch_norm=use_bn_in_head, unit=norm_last_layer,
         )  # fmt: skip
         self.criterion = DINOLoss(num_prototypes, student_temp=student_temperature)
         self.temperatures = (warmup_teacher_temperature, teacher_temperature)

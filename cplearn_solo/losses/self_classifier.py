@@ -1,0 +1,30 @@
+"""Self-Classifier's objective: classes and labels learned at once, under uniform priors of both."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from cplearn_solo.precision import full_precision, without_autocast
+from cplearn_solo.registry import InputError
+
+
+def self_classifier_loss(z1: Tensor, z2: Tensor, *, tau_row: float = 0.1, tau_col: float = 0.05) -> Tensor:
+    """Cross-entropy of two views under uniform priors of classes and samples, mean of both directions, in nats.
+
+    ``z1``, ``z2``: logits ``(n, c)``, row i of each from the same image. With a softmax over the batch, each class
+    spreads its mass over samples; rows scaled to sum 1 give the target. With a softmax over classes, columns scaled to
+    sum 1 and multiplied by n/c give the prediction (Amrani et al., Eqs. 7-8). Gradients reach both.
+
+    Raises ``InputError`` for logits that do not match.
+    """
+    if z1.ndim != 2 or z1.shape != z2.shape:
+        raise InputError(f"logits of shapes {tuple(z1.shape)} and {tuple(z2.shape)}: both must be the same (n, c)")
+    n, c = z1.shape
+    with without_autocast(z1):
+        views = [full_precision(z) for z in (z1, z2)]
+        targets = [F.normalize(torch.softmax(z / tau_col, dim=0), p=1, dim=1, eps=1e-8) for z in views]
+        predictions = [n / c * F.normalize(torch.softmax(z / tau_row, dim=1), p=1, dim=0, eps=1e-8) for z in views]
+        pairs = ((targets[0], predictions[1]), (targets[1], predictions[0]))
+        return torch.stack([-(y * torch.log(p + 1e-8)).sum(dim=1).mean() for y, p in pairs]).mean()

@@ -1,0 +1,104 @@
+"""GEDI: clusters that also model the density of images (Sansone & Manhaeve, 2022).
+
+The network that assigns images to clusters gives each an energy. Its likelihood is raised by contrasting images with
+samples, drawn in pixel space by Langevin dynamics that start from a replay buffer of earlier samples.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cplearn_solo.distributed import gather, rank, shared_generator, world_size
+from cplearn_solo.losses import energy, langevin
+from cplearn_solo.methods.base import METHODS, Views, frozen_statistics
+from cplearn_solo.methods.gedi_nogen import GEDINoGen
+from cplearn_solo.precision import without_autocast
+from cplearn_solo.registry import InputError
+
+
+@METHODS.register("gedi")
+class GEDI(GEDINoGen):
+    """Arguments of ``gedi_nogen``, and: ``likelihood_weight``: of the generative term; the papers at hand give none,
+    and 1 leaves the two losses as they are. ``sgld_steps``, ``sgld_step_size``, ``sgld_noise``: of the Langevin
+    dynamics on pixels in [-1, 1]. ``replay_size``: samples kept. ``reinit_prob``: chance of starting from noise
+    instead. Defaults are JEM's; its input noise is ``gaussian_noise`` of the augmentation.
+
+    Samples are kept in half precision, whose rounding is a twentieth of the dynamics' noise, and out of the buffers
+    that data-parallel training sends around each step; a checkpoint holds them.
+    """
+
+    needs_images = True
+
+    def __init__(
+        self,
+        features_dim: int,
+        *,
+        batch_size: int,
+        proj_hidden_dim: int = 2048,
+        proj_output_dim: int = 2048,
+        beta: float = 0.1,
+        temperature: float = 0.1,
+        likelihood_weight: float = 1.0,
+        sgld_steps: int = 20,
+        sgld_step_size: float = 1.0,
+        sgld_noise: float = 0.01,
+        replay_size: int = 10_000,
+        reinit_prob: float = 0.05,
+    ) -> None:
+        super().__init__(
+            features_dim,
+            batch_size=batch_size,
+            proj_hidden_dim=proj_hidden_dim,
+            proj_output_dim=proj_output_dim,
+            beta=beta,
+            temperature=temperature,
+        )
+        if replay_size < batch_size:
+            raise InputError(f"method_kwargs.replay_size = {replay_size}: must be at least the batch, {batch_size}")
+        self.likelihood_weight, self.sgld_noise, self.reinit_prob = likelihood_weight, sgld_noise, reinit_prob
+        self.sgld = {"steps": sgld_steps, "step_size": sgld_step_size}
+        self.replay_size, self.replay = replay_size, None  # (size, 3, h, w) in [-1, 1] from the first step on
+
+    def loss(self, views: Views) -> dict[str, Tensor]:
+        """``likelihood`` is the mean energy of images less that of samples, whose gradient is the likelihood's."""
+        parts = super().loss(views)
+        low, high = views.pixel_range
+
+        def energies(x: Tensor) -> Tensor:
+            with frozen_statistics(self.projector):
+                return energy(self(views.encode(low + (x + 1) / 2 * (high - low))))
+
+        images = (views.images[0] - low) / (high - low) * 2 - 1
+        with without_autocast(images):
+            samples = self._sample(energies, images)
+            likelihood = energies(images).mean() - energies(samples).mean()
+        loss = parts["loss"] + self.likelihood_weight * likelihood
+        return {**parts, "loss": loss, "likelihood": likelihood}
+
+    def _sample(self, energies: Any, like: Tensor) -> Tensor:
+        """One sample for each row of ``like``. All ranks draw for the whole batch and keep the same replay buffer."""
+        n, generator = len(like) * world_size(), shared_generator(like.device)
+        mine = slice(rank() * len(like), (rank() + 1) * len(like))
+        shape, options = like.shape[1:], {"generator": generator, "device": like.device}
+        if self.replay is None:
+            self.replay = torch.rand(self.replay_size, *shape, **options).mul(2).sub(1).half().cpu()
+        chosen = torch.randperm(self.replay_size, **options)[:n].cpu()
+        fresh = torch.rand(n, 1, 1, 1, **options) < self.reinit_prob
+        noise = torch.rand(n, *shape, **options) * 2 - 1
+        start = torch.where(fresh, noise, self.replay[chosen].to(noise)).to(like)
+
+        def noises() -> Tensor:
+            return self.sgld_noise * torch.randn(n, *shape, **options)[mine].to(like)
+
+        samples = langevin(energies, start[mine], noises, **self.sgld)
+        self.replay[chosen] = gather(samples).half().cpu()
+        return samples
+
+    def get_extra_state(self) -> dict[str, Any]:
+        return {} if self.replay is None else {"replay": self.replay}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        self.replay = state["replay"].clone() if "replay" in state else None

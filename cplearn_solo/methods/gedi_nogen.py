@@ -1,0 +1,55 @@
+"""GEDI without its generative term: even clusters, and the same one for two views (Sansone & Manhaeve, 2024)."""
+
+from __future__ import annotations
+
+from lightly.models.modules.heads import ProjectionHead
+from torch import Tensor, nn
+
+from cplearn_solo.distributed import gather
+from cplearn_solo.losses import gedi_loss
+from cplearn_solo.methods.base import METHODS, Method, Views
+from cplearn_solo.precision import full_precision
+from cplearn_solo.registry import InputError
+
+
+@METHODS.register("gedi_nogen")
+class GEDINoGen(Method):
+    """``proj_hidden_dim``, ``proj_output_dim``: hidden width and c, clusters, of the projector. ``beta``: weight of
+    the invariance term. ``temperature``: logits are divided by it.
+    """
+
+    def __init__(
+        self,
+        features_dim: int,
+        *,
+        batch_size: int,
+        proj_hidden_dim: int = 2048,
+        proj_output_dim: int = 2048,
+        beta: float = 0.1,
+        temperature: float = 0.1,
+    ) -> None:
+        super().__init__(features_dim, batch_size=batch_size)
+        if not (beta >= 0 and temperature > 0):
+            raise InputError(f"method_kwargs: beta = {beta} must be at least 0, temperature = {temperature} above 0")
+        self.projector = ProjectionHead(
+            [
+                (features_dim, proj_hidden_dim, nn.BatchNorm1d(proj_hidden_dim), nn.ReLU()),
+                (proj_hidden_dim, proj_output_dim, None, None),
+            ]
+        )
+        self.c, self.beta, self.temperature = proj_output_dim, beta, temperature
+
+    @property
+    def codes_total(self) -> int:
+        return self.c
+
+    def loss(self, views: Views) -> dict[str, Tensor]:
+        z1, z2 = (gather(self(feats)) for feats in views.feats)
+        return {**gedi_loss(z1, z2, beta=self.beta)._asdict(), "codes": z1.argmax(dim=1)}
+
+    def assign(self, feats: Tensor) -> Tensor:
+        return self(feats).argmax(dim=1)
+
+    def forward(self, feats: Tensor) -> Tensor:
+        """Logits ``(n, c)``."""
+        return full_precision(self.projector(feats)) / self.temperature
