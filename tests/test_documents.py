@@ -1,0 +1,53 @@
+"""What the documents show is what runs."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cplearn_solo.testing import check_method
+
+DOCS = Path(__file__).parents[1] / "docs"
+EXAMPLE = DOCS / "align_uniform.py"
+
+
+def block(language):
+    return (DOCS / "add-a-method.md").read_text().split(f"```{language}\n")[1].split("```")[0]
+
+
+def test_the_example_method_is_the_one_in_its_file():
+    assert block("python") == EXAMPLE.read_text()
+    assert len(EXAMPLE.read_text().splitlines()) <= 60
+
+
+def test_the_example_method_keeps_all_promises(monkeypatch):
+    monkeypatch.syspath_prepend(DOCS)
+    import align_uniform  # noqa: F401 - registers it
+
+    check_method("align_uniform")
+
+
+@pytest.fixture
+def installed(tmp_path):
+    """The example as an installed package, made from the entry point that the document names."""
+    (tmp_path / "align_uniform.py").write_text(EXAMPLE.read_text())
+    folder = tmp_path / "align_uniform-0.1.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: align-uniform\nVersion: 0.1\n")
+    group = block("toml").split('[project.entry-points."')[1].split("[tool")[0]
+    name, entry = group.split('"]\n')
+    (folder / "entry_points.txt").write_text(f"[{name}]\n{entry.strip().replace(chr(34), '')}\n")
+    return tmp_path
+
+
+def test_an_installed_method_trains_from_a_shipped_configuration(installed):
+    command = [sys.executable, str(DOCS.parent / "main_pretrain.py"), "--config-name", "simclr.yaml"]
+    command += ["method=align_uniform", "~method_kwargs.temperature", "max_epochs=1", "limit_train_batches=2"]
+    command += ["evaluation.knn=false", "evaluation.linear=false", "evaluation.clustering=false", "accelerator=cpu"]
+    command += [f"checkpoint.dir={installed}/runs"]
+    path = {"PYTHONPATH": f"{installed}:{DOCS.parent}", "OMP_NUM_THREADS": "1", "PATH": ""}
+    done = subprocess.run(command, env=path, cwd=installed, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+    (run,) = (installed / "runs").glob("*/*/summary.json")
+    assert '"method": "align_uniform"' in run.read_text()
