@@ -124,7 +124,9 @@ class Pretrainer(LightningModule):
 
     def on_train_epoch_end(self) -> None:
         if not all(p.isfinite().all() for p in self.parameters()):  # before they replace the last good checkpoint
-            raise NotFinite(f"method {self.config.method!r}: the weights are not finite after step {self._steps_seen}")
+            raise NotFinite(
+                f"method {self.config.method!r}: the weights are not finite after step {self.trainer.global_step}"
+            )
         names = sorted(self._sums)
         seconds = time.perf_counter() - self._started
         totals = sum_ranks(torch.stack([*(self._sums[name].float() for name in names), self._labelled]))
@@ -209,7 +211,8 @@ class Pretrainer(LightningModule):
 
     def _check_finite(self, parts: dict[str, Tensor], progress: Progress) -> None:
         """Raises :class:`NotFinite` at the first part of the loss that is not; GPUs are asked now and then only."""
-        parts = {name: value for name, value in parts.items() if value.ndim == 0}
+        # the sum last: what made it so is the better word
+        parts = dict(sorted(((k, v) for k, v in parts.items() if v.ndim == 0), key=lambda item: item[0] == "loss"))
         bad = ~torch.stack([value.detach().float() for value in parts.values()]).isfinite()
         self._first_bad = torch.where((self._first_bad < 0) & bad, progress.step, self._first_bad)
         last = self.trainer.is_last_batch

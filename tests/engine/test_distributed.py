@@ -27,6 +27,7 @@ CONFIG = {
     "devices": 2,
     "strategy": "ddp",
     "enable_progress_bar": False,
+    "sync_batchnorm": True,
 }
 TRAIN = """
 import json, sys

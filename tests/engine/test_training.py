@@ -21,14 +21,21 @@ from cplearn_solo.engine.log import EpochLog
 from cplearn_solo.engine.module import Pretrainer, image_statistics
 from cplearn_solo.engine.train import pretrain
 from cplearn_solo.evaluation.features import extract
+from cplearn_solo.methods.cplearn import CPLearn
 from cplearn_solo.registry import InputError
 
 SCRIPTS = Path(__file__).parents[2] / "scripts/pretrain"
 DIGITS = sorted(path.stem for path in (SCRIPTS / "digits").glob("*.yaml"))
+KINDS = {"cplearn", "byol", "mocov2plus", "gedi"}  # nothing but weights, a teacher, a queue, a replay buffer
 
 
 class Killed(Exception):
     """Stands for whatever ends a process."""
+
+
+def batch_size(config, smallest):
+    """W-MSE needs a whole block of the batch."""
+    return max(smallest, config["method_kwargs"].get("whitening_size", 0))
 
 
 def shipped(tmp_path, name="cplearn", folder="digits", **changes):
@@ -37,7 +44,7 @@ def shipped(tmp_path, name="cplearn", folder="digits", **changes):
         config = OmegaConf.to_container(compose(name))
     small = {
         "data": {"max_train_images": 200, "num_workers": 0},
-        "optimizer": {"batch_size": 32},
+        "optimizer": {"batch_size": batch_size(config, 32)},
         "max_epochs": 4,
         "checkpoint": {"dir": str(tmp_path)},
         "enable_progress_bar": False,
@@ -61,7 +68,7 @@ def kill_in_epoch(monkeypatch, epoch):
     monkeypatch.setattr(Pretrainer, "on_train_epoch_start", killed)
 
 
-@pytest.mark.parametrize("name", DIGITS)
+@pytest.mark.parametrize("name", [n if n in KINDS else pytest.param(n, marks=pytest.mark.slow) for n in DIGITS])
 def test_a_killed_run_ends_with_the_weights_of_an_uninterrupted_one(name, tmp_path, monkeypatch):
     """Weights, BatchNorm statistics, teacher, optimizer, schedule and log; augmentation is random."""
     whole = shipped(tmp_path / "whole", name)
@@ -261,12 +268,43 @@ def test_bad_checkpoints_are_named(tmp_path):
 @pytest.mark.parametrize("path", sorted(SCRIPTS.glob("*/*.yaml")), ids=lambda p: f"{p.parent.name}/{p.stem}")
 def test_every_shipped_configuration_trains_two_steps(path, tmp_path, monkeypatch):
     """On digits where its own images would have to be downloaded or are the user's."""
-    change = {"data": {"dataset": "digits", "max_val_images": 20}, "limit_train_batches": 2, "max_epochs": 1}
-    config = parse_config(shipped(tmp_path, path.stem, path.parent.name, **change, optimizer={"batch_size": 8}))
-    trained = pretrain(config)
+    change = {"data": {"dataset": "digits", "max_train_images": 300, "max_val_images": 20}, "max_epochs": 1}
+    config = shipped(tmp_path, path.stem, path.parent.name, **change, limit_train_batches=2)
+    config["optimizer"]["batch_size"] = batch_size(config, 8)
+    trained = pretrain(parse_config(config))
     assert trained.module.trainer.global_step == 2
 
 
 def test_statistics_come_from_the_training_images(tmp_path):
     splits = load_splits(parse_config(shipped(tmp_path)).data, seed=0)
     assert image_statistics(splits.train)["num_classes"] == 10
+
+
+@pytest.mark.parametrize("poison, words", [("loss", "part 'prior' of the loss is nan"), ("weights", "weights are not")])
+def test_a_loss_that_is_no_number_stops_the_run(poison, words, tmp_path, monkeypatch):
+    """In the second of three epochs: the first one's checkpoint is named, stays as it was, and can be continued."""
+    loss, steps = CPLearn.loss, 0
+
+    def poisoned(self, views):
+        nonlocal steps
+        steps += 1
+        parts = loss(self, views)
+        if poison == "loss" and steps == 9:
+            parts |= {"loss": parts["loss"] * float("nan"), "prior": parts["prior"] * float("nan")}
+        elif poison == "weights" and steps == 12:
+            next(self.parameters()).data.fill_(float("nan"))
+        return parts
+
+    config = shipped(tmp_path, max_epochs=3)
+    with monkeypatch.context() as context:
+        context.setattr(CPLearn, "loss", poisoned)
+        with pytest.raises(InputError) as error:
+            pretrain(parse_config(config))
+    (run,) = runs(tmp_path)
+    last = run / "checkpoints/last.ckpt"
+    assert words in str(error.value) and "method 'cplearn'" in str(error.value) and str(last) in str(error.value)
+    assert "step 8:" in str(error.value) if poison == "loss" else "step 12" in str(error.value)
+    state = torch.load(last, weights_only=True)
+    assert state["epoch"] == 0 and all(v.isfinite().all() for v in state["state_dict"].values() if torch.is_tensor(v))
+    pretrain(parse_config(config))
+    assert len(EpochLog.read(run)) == 3
