@@ -13,6 +13,7 @@ FLOORS = {
     "config": 3, "engine": 3,
     "evaluation": 4,
     "testing": 4,
+    "hosts": 5,
     "cli": 6,
 }  # fmt: skip
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")

@@ -41,14 +41,14 @@ def resnet8(crop_size: int, *, width: int = 128) -> nn.Module:
     return ResNet8(width)
 
 
-def _resnet(name: str, crop_size: int, **kwargs: Any) -> nn.Module:
-    """torchvision's ResNet without its classifier; 3x3 stem and no max-pool for small images.
+def _resnet(name: str, crop_size: int, *, small_stem: bool | None = None, **kwargs: Any) -> nn.Module:
+    """torchvision's ResNet without its classifier; 3x3 stem and no max-pool (``small_stem``) for small images.
 
     The stem's padding of 2 is solo-learn's, so that weights mean the same there and here.
     """
     model = getattr(torchvision.models, name)(weights=None, **kwargs)
     model.num_features, model.fc = model.fc.in_features, nn.Identity()
-    if crop_size <= SMALL_IMAGE:
+    if crop_size <= SMALL_IMAGE if small_stem is None else small_stem:
         model.conv1 = nn.Conv2d(3, 64, kernel_size=3, stride=1, padding=2, bias=False)
         model.maxpool = nn.Identity()
     return model

@@ -125,8 +125,10 @@ def _config_name(folder: Path, given: str) -> str:
 
 def _forced(folder: Path, override: str) -> str:
     """``key=value`` as ``++key=value``: our own check, which knows every key, says what is unknown."""
-    key, equals, _ = override.partition("=")
+    key, equals, value = override.partition("=")
     if not equals and not override.startswith("~"):
         raise InputError(f"{override!r} is no override: write key=value")
+    if "=" in value and value[0] not in "'\"[{":  # as in epoch=2.ckpt, which Hydra would not read
+        override = f"{key}='{value}'"
     is_group = (folder / key.partition("@")[0]).is_dir()
     return override if override[0] in "+~" or key.startswith("hydra") or is_group else f"++{override}"

@@ -18,6 +18,7 @@ Self-supervised representations that do not collapse, and scores that tell.
   knn          k nearest neighbours                    pretrained=RUN_OR_CHECKPOINT
   clustering   codes and k-means against classes       pretrained=RUN_OR_CHECKPOINT
   export       the backbone's weights as a plain file  RUN_OR_CHECKPOINT FILE
+  solo-learn   run a script of a solo-learn checkout   PATH/main_pretrain.py --config-path ... --config-name ...
   methods      list methods and their method_kwargs
   backbones    list backbones
   datasets     list data sets
@@ -32,6 +33,13 @@ Keys are solo-learn's; any argument of Lightning's Trainer is a key too. docs/co
   cplearn pretrain --config-path scripts/pretrain/cifar --config-name cplearn.yaml
   cplearn pretrain --config-name cplearn.yaml seed=1 method_kwargs.proj_output_dim=1024
   cplearn pretrain --config-name cplearn.yaml -m seed=0,1,2         one run after the other"""
+
+
+SOLO_LEARN = """usage: cplearn solo-learn PATH/SCRIPT.py [solo-learn's own arguments]
+
+Runs main_pretrain.py, main_linear.py, main_knn.py or main_umap.py of a solo-learn checkout (1.0.6; nothing has to be
+installed) with every method of this package that it lacks, and the backbone cplearn_resnet8. The last two scripts need
+a GPU. Without one, write devices="'1'": solo-learn wants something with a length, Lightning a number."""
 
 
 def main() -> None:
@@ -112,6 +120,16 @@ def _export(arguments: list[str]) -> None:
         export(options.pretrained, options.file)
 
 
+def _solo_learn(arguments: list[str]) -> None:
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(SOLO_LEARN)
+        return
+    with user_errors("solo-learn"):
+        from cplearn_solo.hosts import solo_learn
+
+        solo_learn.run(arguments[0], arguments[1:])
+
+
 def _list(kind: str, arguments: list[str]) -> None:
     argparse.ArgumentParser(prog=kind, description=f"Lists {kind}.").parse_args(arguments)
     from cplearn_solo.cli import listing
@@ -125,6 +143,7 @@ COMMANDS = {
     "knn": knn,
     "clustering": clustering,
     "export": _export,
+    "solo-learn": _solo_learn,
     "methods": lambda arguments: _list("methods", arguments),
     "backbones": lambda arguments: _list("backbones", arguments),
     "datasets": lambda arguments: _list("datasets", arguments),

@@ -5,8 +5,8 @@ fit in memory are augmented on the device by ``BatchAugment``, others by worker 
 their views from the same distribution.
 """
 
-from cplearn_solo.data.datasets import DATASETS, Splits, load_splits
-from cplearn_solo.data.image_set import FileSet, ImageSet, MemorySet
+from cplearn_solo.data.datasets import DATASETS, NORMALISATION, Splits, load_splits
+from cplearn_solo.data.image_set import IMAGENET_MEAN, IMAGENET_STD, FileSet, ImageSet, MemorySet
 from cplearn_solo.data.loaders import EpochSampler, eval_loader, step_generator, train_loader
 from cplearn_solo.data.per_batch import BatchAugment, eval_batch
 from cplearn_solo.data.per_image import eval_image, per_image
@@ -14,6 +14,9 @@ from cplearn_solo.data.schema import Augmentation, DataConfig, check_augmentatio
 
 __all__ = [
     "DATASETS",
+    "IMAGENET_MEAN",
+    "IMAGENET_STD",
+    "NORMALISATION",
     "Augmentation",
     "BatchAugment",
     "DataConfig",

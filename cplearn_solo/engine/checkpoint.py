@@ -89,8 +89,10 @@ def load_pretrained(path: str | Path, *, device: torch.device | str = "cpu") -> 
     config = parse_config(saved["config"])
     statistics = {key: saved[key] for key in ("num_classes", "mean", "std")}
     module = Pretrainer(config, **statistics)
+    module.teacher = None  # not evaluated, and other hosts keep theirs under other names
+    wanted = ("backbone.", "method.", "classifier.")
     try:
-        module.load_state_dict(checkpoint["state_dict"])
+        module.load_state_dict({k: v for k, v in checkpoint["state_dict"].items() if k.startswith(wanted)})
     except RuntimeError as error:
         raise InputError(f"{file} does not fit its own configuration: {str(error).splitlines()[-1].strip()}") from error
     module.eval().requires_grad_(False).to(device)

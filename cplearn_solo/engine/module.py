@@ -18,7 +18,7 @@ from cplearn_solo.config import Config
 from cplearn_solo.data import BatchAugment, ImageSet, step_generator
 from cplearn_solo.distributed import rank, sum_ranks, world_size
 from cplearn_solo.engine.optim import build_optimizer, build_scheduler, lr_scale
-from cplearn_solo.methods import Progress, Views, build_method, frozen_statistics
+from cplearn_solo.methods import Progress, Views, build_method, frozen_statistics, pixel_range
 from cplearn_solo.metrics import knn_accuracy
 
 CHECKPOINT_KEY = "cplearn_solo"
@@ -72,7 +72,7 @@ class Pretrainer(LightningModule):
             progress=progress,
             teacher=self._teach(crops[:n_large]),
             images=crops if self.method.needs_images else None,
-            pixel_range=self._pixel_range() if self.method.needs_images else None,
+            pixel_range=pixel_range(self.mean, self.std, device=self.device) if self.method.needs_images else None,
             encode=self._frozen_encode if self.method.needs_images else None,
         )
 
@@ -196,13 +196,7 @@ class Pretrainer(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Adds what evaluation needs, in plain types, so that ``weights_only`` loading works."""
-        checkpoint[CHECKPOINT_KEY] = {
-            "config": self.config.plain(),
-            "num_classes": self.num_classes,
-            "mean": self.mean,
-            "std": self.std,
-            "versions": {"torch": str(torch.__version__), "lightning": lightning.__version__},
-        }
+        checkpoint |= our_entry(self.config, self.num_classes, self.mean, self.std)
 
     # ---- details
 
@@ -257,14 +251,23 @@ class Pretrainer(LightningModule):
         )  # fmt: skip
         return (sum_ranks(torch.tensor(accuracy, device=self.device)) / world_size()).item()
 
-    def _pixel_range(self) -> tuple[Tensor, Tensor]:
-        mean, std = (torch.tensor(v, device=self.device).view(1, 3, 1, 1) for v in (self.mean, self.std))
-        return (0 - mean) / std, (1 - mean) / std
-
     def _frozen_encode(self, images: Tensor) -> Tensor:
         """Features for gradients in pixel space: BatchNorm statistics are neither used up nor changed."""
         with frozen_statistics(self.backbone):
             return self.encode(images)
+
+
+def our_entry(config: Config, num_classes: int, mean: list[float], std: list[float]) -> dict[str, Any]:
+    """The part of a checkpoint that says how to read the rest."""
+    return {
+        CHECKPOINT_KEY: {
+            "config": config.plain(),
+            "num_classes": num_classes,
+            "mean": mean,
+            "std": std,
+            "versions": {"torch": str(torch.__version__), "lightning": lightning.__version__},
+        }
+    }
 
 
 def image_statistics(images: ImageSet) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from cplearn_solo.methods.base import (
     build_method,
     frozen_statistics,
     method_arguments,
+    pixel_range,
 )
 
 for _file in pkgutil.iter_modules(__path__):  # importing a method registers it
@@ -26,4 +27,13 @@ for _plugin in entry_points(group="cplearn_solo.methods"):
     except Exception as error:  # a broken plugin must not take the built-in methods along
         warnings.warn(f"method {_plugin.name!r} of {_plugin.value} could not be loaded: {error}", stacklevel=1)
 
-__all__ = ["METHODS", "Method", "Progress", "Views", "build_method", "frozen_statistics", "method_arguments"]
+__all__ = [
+    "METHODS",
+    "Method",
+    "Progress",
+    "Views",
+    "build_method",
+    "frozen_statistics",
+    "method_arguments",
+    "pixel_range",
+]

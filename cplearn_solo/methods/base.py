@@ -10,11 +10,12 @@ import inspect
 import types
 import typing
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Union
 
+import torch
 from torch import Tensor, nn
 
 from cplearn_solo.registry import InputError, Registry, unknown
@@ -93,6 +94,12 @@ class Method(nn.Module, ABC):
 
     def after_backward(self, progress: Progress) -> None:
         """Called between backward pass and optimizer step."""
+
+
+def pixel_range(mean: Sequence[float], std: Sequence[float], *, device: Any = None) -> tuple[Tensor, Tensor]:
+    """Lowest and highest value of a pixel after normalisation, each ``(1, channels, 1, 1)``."""
+    mean, std = (torch.tensor(tuple(values), device=device).view(1, -1, 1, 1) for values in (mean, std))
+    return (0 - mean) / std, (1 - mean) / std
 
 
 @contextmanager

@@ -1,0 +1,215 @@
+"""solo-learn trains our methods with its own scripts; skipped where there is no checkout of it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import torchvision
+import yaml
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+from sklearn.datasets import load_digits
+
+from cplearn_solo.cli.tasks import TASKS
+from cplearn_solo.config import parse_config
+from cplearn_solo.engine.checkpoint import load_pretrained
+from cplearn_solo.engine.train import pretrain
+from cplearn_solo.registry import InputError
+
+ROOT = Path(__file__).parents[2]
+CHECKOUT = Path(os.environ.get("SOLO_LEARN", "nowhere"))
+needs_checkout = pytest.mark.skipif(
+    not (CHECKOUT / "main_pretrain.py").is_file(),
+    reason="SOLO_LEARN names no checkout of solo-learn (1.0.6): set it to a clone of its repository",
+)
+BASELINES = ("barlow", "byol", "swav", "dino", "vicreg", "wmse", "simsiam", "simclr", "mocov2plus")
+HEADS = {"proj_hidden_dim": 32, "proj_output_dim": 16}
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory):
+    """Folders of PNGs, one a class."""
+    root, data = tmp_path_factory.mktemp("digits"), load_digits()
+    for part, chosen in (("train", range(150)), ("val", range(150, 200))):
+        for i in chosen:
+            folder = root / part / str(data.target[i])
+            folder.mkdir(parents=True, exist_ok=True)
+            image = torch.tensor(data.images[i] / 16 * 255).byte().expand(3, 8, 8).contiguous()
+            torchvision.io.write_png(image, str(folder / f"{i}.png"))
+    return root
+
+
+def configuration(digits, runs, method, method_kwargs, **changes):
+    off = {name: {"prob": 0.0} for name in ("grayscale", "gaussian_blur", "solarization", "equalization")}
+    augmentation = {
+        "rrc": {"enabled": True, "crop_min_scale": 0.6, "crop_max_scale": 1.0},
+        "color_jitter": {"prob": 0.8, "brightness": 0.4, "contrast": 0.4, "saturation": 0.0, "hue": 0.0},
+        "horizontal_flip": {"prob": 0.0},
+        **off,
+        "crop_size": 32,
+        "num_crops": 2,
+    }
+    common = {"format": "image_folder", "num_workers": 0}
+    config = {
+        "name": "hosted",
+        "method": method,
+        "method_kwargs": method_kwargs,
+        "backbone": {"name": "cplearn_resnet8", "kwargs": {"width": 16}},
+        "data": {"dataset": "custom", "train_path": f"{digits}/train", "val_path": f"{digits}/val", **common},
+        "augmentations": [augmentation],
+        "optimizer": {"name": "adam", "batch_size": 16, "lr": 1e-2, "classifier_lr": 1e-2, "weight_decay": 0},
+        "scheduler": {"name": "warmup_cosine", "warmup_epochs": 0},
+        "checkpoint": {"enabled": True, "dir": str(runs), "frequency": 1},
+        "auto_resume": {"enabled": False},
+        "max_epochs": 1,
+        "devices": "1",
+        "accelerator": "cpu",
+        "strategy": "auto",
+        "limit_train_batches": 2,
+        "limit_val_batches": 1,
+        "enable_progress_bar": False,
+    }
+    return OmegaConf.to_container(OmegaConf.merge(config, changes))
+
+
+def solo_learn(folder, script, config, *arguments, checkout=CHECKOUT):
+    (folder / "config").mkdir(exist_ok=True)
+    (folder / "config/it.yaml").write_text(yaml.safe_dump(config))
+    program = "from cplearn_solo.cli.main import main; main()"
+    command = [sys.executable, "-c", program, "solo-learn", str(checkout / script)]
+    command += ["--config-path", "config", "--config-name", "it.yaml", *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+
+
+def trained(folder, digits, method, method_kwargs, **changes):
+    config = configuration(digits, folder / "runs", method, method_kwargs, **changes)
+    done = solo_learn(folder, "main_pretrain.py", config)
+    assert done.returncode == 0, done.stderr[-3000:]
+    (checkpoint,) = (folder / "runs").glob("**/*.ckpt")
+    return checkpoint
+
+
+@needs_checkout
+def test_pretraining_there_linear_evaluation_there_and_here(tmp_path, digits):
+    checkpoint = trained(tmp_path, digits, "cplearn", HEADS)
+    config = configuration(digits, tmp_path / "linear", "cplearn", HEADS)
+    config |= {"pretrained_feature_extractor": str(checkpoint), "pretrain_method": "cplearn"}
+    done = solo_learn(tmp_path, "main_linear.py", config)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+    here = TASKS["linear"](OmegaConf.create({"pretrained": str(checkpoint), "data": {"num_workers": 0}}))
+    assert here is None or 0 <= here["linear_acc1"] <= 1
+    ours = load_pretrained(checkpoint)
+    assert ours.config.method == "cplearn" and ours.config.backbone.name == "resnet8" and ours.num_classes == 10
+    state = torch.load(checkpoint, weights_only=False)["state_dict"]
+    assert torch.equal(ours.backbone.conv1.weight, state["backbone.conv1.weight"])
+
+
+@needs_checkout
+@pytest.mark.parametrize("method", ["mec", "gedi"])
+def test_methods_with_a_teacher_and_with_images(method, tmp_path, digits):
+    kwargs = {"mec": {"pred_hidden_dim": 8}, "gedi": {"sgld_steps": 2, "replay_size": 32}}[method]
+    change = {"momentum": {"base_tau": 0.5, "final_tau": 1.0}} if method == "mec" else {}
+    checkpoint = trained(tmp_path, digits, method, {**HEADS, **kwargs}, **change)
+    state = torch.load(checkpoint, weights_only=False)["state_dict"]
+    if method == "mec":
+        twin = [(v, state[k.replace("momentum_head", "method.projector")]) for k, v in state.items() if "head" in k]
+        assert twin and any(not torch.equal(a, b) for a, b in twin)
+    else:
+        assert "replay" in state["method._extra_state"]
+    assert load_pretrained(checkpoint).method.embed(torch.randn(3, 16)).shape == (3, 16)
+
+
+@needs_checkout
+@pytest.mark.parametrize("dataset", ["cifar10", "custom"])
+def test_features_of_a_resnet_trained_there_are_the_same_here(dataset, tmp_path, digits, monkeypatch):
+    monkeypatch.syspath_prepend(CHECKOUT)
+    from solo.methods import METHODS
+
+    from cplearn_solo.hosts.solo_learn import _our_config, register
+
+    assert "cplearn" in [*register(), *METHODS]
+    config = configuration(digits, tmp_path, "cplearn", HEADS, backbone={"name": "resnet18"})
+    config["backbone"]["kwargs"] = {}
+    config["data"] |= {"dataset": dataset, "num_classes": 10, "num_large_crops": 2, "num_small_crops": 0}
+    config["optimizer"]["kwargs"] = {}
+    config["performance"] = {"disable_channel_last": True}
+    theirs = METHODS["cplearn"](OmegaConf.create(config)).eval()
+    from cplearn_solo.engine.module import Pretrainer
+
+    ours = Pretrainer(parse_config(_our_config(config)), num_classes=10, mean=[0.5] * 3, std=[0.5] * 3).eval()
+    ours.backbone.load_state_dict(theirs.backbone.state_dict())
+    images = torch.randn(2, 3, 32, 32)
+    out = theirs(images)
+    torch.testing.assert_close(ours.encode(images), out["feats"], rtol=1e-5, atol=1e-5)
+    assert out["z"].shape == (2, 16)  # logits
+
+
+@needs_checkout
+@pytest.mark.parametrize(
+    "script, change, words",
+    [
+        ("main_pretrain.py", {"method": "mec", "method_kwargs": HEADS}, "momentum is missing: method 'mec'"),
+        ("main_pretrain.py", {"method": "gedi_nogen", "augmentations": [{"num_crops": 3}]}, "takes exactly 2"),
+        ("main_pretrain.py", {"method_kwargs": {"bta": 1}}, "did you mean 'beta'"),
+        ("main_linear.py", {"data": {"num_classes": 3}}, "3 classes"),
+    ],
+)
+def test_bad_input_is_one_line(script, change, words, tmp_path, digits):
+    config = configuration(digits, tmp_path / "runs", "cplearn", HEADS)
+    if "augmentations" in change:
+        config["augmentations"][0]["num_crops"] = 3
+        change = {"method": change["method"]}
+    if script == "main_linear.py":
+        few = tmp_path / "few"
+        few.mkdir()
+        for label in "012":
+            (few / label).symlink_to(digits / "train" / label)
+        checkpoint = trained(tmp_path, digits, "cplearn", HEADS)
+        change = {"data": {"train_path": str(few), "val_path": str(few)}, "pretrain_method": "cplearn"}
+        change["pretrained_feature_extractor"] = str(checkpoint)
+    done = solo_learn(tmp_path, script, OmegaConf.to_container(OmegaConf.merge(config, change)))
+    assert done.returncode == 2, done.stderr[-3000:]
+    assert words in done.stderr.splitlines()[-1] and done.stderr.splitlines()[-1].startswith("solo-learn: error: ")
+
+
+def test_without_solo_learn_one_line_says_what_to_get(tmp_path):
+    done = solo_learn(tmp_path, "main_pretrain.py", {}, checkout=tmp_path)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert "solo-learn 1.0.6 is needed" in done.stderr.splitlines()[-1]
+
+
+def test_an_old_solo_learn_is_named(tmp_path, monkeypatch):
+    """As 1.0.2 on today's Lightning: a package that does not import, and one without the backbones' table."""
+    from cplearn_solo.hosts.solo_learn import register
+
+    package = tmp_path / "solo/methods"
+    package.mkdir(parents=True)
+    (tmp_path / "solo/__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    for broken in ("from typing import nothing", "METHODS = {}"):
+        for name in [name for name in sys.modules if name.split(".")[0] == "solo"]:
+            monkeypatch.delitem(sys.modules, name)
+        (package / "__init__.py").write_text(broken + "\n")
+        with pytest.raises(InputError, match="this solo-learn cannot be used.*1.0.6 is needed"):
+            register()
+    for name in [name for name in sys.modules if name.split(".")[0] == "solo"]:
+        monkeypatch.delitem(sys.modules, name)
+
+
+@needs_checkout
+@pytest.mark.parametrize("name", BASELINES)
+def test_its_own_configurations_train_here(name, tmp_path):
+    """Unchanged but for data, device and epochs."""
+    with initialize_config_dir(str(CHECKOUT / "scripts/pretrain/cifar"), version_base="1.2"):
+        config = OmegaConf.to_container(compose(name))
+    config["data"] = {"dataset": "digits", "max_train_images": 600, "max_val_images": 16}
+    config |= {"accelerator": "cpu", "devices": 1, "strategy": "auto", "precision": 32, "sync_batchnorm": False}
+    config |= {"max_epochs": 1, "limit_train_batches": 2, "wandb": {"enabled": False}, "enable_progress_bar": False}
+    config["checkpoint"]["dir"] = str(tmp_path)
+    with pytest.warns(UserWarning):  # keys that mean nothing here, and a warm-up longer than the run
+        assert pretrain(parse_config(config)).module.trainer.global_step == 2
