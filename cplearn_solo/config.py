@@ -157,6 +157,8 @@ IGNORED = {
     "knn_eval.distance_func",
     "data.num_classes",
 }
+# Operations that solo-learn switches by their probability only, although some of its YAMLs say more.
+PROB_ONLY = {"color_jitter", "grayscale", "gaussian_blur", "solarization", "equalization", "horizontal_flip"}
 IGNORED_METHOD_KWARGS = {"simsiam": {"temperature"}}
 
 # Keys that do not change what is learned: a run may be resumed although they differ.
@@ -270,6 +272,11 @@ def _drop_ignored(values: Dict[str, Any]) -> None:
         if isinstance(node, dict) and key in node:
             del node[key]
             dropped.append(path)
+    for i, augmentation in enumerate(values.get("augmentations") or []):
+        for name, operation in augmentation.items() if isinstance(augmentation, dict) else ():
+            if isinstance(operation, dict) and name in PROB_ONLY and "enabled" in operation:
+                del operation["enabled"]
+                dropped.append(f"augmentations[{i}].{name}.enabled")
     if dropped:
         warnings.warn(f"ignored, they mean nothing here: {', '.join(dropped)}", stacklevel=2)
 

@@ -154,16 +154,16 @@ def test_features_of_a_resnet_trained_there_are_the_same_here(dataset, tmp_path,
     "script, change, words",
     [
         ("main_pretrain.py", {"method": "mec", "method_kwargs": HEADS}, "momentum is missing: method 'mec'"),
-        ("main_pretrain.py", {"method": "gedi_nogen", "augmentations": [{"num_crops": 3}]}, "takes exactly 2"),
+        ("main_pretrain.py", {"method": "gedi_nogen", "small": True}, "takes exactly 2"),
         ("main_pretrain.py", {"method_kwargs": {"bta": 1}}, "did you mean 'beta'"),
         ("main_linear.py", {"data": {"num_classes": 3}}, "3 classes"),
     ],
 )
 def test_bad_input_is_one_line(script, change, words, tmp_path, digits):
+    change = dict(change)
     config = configuration(digits, tmp_path / "runs", "cplearn", HEADS)
-    if "augmentations" in change:
-        config["augmentations"][0]["num_crops"] = 3
-        change = {"method": change["method"]}
+    if change.pop("small", False):
+        config["augmentations"].append({**config["augmentations"][0], "crop_size": 16})
     if script == "main_linear.py":
         few = tmp_path / "few"
         few.mkdir()
@@ -202,6 +202,7 @@ def test_an_old_solo_learn_is_named(tmp_path, monkeypatch):
 
 
 @needs_checkout
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BASELINES)
 def test_its_own_configurations_train_here(name, tmp_path):
     """Unchanged but for data, device and epochs."""
