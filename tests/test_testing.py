@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from torch import nn
 
 from cplearn_solo.methods import METHODS, Method
-from cplearn_solo.testing import check_method
+from cplearn_solo.testing import Bench, Case, check_method
 
 DIGITS = Path(__file__).parents[1] / "scripts/pretrain/digits"
 SHIPPED = sorted(path.stem for path in DIGITS.glob("*.yaml"))
@@ -131,3 +131,17 @@ def test_a_good_method_passes():
 def test_mistakes_are_seen(name, words):
     with pytest.raises(AssertionError, match=words):
         check_method(name)
+
+
+def test_vicreg_without_its_variance_term_collapses_to_a_point():
+    """The collapse that its configuration on digits announces; with the term, embeddings spread."""
+    spread = {}
+    for weight in (0.0, 25.0):
+        kwargs = {"proj_hidden_dim": 64, "proj_output_dim": 64, "var_loss_weight": weight}
+        bench = Bench(Case("vicreg", kwargs, 64))
+        for step in range(150):
+            bench.train(step)
+        with torch.no_grad():
+            feats = bench.module.encode(torch.cat(bench.crops(999, 200)))
+            spread[weight] = bench.method.embed(feats).std(dim=0).mean().item()
+    assert spread[0.0] < 0.02 and spread[25.0] > 0.5

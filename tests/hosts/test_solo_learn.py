@@ -26,6 +26,7 @@ needs_checkout = pytest.mark.skipif(
     reason="SOLO_LEARN names no checkout of solo-learn (1.0.6): set it to a clone of its repository",
 )
 BASELINES = ("barlow", "byol", "swav", "dino", "vicreg", "wmse", "simsiam", "simclr", "mocov2plus")
+SHIPPED = ROOT / "scripts/solo_learn/cifar/cplearn.yaml"
 HEADS = {"proj_hidden_dim": 32, "proj_output_dim": 16}
 
 
@@ -43,36 +44,26 @@ def digits(tmp_path_factory):
 
 
 def configuration(digits, runs, method, method_kwargs, **changes):
-    off = {name: {"prob": 0.0} for name in ("grayscale", "gaussian_blur", "solarization", "equalization")}
-    augmentation = {
-        "rrc": {"enabled": True, "crop_min_scale": 0.6, "crop_max_scale": 1.0},
-        "color_jitter": {"prob": 0.8, "brightness": 0.4, "contrast": 0.4, "saturation": 0.0, "hue": 0.0},
-        "horizontal_flip": {"prob": 0.0},
-        **off,
-        "crop_size": 32,
-        "num_crops": 2,
-    }
-    common = {"format": "image_folder", "num_workers": 0}
-    config = {
-        "name": "hosted",
-        "method": method,
-        "method_kwargs": method_kwargs,
+    """The shipped configuration, cut down to seconds on a CPU."""
+    config = OmegaConf.to_container(OmegaConf.load(SHIPPED))
+    config |= {"method": method, "method_kwargs": method_kwargs}
+    small = {
         "backbone": {"name": "cplearn_resnet8", "kwargs": {"width": 16}},
-        "data": {"dataset": "custom", "train_path": f"{digits}/train", "val_path": f"{digits}/val", **common},
-        "augmentations": [augmentation],
-        "optimizer": {"name": "adam", "batch_size": 16, "lr": 1e-2, "classifier_lr": 1e-2, "weight_decay": 0},
-        "scheduler": {"name": "warmup_cosine", "warmup_epochs": 0},
-        "checkpoint": {"enabled": True, "dir": str(runs), "frequency": 1},
-        "auto_resume": {"enabled": False},
-        "max_epochs": 1,
+        "data": {"dataset": "custom", "train_path": f"{digits}/train", "val_path": f"{digits}/val", "num_workers": 0},
+        "optimizer": {"batch_size": 16},
+        "scheduler": {"warmup_epochs": 0},
+        "checkpoint": {"dir": str(runs)},
         "devices": "1",
         "accelerator": "cpu",
         "strategy": "auto",
+        "sync_batchnorm": False,
+        "precision": 32,
+        "max_epochs": 1,
         "limit_train_batches": 2,
         "limit_val_batches": 1,
         "enable_progress_bar": False,
     }
-    return OmegaConf.to_container(OmegaConf.merge(config, changes))
+    return OmegaConf.to_container(OmegaConf.merge(config, small, changes))
 
 
 def solo_learn(folder, script, config, *arguments, checkout=CHECKOUT):
