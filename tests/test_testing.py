@@ -23,6 +23,11 @@ def test_every_shipped_method(name):
     check_method(config["method"], config["method_kwargs"])
 
 
+def test_swav_with_a_queue():
+    """Of two global batches, so that the third step shares its codes with it."""
+    check_method("swav", {"proj_hidden_dim": 64, "num_prototypes": 50, "queue_size": 256, "epoch_queue_starts": 1})
+
+
 def test_every_method_is_shipped():
     methods = {OmegaConf.load(DIGITS / f"{name}.yaml").method for name in SHIPPED}
     assert {name for name in METHODS if not name.startswith("test_")} == methods
