@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Any, ClassVar
 
 import torch
+from omegaconf import OmegaConf
 from torch import Tensor, nn
 
 from cplearn_solo.backbones import build_backbone
@@ -212,8 +213,6 @@ def _absolute_config_path(arguments: list[str]) -> list[str]:
 
 
 def _plain(cfg: Any) -> dict[str, Any]:
-    from omegaconf import OmegaConf
-
     return OmegaConf.to_container(cfg, resolve=True)
 
 

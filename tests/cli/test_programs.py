@@ -12,6 +12,7 @@ import torch
 
 from cplearn_solo.backbones import build_backbone
 from cplearn_solo.cli import main
+from cplearn_solo.cli.hydra_app import _forced
 
 ROOT = Path(__file__).parents[2]
 QUICK = ["data.max_train_images=128", "max_epochs=1", "accelerator=cpu", "enable_progress_bar=false"]
@@ -112,3 +113,9 @@ def test_bad_input_is_one_line_and_leaves_nothing_behind(arguments, words, here,
     lines = [line for line in error.splitlines() if not line.startswith("warning:")]
     assert code == 2 and len(lines) == 1 and words in lines[0], error
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_path_with_an_equals_sign_needs_no_quotes(tmp_path):
+    """As in epoch=2.ckpt, the name of a checkpoint that was kept."""
+    assert _forced(tmp_path, "pretrained=runs/epoch=2.ckpt") == "++pretrained='runs/epoch=2.ckpt'"
+    assert _forced(tmp_path, "seed=1") == "++seed=1" and _forced(tmp_path, "x='a=b'") == "++x='a=b'"
