@@ -1,0 +1,97 @@
+"""Collapse metrics against NumPy, on random features and on every degenerate kind."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from cplearn_solo.metrics import collapse
+from cplearn_solo.registry import InputError
+
+RANDOM = np.random.default_rng(0)
+FEATURES = {
+    "random": RANDOM.normal(size=(60, 8)) * np.arange(1, 9) + 3,
+    "n < d": RANDOM.normal(size=(5, 12)),
+    "rank one": np.outer(RANDOM.normal(size=30), RANDOM.normal(size=6)),
+    "float32": RANDOM.normal(size=(40, 7)).astype(np.float32),
+}
+CONSTANT = np.full((20, 6), 0.1)
+
+
+def eigenvalues(x):
+    x = x.astype(np.float64)
+    values = np.linalg.eigvalsh((x - x.mean(0)).T @ (x - x.mean(0)) / len(x))[::-1]
+    return np.clip(values[: min(x.shape)], 0, None)
+
+
+@pytest.mark.parametrize("kind", FEATURES)
+def test_spectrum_and_what_follows_from_it(kind):
+    x = FEATURES[kind]
+    values = eigenvalues(x)
+    np.testing.assert_allclose(collapse.covariance_spectrum(x).numpy(), values, atol=1e-9 * values[0] + 1e-12)
+    np.testing.assert_allclose(collapse.dimension_variances(x).numpy(), x.astype(np.float64).var(axis=0), rtol=1e-9)
+    assert collapse.stable_rank(x) == pytest.approx(values.sum() / values[0], rel=1e-9)
+    m, cumulative = len(values), np.cumsum(values) / values.sum()
+    assert collapse.spectrum_auc(x) == pytest.approx(cumulative.mean() - 1 / (2 * m), rel=1e-9)
+    singular = np.linalg.svd(x.astype(np.float64), compute_uv=False)
+    p = singular / singular.sum() + 1e-7
+    assert collapse.rankme(x) == pytest.approx(np.exp(-(p * np.log(p)).sum()), rel=1e-9)
+    total = (x.astype(np.float64) ** 2).sum()
+    assert collapse.spread(x) == pytest.approx(len(x) * values.sum() / total, rel=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["random", "rank one", "n < d"])
+def test_correlation(kind):
+    x = FEATURES[kind]
+    c = np.abs(np.corrcoef(x.T))
+    d = len(c)
+    assert collapse.mean_correlation(x) == pytest.approx((c.sum() - d) / (d * (d - 1)), rel=1e-9)
+    with_constant = np.hstack([x, np.ones((len(x), 1))])
+    assert collapse.mean_correlation(with_constant) == pytest.approx(collapse.mean_correlation(x), rel=1e-9)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.5, 2.0])
+def test_power_law_of_a_spectrum_that_has_one(alpha):
+    """Orthogonal directions with variances i^-alpha."""
+    q, _ = np.linalg.qr(RANDOM.normal(size=(64, 65))[:, :64])
+    q = np.linalg.qr(q - q.mean(0))[0][:, :20]
+    q = q - q.mean(0)
+    x = np.linalg.qr(q)[0] * np.arange(1, 21) ** (-alpha / 2)
+    assert collapse.power_law_exponent(x) == pytest.approx(alpha, abs=1e-6)
+    assert collapse.spectrum_auc(x) == pytest.approx(0.5) or alpha > 0
+
+
+def test_constant_features():
+    assert collapse.spread(CONSTANT) == pytest.approx(0, abs=1e-15) and collapse.stable_rank(CONSTANT) == 0
+    assert collapse.dimension_variances(CONSTANT).max() < 1e-30
+    for metric in (collapse.mean_correlation, collapse.spectrum_auc, collapse.power_law_exponent):
+        with pytest.raises(InputError):
+            metric(CONSTANT)
+    assert collapse.spread(np.zeros((4, 3))) == 0
+
+
+def test_one_direction():
+    x = FEATURES["rank one"]
+    assert collapse.stable_rank(x) == pytest.approx(1) and collapse.mean_correlation(x) == pytest.approx(1)
+    assert collapse.spectrum_auc(x) > 0.9
+    with pytest.raises(InputError, match="power law"):
+        collapse.power_law_exponent(x)
+
+
+def test_codes():
+    codes = torch.tensor([0, 0, 0, 1, 3, 3])
+    share = np.array([3, 1, 2]) / 6
+    assert collapse.code_entropy(codes, 5) == pytest.approx(-(share * np.log(share)).sum())
+    assert collapse.largest_share(codes, 5) == 0.5
+    assert collapse.code_entropy(torch.arange(7), 7) == pytest.approx(math.log(7))
+    one = torch.full((9,), 2)
+    assert collapse.code_entropy(one, 5) == 0 and collapse.largest_share(one, 5) == 1
+    with pytest.raises(InputError, match="below"):
+        collapse.code_entropy(codes, 3)
+
+
+def test_bad_features():
+    for bad in (np.full((3, 2), np.nan), np.zeros(4), np.zeros((0, 3))):
+        with pytest.raises(InputError, match="features"):
+            collapse.spread(bad)
