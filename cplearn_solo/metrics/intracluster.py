@@ -1,0 +1,118 @@
+"""Whether samples of one cluster keep what tells them apart: entropies, ranks and variances within clusters.
+
+Every function takes features ``(n, d)`` as a tensor or an array and raises ``InputError`` for bad input. Entropies are
+differential, in nats; they change by d log s where features are scaled by s, so compare features of one scale.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import Any
+
+import torch
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.mixture import GaussianMixture
+from torch import Tensor
+
+from cplearn_solo.metrics.checks import check_count, check_features, check_ids, check_number
+from cplearn_solo.registry import InputError
+
+
+def gmm_entropy(features: Any, *, components: int, samples: int = 10_000, seed: int = 0) -> float:
+    """Entropy of a Gaussian mixture with diagonal covariance fitted to the features (CPLearn, Section 4 and Fig. 6).
+
+    Monte Carlo over ``samples`` draws from the mixture: minus their mean log-density. The paper repeats it for 10 to
+    1000 ``components``. Raises ``InputError`` for fewer features than components.
+    """
+    check_count("components", components)
+    check_count("samples", samples)
+    features = check_features("features", features).double().cpu().numpy()
+    if len(features) < components:
+        raise InputError(f"components = {components}: must be at most the {len(features)} samples")
+    mixture = GaussianMixture(components, covariance_type="diag", random_state=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # a mixture that is still moving has an entropy too
+        mixture.fit(features)
+    drawn, _ = mixture.sample(samples)
+    return -float(mixture.score(drawn))
+
+
+@torch.no_grad()
+def gaussian_entropy(features: Any, *, noise: float = 1e-3) -> float:
+    """Entropy of a Gaussian with the features' covariance plus ``noise`` in every direction (the log-determinant
+    estimator): 1/2 log det(2 pi e (C + noise I)). Without noise, collapsed directions would make it minus infinity.
+    """
+    check_number("noise", noise)
+    features = check_features("features", features).double()
+    centred = features - features.mean(dim=0)
+    covariance = centred.T @ centred / len(features) + noise * torch.eye(features.shape[1]).to(features)
+    return 0.5 * (features.shape[1] * math.log(2 * math.pi * math.e) + torch.logdet(covariance).item())
+
+
+@torch.no_grad()
+def pairwise_entropy(features: Any, *, noise: float = 1e-3) -> float:
+    """Upper bound of the entropy of features blurred by Gaussian ``noise``, from distances between all pairs.
+
+    d/2 log(2 pi e noise) - mean_i log mean_j exp(-||x_i - x_j||^2 / (2 noise)) (Kolchinsky & Tracey, 2017, Eq. 10 with
+    the KL divergence). It grows by log n at most over that of a single point.
+    """
+    check_number("noise", noise)
+    features = check_features("features", features).double()
+    n, d = features.shape
+    close = torch.cat(
+        [torch.logsumexp(-torch.cdist(rows, features).square() / (2 * noise), dim=1) for rows in features.split(1024)]
+    )
+    return d / 2 * math.log(2 * math.pi * math.e * noise) - (close.mean().item() - math.log(n))
+
+
+@torch.no_grad()
+def within_cluster_variance(features: Any, clusters: Any) -> float:
+    """Share of the variance that lies within clusters, from 0 (each is one point) to 1 (all have the same mean).
+
+    ``clusters`` ``(n,)``, codes or classes. Raises ``InputError`` for constant features, which have no variance.
+    """
+    features, clusters = _clustered(features, clusters)
+    means = torch.stack([features[clusters == k].mean(dim=0) for k in range(int(clusters.max()) + 1)])
+    total = (features - features.mean(dim=0)).square().sum().item()
+    rounding = len(features) * torch.finfo(torch.float64).eps * features.abs().max().item()
+    if total <= features.numel() * rounding**2:
+        raise InputError("features are constant: they have no variance to share out")
+    return (features - means[clusters]).square().sum().item() / total
+
+
+def intra_class_effective_rank(features: Any, classes: Any) -> float:
+    """Mean over classes of the effective rank of a class's covariance (Matrix-SSL, Eq. 20)."""
+    features, classes = _clustered(features, classes)
+    return sum(_covariance_rank(features[classes == k]) for k in range(int(classes.max()) + 1)) / (
+        int(classes.max()) + 1
+    )
+
+
+def inter_class_effective_rank(features: Any, classes: Any) -> float:
+    """Effective rank of the covariance of class means around the global mean (Matrix-SSL, Eq. 21)."""
+    features, classes = _clustered(features, classes)
+    means = torch.stack([features[classes == k].mean(dim=0) for k in range(int(classes.max()) + 1)])
+    around = means - features.mean(dim=0)
+    return _erank(around.T @ around / len(means))
+
+
+def _covariance_rank(features: Tensor) -> float:
+    centred = features - features.mean(dim=0)
+    return _erank(centred.T @ centred / len(features))
+
+
+def _erank(covariance: Tensor) -> float:
+    """exp of the entropy of normalised eigenvalues (Roy & Vetterli); 0 for a matrix without any."""
+    values = torch.linalg.eigvalsh(covariance).clamp(min=0)
+    if values.sum() <= 1e-300:
+        return 0.0
+    return math.exp(torch.special.entr(values / values.sum()).sum().item())
+
+
+def _clustered(features: Any, clusters: Any) -> tuple[Tensor, Tensor]:
+    """Features in float64, and clusters renumbered 0, 1, ... without gaps."""
+    features, clusters = check_features("features", features).double(), check_ids("clusters", clusters)
+    if len(clusters) != len(features):
+        raise InputError(f"clusters must be one for each of {len(features)} samples, got {len(clusters)}")
+    return features, clusters.to(features.device).unique(return_inverse=True)[1]
