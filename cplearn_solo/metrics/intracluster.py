@@ -18,6 +18,8 @@ from torch import Tensor
 from cplearn_solo.metrics.checks import check_count, check_features, check_ids, check_number
 from cplearn_solo.registry import InputError
 
+_NATS_A_DIMENSION = 1e-4  # a mixture whose likelihood gains less in a step has converged
+
 
 def gmm_entropy(features: Any, *, components: int, samples: int = 10_000, seed: int = 0) -> float:
     """Entropy of a Gaussian mixture with diagonal covariance fitted to the features (CPLearn, Section 4 and Fig. 6).
@@ -30,7 +32,11 @@ def gmm_entropy(features: Any, *, components: int, samples: int = 10_000, seed: 
     features = check_features("features", features).double().cpu().numpy()
     if len(features) < components:
         raise InputError(f"components = {components}: must be at most the {len(features)} samples")
-    mixture = GaussianMixture(components, covariance_type="diag", random_state=seed)
+    # float64: variances of tight clusters cancel in float32. The library's tolerance, 1e-3 nats in any dimension, would
+    # spend most of the time on the last thousandth of the entropy
+    mixture = GaussianMixture(
+        components, covariance_type="diag", tol=_NATS_A_DIMENSION * features.shape[1], random_state=seed
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # a mixture that is still moving has an entropy too
         mixture.fit(features)
@@ -84,27 +90,22 @@ def within_cluster_variance(features: Any, clusters: Any) -> float:
 def intra_class_effective_rank(features: Any, classes: Any) -> float:
     """Mean over classes of the effective rank of a class's covariance (Matrix-SSL, Eq. 20)."""
     features, classes = _clustered(features, classes)
-    return sum(_covariance_rank(features[classes == k]) for k in range(int(classes.max()) + 1)) / (
-        int(classes.max()) + 1
-    )
+    parts = [features[classes == k] for k in range(int(classes.max()) + 1)]
+    return sum(_erank(part - part.mean(dim=0)) for part in parts) / len(parts)
 
 
 def inter_class_effective_rank(features: Any, classes: Any) -> float:
     """Effective rank of the covariance of class means around the global mean (Matrix-SSL, Eq. 21)."""
     features, classes = _clustered(features, classes)
     means = torch.stack([features[classes == k].mean(dim=0) for k in range(int(classes.max()) + 1)])
-    around = means - features.mean(dim=0)
-    return _erank(around.T @ around / len(means))
+    return _erank(means - features.mean(dim=0))
 
 
-def _covariance_rank(features: Tensor) -> float:
-    centred = features - features.mean(dim=0)
-    return _erank(centred.T @ centred / len(features))
-
-
-def _erank(covariance: Tensor) -> float:
-    """exp of the entropy of normalised eigenvalues (Roy & Vetterli); 0 for a matrix without any."""
-    values = torch.linalg.eigvalsh(covariance).clamp(min=0)
+def _erank(around: Tensor) -> float:
+    """Effective rank of the covariance of deviations ``(n, d)`` from a mean: exp of the entropy of its normalised
+    eigenvalues (Roy & Vetterli); 0 for a matrix without any."""
+    gram = around @ around.T if len(around) < around.shape[1] else around.T @ around  # they share all but zeros
+    values = torch.linalg.eigvalsh(gram).clamp(min=0)
     if values.sum() <= 1e-300:
         return 0.0
     return math.exp(torch.special.entr(values / values.sum()).sum().item())
