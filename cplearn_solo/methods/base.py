@@ -81,6 +81,16 @@ class Method(nn.Module, ABC):
         """Number of codes that :meth:`assign` chooses from, or ``None``."""
         return None
 
+    def code_information(self, feats: Tensor) -> Tensor | None:
+        """Mutual information between sample and code in nats, 0 to log min(n, c), or ``None`` without codes.
+
+        The entropy of the codes' shares, as each sample has one code; a method of soft codes subtracts their entropy.
+        """
+        codes = self.assign(feats)
+        if codes is None:
+            return None
+        return torch.special.entr(codes.bincount().to(feats.dtype) / len(codes)).sum()
+
     def forward(self, feats: Tensor) -> Tensor:
         """Output of the projector, for evaluation only."""
         return self.embed(feats)

@@ -8,6 +8,7 @@ the same assignment and the batch for a spread over all codes. No predictor, tea
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from itertools import combinations
 from typing import Any, Literal
 
@@ -113,15 +114,32 @@ class CPLearn(Method):
         """Most likely code of each sample; streams over codes, so that memory does not grow with c."""
         h = self.embed(feats)
         best, code = h.new_full((len(h),), -torch.inf), torch.zeros(len(h), dtype=torch.int64, device=h.device)
-        for start in range(0, self.codes_total, _CODES_AT_ONCE):
-            value, index = (h @ self.dictionary[:, start : start + _CODES_AT_ONCE].to(h.dtype)).max(dim=1)
+        for start, logits in self._blocks(h):
+            value, index = logits.max(dim=1)
             code = torch.where(value > best, index + start, code)
             best = torch.maximum(value, best)
         return code
 
+    def code_information(self, feats: Tensor) -> Tensor:
+        """H(mean_i p_i) - mean_i H(p_i): 0 where all samples share a code, and where none prefers any."""
+        h = self.embed(feats)
+        log_sum = h.new_full((len(h),), -torch.inf)
+        for _, logits in self._blocks(h):
+            log_sum = torch.logaddexp(log_sum, logits.logsumexp(dim=1))
+        information = h.new_zeros(())
+        for _, logits in self._blocks(h):
+            p = (logits - log_sum[:, None]).exp()
+            information += torch.special.entr(p.mean(dim=0)).sum() - torch.special.entr(p).sum() / len(h)
+        return information
+
     def forward(self, feats: Tensor) -> Tensor:
         """Logits ``(n, c)``."""
         return self.logits(self.embed(feats))
+
+    def _blocks(self, h: Tensor) -> Iterator[tuple[int, Tensor]]:
+        """First code and logits ``(n, block)`` of each block of codes."""
+        for start in range(0, self.codes_total, _CODES_AT_ONCE):
+            yield start, h @ self.dictionary[:, start : start + _CODES_AT_ONCE].to(h.dtype) / self.temperature
 
     def get_extra_state(self) -> dict[str, Any]:
         return dict(self.spec)

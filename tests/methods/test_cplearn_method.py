@@ -53,6 +53,24 @@ def test_cplearn_assign_streams_over_blocks_of_codes():
     assert torch.equal(method.assign(feats), method(feats).argmax(dim=1))
 
 
+@pytest.mark.parametrize("c", [50, 40_000])
+def test_cplearn_code_information_is_mutual_information(c):
+    method = make(proj_output_dim=c).eval()
+    feats = 3 * torch.randn(20, D)
+    p = torch.softmax(method(feats).double(), dim=1)
+    expected = torch.special.entr(p.mean(0)).sum() - torch.special.entr(p).sum(1).mean()
+    assert method.code_information(feats).item() == pytest.approx(expected.item(), rel=1e-4)
+    assert method.code_information(feats[:1].expand(20, -1)).item() == pytest.approx(0, abs=1e-4)
+
+
+def test_code_information_of_hard_codes():
+    method = build_method("swav", D, batch_size=N, method_kwargs={"num_prototypes": 7}).eval()
+    feats = torch.randn(40, D)
+    share = method.assign(feats).bincount().double() / 40
+    assert method.code_information(feats).item() == pytest.approx(-torch.xlogy(share, share).sum().item(), rel=1e-5)
+    assert build_method("vicreg", D, batch_size=N, method_kwargs={}).code_information(feats) is None
+
+
 def test_cplearn_logs_gap_entropy_and_codes():
     method = make(beta=0.5)
     given = views()
