@@ -15,7 +15,7 @@ setup(
     python_requires=">=3.10",
     packages=[*find_packages(include=["cplearn_solo*"]), "cplearn_solo.scripts"],
     package_dir={"cplearn_solo.scripts": "scripts"},
-    package_data={"cplearn_solo.scripts": ["**/*.yaml"]},
+    package_data={"cplearn_solo.scripts": ["**/*.yaml"], "cplearn_solo.tables": ["papers/*.yaml"]},
     install_requires=[
         "torch>=2.6",
         "torchvision>=0.21",
@@ -28,6 +28,7 @@ setup(
         "pyarrow>=14",
         "filelock>=3.12",
         "rich>=13",
+        "matplotlib>=3.8",
         "tqdm>=4.60",
     ],
     extras_require={

@@ -14,6 +14,7 @@ FLOORS = {
     "evaluation": 4,
     "testing": 4,
     "hosts": 5,
+    "tables": 5,
     "cli": 6,
 }  # fmt: skip
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")

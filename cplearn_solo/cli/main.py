@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -17,6 +18,7 @@ Self-supervised representations that do not collapse, and scores that tell.
   linear       linear probe on a trained backbone      pretrained=RUN_OR_CHECKPOINT
   knn          k nearest neighbours                    pretrained=RUN_OR_CHECKPOINT
   clustering   codes and k-means against classes       pretrained=RUN_OR_CHECKPOINT
+  table        a paper's table beside your runs        --config-name table1.yaml data.dataset=digits seeds=3
   export       the backbone's weights as a plain file  RUN_OR_CHECKPOINT FILE
   solo-learn   run a script of a solo-learn checkout   PATH/main_pretrain.py --config-path ... --config-name ...
   methods      list methods and their method_kwargs
@@ -34,6 +36,18 @@ Keys are solo-learn's; any argument of Lightning's Trainer is a key too. docs/co
   cplearn pretrain --config-name cplearn.yaml seed=1 method_kwargs.proj_output_dim=1024
   cplearn pretrain --config-name cplearn.yaml -m seed=0,1,2         one run after the other"""
 
+
+TABLE = """Shows a table of the papers beside results of yours, and runs what is missing first.
+
+  cplearn table --config-name table1.yaml data.dataset=digits seeds=3           Table 1, nothing to download
+  cplearn table --config-name table1.yaml "rows=['CPLearn (10)']"               one more row
+  cplearn table --config-name table1.yaml scale=full                            the paper's settings
+  cplearn table --config-name table1.yaml run=false                             only what is there
+  cplearn table --config-name table1.yaml table=mine.yaml                       a table of your own
+
+Keys: table scale seeds rows columns compare_with run rerun_stale results work workers launcher slurm; all others are
+pretraining keys that hold in every cell, such as data.train_path=FOLDER or max_epochs=1. A cell that is done is never
+run again, and a killed grid continues when the same command is typed again."""
 
 SOLO_LEARN = """usage: cplearn solo-learn PATH/SCRIPT.py [solo-learn's own arguments]
 
@@ -85,6 +99,18 @@ def clustering(arguments: list[str] | None = None) -> None:
     _evaluate(
         "clustering", "Compares codes, and k-means clusters of the features, with classes; chance included.", arguments
     )
+
+
+def table(arguments: list[str] | None = None) -> None:
+    """A paper's table beside our results; what is missing is run first."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+
+    def run(raw: Any) -> None:
+        from cplearn_solo.cli.table import table_task
+
+        table_task(raw, command=shlex.join(["cplearn", "table", *arguments]))
+
+    hydra_app(run, arguments, program="table", folder="tables", config="table1.yaml", about=TABLE)
 
 
 def _task(name: str) -> Callable[[Any], None]:
@@ -142,6 +168,7 @@ COMMANDS = {
     "linear": linear,
     "knn": knn,
     "clustering": clustering,
+    "table": table,
     "export": _export,
     "solo-learn": _solo_learn,
     "methods": lambda arguments: _list("methods", arguments),

@@ -1,0 +1,69 @@
+"""What ``cplearn table`` does once its configuration is composed. It needs a trainer only where something is to run."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+from rich.console import Console
+
+from cplearn_solo.cli.hydra_app import SCRIPTS
+from cplearn_solo.tables.plan import Grid, plan
+from cplearn_solo.tables.render import latex, markdown, numbers, page, show
+from cplearn_solo.tables.results import Found, Results
+from cplearn_solo.tables.schema import GridConfig, read
+from cplearn_solo.tables.sheet import make_sheet
+
+
+def table_task(raw: Any, *, command: str) -> None:
+    """Plans the grid, runs what is missing, writes every format and prints the table."""
+    values = OmegaConf.to_container(raw, resolve=True)
+    own = {field.name for field in fields(GridConfig)}
+    request = read({key: value for key, value in values.items() if key in own}, GridConfig, "table configuration")
+    grid = plan(request, {key: value for key, value in values.items() if key not in own}, scripts=SCRIPTS)
+    results = Results(grid)
+    found = results.find(grid.cells)
+    if request.run:
+        found = _run(grid, results, found)
+    _render(grid, results, found, command)
+
+
+def _run(grid: Grid, results: Results, found: Found) -> Found:
+    if not found.stale and all(c in found.records and "summary" in found.records[c] for c in grid.wanted):
+        return found
+    from cplearn_solo.tables.progress import Board
+    from cplearn_solo.tables.schedule import missing, run
+
+    cells = missing(grid, found)
+    if cells:
+        with results.lock(), Board() as board:
+            run(grid, cells, results, board)
+    return results.find(grid.cells)
+
+
+def _render(grid: Grid, results: Results, found: Found, command: str) -> None:
+    sheet = make_sheet(grid, found, command=command)
+    console = Console()
+    show(sheet, console)
+    if not found.records:
+        return
+    images = _images(grid, found)
+    files = {
+        "table.md": markdown(sheet, images),
+        "table.csv": numbers(grid, found),
+        "table.tex": latex(sheet),
+        "table.html": page(sheet, images.values()),
+        **images,
+    }
+    written: list[Path] = [results.write(name, content) for name, content in files.items()]
+    console.print(f"\nwritten: {', '.join(map(str, written))}", markup=False, highlight=False)
+
+
+def _images(grid: Grid, found: Found) -> dict[str, bytes]:
+    if grid.table.plot is None:
+        return {}
+    from cplearn_solo.tables.plots import curves  # matplotlib takes a second to load
+
+    return curves(grid, found)

@@ -1,0 +1,83 @@
+"""A paper's table, read from its data file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+from yaml import YAMLError
+
+from cplearn_solo.registry import InputError, unknown
+from cplearn_solo.tables.schema import PaperTable, Row, Setting, read
+
+PAPERS = Path(__file__).parent / "papers"
+SETTINGS = "settings.yaml"
+
+
+def table_names() -> list[str]:
+    """The tables that travel with the package."""
+    return sorted(path.stem for path in PAPERS.glob("*.yaml") if path.name != SETTINGS)
+
+
+def load_table(name: str) -> PaperTable:
+    """The table of that name, or of the YAML file of that path.
+
+    Raises ``InputError`` for an unknown name and for what a data file may not say.
+    """
+    given = Path(name)
+    path = given if given.suffix in (".yaml", ".yml") else PAPERS / f"{name}.yaml"
+    if not path.is_file() or path == PAPERS / SETTINGS:
+        if path is given:
+            raise InputError(f"table = {name}: there is no such file")
+        raise unknown("table", name, table_names())
+    table = read(_yaml(path), PaperTable, str(name))
+    shared = _yaml(PAPERS / SETTINGS)
+    table.settings = {key: read(value, Setting, SETTINGS) for key, value in shared.items()} | table.settings
+    _check(table, str(name))
+    return table
+
+
+def published(table: PaperTable, row: Row, column: str, metric: str) -> tuple[float, float | None] | None:
+    """What the paper prints: value and spread, in its own unit; ``None`` where it prints nothing."""
+    printed = row.published.get(column, {}).get(metric)
+    if printed is None:
+        return None
+    value, spread = printed if isinstance(printed, list) else (printed, None)
+    return value, spread
+
+
+def _yaml(path: Path) -> Any:
+    try:
+        return _kept(OmegaConf.to_container(OmegaConf.load(path), resolve=False))
+    except YAMLError as error:
+        raise InputError(f"{path}: {' '.join(str(error).split())}") from error
+
+
+def _kept(value: Any) -> Any:
+    """Interpolations escaped: they refer to the configuration that an override will be put into."""
+    if isinstance(value, dict):
+        return {key: _kept(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_kept(item) for item in value]
+    return value.replace("${", "\\${") if isinstance(value, str) else value
+
+
+def _check(table: PaperTable, where: str) -> None:
+    names = [row.name for row in table.rows]
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise InputError(f"{where}: row {sorted(twice)[0]!r} is there twice")
+    places = {"all", *table.settings, *table.columns}
+    places |= {f"{setting}.{column}" for setting in table.settings for column in table.columns}
+    for part in (table, *table.columns.values(), *table.rows):
+        for place in part.overrides:
+            if place not in places:
+                raise unknown(f"place of overrides in {where}", place, places)
+    for row in table.rows:
+        for column, scores in row.published.items():
+            if column not in table.columns:
+                raise unknown(f"column of {where}, row {row.name!r},", column, table.columns)
+            for metric in scores:
+                if metric not in table.metrics:
+                    raise unknown(f"metric of {where}, row {row.name!r},", metric, table.metrics)

@@ -1,0 +1,159 @@
+"""From a table and what a user asks for to cells: one configuration for each column, row and seed.
+
+Nothing here needs a trainer, so that a finished table is shown without waiting for one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from cplearn_solo.registry import InputError, unknown
+from cplearn_solo.tables.paper import load_table
+from cplearn_solo.tables.schema import Column, GridConfig, Overrides, PaperTable, Setting
+
+FLOORS = ("Raw pixels", "Random backbone")  # in every table; what a score is worth shows beside them
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of the grid; ``config`` is its pretraining configuration as plain types."""
+
+    column: str
+    row: str
+    seed: int
+    config: dict[str, Any] = field(compare=False)
+
+    @property
+    def floor(self) -> bool:
+        """Whether nothing is trained."""
+        return self.row in FLOORS
+
+    def __str__(self) -> str:
+        return f"{self.row}, {self.column}, seed {self.seed}"
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What is run and shown: ``setting`` at ``columns`` and ``seeds``, on ``dataset`` if the user names one."""
+
+    request: GridConfig
+    table: PaperTable
+    setting: str
+    dataset: str | None
+    columns: dict[str, Column]
+    seeds: list[int]
+    cells: list[Cell]
+
+    @property
+    def folder(self) -> Path:
+        """Where the results lie."""
+        parts = (Path(self.request.table).stem, self.dataset, self.request.scale)
+        return Path(self.request.results or f"results/{'-'.join(part for part in parts if part)}")
+
+    @property
+    def wanted(self) -> list[Cell]:
+        """The cells to run; the others are shown where there is a result of them."""
+        rows = self.request.rows
+        return [cell for cell in self.cells if rows is None or cell.row in rows]
+
+
+def plan(request: GridConfig, overrides: dict[str, Any], *, scripts: Path) -> Grid:
+    """The grid that ``request`` asks for; ``overrides`` are pretraining keys, nested, that hold in every cell.
+
+    ``scripts`` is the folder with ``pretrain/``. Raises ``InputError`` naming the key, its value and the choices.
+    """
+    table = load_table(request.table)
+    dataset = overrides.get("data", {}).get("dataset")
+    setting = _setting(request, table, dataset)
+    columns = _columns(request, table, table.settings[setting], dataset)
+    names = [*FLOORS, *(row.name for row in table.rows)]
+    for name in request.rows or ():
+        if name not in names:
+            raise unknown(f"row of {request.table}:", name, names)
+    seeds = _seeds(request.seeds)
+    cells = [
+        Cell(key, name, seed, {**config, "seed": seed})
+        for key, column in columns.items()
+        for name, config in _configs(table, setting, key, column, overrides, scripts)
+        for seed in seeds
+    ]
+    return Grid(request, table, setting, dataset, columns, seeds, cells)
+
+
+def _setting(request: GridConfig, table: PaperTable, dataset: str | None) -> str:
+    scales = [name for name in ("full", "mini") if name in table.settings]
+    if request.scale not in scales:
+        raise unknown(f"scale of {request.table}:", request.scale, scales)
+    if dataset == "digits":
+        if request.scale == "full":
+            raise InputError("scale = 'full': no paper has settings for data.dataset=digits; choices are mini")
+        return "digits"
+    return request.scale
+
+
+def _columns(request: GridConfig, table: PaperTable, setting: Setting, dataset: str | None) -> dict[str, Column]:
+    columns = {key: table.columns[key] for key in setting.columns or table.columns}
+    for name in request.columns or ():
+        if name not in columns:
+            raise unknown(f"column of {request.table}:", name, columns)
+    columns = {key: columns[key] for key in columns if request.columns is None or key in request.columns}
+    per_dataset = any("data.dataset" in column.overrides.get("all", {}) for column in table.columns.values())
+    if not (dataset and per_dataset):
+        return columns
+    if request.compare_with is not None and request.compare_with not in table.columns:
+        raise unknown("compare_with", request.compare_with, table.columns)
+    same = request.compare_with or dataset
+    return {same: table.columns[same]} if same in table.columns else {dataset: Column(label=dataset)}
+
+
+def _seeds(given: Any) -> list[int]:
+    seeds = list(range(given)) if isinstance(given, int) and not isinstance(given, bool) else given
+    whole = isinstance(seeds, list) and seeds and all(isinstance(s, int) and s >= 0 for s in seeds)
+    if not whole or len(set(seeds)) < len(seeds):
+        raise InputError(f"seeds = {given!r}: must be how many, at least 1, or a list of different seeds")
+    return seeds
+
+
+def _configs(
+    table: PaperTable, setting: str, key: str, column: Column, overrides: dict[str, Any], scripts: Path
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Row names and configurations of one column, floors first."""
+    size = table.settings[setting]
+    places = ("all", setting, key, f"{setting}.{key}")
+
+    def compose(name: str, file: str, parts: list[Overrides]) -> dict[str, Any]:
+        path = scripts / "pretrain" / (file if "/" in file else f"{size.folder}/{file}")
+        dotted = [part.get(place, {}) for part in parts for place in places]
+        return _compose(f"{name}, {key}", path.with_suffix(".yaml"), column.value, dotted, overrides)
+
+    floor = compose("floors", size.floor, [table.overrides, column.overrides])
+    for name in FLOORS:
+        yield name, floor
+    for row in table.rows:
+        file = row.configs.get(setting, row.config)
+        yield row.name, compose(row.name, file, [table.overrides, column.overrides, row.overrides])
+
+
+def _compose(
+    where: str, path: Path, column: Any, dotted: Iterable[dict[str, Any]], overrides: dict[str, Any]
+) -> dict[str, Any]:
+    """The file's configuration with ``dotted`` overrides, then the user's; a node that is overridden is replaced."""
+    if not path.is_file():
+        raise unknown(f"configuration of {where}:", path.name, (p.name for p in path.parent.glob("*.yaml")))
+    try:
+        config = OmegaConf.load(path)
+        for part in dotted:
+            for key, value in part.items():
+                OmegaConf.update(config, key, value, merge=False)
+        config = OmegaConf.merge(config, overrides, {"column": column})
+        plain = OmegaConf.to_container(config, resolve=True)
+    except OmegaConfBaseException as error:
+        raise InputError(f"{where}: {str(error).splitlines()[0]}") from error
+    del plain["column"]
+    return plain

@@ -1,0 +1,170 @@
+"""A sheet as terminal tables, Markdown, LaTeX and one HTML page, and its numbers as CSV."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import html
+import io
+from collections.abc import Iterable
+
+from rich.console import Console
+from rich.table import Table
+
+from cplearn_solo.tables.paper import published
+from cplearn_solo.tables.plan import Grid
+from cplearn_solo.tables.results import Found
+from cplearn_solo.tables.sheet import Block, Line, Sheet, lines, paper_column
+
+LATEX = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "±": r"$\pm$",
+    "–": "--",
+    "β": r"$\beta$",
+    "γ": r"$\gamma$",
+}
+STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 68rem; padding: 0 1rem; color: #222; }
+table { border-collapse: collapse; margin: .5rem 0 2rem; font-variant-numeric: tabular-nums; }
+th, td { padding: .25rem .8rem; text-align: right; white-space: nowrap; }
+th:first-child, td:first-child { text-align: left; }
+thead th { border-bottom: 2px solid #222; } tbody tr:nth-child(even) { background: #f4f4f4; }
+tbody tr:nth-child(2) td { border-bottom: 1px solid #999; }
+h2 { font-size: 1.1rem; margin-bottom: 0; } img { max-width: 100%; } .failed { color: #b00020; }
+"""
+
+
+def show(sheet: Sheet, console: Console) -> None:
+    """Prints the sheet."""
+    for block in sheet.blocks:
+        table = Table(title=block.title, title_justify="left", show_edge=False)
+        for i, heading in enumerate(block.header):
+            table.add_column(heading, justify="right" if i else "left")
+        for i, row in enumerate(block.rows):
+            table.add_row(*row, end_section=i == 1)
+        console.print(table, "")
+    for note in sheet.notes:
+        console.print(note, style="dim", markup=False, highlight=False)
+    for failure in sheet.failures:
+        console.print(failure, style="red", markup=False, highlight=False)
+
+
+def markdown(sheet: Sheet, images: Iterable[str]) -> str:
+    """The sheet as Markdown; ``images`` are files beside it."""
+    parts = [f"# {sheet.title}"]
+    for block in sheet.blocks:
+        rows = [block.header, ["---", *["---:"] * (len(block.header) - 1)], *block.rows]
+        parts.append(f"## {block.title}\n\n" + "\n".join(f"| {' | '.join(map(_cell, row))} |" for row in rows))
+    parts += [f"![{sheet.title}]({image})" for image in images]
+    parts += ["\n".join(f"- {line}" for line in (*sheet.failures, *sheet.notes))]
+    return "\n\n".join(parts) + "\n"
+
+
+def latex(sheet: Sheet) -> str:
+    r"""The sheet as LaTeX tables, which need ``\usepackage{booktabs}``."""
+    comments = "".join(f"% {note}\n" for note in (*sheet.notes, *sheet.failures))
+    return comments + "\n".join(_latex_block(sheet, block) for block in sheet.blocks)
+
+
+def page(sheet: Sheet, images: Iterable[bytes]) -> str:
+    """The sheet as one HTML page that needs nothing beside it; ``images`` are PNG files' contents."""
+    body = [f"<h1>{html.escape(sheet.title)}</h1>"]
+    body += [f"<p class=failed>{html.escape(failure)}</p>" for failure in sheet.failures]
+    body += [_html_block(block) for block in sheet.blocks]
+    body += [
+        f'<img alt="{html.escape(sheet.title)}" src="data:image/png;base64,{base64.b64encode(image).decode()}">'
+        for image in images
+    ]
+    body.append("<ul>" + "".join(f"<li>{html.escape(note)}</li>" for note in sheet.notes) + "</ul>")
+    head = f'<meta charset="utf-8"><title>{html.escape(sheet.title)}</title><style>{STYLE}</style>'
+    return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n' + "\n".join(body) + "\n</body></html>\n"
+
+
+def numbers(grid: Grid, found: Found) -> str:
+    """Every number of the grid as CSV, one a line; scores in the paper's unit where the paper has them, raw else."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(
+        ["column", "row", "score", "unit", "ours", "spread", "seeds", "paper", "paper_spread", "difference", "failed"]
+    )
+    rows = {row.name: row for row in grid.table.rows}
+    for line in lines(grid, found):
+        failed = "; ".join(f"seed {record['seed']}: {record['failed']}" for record in line.failed)
+        for name, metric in grid.table.metrics.items():
+            score = line.score(metric.key)
+            printed = published(grid.table, rows[line.row], line.column, name) if line.row in rows else None
+            ours = (score.mean * metric.scale, (score.spread or 0) * metric.scale) if score else (None, None)
+            values = [ours[0], ours[1] if score and score.spread is not None else None, score.count if score else 0]
+            theirs = printed or (None, None)
+            difference = ours[0] - theirs[0] if score and printed else None
+            writer.writerow(
+                [line.column, line.row, metric.label, metric.unit, *map(_number, (*values, *theirs, difference)), failed]
+            )
+        for key in _other_keys(grid, line):
+            score = line.score(key)
+            values = map(_number, (score.mean, score.spread, score.count))
+            writer.writerow([line.column, line.row, key, "", *values, "", "", "", ""])
+    return text.getvalue()
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", r"\|")
+
+
+def _latex_block(sheet: Sheet, block: Block) -> str:
+    def row(cells: list[str]) -> str:
+        return "  " + " & ".join(map(escape_latex, cells)) + r" \\"
+
+    body = [row(cells) for cells in block.rows]
+    return "\n".join(
+        [
+            r"\begin{table}",
+            r"  \centering",
+            rf"  \caption{{{escape_latex(f'{sheet.title}. {block.title}')}}}",
+            rf"  \begin{{tabular}}{{l{'r' * (len(block.header) - 1)}}}",
+            r"  \toprule",
+            row(block.header),
+            r"  \midrule",
+            *body[:2],
+            r"  \midrule",
+            *body[2:],
+            r"  \bottomrule",
+            r"  \end{tabular}",
+            r"\end{table}",
+            "",
+        ]
+    )
+
+
+def escape_latex(text: str) -> str:
+    """``text`` with LaTeX's special characters, and the few others that tables use, made harmless."""
+    return "".join(LATEX.get(character, character) for character in text)
+
+
+def _html_block(block: Block) -> str:
+    def row(tag: str, cells: list[str]) -> str:
+        return "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) + "</tr>"
+
+    body = "\n".join(row("td", cells) for cells in block.rows)
+    table = f"<table>\n<thead>{row('th', block.header)}</thead>\n<tbody>\n{body}\n</tbody></table>"
+    return f"<h2>{html.escape(block.title)}</h2>\n{table}"
+
+
+def _other_keys(grid: Grid, line: Line) -> list[str]:
+    own = {metric.key for metric in grid.table.metrics.values()}
+    summaries = [record["summary"] for record in line.records if "summary" in record]
+    keys = {key: None for s in summaries for key, value in s.items() if isinstance(value, (int, float))}
+    return [key for key in keys if key not in own and key != "seed"]
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.6g}"

@@ -1,0 +1,139 @@
+"""The folder that a grid's results are kept in: one line of JSON a result, added to and never taken from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+import cplearn_solo
+from cplearn_solo.registry import InputError
+from cplearn_solo.tables.plan import Cell, Grid
+
+FORMAT = 1  # of these files; raised whenever an older program could not read them
+Record = dict[str, Any]  # column, row, seed, identity, config, and either summary or failed: the reason
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a results folder has for a grid. ``stale``: cells with results of another configuration only."""
+
+    records: dict[Cell, Record]
+    stale: list[tuple[Cell, Record]]
+
+
+class Results:
+    """Results of one grid in ``folder``, which is made when the first is added.
+
+    Raises ``InputError`` where the folder holds something else or was written by another version.
+    """
+
+    def __init__(self, grid: Grid) -> None:
+        self.folder, self._head = grid.folder, _head(grid)
+        self._records: list[Record] = []
+        if self._file("grid.json").exists():
+            head = _read(self._file("grid.json"))
+            if head.get("format") != FORMAT:
+                raise InputError(
+                    f"results = {self.folder}: written in format {head.get('format')!r} by cplearn-solo "
+                    f"{head.get('cplearn-solo')}, this version reads format {FORMAT}: choose another folder with results="
+                )
+            for key in ("table", "scale"):
+                if head[key] != self._head[key]:
+                    raise InputError(
+                        f"results = {self.folder}: holds {key} {head[key]!r}, not {self._head[key]!r}: "
+                        "choose another folder with results="
+                    )
+            self.version = head["cplearn-solo"]
+            self._records = _lines(self._file("cells.jsonl"))
+        elif self.folder.exists() and any(self.folder.iterdir()):
+            raise InputError(f"results = {self.folder}: is not empty and holds no grid: choose another folder")
+        else:
+            self.version = self._head["cplearn-solo"]
+
+    def find(self, cells: Iterable[Cell]) -> Found:
+        """The newest result of each cell, told apart from results of a configuration that has changed since.
+
+        Configurations are compared as written first; only where they differ is it asked whether that matters.
+        """
+        records, stale = {}, []
+        for cell in cells:
+            same = [r for r in self._records if (r["column"], r["row"], r["seed"]) == (cell.column, cell.row, cell.seed)]
+            current = [r for r in same if r["config"] == cell.config and self.version == self._head["cplearn-solo"]]
+            current = current or _of_identity(same, cell)
+            if current:
+                records[cell] = current[-1]
+            elif same:
+                stale.append((cell, same[-1]))
+        return Found(records, stale)
+
+    def lock(self) -> FileLock:
+        """The folder's lock, held; ``InputError`` while another process fills it or where versions would mix."""
+        if self.version != self._head["cplearn-solo"]:
+            raise InputError(
+                f"results = {self.folder}: written by cplearn-solo {self.version}, this is "
+                f"{self._head['cplearn-solo']}: results of two versions do not mix; choose another folder with results="
+            )
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self._file(".lock"))
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise InputError(f"results = {self.folder}: another process is filling it") from error
+        except OSError as error:
+            raise InputError(f"results = {self.folder}: {error}") from error
+        if not self._file("grid.json").exists():
+            self._write("grid.json", json.dumps(self._head, indent=2) + "\n")
+        return lock
+
+    def add(self, record: Record) -> None:
+        """Adds a result; the file is there whole, with or without it, whatever happens."""
+        self._records.append(record)
+        self._write("cells.jsonl", "".join(json.dumps(r) + "\n" for r in self._records))
+
+    def write(self, name: str, content: str | bytes) -> Path:
+        """Writes a rendering, whole or not at all."""
+        return self._write(name, content)
+
+    def _file(self, name: str) -> Path:
+        return self.folder / name
+
+    def _write(self, name: str, content: str | bytes) -> Path:
+        partial = self._file(f".{name}.partial")
+        partial.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return partial.replace(self._file(name))
+
+
+def _head(grid: Grid) -> Record:
+    return {
+        "format": FORMAT,
+        "cplearn-solo": cplearn_solo.__version__,
+        "table": grid.request.table,
+        "scale": grid.request.scale,
+    }
+
+
+def _of_identity(records: list[Record], cell: Cell) -> list[Record]:
+    if not records:
+        return []
+    from cplearn_solo.tables.identity import identity  # waits for a trainer
+
+    return [r for r in records if r["identity"] == identity(cell)]
+
+
+def _read(path: Path) -> Record:
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} is damaged: {error}") from error
+
+
+def _lines(path: Path) -> list[Record]:
+    try:
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} is damaged: {error}") from error

@@ -1,0 +1,107 @@
+"""What a table's data file may say, and what a user may ask of a grid.
+
+The dataclasses are OmegaConf structured configs, which need real types: no postponed annotations here.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Dict, List, Optional, Type, TypeVar
+
+from omegaconf import MISSING, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from cplearn_solo.registry import InputError
+
+T = TypeVar("T")
+
+# Overrides of pretraining keys by where they hold: "all", a setting (full, mini, digits), a column, "setting.column";
+# later ones win. A value may refer to other keys, ${method_kwargs.proj_hidden_dim}, and to the column, ${column}.
+Overrides = Dict[str, Dict[str, Any]]
+
+
+@dataclass
+class Setting:
+    """One size at which a table can be run."""
+
+    folder: str = MISSING  # of configurations, below scripts/pretrain
+    note: str = MISSING  # what the size is, for readers of the results
+    floor: str = "cplearn"  # configuration that the two floor rows take backbone and images from
+    columns: Optional[List[str]] = None  # the columns that can be run at this size; all
+
+
+@dataclass
+class Metric:
+    """One score of a paper and the same of ours."""
+
+    label: str = MISSING
+    key: Optional[str] = None  # of a run's results; absent where nothing here measures it
+    scale: float = 1.0  # from our unit to the paper's
+    unit: str = ""  # the paper's
+    decimals: int = 2  # that the paper prints
+
+
+@dataclass
+class Column:
+    """A data set, or whatever else the paper varies beside its methods."""
+
+    label: str = MISSING
+    value: Any = None  # what ${column} stands for
+    overrides: Overrides = field(default_factory=dict)
+
+
+@dataclass
+class Row:
+    """A method, or a point of a curve. ``published``: column, then metric, then value or [value, spread]."""
+
+    name: str = MISSING
+    config: str = MISSING  # file in the setting's folder, or folder/file
+    configs: Dict[str, str] = field(default_factory=dict)  # the same where a setting has its own
+    x: Optional[float] = None  # where the row stands on a curve
+    overrides: Overrides = field(default_factory=dict)
+    published: Dict[str, Dict[str, Any]] = field(default_factory=dict)
+    note: str = ""
+
+
+@dataclass
+class PaperTable:
+    """A results table or curve as its paper prints it."""
+
+    title: str = MISSING
+    source: str = MISSING  # paper and place
+    document: str = MISSING  # file with the paper's text
+    metrics: Dict[str, Metric] = field(default_factory=dict)
+    columns: Dict[str, Column] = field(default_factory=dict)
+    rows: List[Row] = field(default_factory=list)
+    settings: Dict[str, Setting] = field(default_factory=dict)
+    overrides: Overrides = field(default_factory=dict)  # of every row
+    plot: Optional[str] = None  # rows: scores over the rows' x; epochs: online accuracy over training
+    x_label: str = ""
+    x_log: bool = False
+    note: str = ""
+
+
+@dataclass
+class GridConfig:
+    """Keys of ``cplearn table``; all others are pretraining keys that override every cell's."""
+
+    table: str = MISSING  # a name in cplearn_solo/tables/papers, or a YAML file like those
+    scale: str = "mini"  # full: the paper's settings; mini: a documented reduction
+    seeds: Any = 3  # how many, from 0 up, or a list
+    rows: Optional[List[str]] = None  # run only these
+    columns: Optional[List[str]] = None  # run and show only these
+    compare_with: Optional[str] = None  # column of the paper that data.dataset stands for, where their names differ
+    run: bool = True  # false: show what is there
+    rerun_stale: bool = False  # run cells again whose configuration has changed since; their old results are kept
+    results: Optional[str] = None  # folder; default: results/<table>-<data>-<scale>
+    work: str = "runs/tables"  # folder of the runs themselves
+    workers: Optional[int] = None  # cells at a time; default: as devices, cores and memory allow
+    launcher: str = "local"  # local, slurm
+    slurm: Dict[str, Any] = field(default_factory=dict)  # submitit's parameters: timeout_min, slurm_partition, ...
+
+
+def read(values: Any, schema: Type[T], where: str) -> T:
+    """An instance of ``schema``; ``InputError`` naming ``where`` and the key."""
+    try:
+        return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), values))
+    except OmegaConfBaseException as error:
+        key = getattr(error, "full_key", None)
+        raise InputError(f"{where}: {f'{key}: ' if key else ''}{str(error).splitlines()[0]}") from error

@@ -1,0 +1,184 @@
+"""A grid's results beside the paper's numbers, as text cells that every output format shares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from statistics import mean, stdev
+
+from cplearn_solo.tables.paper import published
+from cplearn_solo.tables.plan import Cell, Grid
+from cplearn_solo.tables.results import Found, Record
+from cplearn_solo.tables.schema import Metric
+
+# What stands beside a score, because it says what the score is worth: key, heading, and whether it shares its unit.
+COMPANIONS = {
+    "nmi": (
+        ("nmi_chance", "NMI at chance", True),
+        ("ami", "AMI", True),
+        ("codes_used", "codes used", False),
+        ("kmeans_ami", "k-means AMI", True),
+    ),
+    "linear_acc1": (("knn_acc1", "kNN", True), ("kmeans_ami", "k-means AMI", True), ("codes_used", "codes used", False)),
+}
+ABSENT = "–"
+
+
+@dataclass(frozen=True)
+class Score:
+    """Mean over seeds and sample standard deviation (``None`` with one seed) of ``count`` results."""
+
+    mean: float
+    spread: float | None
+    count: int
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row in a column of the grid."""
+
+    column: str
+    row: str
+    records: list[Record]  # of the cells that were run, in the order of seeds
+    wanted: int
+
+    @property
+    def failed(self) -> list[Record]:
+        """Results that are none."""
+        return [record for record in self.records if "failed" in record]
+
+    def score(self, key: str | None) -> Score | None:
+        """Of a key of the summary, or of the sizes beside it."""
+        done = [{**record, **record["summary"]} for record in self.records if "summary" in record]
+        values = [record[key] for record in done if key in record]
+        return Score(mean(values), stdev(values) if len(values) > 1 else None, len(values)) if values else None
+
+
+@dataclass(frozen=True)
+class Block:
+    """One score of all rows in one column."""
+
+    title: str
+    header: list[str]
+    rows: list[list[str]]
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """All there is to show; ``notes`` are sentences."""
+
+    title: str
+    blocks: list[Block]
+    notes: list[str]
+    failures: list[str]
+
+
+def lines(grid: Grid, found: Found) -> Iterator[Line]:
+    """The rows of each column in order, floors first."""
+    cells: dict[tuple[str, str], list[Cell]] = {}
+    for cell in grid.cells:
+        cells.setdefault((cell.column, cell.row), []).append(cell)
+    for (column, row), those in cells.items():
+        yield Line(column, row, [found.records[c] for c in those if c in found.records], len(those))
+
+
+def paper_column(grid: Grid, column: str) -> tuple[str, bool]:
+    """The paper's column to show beside ours, and whether it is the same images, so that a difference means something.
+
+    Beside images that the paper lacks stands its first column.
+    """
+    return (column, True) if column in grid.table.columns else (next(iter(grid.table.columns)), False)
+
+
+def make_sheet(grid: Grid, found: Found, *, command: str) -> Sheet:
+    """The whole sheet; ``command`` is what the user typed."""
+    all_lines = list(lines(grid, found))
+    blocks = [
+        _block(grid, column, metric, [line for line in all_lines if line.column == column])
+        for column in grid.columns
+        for metric in grid.table.metrics
+    ]
+    failures = [
+        f"{line.row}, {line.column}, seed {record['seed']} failed: {record['failed']} ({record['log']})"
+        for line in all_lines
+        for record in line.failed
+    ]
+    return Sheet(grid.table.title, blocks, _notes(grid, found, command), failures)
+
+
+def _block(grid: Grid, column: str, name: str, those: list[Line]) -> Block:
+    metric = grid.table.metrics[name]
+    reference, same = paper_column(grid, column)
+    theirs = "paper" if same else f"paper, {grid.table.columns[reference].label}"
+    companions = COMPANIONS.get(metric.key, ())
+    rows = {row.name: row for row in grid.table.rows}
+    body = []
+    for line in those:
+        printed = published(grid.table, rows[line.row], reference, name) if line.row in rows else None
+        score = line.score(metric.key)
+        difference = score.mean * metric.scale - printed[0] if score and printed and same else None
+        body.append(
+            [
+                line.row,
+                _ours(line, score, metric),
+                _printed(printed, metric),
+                ABSENT if difference is None else f"{difference:+.{metric.decimals + 1}f}",
+                *(_companion(line.score(key), metric, shared) for key, _, shared in companions),
+            ]
+        )
+    unit = f" [{metric.unit}]" if metric.unit else ""
+    title = f"{grid.columns[column].label}: {metric.label}{unit}"
+    return Block(title, ["row", "ours", theirs, "difference", *(heading for _, heading, _ in companions)], body)
+
+
+def _ours(line: Line, score: Score | None, metric: Metric) -> str:
+    if score is None:
+        return "failed" if line.failed else ABSENT if line.records else "not run"
+    partly = f" ({score.count} of {line.wanted})" if score.count < line.wanted else ""
+    return _value(score, metric.scale, metric.decimals + 1) + partly
+
+
+def _companion(score: Score | None, metric: Metric, shared: bool) -> str:
+    if score is None:
+        return ABSENT
+    return _value(score, metric.scale, metric.decimals + 1) if shared else _value(score, 1, 0)
+
+
+def _value(score: Score, scale: float, decimals: int) -> str:
+    value = f"{score.mean * scale:.{decimals}f}"
+    return value if score.spread is None else f"{value} ± {score.spread * scale:.{decimals}f}"
+
+
+def _printed(printed: tuple[float, float | None] | None, metric: Metric) -> str:
+    if printed is None:
+        return ABSENT
+    value, spread = printed
+    text = f"{value:.{metric.decimals}f}"
+    return text if spread is None else f"{text} ± {spread:.{metric.decimals}f}"
+
+
+def _notes(grid: Grid, found: Found, command: str) -> list[str]:
+    done = [record["summary"] for record in found.records.values() if "summary" in record]
+    notes = [
+        f"Paper: {grid.table.source}.",
+        f"Ours: scale {grid.request.scale}, settings {grid.setting}: {grid.table.settings[grid.setting].note}.",
+        f"Seeds {', '.join(map(str, grid.seeds))}: mean ± sample standard deviation.",
+        "NMI grows with the number of codes even where they are random: read it beside NMI at chance, the score of the "
+        f"same codes with labels permuted, and AMI. {ABSENT}: nothing to measure (a method without codes has no NMI).",
+    ]
+    if any(column not in grid.table.columns for column in grid.columns):
+        notes.append("The paper has no such images: its numbers stand for orientation, without a difference.")
+    if any("scored_on" in summary for summary in done):
+        scored = sorted({f"{s['scored_images']} {s['scored_on']} images of {s['dataset']}" for s in done})
+        notes.append(f"Scored on {', '.join(scored)}.")
+    notes += [note for note in (grid.table.note, *(f"{r.name}: {r.note}" for r in grid.table.rows if r.note)) if note]
+    if done:
+        dates = sorted(r["date"] for r in found.records.values() if "date" in r)
+        notes.append(f"Run from {dates[0]} to {dates[-1]} with {_versions(done)}.")
+    return [*notes, f"Command: {command}"]
+
+
+def _versions(summaries: list[Record]) -> str:
+    packages = {f"{name} {number}" for s in summaries for name, number in s["versions"].items()}
+    commits = {f"commit {s['git_sha']}" for s in summaries if s.get("git_sha")}
+    return ", ".join([*sorted(packages), *sorted(commits)])
