@@ -120,6 +120,7 @@ class Config:
     wandb: WandbConfig = field(default_factory=WandbConfig)
     tensorboard: TensorboardConfig = field(default_factory=TensorboardConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    on_collapse: str = "warn"  # or stop: end training at the first epoch that shows a collapse, then evaluate
     seed: int = 5
     max_epochs: int = 100
     devices: Any = 1
@@ -173,6 +174,7 @@ NOT_IDENTITY = (
     "enable_progress_bar",
     "evaluation",
     "log_every_n_steps",
+    "on_collapse",
     "resume_from_checkpoint",
     "tensorboard",
     "wandb",
@@ -253,6 +255,7 @@ def _check_values(config: Config) -> None:
         "optimizer.name": (config.optimizer.name, ("adam", "adamw", "sgd", "lars")),
         "scheduler.name": (config.scheduler.name, ("warmup_cosine", "step", "none")),
         "scheduler.interval": (config.scheduler.interval, ("step", "epoch")),
+        "on_collapse": (config.on_collapse, ("warn", "stop")),
     }
     for key, (value, allowed) in choices.items():
         if value not in allowed:

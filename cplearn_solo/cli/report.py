@@ -19,6 +19,8 @@ NOTES = {
     "cluster_acc": "codes matched one to one with classes",
     "kmeans_ami": "k-means on the representation, corrected for chance",
     "effective_rank": "dimensions the representation makes use of",
+    "verdict": "healthy, or which collapse the embeddings show",
+    "verdict_reason": "the number that decided",
     "loss": "mean of the last epoch",
 }
 

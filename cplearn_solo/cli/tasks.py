@@ -20,12 +20,13 @@ from cplearn_solo.cli.report import print_scores
 from cplearn_solo.config import parse_config, read_schema
 from cplearn_solo.data import DataConfig, ImageSet, Splits, load_splits
 from cplearn_solo.engine.checkpoint import Pretrained, load_pretrained
+from cplearn_solo.engine.collapse import can_be_judged, judge
 from cplearn_solo.engine.log import EpochLog
 from cplearn_solo.engine.run import git_sha, versions
 from cplearn_solo.engine.train import Trained, pretrain
 from cplearn_solo.evaluation.config import ClusteringConfig, EvalConfig, KNNConfig, LinearConfig
 from cplearn_solo.evaluation.features import Features, extract
-from cplearn_solo.evaluation.scores import all_scores, cluster_scores, knn_scores, linear_scores
+from cplearn_solo.evaluation.scores import all_scores, cluster_scores, knn_scores, linear_scores, sample
 from cplearn_solo.registry import InputError, unknown
 
 
@@ -45,6 +46,7 @@ def pretrain_task(raw: DictConfig) -> None:
     print("\nnext:")
     for command in ("linear", "knn", "clustering"):
         print(f"  cplearn {command} pretrained={run}")
+    print(f"  cplearn collapse {run}")
     print(f"  cplearn export {run} backbone.pt")
 
 
@@ -71,18 +73,21 @@ def _summary(trained: Trained) -> dict[str, Any]:
         "dataset": config.data.dataset,
         "backbone": config.backbone.name,
         "seed": config.seed,
-        "epochs": config.max_epochs,
+        "epochs": len(rows),
         "wall_seconds": round(seconds, 2),
         "images_per_second": round(sum(row["train_images"] for row in rows) / seconds, 1),
         "online_acc1": rows[-1].get("val_acc1"),
     }
+    device = _device("cpu" if config.trainer.get("accelerator") == "cpu" else "auto")
+    features = partial(
+        extract,
+        module.backbone,
+        module.method,
+        **_settings(config.augmentations[0].crop_size, 256, config.data.num_workers, device),
+    )
     if splits.test:
-        device = _device("cpu" if config.trainer.get("accelerator") == "cpu" else "auto")
-        settings = _settings(config.augmentations[0].crop_size, 256, config.data.num_workers, device)
-        train, test = (
-            extract(module.backbone, module.method, images, title=title, **settings)
-            for title, images in (("training images", splits.train), (f"{splits.name} images", splits.test))
-        )
+        train = features(splits.train, title="training images")
+        test = judged = features(splits.test, title=f"{splits.name} images")
         with Console().status("linear probe, nearest neighbours, clustering"):
             summary |= all_scores(
                 train,
@@ -95,6 +100,11 @@ def _summary(trained: Trained) -> dict[str, Any]:
         summary |= {"scored_on": splits.name, "scored_images": len(splits.test)}
     else:
         print("no held-out images: set data.val_path or data.val_split for scores")
+        judged = features(splits.train.subset(sample(len(splits.train), config.seed)))
+    if can_be_judged(config, len(rows)):
+        verdict = judge(module.method, judged.x[sample(len(judged.x), config.seed)].to(module.device))
+        summary |= {"verdict": verdict.name, "verdict_reason": verdict.reason}
+        print(verdict.message)
     summary |= {"loss": rows[-1]["train_loss"], "versions": versions(), "git_sha": git_sha()}
     return {key: value for key, value in summary.items() if value is not None}
 

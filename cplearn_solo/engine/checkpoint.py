@@ -37,14 +37,14 @@ class Pretrained:
 
 
 class EpochCheckpoint(Checkpoint):
-    """Writes ``checkpoints/last.ckpt`` every ``frequency`` epochs and after the last, whole or not at all."""
+    """Writes ``checkpoints/last.ckpt`` every ``frequency`` epochs and when training ends, whole or not at all."""
 
     def __init__(self, run: Path, config: CheckpointConfig) -> None:
         self.last, self.config = run / LAST, config
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         done = trainer.current_epoch + 1
-        if done % self.config.frequency and done != trainer.max_epochs:
+        if done % self.config.frequency and done != trainer.max_epochs and not trainer.should_stop:
             return
         partial = self.last.with_suffix(".partial")
         trainer.save_checkpoint(partial)

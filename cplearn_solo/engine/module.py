@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
+from collections import deque
 from typing import Any
 
 import lightning
@@ -22,6 +23,8 @@ from cplearn_solo.methods import Progress, Views, build_method, frozen_statistic
 from cplearn_solo.metrics import knn_accuracy
 
 CHECKPOINT_KEY = "cplearn_solo"
+
+_RECENT = 1024  # features that are kept for a look at collapse
 
 
 class NotFinite(Exception):
@@ -56,6 +59,7 @@ class Pretrainer(LightningModule):
             online = nn.Sequential(self.backbone, getattr(self.method, self.method.teacher))
             self.teacher = copy.deepcopy(online).requires_grad_(False)
         self.augment = BatchAugment(config.augmentations, mean, std)
+        self.recent: deque[Tensor] = deque(maxlen=-(-_RECENT // config.optimizer.batch_size))  # of the latest steps
         self._knn_bank: list[tuple[Tensor, Tensor]] = []
         self._started = 0.0
 
@@ -104,6 +108,7 @@ class Pretrainer(LightningModule):
         progress = self._progress()
         self.method.before_step(progress)
         views = self.views(crops, progress)
+        self.recent.append(views.feats[0].detach())
         parts = self.method.loss(views)
         self._check_finite(parts, progress)
         probe_loss = self._probe(views.feats[: views.n_large], labels)

@@ -21,6 +21,7 @@ from cplearn_solo.config import Config
 from cplearn_solo.data import Splits, eval_loader, load_splits, train_loader
 from cplearn_solo.distributed import rank, sync_batchnorm, world_size
 from cplearn_solo.engine.checkpoint import LAST, EpochCheckpoint, read_checkpoint
+from cplearn_solo.engine.collapse import CollapseWatch
 from cplearn_solo.engine.log import EpochLog
 from cplearn_solo.engine.module import NotFinite, Pretrainer, image_statistics
 from cplearn_solo.engine.optim import lr_scale
@@ -113,6 +114,7 @@ def _fit(trainer: Trainer, module: Pretrainer, loaders: Loaders, run: RunFolder,
     first_epoch = read_checkpoint(run.resume)["epoch"] + 1 if run.resume else 0
     log = EpochLog(run.path, epochs=config.max_epochs, first_epoch=first_epoch)
     trainer.loggers = [log, *_loggers(config, run)]
+    trainer.callbacks.append(CollapseWatch(config))
     if config.checkpoint.enabled:
         trainer.callbacks.append(EpochCheckpoint(run.path, config.checkpoint))
     if trainer.is_global_zero:

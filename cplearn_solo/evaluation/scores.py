@@ -35,10 +35,10 @@ def cluster_scores(test: Features, *, codes_total: int | None, seed: int = 0) ->
     if test.codes is not None:
         scores |= clustering_scores(known.codes, known.y, seed=seed) if len(known.y) else {}
         scores |= {"codes_used": codes_used(test.codes), "codes_total": codes_total}
-    chosen = _sample(len(known.y), seed)
+    chosen = sample(len(known.y), seed)
     if known.y[chosen].unique().numel() > 1:
         scores["kmeans_ami"] = kmeans_ami(known.x[chosen], known.y[chosen], seed=seed)
-    scores["effective_rank"] = effective_rank(test.x[_sample(len(test.x), seed)])
+    scores["effective_rank"] = effective_rank(test.x[sample(len(test.x), seed)])
     return scores
 
 
@@ -57,5 +57,6 @@ def all_scores(
     return scores
 
 
-def _sample(size: int, seed: int) -> torch.Tensor:
+def sample(size: int, seed: int) -> torch.Tensor:
+    """Indices of at most 10,000 of ``size`` rows, what costly scores look at."""
     return torch.randperm(size, generator=torch.Generator().manual_seed(seed))[:EMBEDDED_SAMPLES]

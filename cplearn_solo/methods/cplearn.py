@@ -22,7 +22,7 @@ from cplearn_solo.methods.base import METHODS, Method, Views
 from cplearn_solo.precision import full_precision
 from cplearn_solo.registry import InputError
 
-_CODES_AT_ONCE = 1 << 14
+_LOGITS_AT_ONCE = 1 << 24  # bounds the memory of evaluation
 
 
 @METHODS.register("cplearn")
@@ -138,8 +138,9 @@ class CPLearn(Method):
 
     def _blocks(self, h: Tensor) -> Iterator[tuple[int, Tensor]]:
         """First code and logits ``(n, block)`` of each block of codes."""
-        for start in range(0, self.codes_total, _CODES_AT_ONCE):
-            yield start, h @ self.dictionary[:, start : start + _CODES_AT_ONCE].to(h.dtype) / self.temperature
+        block = max(1, _LOGITS_AT_ONCE // len(h))
+        for start in range(0, self.codes_total, block):
+            yield start, h @ self.dictionary[:, start : start + block].to(h.dtype) / self.temperature
 
     def get_extra_state(self) -> dict[str, Any]:
         return dict(self.spec)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.special import logsumexp
+from sklearn.metrics import calinski_harabasz_score
 
 from cplearn_solo.metrics import intracluster
 from cplearn_solo.registry import InputError
@@ -63,9 +64,11 @@ def test_class_ranks():
 
 
 def test_within_cluster_variance():
-    groups = [X[k == LABELS] for k in (0, 3, 7)]
-    within = sum(((g - g.mean(0)) ** 2).sum() for g in groups) / ((X - X.mean(0)) ** 2).sum()
-    assert intracluster.within_cluster_variance(X, LABELS) == pytest.approx(within, rel=1e-9)
+    score = calinski_harabasz_score(X, LABELS)
+    assert intracluster.within_cluster_variance(X, LABELS) == pytest.approx(89 / (87 + 2 * score), rel=1e-9)
+    random = np.random.default_rng(0)
+    noise, clusters = random.normal(size=(1000, 5)), random.integers(400, size=1000)
+    assert intracluster.within_cluster_variance(noise, clusters) == pytest.approx(1, abs=0.05)
     points = torch.eye(4)[torch.arange(12) % 4]
     assert intracluster.within_cluster_variance(points, torch.arange(12) % 4) == 0
     assert intracluster.within_cluster_variance(points, torch.zeros(12, dtype=torch.int64)) == pytest.approx(1)
@@ -77,6 +80,8 @@ def test_bad_input():
         intracluster.gmm_entropy(X, components=100)
     with pytest.raises(InputError, match="constant"):
         intracluster.within_cluster_variance(np.full((90, 2), 0.3), LABELS)
+    with pytest.raises(InputError, match="cluster of its own"):
+        intracluster.within_cluster_variance(X, np.arange(90))
     with pytest.raises(InputError, match="one for each of 90"):
         intracluster.intra_class_effective_rank(X, LABELS[:5])
     with pytest.raises(InputError, match="noise"):

@@ -1,0 +1,60 @@
+"""Watches a run for collapse: measures each epoch, warns in words, stops the run if asked to."""
+
+from __future__ import annotations
+
+import math
+import sys
+
+import torch
+from lightning import Callback, Trainer
+from torch import Tensor
+from tqdm import tqdm
+
+from cplearn_solo.config import Config
+from cplearn_solo.distributed import gather
+from cplearn_solo.engine.module import Pretrainer
+from cplearn_solo.methods import Method, frozen_statistics
+from cplearn_solo.metrics.verdict import Verdict, collapse_verdict
+
+
+class CollapseWatch(Callback):
+    """Judges the latest training features after every epoch; the numbers go to the log as ``collapse_...``.
+
+    It speaks when the verdict changes, and with ``on_collapse: stop`` ends training at the first collapse.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config, self._last = config, "healthy"
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: Pretrainer) -> None:
+        verdict = judge(pl_module.method, gather(torch.cat(list(pl_module.recent))))
+        pl_module.log_dict({f"collapse_{name}": value for name, value in verdict.measures.items()})
+        if not can_be_judged(self.config, trainer.current_epoch + 1):
+            return
+        if verdict.name != self._last and trainer.is_global_zero:
+            tqdm.write(f"epoch {trainer.current_epoch + 1}: {verdict.message}")  # above the progress bar
+            sys.stdout.flush()
+        self._last = verdict.name
+        if verdict.collapsed and self.config.on_collapse == "stop":
+            trainer.should_stop = True
+
+
+def can_be_judged(config: Config, epochs: int) -> bool:
+    """Whether a run has trained long enough: a network that has hardly learned looks collapsed."""
+    warmup = config.scheduler.warmup_epochs if config.scheduler.name == "warmup_cosine" else 0
+    return epochs > math.ceil(warmup) + 1
+
+
+@torch.no_grad()
+def judge(method: Method, feats: Tensor) -> Verdict:
+    """The verdict on features ``(n, d)``; ``method`` lies on their device and uses its running statistics."""
+    feats = feats.float()
+    with frozen_statistics(method):
+        embeddings, codes, information = method.embed(feats), method.assign(feats), method.code_information(feats)
+    return collapse_verdict(
+        feats,
+        embeddings,
+        codes,
+        codes_total=method.codes_total,
+        information=None if information is None else information.item(),
+    )
