@@ -25,6 +25,7 @@ setup(
         "timm>=1.0",
         "lightly>=1.6,<1.7",
         "scikit-learn>=1.4",
+        "matplotlib>=3.8",
         "pyarrow>=14",
         "filelock>=3.12",
         "rich>=13",

@@ -19,6 +19,7 @@ Self-supervised representations that do not collapse, and scores that tell.
   knn          k nearest neighbours                    pretrained=RUN_OR_CHECKPOINT
   clustering   codes and k-means against classes       pretrained=RUN_OR_CHECKPOINT
   table        a paper's table beside your runs        --config-name table1.yaml data.dataset=digits seeds=3
+  collapse     which collapse runs have, as one page   RUN_OR_CHECKPOINT_OR_FEATURES ...
   export       the backbone's weights as a plain file  RUN_OR_CHECKPOINT FILE
   solo-learn   run a script of a solo-learn checkout   PATH/main_pretrain.py --config-path ... --config-name ...
   methods      list methods and their method_kwargs
@@ -48,6 +49,15 @@ TABLE = """Shows a table of the papers beside results of yours, and runs what is
 Keys: table scale seeds rows columns compare_with run rerun_stale results work workers launcher slurm; all others are
 pretraining keys that hold in every cell, such as data.train_path=FOLDER or max_epochs=1. A cell that is done is never
 run again, and a killed grid continues when the same command is typed again."""
+
+COLLAPSE = """Shows whether representations have collapsed and how: figures, a table and one page to open in a browser.
+
+  cplearn collapse RUN                         a run folder, or a checkpoint
+  cplearn collapse RUN RUN RUN                 side by side
+  cplearn collapse RUN features.npy            beside features of other software
+
+A tensor (n, d) in .npy or .pt is features; .npz, or a dict in .pt, holds 'features' and optionally 'embeddings' (n, f),
+'labels' (n,) and 'codes' (n,). Runs are measured on their held-out images."""
 
 SOLO_LEARN = """usage: cplearn solo-learn PATH/SCRIPT.py [solo-learn's own arguments]
 
@@ -114,6 +124,40 @@ def table(arguments: list[str] | None = None) -> None:
 
 
 def _task(name: str) -> Callable[[Any], None]:
+def collapse(arguments: list[str] | None = None) -> None:
+    """The collapse report."""
+    parser = argparse.ArgumentParser(
+        prog="collapse", description=COLLAPSE, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="run folder, checkpoint, or file of features")
+    parser.add_argument(
+        "--output", metavar="FOLDER", help="new folder (default: RUN/figures/TIME for one run, else collapse/TIME)"
+    )
+    parser.add_argument(
+        "--images", type=int, default=10_000, metavar="N", help="most images or rows of each (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--max-components",
+        type=int,
+        default=200,
+        metavar="N",
+        help="most components of a Gaussian mixture; 1000 is the paper's protocol (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--data",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="other data than the runs were trained on, as val_path=FOLDER; repeat for more keys",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of every random choice (default: %(default)s)")
+    options = parser.parse_args(sys.argv[1:] if arguments is None else arguments)
+    with user_errors("collapse"):
+        from cplearn_solo.cli.collapse import report
+
+        report(options)
+
+
     """The task of that name, imported when it runs: help and most errors need not wait for it."""
 
     def run(raw: Any) -> None:
@@ -170,6 +214,7 @@ COMMANDS = {
     "clustering": clustering,
     "table": table,
     "export": _export,
+    "collapse": collapse,
     "solo-learn": _solo_learn,
     "methods": lambda arguments: _list("methods", arguments),
     "backbones": lambda arguments: _list("backbones", arguments),

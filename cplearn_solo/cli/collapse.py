@@ -1,0 +1,76 @@
+"""``cplearn collapse``: shows which collapse runs have, side by side."""
+
+from __future__ import annotations
+
+import argparse
+from itertools import groupby
+from typing import Any
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from yaml import YAMLError
+
+from cplearn_solo.evaluation.collapse import Report, write_report
+from cplearn_solo.evaluation.collapse.comparison import Comparison
+from cplearn_solo.evaluation.collapse.page import absences, measured, number
+from cplearn_solo.registry import InputError
+
+TITLES, VALUES = 41, 13  # characters of the table's first column and of a subject's, borders included
+
+
+def report(options: argparse.Namespace) -> None:
+    """Writes the report with a progress bar, prints its table and the path of its page."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
+    console = Console()
+    with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as bar:
+        task = bar.add_task("reading", total=None)
+        written = write_report(
+            options.runs,
+            output=options.output,
+            images=options.images,
+            max_components=options.max_components,
+            data=_data(options.data),
+            seed=options.seed,
+            progress=lambda done, total, title: bar.update(
+                task, completed=done, total=total, description=f"{title:<50.50}"
+            ),
+        )
+    _print(console, written)
+    print(f"report: {written.page}")
+
+
+def _table(comparison: Comparison, subjects: slice) -> Table:
+    table = Table(show_edge=False)
+    table.add_column("measure", no_wrap=True)
+    for name in comparison.names[subjects]:
+        table.add_column(name, justify="right", overflow="fold", min_width=VALUES - 3)
+    for section, rows in groupby(measured(comparison.rows), key=lambda row: row.section):
+        table.add_row(f"[bold]{section}")
+        for row in rows:
+            table.add_row(row.title, *(number(cell) for cell in row.cells[subjects]))
+        table.add_section()
+    return table
+
+
+def _data(overrides: list[str]) -> dict[str, Any]:
+    for override in overrides:
+        if "=" not in override:
+            raise InputError(f"--data {override!r}: write key=value")
+    try:
+        return OmegaConf.to_container(OmegaConf.from_dotlist([o.removeprefix("data.") for o in overrides]))
+    except (OmegaConfBaseException, YAMLError) as error:
+        raise InputError(f"--data {' '.join(overrides)}: {str(error).splitlines()[0]}") from error
+
+
+def _print(console: Console, written: Report) -> None:
+    comparison = written.comparison
+    for name, verdict in zip(comparison.names, comparison.verdicts):
+        console.print(f"{name}: {verdict.message}", markup=False, highlight=False, soft_wrap=True)
+    columns = max(1, (console.width - TITLES) // VALUES)
+    for start in range(0, len(comparison.names), columns):
+        console.print(_table(comparison, slice(start, start + columns)))
+    for titles, why in absences(comparison.rows, comparison.names):
+        console.print(f"left out: {titles}: {why}", markup=False, highlight=False)

@@ -1,0 +1,69 @@
+"""How figures of the report look alike: sizes, colours of subjects, legends below the axes."""
+
+from __future__ import annotations
+
+import io
+import math
+from textwrap import wrap
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+# Okabe & Ito's colours, which colour-blind readers tell apart, without the yellow that white paper swallows
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#7F7F7F")
+STYLES = ("-", "--", "-.", ":")
+DPI = 150
+PANEL = (3.4, 3.0)  # inches of one panel
+COLUMNS = 4  # panels side by side at most
+
+
+def line_style(index: int) -> dict[str, object]:
+    """Colour and dashes of the subject at ``index``, the same in every figure."""
+    return {"color": COLOURS[index % len(COLOURS)], "linestyle": STYLES[index // len(COLOURS) % len(STYLES)]}
+
+
+def panels(rows: int, columns: int, *, width: float = PANEL[0], height: float = PANEL[1]) -> tuple[Figure, np.ndarray]:
+    """A figure of ``rows`` x ``columns`` axes, each of ``width`` x ``height`` inches."""
+    figure = Figure(figsize=(width * columns, height * rows + 0.4), dpi=DPI, layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.1, h_pad=0.08)
+    axes = figure.subplots(rows, columns, squeeze=False)
+    for ax in axes.flat:
+        ax.tick_params(labelsize=8)
+    return figure, axes
+
+
+def grid(count: int) -> tuple[Figure, list[Axes]]:
+    """A figure with ``count`` panels, four to a row."""
+    columns = min(count, COLUMNS)
+    figure, axes = panels(math.ceil(count / columns), columns)
+    for ax in axes.flat[count:]:
+        ax.remove()
+    return figure, list(axes.flat[:count])
+
+
+def empty(ax: Axes, reason: str) -> None:
+    """An empty panel that says why it is."""
+    ax.set_xticks([])
+    ax.set_yticks([])
+    ax.text(0.5, 0.5, "\n".join(wrap(reason, 40)), ha="center", va="center", fontsize=8, transform=ax.transAxes)
+
+
+def subject_legend(figure: Figure, names: dict[int, str]) -> None:
+    """One legend below all panels: names by the index of their subject."""
+    legend_below(figure, [Line2D([], [], label=name, **line_style(index)) for index, name in names.items()])
+
+
+def legend_below(figure: Figure, handles: list[Line2D]) -> None:
+    """The handles in as many columns as fit below the panels."""
+    inches = max(len(handle.get_label()) for handle in handles) * 0.075 + 0.6  # of one entry
+    columns = max(1, min(len(handles), int(figure.get_figwidth() / inches)))
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns, fontsize=8, frameon=False)
+
+
+def png(figure: Figure) -> bytes:
+    """The figure as a PNG file."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return buffer.getvalue()
