@@ -1,12 +1,13 @@
-"""One cell of a table, the program that ``cplearn table`` starts: ``python -m cplearn_solo.cli.cell FOLDER``.
+"""One cell of a table, as ``cplearn table`` starts it; by hand ``python -m cplearn_solo.cli.cell FOLDER``.
 
 ``FOLDER`` has the cell's ``config.yaml`` and ``cell.json``; the run is made, or resumed, inside it, and
-``result.json`` says what came of it. With ``--with-parent`` the program ends when its standard input closes.
+``result.json`` says what came of it.
 """
 
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import shlex
 import sys
@@ -19,11 +20,24 @@ from typing import Any
 from cplearn_solo.cli.hydra_app import user_errors
 
 
-def main() -> None:
-    """Runs the cell; exit code 2 and a line ``cell: error: ...`` on bad input."""
-    folder = Path(sys.argv[1])
-    if "--with-parent" in sys.argv:
+def cell_process(folder: str, environment: dict[str, str]) -> None:
+    """Runs the cell in a process that was made for it and ends with the process that made it.
+
+    Output goes to ``log.txt``; exit code 2 and a line ``cell: error: ...`` on bad input.
+    """
+    os.environ.update(environment)
+    log = os.open(Path(folder, "log.txt"), os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+        os.dup2(log, stream.fileno())
+    if multiprocessing.parent_process():
         threading.Thread(target=_end_with_parent, daemon=True).start()
+    sys.argv = [__file__, folder]  # what Lightning starts again for the other devices of a cell
+    run_cell(Path(folder))
+
+
+def run_cell(folder: Path) -> None:
+    """Runs the cell that is prepared in ``folder`` unless that has been done."""
     with user_errors("cell"):
         if not (folder / "result.json").exists():
             _run(folder)
@@ -77,10 +91,9 @@ def _today() -> str:
 
 
 def _end_with_parent() -> None:
-    while os.read(0, 1):
-        pass
+    multiprocessing.parent_process().join()
     os._exit(1)  # nothing is lost: runs are resumed
 
 
 if __name__ == "__main__":
-    main()
+    run_cell(Path(sys.argv[1]))

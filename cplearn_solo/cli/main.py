@@ -118,12 +118,12 @@ def table(arguments: list[str] | None = None) -> None:
     def run(raw: Any) -> None:
         from cplearn_solo.cli.table import table_task
 
-        table_task(raw, command=shlex.join(["cplearn", "table", *arguments]))
+        quoted = (f'"{a}"' if "'" in a and not set(a) & set('"$`\\') else shlex.quote(a) for a in arguments)
+        table_task(raw, command=" ".join(["cplearn table", *quoted]))
 
     hydra_app(run, arguments, program="table", folder="tables", config="table1.yaml", about=TABLE)
 
 
-def _task(name: str) -> Callable[[Any], None]:
 def collapse(arguments: list[str] | None = None) -> None:
     """The collapse report."""
     parser = argparse.ArgumentParser(
@@ -158,6 +158,7 @@ def collapse(arguments: list[str] | None = None) -> None:
         report(options)
 
 
+def _task(name: str) -> Callable[[Any], None]:
     """The task of that name, imported when it runs: help and most errors need not wait for it."""
 
     def run(raw: Any) -> None:
@@ -213,8 +214,8 @@ COMMANDS = {
     "knn": knn,
     "clustering": clustering,
     "table": table,
-    "export": _export,
     "collapse": collapse,
+    "export": _export,
     "solo-learn": _solo_learn,
     "methods": lambda arguments: _list("methods", arguments),
     "backbones": lambda arguments: _list("backbones", arguments),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,11 @@ from typing import Any
 from omegaconf import OmegaConf
 from rich.console import Console
 
+from cplearn_solo.cli.cell import cell_process
 from cplearn_solo.cli.hydra_app import SCRIPTS
+from cplearn_solo.tables.numbers import numbers
 from cplearn_solo.tables.plan import Grid, plan
-from cplearn_solo.tables.render import latex, markdown, numbers, page, show
+from cplearn_solo.tables.render import latex, markdown, page, show
 from cplearn_solo.tables.results import Found, Results
 from cplearn_solo.tables.schema import GridConfig, read
 from cplearn_solo.tables.sheet import make_sheet
@@ -39,13 +42,13 @@ def _run(grid: Grid, results: Results, found: Found) -> Found:
     cells = missing(grid, found)
     if cells:
         with results.lock(), Board() as board:
-            run(grid, cells, results, board)
+            run(grid, cells, results, board, cell_process)
     return results.find(grid.cells)
 
 
 def _render(grid: Grid, results: Results, found: Found, command: str) -> None:
     sheet = make_sheet(grid, found, command=command)
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 120)
     show(sheet, console)
     if not found.records:
         return

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
-import shlex
-import subprocess
-import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,8 +14,10 @@ from cplearn_solo.registry import InputError
 
 LOG, RESULT = "log.txt", "result.json"
 ATTEMPT = "--- attempt of "  # begins each attempt's part of the log
-GIB = 2**30
-MEMORY_A_CELL = 4 * GIB  # more than any configuration that is shipped needs, its libraries included
+MEMORY_A_CELL = 4 * 2**30  # bytes; more than any configuration that is shipped needs, its libraries included
+
+# Runs the cell prepared in a folder with these environment variables, and writes its output to the folder's log.
+Program = Callable[[str, dict[str, str]], None]
 
 
 class Job(Protocol):
@@ -30,37 +33,62 @@ class Job(Protocol):
         """Ends it."""
 
 
-class LocalJob:
-    """``command`` as a child that ends when this process does, whatever ends this process."""
+class Launcher(Protocol):
+    """Starts cells, ``workers`` at a time."""
 
-    def __init__(self, command: list[str], folder: Path, environment: dict[str, str]) -> None:
-        with open(folder / LOG, "a") as log:
-            self._process = subprocess.Popen(
-                [*command, "--with-parent"],
-                stdin=subprocess.PIPE,  # closed by the system when this process is gone
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, **environment},
-            )
+    workers: int
+
+    def start(self, folder: Path, slot: int) -> Job:
+        """Starts the cell prepared in ``folder`` in the place ``slot``, 0 to ``workers`` - 1."""
+
+
+class LocalJob:
+    """A child process."""
+
+    def __init__(self, process: Any) -> None:
+        self._process = process
+        process.start()
 
     def done(self) -> bool:
-        return self._process.poll() is not None
+        return not self._process.is_alive()
 
     def exit_code(self) -> int:
-        return self._process.wait()
+        return self._process.exitcode
 
     def stop(self) -> None:
         self._process.kill()
-        self._process.wait()
+        self._process.join()
+
+
+class Local:
+    """Processes on this machine, with its cores divided among them and its GPUs in turn.
+
+    They are forked from one process that has imported everything, which saves each of them some seconds.
+    """
+
+    def __init__(self, program: Program, workers: int | None, *, use_gpus: bool) -> None:
+        if workers is not None and workers < 1:
+            raise InputError(f"workers = {workers}: must be at least 1")
+        self._program, self._gpus = program, _gpus() if use_gpus else []
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        self.workers = workers or max(1, min(len(self._gpus) or cores // 2, memory // MEMORY_A_CELL))
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload([program.__module__, "cplearn_solo.cli.tasks"])
+        # OpenMP reads this when it is loaded
+        with _environment(OMP_NUM_THREADS=os.environ.get("OMP_NUM_THREADS", str(max(1, cores // self.workers)))):
+            forkserver.ensure_running()
+
+    def start(self, folder: Path, slot: int) -> LocalJob:
+        gpu = {"CUDA_VISIBLE_DEVICES": self._gpus[slot % len(self._gpus)]} if self._gpus else {}
+        return LocalJob(self._context.Process(target=self._program, args=(str(folder), gpu)))
 
 
 class SlurmJob:
-    """``command`` as a job that submitit hands to SLURM; it goes on when this process ends."""
+    """A job of SLURM; it goes on when this process ends."""
 
-    def __init__(self, command: list[str], folder: Path, executor: Any) -> None:
-        import submitit
-
-        self._job = executor.submit(submitit.helpers.CommandFunction(["sh", "-c", _logged(command, folder)]))
+    def __init__(self, job: Any) -> None:
+        self._job = job
 
     def done(self) -> bool:
         return self._job.done()
@@ -72,66 +100,37 @@ class SlurmJob:
         self._job.cancel()
 
 
-class Local:
-    """Starts jobs on this machine, ``workers`` at a time, with its cores divided and its GPUs in turn."""
-
-    def __init__(self, workers: int | None, *, accelerator: str) -> None:
-        self._gpus = [] if accelerator == "cpu" else _gpus()
-        self._cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        self.workers = workers or self._default_workers()
-        if self.workers < 1:
-            raise InputError(f"workers = {workers}: must be at least 1")
-
-    def start(self, command: list[str], folder: Path, slot: int) -> LocalJob:
-        """Starts ``command`` in the place ``slot``, 0 to ``workers`` - 1."""
-        threads = str(max(1, self._cores // self.workers))
-        environment = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", threads)}
-        if self._gpus:
-            environment["CUDA_VISIBLE_DEVICES"] = self._gpus[slot % len(self._gpus)]
-        return LocalJob(command, folder, environment)
-
-    def _default_workers(self) -> int:
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        return max(1, min(len(self._gpus) or self._cores // 2, memory // MEMORY_A_CELL))
-
-
 class Slurm:
-    """Hands jobs to SLURM, all at once unless ``workers`` says how many; ``parameters`` are submitit's."""
+    """Jobs of SLURM by submitit and its ``parameters``, all at once unless ``workers`` says how many."""
 
-    def __init__(self, workers: int | None, *, folder: Path, parameters: dict[str, Any]) -> None:
+    def __init__(self, program: Program, workers: int | None, *, folder: Path, parameters: dict[str, Any]) -> None:
         try:
             import submitit
         except ModuleNotFoundError as error:
             raise InputError(
                 "launcher = 'slurm': needs submitit, which is not installed: pip install 'cplearn-solo[slurm]'"
             ) from error
-        parameters = dict(parameters)
+        self._program, self.workers = program, workers or 1000
+        cluster = parameters.get("cluster", "slurm")
+        own = {key: value for key, value in parameters.items() if key != "cluster"}
         try:
-            self._executor = submitit.AutoExecutor(folder=folder / "slurm", cluster=parameters.pop("cluster", "slurm"))
-            self._executor.update_parameters(**{"name": "cplearn-table", **parameters})
+            self._executor = submitit.AutoExecutor(folder=folder / "slurm", cluster=cluster)
+            self._executor.update_parameters(**{"name": "cplearn-table", **own})
         except (RuntimeError, NameError, TypeError, ValueError) as error:
             raise InputError(f"launcher = 'slurm': {' '.join(str(error).split())}") from error
-        self.workers = workers or 1000
 
-    def start(self, command: list[str], folder: Path, slot: int) -> SlurmJob:
-        """Submits ``command``; places mean nothing here."""
-        return SlurmJob(command, folder, self._executor)
-
-
-def cell_command(folder: Path) -> list[str]:
-    """The program that runs the cell prepared in ``folder``."""
-    return [sys.executable, "-m", "cplearn_solo.cli.cell", str(folder)]
+    def start(self, folder: Path, slot: int) -> SlurmJob:
+        return SlurmJob(self._executor.submit(self._program, str(folder.resolve()), {}))
 
 
 def failure(folder: Path, exit_code: int) -> str:
     """Why a cell's process ended without a result, from its log."""
+    if exit_code < 0:
+        return f"killed by signal {-exit_code}{', perhaps for want of memory' if exit_code == -9 else ''}"
     log = (folder / LOG).read_text(errors="replace").rpartition(ATTEMPT)[2].splitlines()[1:]
     lines = [line.strip() for line in log if line.strip()]
     errors = [line.partition("error: ")[2] for line in lines if line.startswith("cell: error: ")]
-    if exit_code < 0:
-        memory = ", perhaps for want of memory" if exit_code == -9 else ""
-        return f"killed by signal {-exit_code}{memory}"
-    return errors[-1] if errors else (lines[-1] if lines else f"exit code {exit_code}")
+    return (errors or lines or [f"exit code {exit_code}"])[-1]
 
 
 def _gpus() -> list[str]:
@@ -141,5 +140,12 @@ def _gpus() -> list[str]:
     return visible.split(",") if visible else [str(i) for i in range(torch.cuda.device_count())]
 
 
-def _logged(command: list[str], folder: Path) -> str:
-    return f"{shlex.join(command)} >> {shlex.quote(str(folder / LOG))} 2>&1"
+@contextmanager
+def _environment(**variables: str) -> Iterator[None]:
+    before = dict(os.environ)
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)

@@ -49,6 +49,7 @@ class Grid:
     columns: dict[str, Column]
     seeds: list[int]
     cells: list[Cell]
+    overrides: list[str]  # that hold in every cell, key=value
 
     @property
     def folder(self) -> Path:
@@ -83,7 +84,7 @@ def plan(request: GridConfig, overrides: dict[str, Any], *, scripts: Path) -> Gr
         for name, config in _configs(table, setting, key, column, overrides, scripts)
         for seed in seeds
     ]
-    return Grid(request, table, setting, dataset, columns, seeds, cells)
+    return Grid(request, table, setting, dataset, columns, seeds, cells, list(_dotted(overrides)))
 
 
 def _setting(request: GridConfig, table: PaperTable, dataset: str | None) -> str:
@@ -157,3 +158,11 @@ def _compose(
         raise InputError(f"{where}: {str(error).splitlines()[0]}") from error
     del plain["column"]
     return plain
+
+
+def _dotted(values: dict[str, Any], path: str = "") -> Iterator[str]:
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from _dotted(value, f"{path}{key}.")
+        else:
+            yield f"{path}{key}={value}"

@@ -12,7 +12,7 @@ from cplearn_solo.tables.paper import published
 from cplearn_solo.tables.plan import FLOORS, Grid
 from cplearn_solo.tables.results import Found
 from cplearn_solo.tables.schema import Metric
-from cplearn_solo.tables.sheet import COMPANIONS, Line, lines, paper_column
+from cplearn_solo.tables.scores import COMPANIONS, Line, lines, paper_column
 
 
 def curves(grid: Grid, found: Found) -> dict[str, bytes]:
@@ -67,12 +67,11 @@ def _points(grid: Grid, those: list[Line], axes: Axes, metric: Metric) -> None:
 
 
 def _paper_points(grid: Grid, column: str, axes: Axes, name: str) -> None:
-    reference, same = paper_column(grid, column)
+    reference, label, _ = paper_column(grid, column)
     points = [(row.x, published(grid.table, row, reference, name)) for row in grid.table.rows]
     points = [(at, *printed) for at, printed in points if printed]
     if points:
         at, values, spreads = zip(*points)
-        label = "paper" if same else f"paper, {grid.table.columns[reference].label}"
         axes.errorbar(at, values, [s or 0 for s in spreads], fmt="k^", capsize=3, label=label)
 
 

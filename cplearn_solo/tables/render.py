@@ -1,20 +1,15 @@
-"""A sheet as terminal tables, Markdown, LaTeX and one HTML page, and its numbers as CSV."""
+"""A sheet as terminal tables, Markdown, LaTeX and one HTML page."""
 
 from __future__ import annotations
 
 import base64
-import csv
 import html
-import io
 from collections.abc import Iterable
 
 from rich.console import Console
 from rich.table import Table
 
-from cplearn_solo.tables.paper import published
-from cplearn_solo.tables.plan import Grid
-from cplearn_solo.tables.results import Found
-from cplearn_solo.tables.sheet import Block, Line, Sheet, lines, paper_column
+from cplearn_solo.tables.sheet import Block, Sheet
 
 LATEX = {
     "\\": r"\textbackslash{}",
@@ -48,7 +43,7 @@ def show(sheet: Sheet, console: Console) -> None:
     for block in sheet.blocks:
         table = Table(title=block.title, title_justify="left", show_edge=False)
         for i, heading in enumerate(block.header):
-            table.add_column(heading, justify="right" if i else "left")
+            table.add_column(heading, justify="right" if i else "left", no_wrap=i == 0)
         for i, row in enumerate(block.rows):
             table.add_row(*row, end_section=i == 1)
         console.print(table, "")
@@ -87,33 +82,6 @@ def page(sheet: Sheet, images: Iterable[bytes]) -> str:
     body.append("<ul>" + "".join(f"<li>{html.escape(note)}</li>" for note in sheet.notes) + "</ul>")
     head = f'<meta charset="utf-8"><title>{html.escape(sheet.title)}</title><style>{STYLE}</style>'
     return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n' + "\n".join(body) + "\n</body></html>\n"
-
-
-def numbers(grid: Grid, found: Found) -> str:
-    """Every number of the grid as CSV, one a line; scores in the paper's unit where the paper has them, raw else."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(
-        ["column", "row", "score", "unit", "ours", "spread", "seeds", "paper", "paper_spread", "difference", "failed"]
-    )
-    rows = {row.name: row for row in grid.table.rows}
-    for line in lines(grid, found):
-        failed = "; ".join(f"seed {record['seed']}: {record['failed']}" for record in line.failed)
-        for name, metric in grid.table.metrics.items():
-            score = line.score(metric.key)
-            printed = published(grid.table, rows[line.row], line.column, name) if line.row in rows else None
-            ours = (score.mean * metric.scale, (score.spread or 0) * metric.scale) if score else (None, None)
-            values = [ours[0], ours[1] if score and score.spread is not None else None, score.count if score else 0]
-            theirs = printed or (None, None)
-            difference = ours[0] - theirs[0] if score and printed else None
-            writer.writerow(
-                [line.column, line.row, metric.label, metric.unit, *map(_number, (*values, *theirs, difference)), failed]
-            )
-        for key in _other_keys(grid, line):
-            score = line.score(key)
-            values = map(_number, (score.mean, score.spread, score.count))
-            writer.writerow([line.column, line.row, key, "", *values, "", "", "", ""])
-    return text.getvalue()
 
 
 def _cell(text: str) -> str:
@@ -157,14 +125,3 @@ def _html_block(block: Block) -> str:
     body = "\n".join(row("td", cells) for cells in block.rows)
     table = f"<table>\n<thead>{row('th', block.header)}</thead>\n<tbody>\n{body}\n</tbody></table>"
     return f"<h2>{html.escape(block.title)}</h2>\n{table}"
-
-
-def _other_keys(grid: Grid, line: Line) -> list[str]:
-    own = {metric.key for metric in grid.table.metrics.values()}
-    summaries = [record["summary"] for record in line.records if "summary" in record]
-    keys = {key: None for s in summaries for key, value in s.items() if isinstance(value, (int, float))}
-    return [key for key in keys if key not in own and key != "seed"]
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.6g}"

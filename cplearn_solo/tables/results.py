@@ -35,34 +35,25 @@ class Results:
     def __init__(self, grid: Grid) -> None:
         self.folder, self._head = grid.folder, _head(grid)
         self._records: list[Record] = []
+        self.version = self._head["cplearn-solo"]
         if self._file("grid.json").exists():
             head = _read(self._file("grid.json"))
-            if head.get("format") != FORMAT:
-                raise InputError(
-                    f"results = {self.folder}: written in format {head.get('format')!r} by cplearn-solo "
-                    f"{head.get('cplearn-solo')}, this version reads format {FORMAT}: choose another folder with results="
-                )
-            for key in ("table", "scale"):
-                if head[key] != self._head[key]:
-                    raise InputError(
-                        f"results = {self.folder}: holds {key} {head[key]!r}, not {self._head[key]!r}: "
-                        "choose another folder with results="
-                    )
+            self._check(head)
             self.version = head["cplearn-solo"]
             self._records = _lines(self._file("cells.jsonl"))
         elif self.folder.exists() and any(self.folder.iterdir()):
-            raise InputError(f"results = {self.folder}: is not empty and holds no grid: choose another folder")
-        else:
-            self.version = self._head["cplearn-solo"]
+            raise self._error("is not empty and holds no grid")
 
     def find(self, cells: Iterable[Cell]) -> Found:
         """The newest result of each cell, told apart from results of a configuration that has changed since.
 
         Configurations are compared as written first; only where they differ is it asked whether that matters.
         """
-        records, stale = {}, []
+        records, stale, by_cell = {}, [], {}
+        for record in self._records:
+            by_cell.setdefault((record["column"], record["row"], record["seed"]), []).append(record)
         for cell in cells:
-            same = [r for r in self._records if (r["column"], r["row"], r["seed"]) == (cell.column, cell.row, cell.seed)]
+            same = by_cell.get((cell.column, cell.row, cell.seed), [])
             current = [r for r in same if r["config"] == cell.config and self.version == self._head["cplearn-solo"]]
             current = current or _of_identity(same, cell)
             if current:
@@ -74,9 +65,9 @@ class Results:
     def lock(self) -> FileLock:
         """The folder's lock, held; ``InputError`` while another process fills it or where versions would mix."""
         if self.version != self._head["cplearn-solo"]:
-            raise InputError(
-                f"results = {self.folder}: written by cplearn-solo {self.version}, this is "
-                f"{self._head['cplearn-solo']}: results of two versions do not mix; choose another folder with results="
+            raise self._error(
+                f"written by cplearn-solo {self.version}, this is {self._head['cplearn-solo']}, and results of two "
+                "versions do not mix"
             )
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -98,6 +89,17 @@ class Results:
     def write(self, name: str, content: str | bytes) -> Path:
         """Writes a rendering, whole or not at all."""
         return self._write(name, content)
+
+    def _check(self, head: Record) -> None:
+        if head.get("format") != FORMAT:
+            theirs = f"in format {head.get('format')!r} by cplearn-solo {head.get('cplearn-solo')}"
+            raise self._error(f"written {theirs}, this version reads format {FORMAT}")
+        for key in ("table", "scale"):
+            if head[key] != self._head[key]:
+                raise self._error(f"holds {key} {head[key]!r}, not {self._head[key]!r}")
+
+    def _error(self, reason: str) -> InputError:
+        return InputError(f"results = {self.folder}: {reason}; choose another folder with results=FOLDER")
 
     def _file(self, name: str) -> Path:
         return self.folder / name

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 from cplearn_solo.config import difference
 from cplearn_solo.registry import InputError, unknown
 from cplearn_solo.tables.identity import checked, identity
-from cplearn_solo.tables.launch import ATTEMPT, LOG, RESULT, Job, Local, Slurm, cell_command, failure
+from cplearn_solo.tables.launch import ATTEMPT, LOG, RESULT, Job, Launcher, Local, Program, Slurm, failure
 from cplearn_solo.tables.plan import Cell, Grid
 from cplearn_solo.tables.progress import Board
 from cplearn_solo.tables.results import Found, Record, Results
@@ -46,11 +46,11 @@ def missing(grid: Grid, found: Found) -> list[Cell]:
     return [c for c in grid.wanted if c not in found.records or "failed" in found.records[c]]
 
 
-def run(grid: Grid, cells: list[Cell], results: Results, board: Board) -> None:
-    """Runs ``cells`` as processes side by side and adds a result or the reason of a failure for each."""
+def run(grid: Grid, cells: list[Cell], results: Results, board: Board, program: Program) -> None:
+    """Runs ``program`` on ``cells``, side by side, and adds a result or the reason of a failure for each."""
     work = Path(grid.request.work) / results.version  # another version may learn something else from the same keys
+    launcher = _launcher(grid, work, program)
     tasks = _tasks(cells, work)
-    launcher = _launcher(grid, work)
     waiting, running, free = deque(tasks), [], deque(range(launcher.workers))
     board.begin(tasks, launcher.workers)
     try:
@@ -59,7 +59,7 @@ def run(grid: Grid, cells: list[Cell], results: Results, board: Board) -> None:
                 task = waiting.popleft()
                 task.slot = free.popleft()
                 task.started = time.time()
-                task.job = launcher.start(cell_command(task.folder), task.folder, task.slot)
+                task.job = launcher.start(task.folder, task.slot)
                 running.append(task)
             for task in [task for task in running if task.job.done()]:
                 running.remove(task)
@@ -100,14 +100,13 @@ def _prepare(task: Task) -> None:
         log.write(f"{ATTEMPT}{time.strftime('%Y-%m-%d %H:%M:%S')}\n")
 
 
-def _launcher(grid: Grid, work: Path) -> Local | Slurm:
+def _launcher(grid: Grid, work: Path, program: Program) -> Launcher:
     request = grid.request
     if request.launcher == "slurm":
-        return Slurm(request.workers, folder=work, parameters=request.slurm)
+        return Slurm(program, request.workers, folder=work, parameters=request.slurm)
     if request.launcher != "local":
         raise unknown("launcher", request.launcher, ("local", "slurm"))
-    accelerators = {cell.config.get("accelerator", "auto") for cell in grid.wanted}
-    return Local(request.workers, accelerator="cpu" if accelerators == {"cpu"} else "auto")
+    return Local(program, request.workers, use_gpus=any(c.config.get("accelerator") != "cpu" for c in grid.wanted))
 
 
 def _outcome(task: Task) -> dict[str, Any]:
@@ -136,8 +135,8 @@ def _stale_message(grid: Grid, stale: list[tuple[Cell, Record]]) -> str:
     for cell, _ in stale:
         seeds.setdefault((cell.row, cell.column), []).append(cell.seed)
     names = [f"{row}, {column}, seeds {', '.join(map(str, s))}" for (row, column), s in seeds.items()]
-    cell, record = stale[0]
-    changed = difference(checked(cell).plain(), checked(Cell(cell.column, cell.row, cell.seed, record["config"])).plain())
+    now, then = (checked(replace(stale[0][0], config=c)).plain() for c in (stale[0][0].config, stale[0][1]["config"]))
+    changed = difference(now, then)
     return (
         f"results = {grid.folder}: {len(stale)} cells are stale, their configuration has changed since they were run "
         f"(there: in the results, here: now; of the first, {'; '.join(changed[:3]) or 'the defaults'}): "

@@ -2,56 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from statistics import mean, stdev
 
 from cplearn_solo.tables.paper import published
-from cplearn_solo.tables.plan import Cell, Grid
+from cplearn_solo.tables.plan import Grid
 from cplearn_solo.tables.results import Found, Record
 from cplearn_solo.tables.schema import Metric
+from cplearn_solo.tables.scores import COMPANIONS, Line, Score, lines, paper_column
 
-# What stands beside a score, because it says what the score is worth: key, heading, and whether it shares its unit.
-COMPANIONS = {
-    "nmi": (
-        ("nmi_chance", "NMI at chance", True),
-        ("ami", "AMI", True),
-        ("codes_used", "codes used", False),
-        ("kmeans_ami", "k-means AMI", True),
-    ),
-    "linear_acc1": (("knn_acc1", "kNN", True), ("kmeans_ami", "k-means AMI", True), ("codes_used", "codes used", False)),
-}
 ABSENT = "–"
-
-
-@dataclass(frozen=True)
-class Score:
-    """Mean over seeds and sample standard deviation (``None`` with one seed) of ``count`` results."""
-
-    mean: float
-    spread: float | None
-    count: int
-
-
-@dataclass(frozen=True)
-class Line:
-    """A row in a column of the grid."""
-
-    column: str
-    row: str
-    records: list[Record]  # of the cells that were run, in the order of seeds
-    wanted: int
-
-    @property
-    def failed(self) -> list[Record]:
-        """Results that are none."""
-        return [record for record in self.records if "failed" in record]
-
-    def score(self, key: str | None) -> Score | None:
-        """Of a key of the summary, or of the sizes beside it."""
-        done = [{**record, **record["summary"]} for record in self.records if "summary" in record]
-        values = [record[key] for record in done if key in record]
-        return Score(mean(values), stdev(values) if len(values) > 1 else None, len(values)) if values else None
 
 
 @dataclass(frozen=True)
@@ -73,23 +32,6 @@ class Sheet:
     failures: list[str]
 
 
-def lines(grid: Grid, found: Found) -> Iterator[Line]:
-    """The rows of each column in order, floors first."""
-    cells: dict[tuple[str, str], list[Cell]] = {}
-    for cell in grid.cells:
-        cells.setdefault((cell.column, cell.row), []).append(cell)
-    for (column, row), those in cells.items():
-        yield Line(column, row, [found.records[c] for c in those if c in found.records], len(those))
-
-
-def paper_column(grid: Grid, column: str) -> tuple[str, bool]:
-    """The paper's column to show beside ours, and whether it is the same images, so that a difference means something.
-
-    Beside images that the paper lacks stands its first column.
-    """
-    return (column, True) if column in grid.table.columns else (next(iter(grid.table.columns)), False)
-
-
 def make_sheet(grid: Grid, found: Found, *, command: str) -> Sheet:
     """The whole sheet; ``command`` is what the user typed."""
     all_lines = list(lines(grid, found))
@@ -108,8 +50,7 @@ def make_sheet(grid: Grid, found: Found, *, command: str) -> Sheet:
 
 def _block(grid: Grid, column: str, name: str, those: list[Line]) -> Block:
     metric = grid.table.metrics[name]
-    reference, same = paper_column(grid, column)
-    theirs = "paper" if same else f"paper, {grid.table.columns[reference].label}"
+    reference, theirs, same = paper_column(grid, column)
     companions = COMPANIONS.get(metric.key, ())
     rows = {row.name: row for row in grid.table.rows}
     body = []
@@ -128,7 +69,7 @@ def _block(grid: Grid, column: str, name: str, those: list[Line]) -> Block:
         )
     unit = f" [{metric.unit}]" if metric.unit else ""
     title = f"{grid.columns[column].label}: {metric.label}{unit}"
-    return Block(title, ["row", "ours", theirs, "difference", *(heading for _, heading, _ in companions)], body)
+    return Block(title, ["", "ours", theirs, "difference", *(heading for _, heading, _ in companions)], body)
 
 
 def _ours(line: Line, score: Score | None, metric: Metric) -> str:
@@ -162,12 +103,16 @@ def _notes(grid: Grid, found: Found, command: str) -> list[str]:
     notes = [
         f"Paper: {grid.table.source}.",
         f"Ours: scale {grid.request.scale}, settings {grid.setting}: {grid.table.settings[grid.setting].note}.",
-        f"Seeds {', '.join(map(str, grid.seeds))}: mean ± sample standard deviation.",
+        f"Mean ± sample standard deviation over seeds {', '.join(map(str, grid.seeds))}."
+        if len(grid.seeds) > 1
+        else f"Seed {grid.seeds[0]} only.",
         "NMI grows with the number of codes even where they are random: read it beside NMI at chance, the score of the "
         f"same codes with labels permuted, and AMI. {ABSENT}: nothing to measure (a method without codes has no NMI).",
     ]
-    if any(column not in grid.table.columns for column in grid.columns):
-        notes.append("The paper has no such images: its numbers stand for orientation, without a difference.")
+    if not all(paper_column(grid, column)[2] for column in grid.columns):
+        notes.append("The paper's images are others: its numbers stand for orientation, without a difference.")
+    if grid.overrides:
+        notes.append(f"Changed in every cell: {', '.join(grid.overrides)}.")
     if any("scored_on" in summary for summary in done):
         scored = sorted({f"{s['scored_images']} {s['scored_on']} images of {s['dataset']}" for s in done})
         notes.append(f"Scored on {', '.join(scored)}.")
