@@ -9,6 +9,7 @@ from typing import Any
 from cplearn_solo.metrics.checks import check_features, check_ids
 from cplearn_solo.metrics.collapse import code_entropy, spread, stable_rank
 from cplearn_solo.metrics.intracluster import within_cluster_variance
+from cplearn_solo.registry import InputError
 
 # Limits lie between what runs on digits show that collapse on purpose and runs of every shipped method that do not;
 # docs/collapse.md lists both.
@@ -70,6 +71,8 @@ def collapse_verdict(
     measures = {"spread": spread(h), "stable_rank": stable_rank(h)}
     if codes is not None:
         codes = check_ids("codes", codes, codes_total)
+        if len(codes) != len(h):
+            raise InputError(f"codes must be one for each of {len(h)} samples, got {len(codes)}")
         possible = math.log(min(codes_total or int(codes.max()) + 1, len(codes)))
         if possible:
             total = code_entropy(codes, int(codes.max()) + 1)

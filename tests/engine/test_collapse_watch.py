@@ -1,0 +1,76 @@
+"""Collapses made on purpose on digits are named while they happen, and a healthy run is left alone."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from cplearn_solo.cli.tasks import pretrain_task
+from cplearn_solo.engine.log import EpochLog
+
+DIGITS = Path(__file__).parents[2] / "scripts/pretrain/digits"
+# The commands of docs/collapse.md.
+COLLAPSES = {
+    "beta 0": ("cluster", "cplearn", ["method_kwargs.beta=0", "max_epochs=20"]),
+    "beta 10": ("cluster", "cplearn", ["method_kwargs.beta=10", "max_epochs=20"]),
+    "no variance": ("representation", "vicreg", ["method_kwargs.var_loss_weight=0", "max_epochs=20"]),
+    "no covariance": ("dimensional", "vicreg", ["method_kwargs.cov_loss_weight=0", "max_epochs=20"]),
+    "ten codes": (
+        "intracluster",
+        "cplearn",
+        [
+            "method_kwargs.proj_output_dim=10",
+            "method_kwargs.eps=1e-2",
+            "augmentations.0.rrc.crop_min_scale=0.9",
+            "augmentations.0.color_jitter.prob=0",
+            "augmentations.0.gaussian_noise.std=0",
+        ],
+    ),
+}
+
+
+def run(tmp_path, capsys, name, *overrides):
+    """Summary, log and output of a run on digits."""
+    ours = ["checkpoint.dir=" + str(tmp_path), "+accelerator=cpu", "+enable_progress_bar=false"]
+    with initialize_config_dir(str(DIGITS), version_base="1.3"):
+        raw = compose(name)
+    for override in (*overrides, *ours):
+        key, _, value = override.lstrip("+").partition("=")
+        OmegaConf.update(raw, key, OmegaConf.create(f"v: {value}").v, force_add=True)
+    pretrain_task(raw)
+    folder = next(tmp_path.glob("*/*/summary.json")).parent
+    return json.loads((folder / "summary.json").read_text()), EpochLog.read(folder), capsys.readouterr().out
+
+
+def test_a_cluster_collapse_stops_the_run_if_asked_to(tmp_path, capsys):
+    summary, log, output = run(
+        tmp_path, capsys, "cplearn", "method_kwargs.beta=10", "on_collapse=stop", "checkpoint.frequency=100"
+    )
+    assert summary["verdict"] == "cluster" and summary["verdict_reason"] in output
+    assert summary["epochs"] == len(log) < 10
+    assert f"epoch {len(log)}: cluster collapse" in output and "lower beta" in output
+    assert {"collapse_spread", "collapse_stable_rank", "collapse_code_use", "collapse_within_code"} <= log[0].keys()
+    assert len(list(tmp_path.glob("*/*/checkpoints/last.ckpt"))) == 1
+
+
+def test_a_healthy_run_is_left_alone(tmp_path, capsys):
+    summary, log, output = run(tmp_path, capsys, "cplearn", "max_epochs=6", "on_collapse=stop")
+    assert summary["verdict"] == "healthy" and len(log) == 6
+    assert "collapse:" not in output
+
+
+def test_a_run_too_short_to_judge_has_no_verdict(tmp_path, capsys):
+    summary, _, output = run(tmp_path, capsys, "cplearn", "max_epochs=1", "method_kwargs.beta=10")
+    assert "verdict" not in summary and "cluster collapse" not in output
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("kind", COLLAPSES)
+def test_each_collapse_on_purpose_is_named(tmp_path, capsys, kind, seed):
+    name, config, overrides = COLLAPSES[kind]
+    summary, _, output = run(tmp_path, capsys, config, *overrides, f"seed={seed}")
+    assert summary["verdict"] == name
+    assert f": {name} collapse: " in output

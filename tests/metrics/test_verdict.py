@@ -1,0 +1,63 @@
+"""The verdict on features made to show each collapse, and on ones that show none."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from cplearn_solo.metrics.verdict import collapse_verdict
+from cplearn_solo.registry import InputError
+
+RANDOM = np.random.default_rng(0)
+CODES = np.arange(600) % 12
+CENTRES = RANDOM.normal(size=(12, 16)) * 3
+HEALTHY = CENTRES[CODES] + RANDOM.normal(size=(600, 16))
+
+
+def test_healthy():
+    verdict = collapse_verdict(HEALTHY, HEALTHY, CODES, codes_total=12)
+    assert verdict.name == "healthy" and not verdict.collapsed and not verdict.advice
+    assert verdict.measures["code_use"] == pytest.approx(1)
+    assert set(verdict.measures) == {"spread", "stable_rank", "code_use", "within_code"}
+
+
+@pytest.mark.parametrize(
+    ("name", "embeddings", "codes"),
+    [
+        ("representation", HEALTHY + 200, CODES),
+        ("representation", np.ones((600, 16)), CODES),
+        ("representation", np.zeros((600, 16)), CODES),
+        ("dimensional", np.outer(HEALTHY[:, 0], np.ones(16)) + 0.01 * HEALTHY, CODES),
+        ("cluster", HEALTHY, np.zeros(600, dtype=int)),
+        ("cluster", HEALTHY, (RANDOM.random(600) < 0.05).astype(int) * 7),
+        ("intracluster", CENTRES[CODES] + 0.1 * RANDOM.normal(size=(600, 16)), CODES),
+    ],
+)
+def test_each_collapse_is_named_with_its_number(name, embeddings, codes):
+    verdict = collapse_verdict(HEALTHY, embeddings, codes, codes_total=12)
+    assert verdict.name == name
+    assert any(character.isdigit() for character in verdict.reason)
+    assert verdict.message.startswith(f"{name} collapse: {verdict.reason}; {verdict.advice}")
+    assert all(math.isfinite(value) for value in verdict.measures.values())
+
+
+def test_soft_codes_that_tell_nothing_are_a_cluster_collapse():
+    verdict = collapse_verdict(HEALTHY, HEALTHY, CODES, codes_total=12, information=0.1)
+    assert verdict.name == "cluster" and verdict.measures["code_use"] == pytest.approx(0.1 / math.log(12))
+
+
+def test_what_cannot_be_told_is_absent():
+    alone = collapse_verdict(torch.tensor(HEALTHY))
+    assert alone.name == "healthy" and set(alone.measures) == {"spread", "stable_rank"}
+    assert "features" in collapse_verdict(np.ones((5, 3))).reason
+    each_its_own = collapse_verdict(HEALTHY, codes=np.arange(600), codes_total=1000)
+    assert "within_code" not in each_its_own.measures
+    assert "code_use" not in collapse_verdict(HEALTHY, codes=np.zeros(600, dtype=int), codes_total=1).measures
+
+
+def test_bad_input():
+    with pytest.raises(InputError, match="embeddings must be finite"):
+        collapse_verdict(HEALTHY, np.full((600, 4), np.nan))
+    with pytest.raises(InputError, match="one for each of 600"):
+        collapse_verdict(HEALTHY, codes=CODES[:5])
