@@ -37,12 +37,13 @@ def _run(grid: Grid, results: Results, found: Found) -> Found:
     if not found.stale and all(c in found.records and "summary" in found.records[c] for c in grid.wanted):
         return found
     from cplearn_solo.tables.progress import Board
-    from cplearn_solo.tables.schedule import missing, run
+    from cplearn_solo.tables.schedule import launcher, missing, run, tasks
 
-    cells = missing(grid, found)
-    if cells:
+    todo = tasks(missing(grid, found), results, Path(grid.request.work))
+    if todo:
+        place = launcher(grid, cell_process)
         with results.lock(), Board() as board:
-            run(grid, cells, results, board, cell_process)
+            run(todo, place, results, board)
     return results.find(grid.cells)
 
 

@@ -46,21 +46,34 @@ def missing(grid: Grid, found: Found) -> list[Cell]:
     return [c for c in grid.wanted if c not in found.records or "failed" in found.records[c]]
 
 
-def run(grid: Grid, cells: list[Cell], results: Results, board: Board, program: Program) -> None:
-    """Runs ``program`` on ``cells``, side by side, and adds a result or the reason of a failure for each."""
-    work = Path(grid.request.work) / results.version  # another version may learn something else from the same keys
-    launcher = _launcher(grid, work, program)
-    tasks = _tasks(cells, work)
-    waiting, running, free = deque(tasks), [], deque(range(launcher.workers))
-    board.begin(tasks, launcher.workers)
+def tasks(cells: list[Cell], results: Results, work: Path) -> list[Task]:
+    """One task an identity; ``InputError`` for a configuration that no run would accept. Nothing is written."""
+    folder = work / results.version  # another version may learn something else from the same keys
+    found: dict[str, Task] = {}
+    for cell in cells:
+        key = identity(cell)
+        found.setdefault(key, Task(key, folder / key)).cells.append(cell)
+    return list(found.values())
+
+
+def launcher(grid: Grid, program: Program) -> Launcher:
+    """What starts ``program`` on cells, as the user asks; ``InputError`` where that cannot be."""
+    request = grid.request
+    if request.launcher == "slurm":
+        return Slurm(program, request.workers, folder=Path(request.work), parameters=request.slurm)
+    if request.launcher != "local":
+        raise unknown("launcher", request.launcher, ("local", "slurm"))
+    return Local(program, request.workers, use_gpus=any(c.config.get("accelerator") != "cpu" for c in grid.wanted))
+
+
+def run(todo: list[Task], launcher: Launcher, results: Results, board: Board) -> None:
+    """Runs ``todo`` side by side and adds a result, or the reason of a failure, for each of their cells."""
+    waiting, running, free = deque(todo), [], deque(range(launcher.workers))
+    board.begin(todo, launcher.workers)
     try:
         while waiting or running:
             while waiting and free:
-                task = waiting.popleft()
-                task.slot = free.popleft()
-                task.started = time.time()
-                task.job = launcher.start(task.folder, task.slot)
-                running.append(task)
+                running.append(_start(waiting.popleft(), free.popleft(), launcher))
             for task in [task for task in running if task.job.done()]:
                 running.remove(task)
                 free.append(task.slot)
@@ -75,15 +88,11 @@ def run(grid: Grid, cells: list[Cell], results: Results, board: Board, program: 
             task.job.stop()
 
 
-def _tasks(cells: list[Cell], work: Path) -> list[Task]:
-    """One task an identity, its folder prepared; nothing is written before every configuration has been checked."""
-    tasks: dict[str, Task] = {}
-    for cell in cells:
-        key = identity(cell)
-        tasks.setdefault(key, Task(key, work / key)).cells.append(cell)
-    for task in tasks.values():
-        _prepare(task)
-    return list(tasks.values())
+def _start(task: Task, slot: int, launcher: Launcher) -> Task:
+    _prepare(task)
+    task.slot, task.started = slot, time.time()
+    task.job = launcher.start(task.folder, slot)
+    return task
 
 
 def _prepare(task: Task) -> None:
@@ -98,15 +107,6 @@ def _prepare(task: Task) -> None:
     (task.folder / "cell.json").write_text(json.dumps({"row": cell.row, "floor": cell.floor}) + "\n")
     with open(task.folder / LOG, "a") as log:
         log.write(f"{ATTEMPT}{time.strftime('%Y-%m-%d %H:%M:%S')}\n")
-
-
-def _launcher(grid: Grid, work: Path, program: Program) -> Launcher:
-    request = grid.request
-    if request.launcher == "slurm":
-        return Slurm(program, request.workers, folder=work, parameters=request.slurm)
-    if request.launcher != "local":
-        raise unknown("launcher", request.launcher, ("local", "slurm"))
-    return Local(program, request.workers, use_gpus=any(c.config.get("accelerator") != "cpu" for c in grid.wanted))
 
 
 def _outcome(task: Task) -> dict[str, Any]:

@@ -67,7 +67,7 @@ class PaperTable:
 
     title: str = MISSING
     source: str = MISSING  # paper and place
-    document: str = MISSING  # file with the paper's text
+    document: str = ""  # file with the paper's text
     same_images: bool = True  # false: the paper's images are never ours, so that a difference would mean nothing
     metrics: Dict[str, Metric] = field(default_factory=dict)
     columns: Dict[str, Column] = field(default_factory=dict)
