@@ -17,6 +17,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from cplearn_solo.cli.hydra_app import user_errors
 
 
@@ -37,8 +39,8 @@ def cell_process(folder: str, environment: dict[str, str]) -> None:
 
 
 def run_cell(folder: Path) -> None:
-    """Runs the cell that is prepared in ``folder`` unless that has been done."""
-    with user_errors("cell"):
+    """Runs the cell that is prepared in ``folder`` unless that has been done; waits for another process that does."""
+    with user_errors("cell"), FileLock(folder / ".lock"):
         if not (folder / "result.json").exists():
             _run(folder)
 
@@ -95,5 +97,6 @@ def _end_with_parent() -> None:
     os._exit(1)  # nothing is lost: runs are resumed
 
 
-if __name__ == "__main__":
-    run_cell(Path(sys.argv[1]))
+if __name__ == "__main__":  # not locked: the other devices of a cell come here
+    with user_errors("cell"):
+        _run(Path(sys.argv[1]))

@@ -120,7 +120,7 @@ class Slurm:
             raise InputError(f"launcher = 'slurm': {' '.join(str(error).split())}") from error
 
     def start(self, folder: Path, slot: int) -> SlurmJob:
-        return SlurmJob(self._executor.submit(self._program, str(folder.resolve()), {}))
+        return SlurmJob(self._executor.submit(self._program, str(folder), {}))
 
 
 def failure(folder: Path, exit_code: int) -> str:

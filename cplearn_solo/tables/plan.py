@@ -6,7 +6,7 @@ Nothing here needs a trainer, so that a finished table is shown without waiting 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -109,8 +109,9 @@ def _columns(request: GridConfig, table: PaperTable, setting: Setting, dataset: 
         return columns
     if request.compare_with is not None and request.compare_with not in table.columns:
         raise unknown("compare_with", request.compare_with, table.columns)
-    same = request.compare_with or dataset
-    return {same: table.columns[same]} if same in table.columns else {dataset: Column(label=dataset)}
+    key = request.compare_with or dataset
+    column = table.columns.get(key, Column(label=dataset))
+    return {key: replace(column, label=request.label or column.label)}
 
 
 def _seeds(given: Any) -> list[int]:

@@ -14,6 +14,9 @@ from cplearn_solo.tables.results import Found
 from cplearn_solo.tables.schema import Metric
 from cplearn_solo.tables.scores import COMPANIONS, Line, lines, paper_column
 
+# Companions that are of the same kind as a score, and so share its axis.
+PLOTTED = {"nmi": {"nmi_chance", "ami", "kmeans_ami"}, "linear_acc1": {"knn_acc1"}}
+
 
 def curves(grid: Grid, found: Found) -> dict[str, bytes]:
     """File names and contents; empty where the table is no curve or nothing has been run."""
@@ -36,18 +39,21 @@ def _over_rows(grid: Grid, column: str, those: list[Line]) -> Figure:
     for axes, (name, metric) in zip(panels, grid.table.metrics.items()):
         _points(grid, those, axes, metric)
         _paper_points(grid, column, axes, name)
-        axes.set(title=metric.label, xlabel=grid.table.x_label, xscale="log" if grid.table.x_log else "linear")
+        axes.set(
+            title=f"{metric.label}{f' [{metric.unit}]' if metric.unit else ''}",
+            xlabel=grid.table.x_label,
+            xscale="log" if grid.table.x_log else "linear",
+        )
         axes.grid(alpha=0.3)
-        axes.legend(fontsize="small")
+        axes.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.15), ncol=3)
     figure.suptitle(f"{grid.table.title}, {grid.columns[column].label}, scale {grid.request.scale}")
     return figure
 
 
 def _points(grid: Grid, those: list[Line], axes: Axes, metric: Metric) -> None:
     x = {row.name: row.x for row in grid.table.rows}
-    shown = [(metric.key, metric.label, "o-")]
-    shown += [(key, heading, "s--") for key, heading, shared in COMPANIONS.get(metric.key, ()) if shared]
-    for key, label, style in shown:
+    beside = [(key, heading, "s--") for key, heading, _ in COMPANIONS.get(metric.key, ()) if key in PLOTTED[metric.key]]
+    for key, label, style in [(metric.key, metric.label, "o-"), *beside]:
         points = [(x[line.row], line.score(key)) for line in those if line.row in x]
         points = [(at, score) for at, score in points if score is not None]
         if points:
@@ -85,7 +91,7 @@ def _over_epochs(grid: Grid, column: str, those: list[Line]) -> Figure:
                 axes.plot(range(1, len(values) + 1), values, label=line.row)
         axes.set(xlabel="epoch", ylabel="online linear probe, accuracy", xscale=scale)
         axes.grid(alpha=0.3)
-        axes.legend(fontsize="small")
+        axes.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.15), ncol=3)
     figure.suptitle(f"{grid.table.title}, {grid.columns[column].label}, scale {grid.request.scale}")
     return figure
 

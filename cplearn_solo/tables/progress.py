@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
+from statistics import mean
 from typing import TYPE_CHECKING
 
 from rich.console import Console, Group
@@ -14,7 +15,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from cplearn_solo.tables.plan import Cell
+from cplearn_solo.tables.plan import FLOORS
 
 if TYPE_CHECKING:
     from cplearn_solo.tables.schedule import Task
@@ -27,6 +28,7 @@ class Board:
         self._console = Console()
         self._live = Live(console=self._console, auto_refresh=False, transient=True) if sys.stdout.isatty() else None
         self._seconds: dict[str, list[float]] = {}  # by row, of the cells that ended here
+        self._projected: dict[str, float] = {}  # by row, from the epochs of a cell that runs
         self._tasks: list[Task] = []
         self._ended = self._failed = 0
         self._workers = 1
@@ -62,25 +64,31 @@ class Board:
             return
         table = Table("running", "column", "seed", "epoch", "for", show_edge=False)
         for task in running:
-            cell = task.cells[0]
-            epoch = f"{_epochs_done(task.folder)} of {cell.config.get('max_epochs', '?')}" if not cell.floor else ""
-            table.add_row(cell.row, cell.column, str(cell.seed), epoch, _clock(time.time() - task.started))
+            cell, seconds = task.cells[0], time.time() - task.started
+            done, epochs = _epochs_done(task.folder), cell.config.get("max_epochs")
+            if done and epochs:
+                self._projected[cell.row] = seconds * epochs / done
+            table.add_row(cell.row, cell.column, str(cell.seed), f"{done} of {epochs}" if done else "", _clock(seconds))
         counts = f"{self._ended} done, {self._failed} of them failed; {len(running)} running, {waiting} waiting"
         self._live.update(Group(table, Text(f"{counts}; ends about {self._end(running)}", "bold")), refresh=True)
 
     def _end(self, running: Sequence[Task]) -> str:
-        """Time of day, from the cells that have ended; a row counts as long as its own, else as the mean."""
-        known = [s for seconds in self._seconds.values() for s in seconds]
-        if not known:
+        """Time of day. A row counts as long as its own seeds, else as its own epochs, else as the other rows."""
+        trained = [mean(seconds) for row, seconds in self._seconds.items() if row not in FLOORS]
+        others = [*trained, *self._projected.values()]
+        waiting = [task for task in self._tasks if not task.started]
+        if not others and any(not task.cells[0].floor for task in waiting):
             return "(unknown yet)"
-        left = sum(self._expected(t.cells[0], known) for t in self._tasks[self._ended :])
-        left -= sum(min(time.time() - t.started, self._expected(t.cells[0], known)) for t in running)
+        left = sum(self._expected(task.cells[0].row, others) for task in waiting)
+        for task in running:
+            left += max(0.0, self._expected(task.cells[0].row, others) - (time.time() - task.started))
         end = datetime.now() + timedelta(seconds=left / self._workers)
         return end.strftime("%H:%M" if end.date() == datetime.now().date() else "%d %b %H:%M")
 
-    def _expected(self, cell: Cell, known: list[float]) -> float:
-        own = self._seconds.get(cell.row, known)
-        return sum(own) / len(own)
+    def _expected(self, row: str, others: list[float]) -> float:
+        if row in self._seconds:
+            return mean(self._seconds[row])
+        return self._projected.get(row, mean(others) if others and row not in FLOORS else 0.0)
 
 
 def _epochs_done(folder: Path) -> int:

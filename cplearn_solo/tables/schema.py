@@ -67,6 +67,7 @@ class PaperTable:
 
     title: str = MISSING
     source: str = MISSING  # paper and place
+    protocol: str = ""  # what the printed numbers are of: seeds, epochs, machines
     document: str = ""  # file with the paper's text
     same_images: bool = True  # false: the paper's images are never ours, so that a difference would mean nothing
     metrics: Dict[str, Metric] = field(default_factory=dict)
@@ -90,6 +91,7 @@ class GridConfig:
     rows: Optional[List[str]] = None  # run only these
     columns: Optional[List[str]] = None  # run and show only these
     compare_with: Optional[str] = None  # column of the paper that data.dataset stands for, where their names differ
+    label: Optional[str] = None  # what data.dataset's images are called in the results
     run: bool = True  # false: show what is there
     rerun_stale: bool = False  # run cells again whose configuration has changed since; their old results are kept
     results: Optional[str] = None  # folder; default: results/<table>-<data>-<scale>

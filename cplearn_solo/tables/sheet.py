@@ -45,7 +45,7 @@ def make_sheet(grid: Grid, found: Found, *, command: str) -> Sheet:
         for line in all_lines
         for record in line.failed
     ]
-    return Sheet(grid.table.title, blocks, _notes(grid, found, command), failures)
+    return Sheet(f"{grid.table.title} ({grid.table.source})", blocks, _notes(grid, found, command), failures)
 
 
 def _block(grid: Grid, column: str, name: str, those: list[Line]) -> Block:
@@ -101,7 +101,7 @@ def _printed(printed: tuple[float, float | None] | None, metric: Metric) -> str:
 def _notes(grid: Grid, found: Found, command: str) -> list[str]:
     done = [record["summary"] for record in found.records.values() if "summary" in record]
     notes = [
-        f"Paper: {grid.table.source}.",
+        f"Paper: {', '.join(part for part in (grid.table.source, grid.table.protocol) if part)}.",
         f"Ours: scale {grid.request.scale}, settings {grid.setting}: {grid.table.settings[grid.setting].note}.",
         f"Mean ± sample standard deviation over seeds {', '.join(map(str, grid.seeds))}."
         if len(grid.seeds) > 1
@@ -113,13 +113,13 @@ def _notes(grid: Grid, found: Found, command: str) -> list[str]:
         notes.append("The paper's images are others: its numbers stand for orientation, without a difference.")
     if grid.overrides:
         notes.append(f"Changed in every cell: {', '.join(grid.overrides)}.")
-    if any("scored_on" in summary for summary in done):
-        scored = sorted({f"{s['scored_images']} {s['scored_on']} images of {s['dataset']}" for s in done})
-        notes.append(f"Scored on {', '.join(scored)}.")
+    scored = {f"{s['scored_images']} {s['scored_on']} images of {s['dataset']}" for s in done if "scored_on" in s}
+    notes += [f"Scored on {', '.join(sorted(scored))}."] if scored else []
     notes += [note for note in (grid.table.note, *(f"{r.name}: {r.note}" for r in grid.table.rows if r.note)) if note]
     if done:
         dates = sorted(r["date"] for r in found.records.values() if "date" in r)
-        notes.append(f"Run from {dates[0]} to {dates[-1]} with {_versions(done)}.")
+        when = f"on {dates[0]}" if dates[0] == dates[-1] else f"from {dates[0]} to {dates[-1]}"
+        notes.append(f"Run {when} with {_versions(done)}.")
     return [*notes, f"Command: {command}"]
 
 
