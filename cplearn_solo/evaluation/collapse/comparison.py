@@ -91,7 +91,7 @@ def distinct_names(subjects: list[Subject]) -> list[str]:
     """The shortest name of each subject that no other has; the same path twice is numbered."""
     names: list[str] = []
     for subject in subjects:
-        others = [other.names for other in subjects if other is not subject]
+        others = [other.names for other in subjects if other.path.resolve() != subject.path.resolve()]
         unique = (name for name in subject.names if not any(name in theirs for theirs in others))
         name = _shortened(next(unique, subject.names[-1]))
         same = sum(name == _unnumbered(taken) for taken in names)
@@ -154,7 +154,7 @@ def _entropy_rows(
             for curve in curves
         ]
         title = f"entropy of {part}, {count} components"
-        rows.append(Row("Diagonal Gaussian mixtures", title, "nats, at unit scale", cells))
+        rows.append(Row(f"Diagonal Gaussian mixtures, {part}", title, "nats, at unit scale", cells))
     return rows
 
 

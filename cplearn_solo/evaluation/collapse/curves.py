@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, NullLocator, ScalarFormatter
+from matplotlib.ticker import MaxNLocator, NullFormatter, NullLocator, ScalarFormatter
 from torch import Tensor
 
 from cplearn_solo.evaluation.collapse.comparison import PARTS, Comparison, mixed_dimensions, values_of
@@ -22,7 +24,7 @@ WIDE = 4.6  # inches of a panel of curves
 
 def spectra(comparison: Comparison) -> Figure:
     """Singular values of the centred covariance, sorted (CPLearn, Figs. 6a, 13a, 14; the 2023 report, Fig. 8)."""
-    shown = _parts(comparison)
+    shown, names = _parts(comparison), dict(enumerate(comparison.names))
     figure, axes = panels(1, len(shown), width=WIDE)
     for ax, part in zip(axes.flat, shown):
         for i, subject in enumerate(comparison.subjects):
@@ -30,10 +32,12 @@ def spectra(comparison: Comparison) -> Figure:
                 continue
             spectrum = covariance_spectrum(values).cpu()
             spectrum = spectrum[(spectrum > spectrum[0] * ROUNDING) & (spectrum > 0)]
+            if not len(spectrum):
+                names[i] += f": {part} is constant"
             ax.plot(torch.arange(1, len(spectrum) + 1), spectrum, **line_style(i))
         ax.set(title=PART_NAMES[part], xlabel="index of the singular value", ylabel="singular value", yscale="log")
         ax.grid(alpha=0.3)
-    subject_legend(figure, dict(enumerate(comparison.names)))
+    subject_legend(figure, names)
     return figure
 
 
@@ -112,7 +116,7 @@ def code_usage(comparison: Comparison) -> Figure:
     coded = {i: s for i, s in enumerate(comparison.subjects) if s.codes is not None}
     if not coded:
         raise InputError("no code assignment")
-    figure, axes = panels(1, 1, width=6.4)
+    figure, axes = panels(1, 1, width=6.4, height=4.2)
     ax, names = axes[0, 0], {}
     for i, subject in coded.items():
         counts = subject.codes.bincount().sort(descending=True).values
@@ -124,8 +128,10 @@ def code_usage(comparison: Comparison) -> Figure:
             ax.axhline(100 / total, color=line_style(i)["color"], linestyle=":", linewidth=1)
         names[i] = f"{comparison.names[i]}: {len(counts):,}{f' of {total:,}' if total else ''} codes in use"
     ax.set(xlabel="code, most used first", ylabel="share of samples / %", xscale="log", yscale="log")
+    ax.set_ylim(10 ** math.floor(math.log10(ax.get_ylim()[0])), 150)  # whole decades, which carry the labels
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_formatter("{x:g}")
+        axis.set_minor_formatter(NullFormatter())
     ax.grid(alpha=0.3)
     subject_legend(figure, names)
     return figure

@@ -73,7 +73,7 @@ PLOTS = (
     Plot(
         "tsne.png",
         "t-SNE of the representation",
-        "At most 2,000 samples of ten classes. Distances between clusters mean little. (Matrix-SSL, Fig. 2)",
+        "At most 1,000 samples of ten classes. Distances between clusters mean little. (Matrix-SSL, Fig. 2)",
         scatter.tsne,
     ),
     Plot(

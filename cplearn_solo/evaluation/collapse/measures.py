@@ -141,13 +141,17 @@ def _told_apart(part: Callable[[Subject], Tensor], subject: Subject) -> float:
 
 
 def _logdet(part: Callable[[Subject], Tensor], subject: Subject) -> float:
-    return gaussian_entropy(unit_scale(part(subject)), noise=NOISE)
+    values = unit_scale(part(subject))
+    n, d = values.shape
+    if n <= d:
+        raise InputError(f"{n} samples are too few for {d} dimensions: directions would be empty without a collapse")
+    return gaussian_entropy(values, noise=NOISE)
 
 
 def _all_samples_scale(subject: Subject) -> Tensor:
     """Embeddings at Eq. 1's scale with all samples in place of the batch: rows of length sqrt(f / samples)."""
-    h = embeddings(subject)
-    return h * (code_space(subject).unscale / len(h) ** 0.5)
+    unscale, h = code_space(subject).unscale, embeddings(subject)
+    return h * (unscale / len(h) ** 0.5)
 
 
 def _alignment(subject: Subject) -> float:
@@ -188,14 +192,14 @@ def _spectral(section: str, part: Callable[[Subject], Tensor]) -> list[Measure]:
         return lambda subject: metric(part(subject))
 
     dimensions = of(lambda values: values.shape[1])
-    directions = of(lambda values: min(len(values), values.shape[1]))
+    directions = of(lambda values: min(len(values) - 1, values.shape[1]))
     row = partial(Measure, section)
     return [
         row("dimensions", "", dimensions),
         row("distance to constant", "0: all samples at one point; 1: mean at the origin", of(spread)),
         row("mean variance", "per dimension, at the scale they have", of(lambda v: dimension_variances(v).mean())),
         row("effective rank", "directions in use, by singular values", of(effective_rank), of=directions),
-        row("RankMe", "the same without centring", of(rankme), of=directions),
+        row("RankMe", "the same without centring", of(rankme), of=of(lambda v: min(v.shape))),
         row("stable rank", "total variance over the largest", of(stable_rank), of=directions),
         row("mean |correlation|", "of two dimensions; 0: decorrelated", of(mean_correlation)),
         row("AUC of the spectrum", "0.5: all directions alike; 1: one direction", of(spectrum_auc)),

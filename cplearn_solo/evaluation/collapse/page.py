@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections import Counter
 from html import escape
 from itertools import groupby
 
@@ -51,7 +52,7 @@ What was left out, and why, is below the table.</p>
 
 def absences(rows: list[Row], names: list[str]) -> list[tuple[str, str]]:
     """Measures that were left out, grouped by reason and subjects: ``(measures, why)``."""
-    found: dict[tuple[str, str], list[str]] = {}
+    found: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         reasons: dict[str, list[str]] = {}
         for name, cell in zip(names, row.cells):
@@ -59,8 +60,21 @@ def absences(rows: list[Row], names: list[str]) -> list[tuple[str, str]]:
                 reasons.setdefault(cell.reason, []).append(name)
         for reason, missing in reasons.items():
             whose = "" if len(missing) == len(names) else f"{', '.join(missing)}: "
-            found.setdefault((whose, reason), []).append(row.title)
-    return [(", ".join(titles), f"{whose}{reason}") for (whose, reason), titles in found.items()]
+            found.setdefault((whose, reason), []).append(row)
+    return [(_titles(missing, rows), f"{whose}{reason}") for (whose, reason), missing in found.items()]
+
+
+def _titles(missing: list[Row], rows: list[Row]) -> str:
+    """Titles of rows, or of their section where all of it is missing."""
+    shared = {title for title, count in Counter(row.title for row in rows).items() if count > 1}
+    titles = []
+    for section, group in groupby(missing, key=lambda row: row.section):
+        group = list(group)
+        if len(group) == sum(row.section == section for row in rows):
+            titles.append(f"all of “{section}”")
+        else:
+            titles += [f"{row.title} ({section})" if row.title in shared else row.title for row in group]
+    return ", ".join(titles)
 
 
 def measured(rows: list[Row]) -> list[Row]:

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 
 # Okabe & Ito's colours, which colour-blind readers tell apart, without the yellow that white paper swallows
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#7F7F7F")
-STYLES = ("-", "--", "-.", ":")
+STYLES = ("-", "--", "-.", ":")  # dashes show a curve that lies under another
 DPI = 150
 PANEL = (3.4, 3.0)  # inches of one panel
 COLUMNS = 4  # panels side by side at most
@@ -21,7 +21,7 @@ COLUMNS = 4  # panels side by side at most
 
 def line_style(index: int) -> dict[str, object]:
     """Colour and dashes of the subject at ``index``, the same in every figure."""
-    return {"color": COLOURS[index % len(COLOURS)], "linestyle": STYLES[index // len(COLOURS) % len(STYLES)]}
+    return {"color": COLOURS[index % len(COLOURS)], "linestyle": STYLES[index % len(STYLES)]}
 
 
 def panels(rows: int, columns: int, *, width: float = PANEL[0], height: float = PANEL[1]) -> tuple[Figure, np.ndarray]:
@@ -47,7 +47,7 @@ def empty(ax: Axes, reason: str) -> None:
     """An empty panel that says why it is."""
     ax.set_xticks([])
     ax.set_yticks([])
-    ax.text(0.5, 0.5, "\n".join(wrap(reason, 40)), ha="center", va="center", fontsize=8, transform=ax.transAxes)
+    ax.text(0.5, 0.5, "\n".join(wrap(reason, 26)), ha="center", va="center", fontsize=8, transform=ax.transAxes)
 
 
 def subject_legend(figure: Figure, names: dict[int, str]) -> None:

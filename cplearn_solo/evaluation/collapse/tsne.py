@@ -12,7 +12,7 @@ from torch import Tensor
 from cplearn_solo.evaluation.collapse.entropy import unit_scale
 from cplearn_solo.registry import InputError
 
-MAX_POINTS = 2000
+MAX_POINTS = 1000  # a hundred of each of ten classes
 MAX_CLASSES = 10  # as many as colours can tell apart
 MIN_POINTS = 10
 PRINCIPAL = 50  # directions kept before t-SNE, as its authors do
@@ -28,7 +28,7 @@ class Map:
 
 
 def tsne_map(features: Tensor, labels: Tensor | None, *, seed: int) -> Map:
-    """t-SNE of a seeded choice of at most 2,000 samples, of at most the first ten classes.
+    """t-SNE of a seeded choice of at most 1,000 samples, of at most the first ten classes.
 
     ``features`` ``(n, d)``, ``labels`` ``(n,)``. Raises ``InputError`` for constant features and fewer than 10 samples.
     """
