@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-import torch
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter, NullLocator, ScalarFormatter
 from torch import Tensor
@@ -34,7 +33,7 @@ def spectra(comparison: Comparison) -> Figure:
             spectrum = spectrum[(spectrum > spectrum[0] * ROUNDING) & (spectrum > 0)]
             if not len(spectrum):
                 names[i] += f": {part} is constant"
-            ax.plot(torch.arange(1, len(spectrum) + 1), spectrum, **line_style(i))
+            ax.plot(range(1, len(spectrum) + 1), spectrum.tolist(), **line_style(i))
         ax.set(title=PART_NAMES[part], xlabel="index of the singular value", ylabel="singular value", yscale="log")
         ax.grid(alpha=0.3)
     subject_legend(figure, names)
@@ -121,8 +120,9 @@ def code_usage(comparison: Comparison) -> Figure:
     for i, subject in coded.items():
         counts = subject.codes.bincount().sort(descending=True).values
         counts = counts[counts > 0]
-        ax.step(range(1, len(counts) + 1), 100 * counts / len(subject.codes), where="mid", **line_style(i))
-        ax.plot(1, 100 * counts[0] / len(subject.codes), marker="o", ms=4, color=line_style(i)["color"])
+        shares = (100 * counts / len(subject.codes)).tolist()
+        ax.step(range(1, len(counts) + 1), shares, where="mid", **line_style(i))
+        ax.plot(1, shares[0], marker="o", ms=4, color=line_style(i)["color"])  # all there is of a single code
         total = subject.codes_total
         if total:
             ax.axhline(100 / total, color=line_style(i)["color"], linestyle=":", linewidth=1)

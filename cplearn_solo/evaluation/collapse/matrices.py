@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -64,7 +65,7 @@ def adjacency(ax: Axes, subject: Subject, *, seed: int) -> None:
 
 def _matrix(ax: Axes, matrix: Tensor, title: str, xlabel: str, ylabel: str) -> None:
     ax.set_visible(True)
-    image = ax.imshow(matrix, cmap="RdBu_r", vmin=-1, vmax=1, interpolation="nearest")
+    image = ax.imshow(matrix.numpy(), cmap="RdBu_r", vmin=-1, vmax=1, interpolation="nearest")
     ax.set_title(title, fontsize=9)
     ax.set_xlabel(xlabel, fontsize=8)
     ax.set_ylabel(ylabel, fontsize=8)
@@ -104,8 +105,8 @@ def _histogram(ax: Axes, products: Tensor, f: int) -> None:
     ax.set_visible(True)
     # entries are (f - 2 k) / f for whole k: bins of that width hold one value each
     width = 2 / f * max(1, f // 100)
-    edges = torch.arange(-1 - width / 2, 1 + width, width)
-    ax.hist(products.flatten(), bins=edges, weights=torch.full((products.numel(),), 100 / products.numel()))
+    counts, edges = np.histogram(products.numpy(), bins=np.arange(-1 - width / 2, 1 + width, width))
+    ax.stairs(100 * counts / products.numel(), edges, fill=True)
     ax.set_yscale("log")
     ax.set_xlim(-1.05, 1.05)
     ax.set_xlabel("entry of W$^T$W / f", fontsize=8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -51,7 +52,7 @@ def write_report(
     if not components:
         raise InputError(f"max_components must be at least {COMPONENTS[0]}, got {max_components}")
     if output is not None:
-        _check_free(Path(output))
+        _check_free(Path(output))  # now, rather than after minutes of work
     subjects = []
     for i, path in enumerate(paths):
         progress(i, len(paths), f"reading {path}")
@@ -79,6 +80,9 @@ def write_report(
 def _check_free(folder: Path) -> None:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"output = {folder}: exists already; name a folder that does not")
+    parent = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    if not parent.is_dir() or not os.access(parent, os.W_OK):
+        raise InputError(f"output = {folder}: {parent} is no folder that can be written to")
 
 
 def _new_folder(output: str | None, subjects: list[Subject]) -> Path:

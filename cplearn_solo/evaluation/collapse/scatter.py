@@ -38,7 +38,8 @@ def statistics(comparison: Comparison) -> Figure:
     """Mean and standard deviation of each dimension of the representation (CPLearn, Fig. 7)."""
     figure, axes = grid(len(comparison.subjects))
     for ax, subject, name in zip(axes, comparison.subjects, comparison.names):
-        mean, std = subject.features.double().mean(dim=0), subject.features.double().std(dim=0, unbiased=False)
+        z = subject.features.double().numpy()
+        mean, std = z.mean(axis=0), z.std(axis=0)
         dimensions = range(len(mean))
         ax.fill_between(dimensions, mean - std, mean + std, color=COLOURS[4], alpha=0.5, linewidth=0)
         ax.plot(dimensions, mean, color=COLOURS[0], linewidth=0.8)
@@ -93,7 +94,7 @@ def _scatter(ax: Axes, found: Map | str, classes: list[int]) -> None:
         colours = UNLABELLED
     else:
         colours = [_class_colour(classes.index(label)) for label in found.labels.tolist()]
-    ax.scatter(*found.points.T, c=colours, s=4, linewidths=0)
+    ax.scatter(*found.points.T.numpy(), c=colours, s=4, linewidths=0)
 
 
 def _classes(comparison: Comparison) -> dict[int, str]:
