@@ -23,7 +23,7 @@ class CPLearnLoss(NamedTuple):
 
 
 def cplearn_loss(
-    z1: Tensor, z2: Tensor, *, beta: float, prior: Tensor | None = None, prior_loss: str = "reverse"
+    z1: Tensor, z2: Tensor, *, beta: float | Tensor, prior: Tensor | None = None, prior_loss: str = "reverse"
 ) -> CPLearnLoss:
     """CPLearn's loss of two views, symmetrised (the mean of both directions).
 

@@ -149,8 +149,15 @@ def check_type(key: str, value: Any, expected: Any) -> None:
         if value not in typing.get_args(expected):
             raise unknown(key, value, map(str, typing.get_args(expected)))
     elif not _fits(value, expected):
-        name = getattr(expected, "__name__", None) if origin is None else str(expected)
-        raise InputError(f"{key} = {value!r}: must be of type {name}")
+        raise InputError(f"{key} = {value!r}: must be of type {_type_name(expected)}")
+
+
+def _type_name(expected: Any) -> str:
+    if typing.get_origin(expected) in (Union, types.UnionType):
+        return " or ".join(_type_name(arg) for arg in typing.get_args(expected))
+    if typing.get_origin(expected) is Literal:
+        return " or ".join(map(repr, typing.get_args(expected)))
+    return getattr(expected, "__name__", str(expected)) if typing.get_origin(expected) is None else str(expected)
 
 
 def _fits(value: Any, expected: Any) -> bool:

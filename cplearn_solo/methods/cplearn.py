@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from cplearn_solo.dictionary import check_dictionary, make_dictionary, temperature
 from cplearn_solo.losses import check_prior, cplearn_loss, strict_bound
+from cplearn_solo.methods.auto_beta import AutoBeta
 from cplearn_solo.methods.base import METHODS, Method, Views
 from cplearn_solo.precision import full_precision
 from cplearn_solo.registry import InputError
@@ -29,7 +30,8 @@ _LOGITS_AT_ONCE = 1 << 24  # bounds the memory of evaluation
 class CPLearn(Method):
     """CPLearn's projector and loss (Eqs. 1 and 2, Appendix N).
 
-    ``proj_hidden_dim``: f. ``proj_output_dim``: c, codes in the dictionary. ``beta``: weight of the invariance term.
+    ``proj_hidden_dim``: f. ``proj_output_dim``: c, codes in the dictionary. ``beta``: weight of the invariance term, or
+    ``auto``, which is 1 and less while codes are being lost (:class:`AutoBeta`; wants the uniform prior).
     ``eps``: target probability of the codes a sample is not assigned to; below 1/c.
     ``activation``: ``l2``, sqrt(f/n) h/||h|| (Eq. 1), or ``tanh``, the paper's practical choice (Section 3.3).
     ``scale``: ``paper`` divides by sqrt(n) as Eq. 1 does; ``released`` does not, as the released code, so that logits
@@ -49,7 +51,7 @@ class CPLearn(Method):
         batch_size: int,
         proj_hidden_dim: int = 128,
         proj_output_dim: int = 1024,
-        beta: float = 1.0,
+        beta: float | Literal["auto"] = 1.0,
         eps: float = 1e-8,
         activation: Literal["l2", "tanh"] = "l2",
         scale: Literal["paper", "released"] = "paper",
@@ -61,8 +63,11 @@ class CPLearn(Method):
         super().__init__(features_dim, batch_size=batch_size)
         f, c = proj_hidden_dim, proj_output_dim
         check_dictionary(f, c, kind=dictionary, seed=dictionary_seed)
-        if not beta >= 0:
-            raise InputError(f"method_kwargs.beta = {beta}: must be at least 0")
+        if beta != "auto" and not beta >= 0:
+            raise InputError(f"method_kwargs.beta = {beta}: must be at least 0, or auto")
+        if beta == "auto" and (prior is not None or min(batch_size, c) < 2):
+            raise InputError("method_kwargs.beta = 'auto': needs the uniform prior over at least 2 codes")
+        self.auto_beta = AutoBeta(batch_size, c) if beta == "auto" else None
         self.beta, self.activation, self.scale, self.prior_loss = beta, activation, scale, prior_loss
         self.spec = {"kind": dictionary, "seed": dictionary_seed, "f": f, "c": c}
         self.temperature = temperature(f, batch_size, c, eps)
@@ -76,29 +81,40 @@ class CPLearn(Method):
         if q is not None:
             check_prior(q, c, prior_loss)
         self.register_buffer("prior", q, persistent=False)
-        self.bound = strict_bound(batch_size, c, beta=beta, prior=q, prior_loss=prior_loss)
+        # of beta = 1 where beta is its own
+        self.bound = strict_bound(batch_size, c, beta=1.0 if beta == "auto" else beta, prior=q, prior_loss=prior_loss)
 
     @property
     def codes_total(self) -> int:
         return self.spec["c"]
 
     def loss(self, views: Views) -> dict[str, Tensor]:
-        """Mean over pairs of crops with at least one large crop; ``bound_gap`` is the distance to the strict bound."""
+        """Mean over pairs of crops with at least one large crop.
+
+        Logged with it: ``bound_gap``, the distance to the strict bound; of the first view, ``assignment_entropy``, the
+        mean entropy of p, and ``mean_entropy``, that of the mean p, whose difference is the information in codes.
+        """
         logits = [self.logits(self.embed(feats)) for feats in views.feats]
         pairs = [pair for pair in combinations(range(len(logits)), 2) if pair[0] < views.n_large]
-        losses = [self._pair_loss(logits[i], logits[j]) for i, j in pairs]
+        beta = self.auto_beta() if self.auto_beta else self.beta
+        losses = [
+            cplearn_loss(logits[i], logits[j], beta=beta, prior=self.prior, prior_loss=self.prior_loss)
+            for i, j in pairs
+        ]
         loss, invariance, prior = (torch.stack(part).mean() for part in zip(*losses))
         with torch.no_grad():
             log_p = torch.log_softmax(logits[0].float(), dim=1)
-            entropy = -(log_p.exp() * log_p).sum(dim=1).mean()
-        return {
-            "loss": loss,
-            "invariance": invariance,
-            "prior": prior,
-            "bound_gap": loss.detach() - self.bound,
-            "assignment_entropy": entropy,
-            "codes": logits[0].argmax(dim=1),
-        }
+            p = log_p.exp()
+            parts = {
+                "bound_gap": loss - self.bound,
+                "assignment_entropy": -(p * log_p).sum(dim=1).mean(),
+                "mean_entropy": torch.special.entr(p.mean(dim=0)).sum(),
+            }
+            if self.auto_beta:
+                bound = self.bound * (beta if self.prior_loss == "reverse" else 1)
+                parts |= {"beta": beta, "bound_gap": loss - bound}
+                self.auto_beta.update(parts["mean_entropy"])
+        return {"loss": loss, "invariance": invariance, "prior": prior, **parts, "codes": logits[0].argmax(dim=1)}
 
     def embed(self, feats: Tensor) -> Tensor:
         """Embeddings H ``(n, f)`` (Eq. 1), in float32 or better."""
@@ -149,6 +165,3 @@ class CPLearn(Method):
         for key, value in self.spec.items():
             if state.get(key) != value:
                 raise InputError(f"checkpoint's dictionary has {key} = {state.get(key)!r}, this run has {value!r}")
-
-    def _pair_loss(self, z1: Tensor, z2: Tensor):
-        return cplearn_loss(z1, z2, beta=self.beta, prior=self.prior, prior_loss=self.prior_loss)

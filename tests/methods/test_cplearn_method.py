@@ -86,6 +86,23 @@ def test_cplearn_logs_gap_entropy_and_codes():
     assert torch.equal(parts["codes"], z1.argmax(1))
 
 
+def test_auto_beta_is_one_until_codes_are_lost_and_remembers():
+    method = make(beta="auto")
+    parts = method.loss(views())
+    assert parts["beta"] == 1 and parts["bound_gap"].item() == pytest.approx(
+        (parts["loss"] - math.log(50 / N)).item(), rel=1e-5
+    )
+    for _ in range(40):
+        method.auto_beta.update(torch.tensor(0.25 * math.log(N)))
+    assert method.auto_beta().item() == pytest.approx(0.5, abs=0.05)
+    again = make(beta="auto")
+    again.load_state_dict(method.state_dict())
+    parts = again.loss(views())
+    assert parts["beta"].item() == method.auto_beta().item()
+    gap = parts["invariance"] * parts["beta"] + parts["prior"] - parts["beta"] * math.log(50 / N)
+    assert parts["bound_gap"].item() == pytest.approx(gap.item(), rel=1e-4)
+
+
 def test_cplearn_with_small_crops_averages_pairs_with_a_large_one():
     method = make()
     given = views(crops=4)
@@ -117,7 +134,8 @@ def test_cplearn_uses_the_prior_it_is_given():
     [
         ("cplern", {}, "did you mean 'cplearn'"),
         ("cplearn", {"bta": 1.0}, "did you mean 'beta'"),
-        ("cplearn", {"beta": "high"}, "method_kwargs.beta = 'high': must be of type float"),
+        ("cplearn", {"beta": "high"}, "method_kwargs.beta = 'high': must be of type float or 'auto'"),
+        ("cplearn", {"beta": "auto", "prior": [0.02] * 50}, "method_kwargs.beta = 'auto': needs the uniform prior"),
         ("cplearn", {"proj_output_dim": 1.5}, "must be of type int"),
         ("cplearn", {"proj_output_dim": True}, "must be of type int"),
         ("cplearn", {"beta": -1.0}, "beta = -1"),
