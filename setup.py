@@ -28,7 +28,7 @@ setup(
         "matplotlib>=3.8",
         "pyarrow>=14",
         "filelock>=3.12",
-        "rich>=13",
+        "rich>=14.1",
         "matplotlib>=3.8",
         "tqdm>=4.60",
     ],

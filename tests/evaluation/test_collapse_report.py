@@ -141,10 +141,10 @@ def test_a_number_that_would_mean_nothing_has_a_reason_instead(title, parts, rea
 
 @pytest.mark.parametrize("unscale", [1.0, 8.0])
 def test_the_optimum_is_recognised_whatever_the_number_of_samples(unscale):
-    """Embeddings that are their codes, every code used alike; a batch of 64 and either scale of the method."""
+    """Embeddings that are their codes, every code used alike; a batch of 64 at Eq. 1's scale, or the released one."""
     w = make_dictionary(16, 16, kind="hadamard").float()
     codes = torch.arange(160) % 16
-    space = CodeSpace(w, batch_size=64, bound=0.0, unscale=unscale)
+    space = CodeSpace(w, unscale=unscale)
     best = subject(features=torch.randn(160, 4), embeddings=w[:, codes].T / unscale, codes=codes, code_space=space)
     assert cell("alignment with codes", best).value == pytest.approx(1)
     assert cell("distance of H^T H from I", best).value == pytest.approx(0, abs=1e-6)
@@ -217,7 +217,7 @@ def test_dimensions_that_differ_leave_entropies_out():
 
 def test_eight_subjects_of_all_kinds_are_drawn():
     labels, codes = torch.from_numpy(LABELS), torch.from_numpy(LABELS % 3)
-    space = CodeSpace(make_dictionary(6, 5).float(), 16, 0.1, 4.0)
+    space = CodeSpace(make_dictionary(6, 5).float(), 4.0)
     h = torch.from_numpy(FEATURES)
     rows = [{"epoch": float(i), "train_loss": 2.0 - i, "train_prior": 1.0} for i in range(3)]
     kinds = [

@@ -18,7 +18,8 @@ from cplearn_solo.registry import InputError
 UNLABELLED = "#7F7F7F"
 LONGEST_CLASS = 16  # characters of a class's name in a legend
 # what metrics.csv logs of training besides the loss and its parts
-NOT_LOSS = ("acc1", "images", "seconds", "probe_loss", "codes_used", "bound_gap", "assignment_entropy")
+NOT_LOSS = ("acc1", "images", "seconds", "probe_loss", "codes_used")
+NOT_LOSS += ("beta", "bound_gap", "assignment_entropy", "mean_entropy")
 
 
 def tsne(comparison: Comparison) -> Figure:

@@ -32,12 +32,10 @@ EMBEDDED_AT_ONCE = 4096
 
 @dataclass(frozen=True)
 class CodeSpace:
-    """What CPLearn promises about: its dictionary ``(f, c)`` of -1 and +1, the batch size n that its scale refers to,
-    the strict bound of its loss, and the factor that brings its embeddings to length sqrt(f)."""
+    """What CPLearn's promises are about: its dictionary ``(f, c)`` of -1 and +1, and the factor that brings its
+    embeddings from Eq. 1's length sqrt(f / n), n the training batch, to sqrt(f)."""
 
     dictionary: Tensor
-    batch_size: int
-    bound: float
     unscale: float
 
 
@@ -207,8 +205,8 @@ def _rows(run: Path | None, epochs: int | None) -> list[dict[str, float]]:
 def _code_space(method: Method) -> CodeSpace | None:
     if not isinstance(method, CPLearn):
         return None
-    n = int(method.n)
-    return CodeSpace(method.dictionary.cpu(), n, method.bound, math.sqrt(n) if method.scale == "paper" else 1.0)
+    # the released code's embeddings have that length already
+    return CodeSpace(method.dictionary.cpu(), math.sqrt(int(method.n)) if method.scale == "paper" else 1.0)
 
 
 def _run_names(model: Pretrained) -> tuple[str, ...]:
