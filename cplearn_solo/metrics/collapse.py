@@ -52,10 +52,12 @@ def rankme(features: Any) -> float:
 @torch.no_grad()
 def stable_rank(features: Any) -> float:
     """Squared Frobenius over squared spectral norm of centred features, from 1 to min(n - 1, d); 0 if constant."""
-    spectrum = covariance_spectrum(features)
     features = check_features("features", features).double()
-    noise = (max(features.shape) * torch.finfo(torch.float64).eps * features.norm()) ** 2 / len(features)
-    return (spectrum.sum() / spectrum[0]).item() if spectrum[0] > noise else 0.0
+    centred = features - features.mean(dim=0)
+    gram = centred.T @ centred if features.shape[0] > features.shape[1] else centred @ centred.T
+    largest = torch.linalg.eigvalsh(gram)[-1]
+    noise = (max(features.shape) * torch.finfo(torch.float64).eps * features.norm()) ** 2
+    return (centred.square().sum() / largest).item() if largest > noise else 0.0
 
 
 @torch.no_grad()

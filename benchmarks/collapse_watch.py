@@ -1,0 +1,58 @@
+"""What watching for collapse costs: python benchmarks/collapse_watch.py
+
+Trains the shipped CPLearn configuration on digits and times the look at the end of each epoch beside the epoch's own
+steps, in one run. Medians over epochs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from unittest import mock
+
+from omegaconf import OmegaConf
+
+from cplearn_solo.config import parse_config
+from cplearn_solo.engine.collapse import CollapseWatch
+from cplearn_solo.engine.log import EpochLog
+from cplearn_solo.engine.train import pretrain
+
+EPOCHS = 12
+YAML = Path(__file__).parents[1] / "scripts/pretrain/digits/cplearn.yaml"
+
+
+def main() -> None:
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    looks: list[float] = []
+    look = CollapseWatch.on_train_epoch_end
+
+    def timed(*args) -> None:
+        start = time.perf_counter()
+        look(*args)
+        looks.append(time.perf_counter() - start)
+
+    with tempfile.TemporaryDirectory() as folder:
+        change = {
+            "max_epochs": EPOCHS,
+            "enable_progress_bar": False,
+            "accelerator": "cpu",
+            "checkpoint": {"dir": folder},
+        }
+        config = parse_config(OmegaConf.merge(OmegaConf.load(YAML), change))
+        with mock.patch.object(CollapseWatch, "on_train_epoch_end", timed), contextlib.redirect_stdout(io.StringIO()):
+            trained = pretrain(config)
+        trained.run.close()
+        rows = EpochLog.read(trained.run.path)
+    steps = [row["train_seconds"] - seconds for row, seconds in zip(rows, looks)]  # an epoch's time includes its look
+    share = [seconds / step for seconds, step in zip(looks, steps)][1:]  # the first epoch warms up
+    print(f"steps of an epoch  {1000 * statistics.median(steps[1:]):7.1f} ms")
+    print(f"look at collapse   {1000 * statistics.median(looks[1:]):7.1f} ms   {statistics.median(share):.3f}x")
+
+
+if __name__ == "__main__":
+    main()
