@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -149,7 +150,7 @@ def _compose(
     if not path.is_file():
         raise unknown(f"configuration of {where}:", path.name, (p.name for p in path.parent.glob("*.yaml")))
     try:
-        config = OmegaConf.load(path)
+        config = OmegaConf.create(_read(path, path.stat().st_mtime_ns))
         for part in dotted:
             for key, value in part.items():
                 OmegaConf.update(config, key, value, merge=False)
@@ -159,6 +160,12 @@ def _compose(
         raise InputError(f"{where}: {str(error).splitlines()[0]}") from error
     del plain["column"]
     return plain
+
+
+@cache
+def _read(path: Path, changed: int) -> Any:
+    """Plain types of a file as it was when it was last ``changed``; many cells begin with the same one."""
+    return OmegaConf.to_container(OmegaConf.load(path), resolve=False)
 
 
 def _dotted(values: dict[str, Any], path: str = "") -> Iterator[str]:

@@ -1,0 +1,162 @@
+"""From a table and what a user asks for to configurations, and from results to what is shown."""
+
+import json
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from cplearn_solo.methods import METHODS, method_arguments
+from cplearn_solo.registry import InputError
+from cplearn_solo.tables.identity import checked, identity
+from cplearn_solo.tables.paper import load_table, table_names
+from cplearn_solo.tables.plan import FLOORS, plan
+from cplearn_solo.tables.render import escape_latex
+from cplearn_solo.tables.results import Found
+from cplearn_solo.tables.schema import GridConfig
+from cplearn_solo.tables.sheet import make_sheet
+
+ROOT = Path(__file__).parents[2]
+SCRIPTS, DOCS = ROOT / "scripts", ROOT / "docs/tables.md"
+DIGITS = {"data": {"dataset": "digits"}}
+
+
+def grid(table, overrides=None, **request):
+    return plan(GridConfig(table=str(table), **{"seeds": 1, **request}), overrides or {}, scripts=SCRIPTS)
+
+
+def config(planned, row, column):
+    (cell,) = [cell for cell in planned.cells if (cell.row, cell.column) == (row, column)]
+    return checked(cell)
+
+
+def sizes(name):
+    """The table at every scale it has, and on digits."""
+    scales = [("mini", {}), ("mini", DIGITS), ("full", {})]
+    return [grid(name, data, scale=scale) for scale, data in scales if scale in load_table(name).settings]
+
+
+@pytest.mark.parametrize("name", table_names())
+def test_every_row_of_every_table_is_a_run_of_its_own(name):
+    for planned in sizes(name):
+        assert {cell.row for cell in planned.cells} == {*FLOORS, *(row.name for row in planned.table.rows)}
+        trained = [cell.config for cell in planned.cells if not cell.floor]
+        assert len({json.dumps(config) for config in trained}) == len(trained), "two cells would learn the same"
+        for config in trained:
+            assert set(config["method_kwargs"]) <= set(method_arguments(METHODS[config["method"]]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", table_names())
+def test_every_cell_of_every_table_is_a_valid_configuration(name):
+    for planned in sizes(name):
+        assert all(len(identity(cell)) == 16 for cell in planned.cells)
+
+
+@pytest.mark.parametrize("name", table_names())
+def test_every_table_has_a_configuration(name):
+    commands = {path.read_text().partition("table: ")[2].split()[0]: path for path in SCRIPTS.glob("tables/*.yaml")}
+    assert f"--config-name {commands[name].name}" in commands[name].read_text()
+
+
+def test_full_scale_of_table_1_is_the_papers():
+    """Tables 5 to 7."""
+    planned = grid("cplearn_table1", scale="full")
+    for column, width, epochs, betas in [
+        ("cifar10", 128, 200, (0.5, 0.5, 0.05)),
+        ("cifar100", 256, 200, (0.5, 0.25, 0.05)),
+        ("svhn", 128, 20, (0.5, 0.5, 0.05)),
+    ]:
+        for row, c, beta in zip(("10", "c = f", "16384"), (10, width, 16384), betas):
+            found = config(planned, f"CPLearn ({row})", column)
+            kwargs = found.method_kwargs
+            assert (kwargs["proj_hidden_dim"], kwargs["proj_output_dim"], kwargs["beta"]) == (width, c, beta)
+        for row in planned.table.rows:
+            found = config(planned, row.name, column)
+            assert (found.backbone.kwargs["width"], found.max_epochs, found.optimizer.batch_size) == (width, epochs, 64)
+            assert found.data.dataset == column
+            assert found.augmentations[0].horizontal_flip.prob == (0 if column == "svhn" else 0.5)
+        classes = 100 if column == "cifar100" else 10
+        assert config(planned, "Self-Classifier (c = k)", column).method_kwargs["num_prototypes"] == classes
+
+
+def test_data_of_ones_own_stands_for_a_column_of_the_paper():
+    parquet = {"data": {"dataset": "parquet", "train_path": "file"}}
+    planned = grid("cplearn_table1", parquet, compare_with="cifar10", label="CIFAR-10 (JPEG copy)")
+    assert {key: column.label for key, column in planned.columns.items()} == {"cifar10": "CIFAR-10 (JPEG copy)"}
+    assert {cell.config["data"]["dataset"] for cell in planned.cells} == {"parquet"}
+    assert planned.folder == Path("results/cplearn_table1-parquet-mini")
+    assert list(grid("cplearn_table1", parquet).columns) == ["parquet"]
+    with pytest.raises(InputError, match="did you mean 'cifar10'"):
+        grid("cplearn_table1", parquet, compare_with="cifar")
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        ({"rows": [{"name": "x"}]}, "config"),
+        ({"titel": "x"}, "titel"),
+        ({"rows": [{"name": "x", "config": "cplern"}]}, "did you mean 'cplearn.yaml'"),
+        ({"rows": [{"name": "x", "config": "cplearn"}] * 2}, "row 'x' is there twice"),
+        ({"rows": [{"name": "x", "config": "cplearn", "overrides": {"fulll": {}}}]}, "did you mean 'full'|choices are"),
+        ({"rows": [{"name": "x", "config": "cplearn", "published": {"digit": {}}}]}, "did you mean 'digits'"),
+        ({"rows": [{"name": "x", "config": "cplearn", "published": {"digits": {"mni": 1}}}]}, "metric of .* 'mni'"),
+        ({"rows": [{"name": "x", "config": "cplearn", "overrides": {"all": {"seed": "${nothing}"}}}]}, "nothing"),
+    ],
+)
+def test_a_bad_data_file_is_told_in_one_line(change, words, tmp_path):
+    from omegaconf import OmegaConf
+
+    good = OmegaConf.load(Path(__file__).with_name("tiny.yaml"))
+    OmegaConf.save(OmegaConf.merge(good, change), tmp_path / "mine.yaml")
+    with pytest.raises(InputError, match=words) as error:
+        grid(tmp_path / "mine.yaml", DIGITS)
+    assert "\n" not in str(error.value)
+
+
+def test_the_documented_table_and_keys_are_true(tmp_path):
+    document = DOCS.read_text()
+    keys = document.split("## Keys")[1].split("```yaml\n")[1].split("```")[0]
+    assert [line.split(":")[0] for line in keys.splitlines()] == [field.name for field in fields(GridConfig)]
+    (tmp_path / "mine.yaml").write_text(
+        document.split("## A table of your own")[1].split("```yaml\n")[1].split("```")[0]
+    )
+    planned = grid(tmp_path / "mine.yaml", DIGITS)
+    assert config(planned, "c = 16", "digits").method_kwargs["proj_output_dim"] == 16
+
+
+def record(**scores):
+    versions = {"versions": {"torch": "2"}, "scored_on": "test", "scored_images": 10, "dataset": "cifar10"}
+    return {"seed": 0, "date": "2025-01-01", "summary": {**scores, **versions}}
+
+
+def test_mean_spread_difference_and_what_is_missing():
+    planned = grid("cplearn_table2", seeds=3)
+    cells = {cell.row: [] for cell in planned.cells}
+    for cell in planned.cells:
+        cells[cell.row].append(cell)
+    barlow, swav = cells["Barlow"], cells["SwAV"]
+    records = {cell: record(linear_acc1=value) for cell, value in zip(barlow, (0.90, 0.92, 0.94))}
+    records |= {swav[0]: record(linear_acc1=0.9, nmi=0.2, codes_used=5)}
+    records |= {swav[1]: {"seed": 1, "failed": "no memory", "log": "log.txt"}}
+    sheet = make_sheet(planned, Found(records, []), command="typed")
+    nmi, linear = ({row[0]: dict(zip(block.header, row)) for row in block.rows} for block in sheet.blocks)
+    assert (linear["Barlow"]["ours"], linear["Barlow"]["paper"]) == ("92.00 ± 2.00", "92.2")
+    assert linear["Barlow"]["difference"] == "-0.20"
+    assert linear["SwAV"]["ours"] == "90.00 (1 of 3)" and linear["GEDI no gen"]["ours"] == "not run"
+    assert nmi["Barlow"]["ours"] == "–" and nmi["SwAV"]["codes used"] == "5" and nmi["Barlow"]["paper"] == "29.1"
+    assert sheet.failures == ["SwAV, cifar10, seed 1 failed: no memory (log.txt)"]
+    assert (
+        any("scale mini" in note and "a reduction" in note for note in sheet.notes) and "Command: typed" in sheet.notes
+    )
+
+
+def test_numbers_of_other_images_have_no_difference():
+    planned = grid("cplearn_table2", DIGITS)
+    records = {cell: record(linear_acc1=0.9) for cell in planned.cells}
+    _, linear = make_sheet(planned, Found(records, []), command="").blocks
+    assert linear.header[2] == "paper, CIFAR-10" and {row[3] for row in linear.rows} == {"–"}
+
+
+def test_latex_is_escaped():
+    assert escape_latex(r"50 % of a_b & {c} \d ± 1") == r"50 \% of a\_b \& \{c\} \textbackslash{}d $\pm$ 1"
