@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from cplearn_solo.cli import collapse, pretrain
 
@@ -60,6 +61,20 @@ def test_runs_checkpoints_and_features_side_by_side(run, here, tmp_path):
     assert (tmp_path / "out/class_ranks.png").exists()
     code, _, error = here("other.npy", "--output", "out")
     assert code == 2 and "exists already" in error
+
+
+def test_a_run_without_held_out_images_is_measured_on_its_training_images(here, tmp_path):
+    (tmp_path / "images").mkdir()
+    for i in range(40):
+        Image.fromarray(np.random.default_rng(i).integers(0, 255, (8, 8, 3), dtype=np.uint8)).save(f"images/{i}.png")
+    data = ["data.dataset=custom", "data.train_path=images", "data.no_labels=true", "data.num_workers=0"]
+    settings = [setting for setting in QUICK if not setting.startswith("data.")]
+    pretrain(["--config-name", "cplearn.yaml", "optimizer.batch_size=20", *settings, *data])
+    (unlabelled,) = tmp_path.glob("runs/*/*")
+    code, out, error = here(unlabelled, "--output", "out")
+    assert code == 0, error
+    assert "40 custom training images: none are held out" in (tmp_path / "out/index.html").read_text()
+    assert "k-means AMI of Z" in out and "no labels" in out
 
 
 def test_help_says_what_it_takes(here):

@@ -63,6 +63,20 @@ def test_class_ranks():
     assert intracluster.inter_class_effective_rank(X, LABELS) == pytest.approx(erank(around.T @ around / 3), rel=1e-4)
 
 
+def test_class_rank_of_fewer_samples_than_dimensions():
+    wide = RANDOM.normal(size=(12, 40))
+    expected = np.mean([erank(np.cov(wide[rows].T, bias=True)) for rows in (slice(0, 6), slice(6, 12))])
+    found = intracluster.intra_class_effective_rank(wide, np.repeat([0, 1], 6))
+    assert found == pytest.approx(expected, rel=1e-6)
+
+
+def test_mixture_of_tight_clusters_and_dead_dimensions():
+    """What rectified features of a collapsing network look like; in float32 the fit would fail."""
+    centres = np.maximum(RANDOM.normal(size=(40, 64)), 0) * (np.arange(64) < 48)
+    x = (centres[RANDOM.integers(0, 40, size=400)] * (1 + 1e-5 * RANDOM.normal(size=(400, 1)))).astype(np.float32)
+    assert -64 * 7 < intracluster.gmm_entropy(x, components=80) < 0
+
+
 def test_within_cluster_variance():
     score = calinski_harabasz_score(X, LABELS)
     assert intracluster.within_cluster_variance(X, LABELS) == pytest.approx(89 / (87 + 2 * score), rel=1e-9)

@@ -101,6 +101,7 @@ def class_ranks(comparison: Comparison) -> Figure:
                 ax.bar(comparison.names[i], rank(subject.features[known], labels), color=line_style(i)["color"])
         ax.set(title=f"{name} effective rank of Z", ylabel="effective rank", ylim=(0, None))
         ax.grid(alpha=0.3, axis="y")
+        ax.set_axisbelow(True)
         if over_training:
             ax.set_xlabel("epoch (level lines: runs without kept checkpoints)")
             ax.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -111,7 +112,7 @@ def class_ranks(comparison: Comparison) -> Figure:
 
 
 def code_usage(comparison: Comparison) -> Figure:
-    """Share of samples of each code, most used first; dotted: all codes alike."""
+    """Share of samples of each code, most used first; dotted: as even as the samples allow."""
     coded = {i: s for i, s in enumerate(comparison.subjects) if s.codes is not None}
     if not coded:
         raise InputError("no code assignment")
@@ -123,9 +124,8 @@ def code_usage(comparison: Comparison) -> Figure:
         shares = (100 * counts / len(subject.codes)).tolist()
         ax.step(range(1, len(counts) + 1), shares, where="mid", **line_style(i))
         ax.plot(1, shares[0], marker="o", ms=4, color=line_style(i)["color"])  # all there is of a single code
-        total = subject.codes_total
-        if total:
-            ax.axhline(100 / total, color=line_style(i)["color"], linestyle=":", linewidth=1)
+        if total := subject.codes_total:
+            ax.axhline(100 / min(total, len(subject.codes)), color=line_style(i)["color"], linestyle=":", linewidth=1)
         names[i] = f"{comparison.names[i]}: {len(counts):,}{f' of {total:,}' if total else ''} codes in use"
     ax.set(xlabel="code, most used first", ylabel="share of samples / %", xscale="log", yscale="log")
     ax.set_ylim(10 ** math.floor(math.log10(ax.get_ylim()[0])), 150)  # whole decades, which carry the labels

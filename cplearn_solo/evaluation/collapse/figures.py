@@ -61,7 +61,7 @@ PLOTS = (
     Plot(
         "codes.png",
         "Use of the codes",
-        "Level is healthy; cluster collapse is one point at 100 %. Dotted: all codes used alike.",
+        "Level is healthy; cluster collapse is one point at 100 %. Dotted: as even as codes and samples allow.",
         curves.code_usage,
     ),
     Plot(

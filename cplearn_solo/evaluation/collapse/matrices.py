@@ -44,7 +44,7 @@ def _covariance(ax: Axes, subject: Subject) -> None:
     shown = min(len(covariance), MAX_DIMENSIONS)
     scaled = covariance[:shown, :shown] / covariance.diagonal().mean().clamp(min=1e-300)
     part = "Z" if subject.embeddings is None else "H"
-    some = "" if shown == len(covariance) else f", {shown} of {len(covariance)} dimensions"
+    some = "" if shown == len(covariance) else f"\nfirst {shown} of {len(covariance)} dimensions"
     _matrix(ax, scaled, f"{part}$^T${part} / mean diagonal{some}", "dimension", "dimension")
 
 
@@ -54,6 +54,7 @@ def adjacency(ax: Axes, subject: Subject, *, seed: int) -> None:
     chosen = torch.randperm(len(subject.features), generator=torch.Generator().manual_seed(seed))[:MAX_SAMPLES]
     ax.set_visible(True)
     if order is None:
+        ax.set_box_aspect(1)
         empty(ax, "no adjacency: no codes or labels to sort by")
         return
     chosen = chosen[order[chosen].argsort(stable=True)]
@@ -93,10 +94,10 @@ def dictionaries(comparison: Comparison) -> Figure:
         first = w[:, :COUNTED_CODES].float()  # codes are independent: the first are as good as any
         products = first.T @ first / f
         above, below = axes[2 * (k // columns), k % columns], axes[2 * (k // columns) + 1, k % columns]
-        some = "" if c <= MAX_CODES else f", {MAX_CODES} codes"
+        some = "" if c <= MAX_CODES else f", first {MAX_CODES} codes"
         _matrix(above, products[:MAX_CODES, :MAX_CODES], "", "code", "code")
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-        above.set_title(f"{names[0]}{more}\nW$^T$W / f, f = {f}, c = {c:,}{some}", fontsize=9)
+        above.set_title(f"{names[0]}{more}\nf = {f}, c = {c:,}\nW$^T$W / f{some}", fontsize=9)
         _histogram(below, products, f)
     return figure
 

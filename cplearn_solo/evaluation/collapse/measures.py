@@ -79,16 +79,19 @@ def measure(row: Measure, subject: Subject) -> Cell:
 
 
 def representation(subject: Subject) -> Tensor:
+    """Z ``(n, d)``."""
     return subject.features
 
 
 def embeddings(subject: Subject) -> Tensor:
+    """H ``(n, f)``."""
     if subject.embeddings is None:
         raise InputError("no embeddings: there are features only")
     return subject.embeddings
 
 
 def codes(subject: Subject) -> Tensor:
+    """The code of each sample ``(n,)``."""
     if subject.codes is None:
         raise InputError("no code assignment")
     return subject.codes
@@ -111,6 +114,7 @@ def classes(subject: Subject) -> tuple[Tensor, Tensor]:
 
 
 def code_space(subject: Subject) -> CodeSpace:
+    """A CPLearn run's dictionary and scale."""
     if subject.code_space is None:
         raise InputError("no CPLearn run")
     return subject.code_space
@@ -221,7 +225,7 @@ MEASURES: tuple[Measure, ...] = (
         "entropy of the codes' shares",
         "nats; 0: one code",
         lambda s: code_entropy(codes(s), _num_codes(s)),
-        of=lambda s: s.codes_total and math.log(s.codes_total),
+        of=lambda s: s.codes_total and math.log(min(s.codes_total, len(s.codes))),
     ),
     Measure(CLUSTER, "largest code's share", "1: one code", lambda s: largest_share(codes(s), _num_codes(s))),
     Measure(CLUSTER, "AMI of codes and classes", "corrected for chance", partial(_codes_by_class, ami)),
