@@ -42,8 +42,11 @@ def _run(grid: Grid, results: Results, found: Found) -> Found:
     todo = tasks(missing(grid, found), results, Path(grid.request.work))
     if todo:
         place = launcher(grid, cell_process)
-        with results.lock(), Board() as board:
-            run(todo, place, results, board)
+        try:
+            with results.lock(), Board() as board:
+                run(todo, place, results, board)
+        except KeyboardInterrupt:
+            raise SystemExit("table: stopped; the same command goes on from here") from None
     return results.find(grid.cells)
 
 

@@ -29,7 +29,7 @@ def _paper_scores(grid: Grid, line: Line) -> list[list]:
     same = paper_column(grid, line.column)[2]
     failed = "; ".join(f"seed {record['seed']}: {record['failed']}" for record in line.failed)
     found = []
-    for name, metric in grid.table.metrics.items():
+    for name, metric in grid.metrics.items():
         score = line.score(metric.key)
         printed = published(grid.table, rows[line.row], line.column, name) if same and line.row in rows else None
         ours = _scaled(score, metric.scale)
@@ -39,7 +39,7 @@ def _paper_scores(grid: Grid, line: Line) -> list[list]:
 
 
 def _other_scores(grid: Grid, line: Line) -> list[list]:
-    own = {"seed", *(metric.key for metric in grid.table.metrics.values())}
+    own = {"seed", *(metric.key for metric in grid.metrics.values())}
     summaries = [record["summary"] for record in line.records if "summary" in record]
     keys = {key: None for s in summaries for key, value in s.items() if isinstance(value, (int, float))}
     return [[key, "", *_scaled(line.score(key), 1), None, None, None, ""] for key in keys if key not in own]

@@ -70,6 +70,11 @@ def _check(table: PaperTable, where: str) -> None:
         raise InputError(f"{where}: row {sorted(twice)[0]!r} is there twice")
     places = {"all", *table.settings, *table.columns}
     places |= {f"{setting}.{column}" for setting in table.settings for column in table.columns}
+    for name, size in table.settings.items():
+        for kind, chosen, there in (("column", size.columns, table.columns), ("metric", size.metrics, table.metrics)):
+            for key in chosen or ():
+                if key not in there:
+                    raise unknown(f"{kind} of setting {name!r} in {where}", key, there)
     for part in (table, *table.columns.values(), *table.rows):
         for place in part.overrides:
             if place not in places:

@@ -16,7 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from cplearn_solo.registry import InputError, unknown
 from cplearn_solo.tables.paper import load_table
-from cplearn_solo.tables.schema import Column, GridConfig, Overrides, PaperTable, Setting
+from cplearn_solo.tables.schema import Column, GridConfig, Metric, Overrides, PaperTable, Setting
 
 FLOORS = ("Raw pixels", "Random backbone")  # in every table; what a score is worth shows beside them
 
@@ -57,6 +57,12 @@ class Grid:
         """Where the results lie."""
         parts = (Path(self.request.table).stem, self.dataset, self.request.scale)
         return Path(self.request.results or f"results/{'-'.join(part for part in parts if part)}")
+
+    @property
+    def metrics(self) -> dict[str, Metric]:
+        """The scores to show."""
+        chosen = self.table.settings[self.setting].metrics
+        return {key: metric for key, metric in self.table.metrics.items() if chosen is None or key in chosen}
 
     @property
     def wanted(self) -> list[Cell]:

@@ -7,6 +7,7 @@ import html
 from collections.abc import Iterable
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from cplearn_solo.tables.sheet import Block, Sheet
@@ -41,11 +42,11 @@ h2 { font-size: 1.1rem; margin-bottom: 0; } img { max-width: 100%; } .failed { c
 def show(sheet: Sheet, console: Console) -> None:
     """Prints the sheet."""
     for block in sheet.blocks:
-        table = Table(title=block.title, title_justify="left", show_edge=False)
+        table = Table(title=escape(block.title), title_justify="left", show_edge=False)
         for i, heading in enumerate(block.header):
-            table.add_column(heading, justify="right" if i else "left", no_wrap=i == 0)
+            table.add_column(escape(heading), justify="right" if i else "left", no_wrap=i == 0)
         for i, row in enumerate(block.rows):
-            table.add_row(*row, end_section=i == 1)
+            table.add_row(*map(escape, row), end_section=i == 1)
         console.print(table, "")
     for note in sheet.notes:
         console.print(note, style="dim", markup=False, highlight=False)

@@ -26,6 +26,7 @@ class Setting:
     note: str = MISSING  # what the size is, for readers of the results
     floor: str = "cplearn"  # configuration that the two floor rows take backbone and images from
     columns: Optional[List[str]] = None  # the columns that can be run at this size; all
+    metrics: Optional[List[str]] = None  # the scores that mean something at this size; all
 
 
 @dataclass

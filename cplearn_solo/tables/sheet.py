@@ -38,7 +38,7 @@ def make_sheet(grid: Grid, found: Found, *, command: str) -> Sheet:
     blocks = [
         _block(grid, column, metric, [line for line in all_lines if line.column == column])
         for column in grid.columns
-        for metric in grid.table.metrics
+        for metric in grid.metrics
     ]
     failures = [
         f"{line.row}, {line.column}, seed {record['seed']} failed: {record['failed']} ({record['log']})"
@@ -49,7 +49,7 @@ def make_sheet(grid: Grid, found: Found, *, command: str) -> Sheet:
 
 
 def _block(grid: Grid, column: str, name: str, those: list[Line]) -> Block:
-    metric = grid.table.metrics[name]
+    metric = grid.metrics[name]
     reference, theirs, same = paper_column(grid, column)
     companions = COMPANIONS.get(metric.key, ())
     rows = {row.name: row for row in grid.table.rows}
