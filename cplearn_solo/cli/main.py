@@ -46,9 +46,9 @@ TABLE = """Shows a table of the papers beside results of yours, and runs what is
   cplearn table --config-name table1.yaml run=false                             only what is there
   cplearn table --config-name table1.yaml table=mine.yaml                       a table of your own
 
-Keys: table scale seeds rows columns compare_with label run rerun_stale results work workers launcher slurm, explained in
-docs/tables.md; all others are pretraining keys that hold in every cell, such as data.train_path=FOLDER or max_epochs=1.
-A cell that is done is never run again, and a killed grid continues when the same command is typed again."""
+Keys, which docs/tables.md explains: table scale seeds rows columns compare_with label run rerun_stale results work
+workers launcher slurm. All others are pretraining keys that hold in every cell, such as data.train_path=FOLDER or
+max_epochs=1. A cell that is done is never run again, and a killed grid continues when the same command is typed again."""
 
 COLLAPSE = """Shows whether representations have collapsed and how: figures, a table and one page to open in a browser.
 
