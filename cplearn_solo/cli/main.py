@@ -48,7 +48,7 @@ TABLE = """Shows a table of the papers beside results of yours, and runs what is
 
 Keys, which docs/tables.md explains: table scale seeds rows columns compare_with label run rerun_stale results work
 workers launcher slurm. All others are pretraining keys that hold in every cell, such as data.train_path=FOLDER or
-max_epochs=1. A cell that is done is never run again, and a killed grid continues when the same command is typed again."""
+max_epochs=1. A cell that is done is never run again, and a killed grid goes on when the same command is typed again."""
 
 COLLAPSE = """Shows whether representations have collapsed and how: figures, a table and one page to open in a browser.
 

@@ -63,7 +63,10 @@ class Results:
         return Found(records, stale)
 
     def lock(self) -> FileLock:
-        """The folder's lock, held; ``InputError`` while another process fills it or where versions would mix."""
+        """The folder's lock, held, and its results as they are then.
+
+        Raises ``InputError`` while another process fills it and where results of two versions would mix.
+        """
         if self.version != self._head["cplearn-solo"]:
             raise self._error(
                 f"written by cplearn-solo {self.version}, this is {self._head['cplearn-solo']}, and results of two "
@@ -77,18 +80,21 @@ class Results:
             raise InputError(f"results = {self.folder}: another process is filling it") from error
         except OSError as error:
             raise InputError(f"results = {self.folder}: {error}") from error
+        self._records = _lines(self._file("cells.jsonl"))
         if not self._file("grid.json").exists():
-            self._write("grid.json", json.dumps(self._head, indent=2) + "\n")
+            self.write("grid.json", json.dumps(self._head, indent=2) + "\n")
         return lock
 
     def add(self, record: Record) -> None:
         """Adds a result; the file is there whole, with or without it, whatever happens."""
         self._records.append(record)
-        self._write("cells.jsonl", "".join(json.dumps(r) + "\n" for r in self._records))
+        self.write("cells.jsonl", "".join(json.dumps(r) + "\n" for r in self._records))
 
     def write(self, name: str, content: str | bytes) -> Path:
-        """Writes a rendering, whole or not at all."""
-        return self._write(name, content)
+        """Writes a file of the folder, whole or not at all."""
+        partial = self._file(f".{name}.partial")
+        partial.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return partial.replace(self._file(name))
 
     def _check(self, head: Record) -> None:
         if head.get("format") != FORMAT:
@@ -103,11 +109,6 @@ class Results:
 
     def _file(self, name: str) -> Path:
         return self.folder / name
-
-    def _write(self, name: str, content: str | bytes) -> Path:
-        partial = self._file(f".{name}.partial")
-        partial.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return partial.replace(self._file(name))
 
 
 def _head(grid: Grid) -> Record:

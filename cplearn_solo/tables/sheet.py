@@ -24,7 +24,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Sheet:
-    """All there is to show; ``notes`` are sentences."""
+    """All there is to show; ``notes`` are sentences, ``failures`` cells that have no result to show and why."""
 
     title: str
     blocks: list[Block]
@@ -45,6 +45,7 @@ def make_sheet(grid: Grid, found: Found, *, command: str) -> Sheet:
         for line in all_lines
         for record in line.failed
     ]
+    failures += [f"{cell} is stale: its configuration has changed since it was run" for cell, _ in found.stale]
     return Sheet(f"{grid.table.title} ({grid.table.source})", blocks, _notes(grid, found, command), failures)
 
 

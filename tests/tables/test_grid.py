@@ -109,6 +109,9 @@ def test_an_edited_configuration_names_the_stale_cells(done, call, capfd):
     assert code == 2 and len(error.splitlines()) == 1, error
     assert "optimizer.lr: 0.02 there, 0.5 here" in error and "c = f, digits, seeds 0" in error
     assert before == {path: path.read_bytes() for path in done.iterdir()}
+    code, out, error = call(capfd, "optimizer.lr=0.5", "run=false")
+    assert code == 0 and "c = f, digits, seed 0 is stale" in out
+    call(capfd, "run=false")  # the files as they were
     code, out, error = call(capfd, "data.train_path=elsewhere", "rows=['c = f']")
     assert code == 0 and "to run" not in out, "what changes nothing makes nothing stale"
 
