@@ -41,7 +41,7 @@ def hydra_app(task: Callable, arguments: list[str], *, program: str, folder: str
     parser.add_argument("--cfg", choices=["job"], help="print the composed configuration and stop")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="overrides, as many as you like")
     with user_errors(program):
-        options = parser.parse_args(arguments)
+        options = parser.parse_intermixed_args(arguments)  # overrides on both sides of -m
         path = _config_folder(options.config_path or f"scripts/{folder}")
         name = _config_name(path, options.config_name)
         called = sys.argv[: len(sys.argv) - len(arguments)]

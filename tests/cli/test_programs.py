@@ -115,6 +115,12 @@ def test_bad_input_is_one_line_and_leaves_nothing_behind(arguments, words, here,
     assert list(tmp_path.iterdir()) == []
 
 
+def test_flags_stand_anywhere_among_overrides(here):
+    code, out, error = here("pretrain", "seed=7", "--cfg", "job", "augmentations.0.rrc.crop_min_scale=0.5")
+    assert code == 0, error
+    assert "seed: 7" in out and "crop_min_scale: 0.5" in out
+
+
 def test_a_path_with_an_equals_sign_needs_no_quotes(tmp_path):
     """As in epoch=2.ckpt, the name of a checkpoint that was kept."""
     assert _forced(tmp_path, "pretrained=runs/epoch=2.ckpt") == "++pretrained='runs/epoch=2.ckpt'"
