@@ -101,6 +101,7 @@ def test_lists_and_help(here):
         (["pretrain", "data.dataset=custom", "data.train_path=nowhere"], "nowhere"),
         (["pretrain", "method_kwargs.eps=0.5"], "eps"),
         (["pretrain", "whatever"], "write key=value"),
+        (["pretrain", "on_collapse=halt"], "on_collapse 'halt'"),
         (["linear"], "pretrained is missing"),
         (["linear", "pretrained=nowhere"], "nowhere does not exist"),
         (["linear", "pretraind=x"], "did you mean 'pretrained'"),
