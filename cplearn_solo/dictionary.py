@@ -16,13 +16,13 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from cplearn_solo.registry import InputError, unknown
 
 KINDS = ("rademacher", "hadamard")
 _MASK = 0xFFFFFFFF
-_COLUMNS_AT_ONCE = 1 << 14  # bounds the memory of the unpacked 64-bit words
+_COLUMNS_AT_ONCE = 1 << 12  # bounds the memory of the unpacked 64-bit words
 
 
 def make_dictionary(
@@ -47,6 +47,32 @@ def make_dictionary(
     while w.shape[0] < f:
         w = torch.cat([torch.cat([w, w], dim=1), torch.cat([w, -w], dim=1)])
     return w[:, :c] * _signs(f, torch.zeros(1, dtype=torch.int64, device=device), seed)
+
+
+def pack_dictionary(
+    f: int,
+    c: int,
+    *,
+    kind: str = "rademacher",
+    seed: int = 0,
+    columns: range | None = None,
+    device: torch.device | str = "cpu",
+) -> Tensor:
+    """The same dictionary at one bit an entry: int32 words ``(ceil(f / 32), c)``, or only those of some ``columns``.
+
+    Bit ``i % 32`` of word ``(i // 32, j)`` is set where entry (i, j) is +1; those of rows from f on mean nothing.
+    Raises ``InputError`` where :func:`make_dictionary` does.
+    """
+    check_dictionary(f, c, kind=kind, seed=seed)
+    columns = range(c) if columns is None else columns
+    if kind == "hadamard":
+        signs = make_dictionary(f, c, kind=kind, seed=seed, device=device)
+        return _pack(signs[:, columns.start : columns.stop]).to(torch.int32)
+    words = torch.empty(-(-f // 32), len(columns), dtype=torch.int32, device=device)
+    for start in range(0, len(columns), _COLUMNS_AT_ONCE):
+        some = columns[start : start + _COLUMNS_AT_ONCE]
+        words[:, start : start + len(some)] = _words(f, torch.arange(some.start, some.stop, device=device), seed)
+    return words
 
 
 def temperature(f: int, n: int, c: int, eps: float) -> float:
@@ -79,12 +105,23 @@ def check_dictionary(f: int, c: int, *, kind: str, seed: int) -> None:
 
 def _signs(f: int, columns: Tensor, seed: int) -> Tensor:
     """Rademacher signs (f, len(columns)) of the given columns, int8."""
+    words = _words(f, columns, seed)
+    bits = words[:, None, :] >> torch.arange(32, device=columns.device)[:, None] & 1
+    return (2 * bits - 1).to(torch.int8).flatten(0, 1)[:f]
+
+
+def _words(f: int, columns: Tensor, seed: int) -> Tensor:
+    """Rademacher bits of the given columns as 64-bit integers (ceil(f / 32), len(columns)) below 2^32."""
     k = torch.arange(-(-f // 32), device=columns.device)
     a = _mix(k ^ _mix(torch.tensor(seed, device=columns.device)))
     b = _mix((a + 0x9E3779B9) & _MASK)
-    words = _mix(_mix((columns + a[:, None]) & _MASK) ^ b[:, None])
-    bits = words[:, None, :] >> torch.arange(32, device=columns.device)[:, None] & 1
-    return (2 * bits - 1).to(torch.int8).flatten(0, 1)[:f]
+    return _mix(_mix((columns + a[:, None]) & _MASK) ^ b[:, None])
+
+
+def _pack(w: Tensor) -> Tensor:
+    """Signs (f, c) to 64-bit integers (ceil(f / 32), c) below 2^32."""
+    bits = nn.functional.pad((w > 0).long(), (0, 0, 0, -len(w) % 32)).unflatten(0, (-1, 32))
+    return (bits << torch.arange(32, device=w.device)[:, None]).sum(dim=1)
 
 
 def _mix(x: Tensor) -> Tensor:

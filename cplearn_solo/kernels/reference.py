@@ -1,0 +1,35 @@
+"""The objective with all of W and all logits multiplied out: what the others are compared with."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from cplearn_solo.kernels.problem import Problem, Solution
+from cplearn_solo.losses import cplearn_loss
+from cplearn_solo.precision import full_precision
+
+
+def reference(h: Tensor, problem: Problem) -> Solution:
+    """The objective of embeddings ``(views, n, f)`` and its gradient by automatic differentiation."""
+    with torch.enable_grad():
+        h = h.detach().requires_grad_(problem.needs_grad)
+        w = problem.dictionary.tile(0, problem.dictionary.c).to(h.dtype)
+        z = full_precision(h @ w) / problem.temperature
+        q = None if problem.log_q is None else problem.log_q.exp()
+        losses = [
+            cplearn_loss(z[a], z[b], beta=problem.beta, prior=q, prior_loss=problem.prior_loss)
+            for a, b in problem.pairs
+        ]
+        loss, invariance, prior = (torch.stack(part).mean() for part in zip(*losses))
+        grad = torch.autograd.grad(loss, h)[0] if problem.needs_grad else None
+    log_p = torch.log_softmax(z[0].detach(), dim=1)
+    p = log_p.exp()
+    return Solution(
+        invariance=invariance.detach(),
+        prior=prior.detach(),
+        assignment_entropy=-(p * log_p).sum(dim=1).mean(),
+        mean_entropy=torch.special.entr(p.mean(dim=0)).sum(),
+        codes=z[0].argmax(dim=1),
+        grad=grad,
+    )
