@@ -68,7 +68,7 @@ class PaperTable:
 
     title: str = MISSING
     source: str = MISSING  # paper and place
-    protocol: str = ""  # what the printed numbers are of: seeds, epochs, machines
+    protocol: str = ""  # what the printed numbers are of: backbone, seeds, epochs, machines
     document: str = ""  # file with the paper's text
     same_images: bool = True  # false: the paper's images are never ours, so that a difference would mean nothing
     metrics: Dict[str, Metric] = field(default_factory=dict)
