@@ -34,6 +34,14 @@ def sum_ranks(x: Tensor) -> Tensor:
     return x
 
 
+def max_ranks(x: Tensor) -> Tensor:
+    """Elementwise maximum over ranks, not differentiable; leaves ``x`` as it was."""
+    if world_size() > 1:
+        x = x.clone()
+        dist.all_reduce(x, op=dist.ReduceOp.MAX)
+    return x
+
+
 def shared_generator(device: torch.device | str) -> torch.Generator:
     """A generator in the same state on every rank, for what all of them must draw alike.
 

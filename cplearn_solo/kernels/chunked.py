@@ -9,7 +9,7 @@ For views a and b with logits z and p = softmax(z), the sweeps find
    product with W.
 
 Half of the plain path's products are in sweep 1, half in sweep 3. Sweeps 2 and 3 need the logits again: those that fit
-into ``KEPT_BYTES`` are kept, the others multiplied out, which at worst doubles the products.
+into ``kept_bytes`` are kept, the others multiplied out, which at worst doubles the products.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from cplearn_solo.distributed import rank, world_size
 from cplearn_solo.kernels.matching import Forward, Matching, Reverse
 from cplearn_solo.kernels.problem import Problem, Solution
 from cplearn_solo.kernels.rows import Rows
@@ -26,7 +27,7 @@ from cplearn_solo.kernels.tiles import Tiles
 def chunked(h: Tensor, problem: Problem) -> Solution:
     """The objective of embeddings ``(views, n, f)``."""
     views, n, _ = h.shape
-    tiles = Tiles(h, problem.dictionary, problem.temperature)
+    tiles = Tiles(h, problem.dictionary, problem.temperature, kept_bytes=problem.kept_bytes)
     rows = _sum_over_codes(tiles, problem)
     matching = _match(tiles, problem, rows)
     degrees = matching.loss.new_tensor([len(partners) for partners in problem.partners(views)])
@@ -49,47 +50,48 @@ def _sum_over_codes(tiles: Tiles, problem: Problem) -> Rows:
         z = tiles.logits(k)
         rows.see(z, start)
         rows.add(*tiles.shifted(k, z, rows.top), work=tiles.work(k))
+    if problem.codes_shared:
+        rows.codes += rank() * problem.dictionary.c
+        rows.merge()
     return rows
 
 
 def _match(tiles: Tiles, problem: Problem, rows: Rows) -> Matching:
     """The second sweep."""
-    n = rows.top.shape[1]
-    matching = {"reverse": Reverse, "forward": Forward}[problem.prior_loss](rows, problem.dictionary.c, n)
+    form = {"reverse": Reverse, "forward": Forward}[problem.prior_loss]
+    matching = form(rows, problem.dictionary.c, problem.samples, shared=problem.samples_shared)
+    groups = matching.share.shape[1:]
     for k, (start, stop) in enumerate(tiles.bounds):
-        d, e = (x.unflatten(1, (-1, n)) for x in tiles.shifted(k, tiles.logits(k), rows.top))
+        d, e = (x.unflatten(1, groups) for x in tiles.shifted(k, tiles.logits(k), rows.top))
         matching.see(slice(start, stop), d, e, problem.log_prior(start, stop, like=d))
+    if problem.codes_shared:
+        matching.merge()
     return matching
 
 
 def _gradient(tiles: Tiles, problem: Problem, rows: Rows, matching: Matching) -> Tensor:
     """The third sweep: ``(views, n, f)``."""
     views, n, f = tiles.h.shape
-    beta, partners = problem.beta, problem.partners(views)
-    pull = matching.pull.flatten(1)
-    constant = torch.stack(
-        [
-            sum((beta * (1 + rows.mean(a, b)) for b in others), start=-len(others) * pull[a])
-            for a, others in enumerate(partners)
-        ]
-    ).to(tiles.dtype)[:, :, None]
+    beta, partners, groups = problem.beta, problem.partners(views), matching.share.shape[1:]
+    means = [sum(beta * (1 + rows.mean(a, b)) for b in others) for a, others in enumerate(partners)]
+    pulls = [len(others) * matching.pull[a].flatten() for a, others in enumerate(partners)]
+    constant = (torch.stack(means) - torch.stack(pulls)).to(tiles.dtype)[:, :, None]
     share = matching.share.flatten(1)[:, :, None]
     grad = tiles.h.new_zeros(views * n, f, dtype=tiles.dtype)
-    for k, (start, stop) in enumerate(tiles.bounds):
+    for k, codes in enumerate(tiles.bounds):
         dz = tiles.logits(k)  # not needed any more once they are shifted
         d, e = tiles.shifted(k, dz, rows.top)
-        p = e.mul_(share)
+        p, t = e.mul_(share), tiles.work(k)
         for a, others in enumerate(partners):
-            t = tiles.work(k)
             torch.add(constant[a], d[others[0]], alpha=-beta, out=t)
             for b in others[1:]:
                 t.sub_(d[b], alpha=beta)
-            grouped = (x.unflatten(0, (-1, matching.samples)) for x in (d[a], p[a]))
-            matching.differentiate(
-                t.unflatten(0, (-1, matching.samples)), a, slice(start, stop), *grouped, weight=len(others)
-            )
+            grouped = (x.unflatten(0, groups) for x in (t, d[a], p[a]))
+            matching.differentiate(*grouped, view=a, codes=slice(*codes), weight=len(others))
             for b in others[:-1]:
                 t.sub_(p[b], alpha=beta)
             torch.sub(t, p[others[-1]], alpha=beta, out=dz[a])
         grad += dz.flatten(0, 1) @ tiles.w(k).T
-    return grad.view(views, n, f) / (2 * n * len(problem.pairs) * problem.temperature)
+    # each rank has the part of its codes, and the sum over ranks is what gathered embeddings get
+    scale = world_size() if problem.codes_shared else 1
+    return grad.view(views, n, f) * (scale / (2 * n * len(problem.pairs) * problem.temperature))

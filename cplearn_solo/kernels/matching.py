@@ -14,15 +14,19 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from cplearn_solo.distributed import max_ranks, sum_ranks
 from cplearn_solo.kernels.rows import Rows
 
 
 class Matching(ABC):
-    """Sums over tiles of codes, of ``rows`` that are complete; ``samples``: the size of a group."""
+    """Sums over tiles of codes, of ``rows`` that are complete.
 
-    def __init__(self, rows: Rows, c: int, samples: int) -> None:
-        weight = rows.weight.unflatten(1, (-1, samples))
-        self.samples = samples
+    ``samples``: the size of a group; ``shared``: every rank has a part of one.
+    """
+
+    def __init__(self, rows: Rows, c: int, samples: int, *, shared: bool) -> None:
+        self.samples, self.shared = samples, shared
+        weight = rows.weight.unflatten(1, (-1, min(samples, rows.weight.shape[1])))
         self.log_weight = weight.log().to(rows.top.dtype)[..., None]
         self.share = (1 / weight).to(rows.top.dtype)  # p = share * e
         self.loss = weight.new_zeros(weight.shape[:2])
@@ -30,12 +34,17 @@ class Matching(ABC):
         self.pull = torch.zeros_like(weight)  # sum_j v_ij
         self.slope = rows.top.new_empty(*weight.shape[:2], c)  # log(pbar / q)
 
+    def merge(self) -> None:
+        """Adds what other ranks have seen of other codes."""
+        for name in ("loss", "mean_entropy", "pull"):
+            setattr(self, name, sum_ranks(getattr(self, name)))
+
     @abstractmethod
     def see(self, codes: slice, d: Tensor, e: Tensor, log_q: Tensor) -> None:
         """Takes in a tile with log q ``(width,)``; may write to ``d``."""
 
     @abstractmethod
-    def differentiate(self, t: Tensor, view: int, codes: slice, d: Tensor, p: Tensor, weight: int) -> None:
+    def differentiate(self, t: Tensor, d: Tensor, p: Tensor, *, view: int, codes: slice, weight: int) -> None:
         """From t_ij to p_ij t_ij + weight v_ij, in place; ``t``, ``d``, ``p`` ``(groups, samples, width)``."""
 
 
@@ -43,7 +52,8 @@ class Reverse(Matching):
     """KL(pbar || q), v_ij = p_ij log(pbar_j / q_j); a code that no sample comes near has no part in it."""
 
     def see(self, codes: slice, d: Tensor, e: Tensor, log_q: Tensor) -> None:
-        mean = _each(lambda e, share: share @ e, e, self.share) / self.samples
+        total = _each(lambda e, share: share @ e, e, self.share)
+        mean = (sum_ranks(total) if self.shared else total) / self.samples
         log_mean = mean.clamp_min(torch.finfo(mean.dtype).tiny).log()
         slope = log_mean - log_q
         self.slope[:, :, codes] = slope
@@ -51,7 +61,7 @@ class Reverse(Matching):
         self.mean_entropy -= (mean * log_mean).sum(dim=2)
         self.pull += self.share * _each(torch.mv, e, slope)
 
-    def differentiate(self, t: Tensor, view: int, codes: slice, d: Tensor, p: Tensor, weight: int) -> None:
+    def differentiate(self, t: Tensor, d: Tensor, p: Tensor, *, view: int, codes: slice, weight: int) -> None:
         t.add_(self.slope[view, :, None, codes], alpha=weight).mul_(p)
 
 
@@ -60,8 +70,9 @@ class Forward(Matching):
 
     def see(self, codes: slice, d: Tensor, e: Tensor, log_q: Tensor) -> None:
         d -= self.log_weight
-        top = d.amax(dim=2)
+        top = max_ranks(d.amax(dim=2)) if self.shared else d.amax(dim=2)
         total = torch.exp(d.sub_(top[:, :, None]), out=d).sum(dim=2)
+        total = sum_ranks(total) if self.shared else total
         log_mean = top + total.log() - math.log(self.samples)
         q = log_q.exp()
         self.slope[:, :, codes] = log_mean - log_q
@@ -69,7 +80,7 @@ class Forward(Matching):
         self.mean_entropy -= (log_mean.exp() * log_mean).sum(dim=2)
         self.pull -= self.samples * _each(torch.mv, d, q / total)
 
-    def differentiate(self, t: Tensor, view: int, codes: slice, d: Tensor, p: Tensor, weight: int) -> None:
+    def differentiate(self, t: Tensor, d: Tensor, p: Tensor, *, view: int, codes: slice, weight: int) -> None:
         pull = (d - self.log_weight[view]).sub_(self.slope[view, :, None, codes]).exp_()  # q_j p_ij / pbar_j
         t.mul_(p).sub_(pull, alpha=weight)
 

@@ -1,28 +1,37 @@
-"""CPLearn's objective from embeddings and a packed dictionary, with its gradient from the same sweep."""
+"""CPLearn's objective from embeddings and a packed dictionary, with its gradient from the same sweeps."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import combinations
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from cplearn_solo.distributed import gather, rank, world_size
 from cplearn_solo.kernels.chunked import chunked
 from cplearn_solo.kernels.packed import PackedDictionary
-from cplearn_solo.kernels.problem import Problem, Solution, compute_dtype
+from cplearn_solo.kernels.problem import Problem, Solution
 from cplearn_solo.kernels.reference import reference
+from cplearn_solo.kernels.tiles import has_units
 from cplearn_solo.losses.cplearn import PRIOR_LOSSES, check_prior
 from cplearn_solo.precision import full_precision, without_autocast
 from cplearn_solo.registry import InputError, unknown
 
 IMPLEMENTATIONS = ("auto", "reference", "chunked")
 
+# with it a step of n = 256 and 131,072 codes stays below a twelfth of the plain path's memory
+KEPT_LOGITS_MB = 96
+
+# floats of W and of what automatic differentiation keeps of logits: below this a GPU is faster without tiles
+_REFERENCE_FLOATS = 1 << 28
+
 
 class Objective(NamedTuple):
-    """``loss = beta * invariance + prior`` in nats; a gradient flows through ``loss`` only.
+    """``loss = beta * invariance + prior``, scalars in nats; a gradient flows through ``loss`` only.
 
     Of the first view: ``assignment_entropy``, the mean entropy of p, and ``mean_entropy``, that of the mean p, in nats,
     and ``codes`` ``(n,)``, the most likely ones.
@@ -45,6 +54,9 @@ def objective(
     prior: Tensor | None = None,
     prior_loss: str = "reverse",
     pairs: Sequence[tuple[int, int]] | None = None,
+    dictionary_parallel: bool = False,
+    global_prior: bool = False,
+    kept_logits_mb: float = KEPT_LOGITS_MB,
     impl: str = "auto",
 ) -> Objective:
     """:func:`cplearn_solo.losses.cplearn_loss` of the logits H W / tau, averaged over pairs of views.
@@ -53,36 +65,51 @@ def objective(
     ``temperature``: tau. ``pairs``: indices of the views to compare, all pairs by default. ``beta``, ``prior``,
     ``prior_loss``: see there.
 
-    ``impl``: ``reference`` multiplies W out and holds all logits ``(n, c)``; ``chunked`` goes through the codes in
-    tiles; ``auto`` is the fastest that the machine can run. All sum in float32 at least. Products are in half
-    precision where the embeddings are and the processor has units for it.
+    On several ranks each has its own samples and, by default, its own loss. ``dictionary_parallel``: each works on a
+    share of the codes for the samples of all, and the loss is the mean over ranks. ``global_prior``: the mean
+    assignment is that of the samples of all. Gradients are such that their mean over ranks, which data-parallel
+    training takes, is that of the mean loss.
 
-    Raises ``InputError`` for embeddings that do not match each other or the dictionary, a pair of views that are not
-    there, a bad prior or an unknown ``impl`` or ``prior_loss``.
+    ``impl``: ``reference`` multiplies W out and holds all logits ``(n, c)``; ``chunked`` goes through the codes in
+    tiles, keeping ``kept_logits_mb`` megabytes of logits, the others being multiplied out twice; ``auto`` is the best
+    that the machine can run. All sum in float32 at least. Products are in half precision
+    where the embeddings are, or where autocast asks for it, and the processor has units for it.
+
+    Raises ``InputError`` for embeddings that do not match each other or the dictionary, pairs of views that are not
+    there, a bad prior, an unknown ``impl`` or ``prior_loss``, an ``impl`` that cannot do what is asked, codes that
+    cannot be shared among ranks, and too little memory.
     """
-    if impl not in IMPLEMENTATIONS:
-        raise unknown("impl", impl, IMPLEMENTATIONS)
     n, f = _common_shape(views)
     if f != dictionary.f:
         raise InputError(f"embeddings of f = {f} dimensions with a dictionary of {dictionary.f} rows: must be equal")
     pairs = list(combinations(range(len(views)), 2)) if pairs is None else [tuple(pair) for pair in pairs]
-    if not pairs or any(not 0 <= a < b < len(views) for a, b in pairs):
-        raise InputError(f"pairs = {pairs}: must be (a, b) with 0 <= a < b < {len(views)}, the number of views")
+    _check_pairs(pairs, len(views))
+    c = dictionary.c
     if prior_loss not in PRIOR_LOSSES:
         raise unknown("prior_loss", prior_loss, PRIOR_LOSSES)
     if prior is not None:
-        check_prior(prior, dictionary.c, prior_loss)
-    solve = reference if impl == "reference" else chunked
+        check_prior(prior, c, prior_loss)
+    if not kept_logits_mb >= 0:
+        raise InputError(f"kept_logits_mb = {kept_logits_mb}: must be at least 0")
+    log_q = torch.tensor(-math.log(c), dtype=torch.float64) if prior is None else full_precision(prior).log()
+    solve = _implementation(impl, views, dictionary, several_ranks=dictionary_parallel or global_prior)
     problem = Problem(
         dictionary=dictionary,
         temperature=temperature,
         beta=float(beta),
-        log_q=None if prior is None else full_precision(prior).log(),
+        log_q=log_q,
         prior_loss=prior_loss,
         pairs=pairs,
+        samples=n * world_size() if global_prior else n,
         needs_grad=torch.is_grad_enabled() and any(h.requires_grad for h in views),
+        kept_bytes=int(kept_logits_mb * 2**20),
+        samples_shared=global_prior and not dictionary_parallel,
     )
-    return Objective(*_InOneSweep.apply(problem, solve, *views))
+    if dictionary_parallel:
+        problem = _share_of_codes(problem)
+        views = [gather(h) for h in views]
+    found = Objective(*_InOneGo.apply(problem, solve, *map(_autocast, views)))
+    return found._replace(codes=found.codes[rank() * n :][:n]) if dictionary_parallel else found
 
 
 def _common_shape(views: Sequence[Tensor]) -> tuple[int, int]:
@@ -92,21 +119,79 @@ def _common_shape(views: Sequence[Tensor]) -> tuple[int, int]:
     return shapes[0]
 
 
-class _InOneSweep(torch.autograd.Function):
-    """The sweep knows the gradient once it knows the loss; keeping it is cheaper than keeping logits."""
+def _check_pairs(pairs: list[tuple[int, ...]], views: int) -> None:
+    if any(len(pair) != 2 or not 0 <= pair[0] < pair[1] < views for pair in pairs):
+        raise InputError(f"pairs = {pairs}: must be (a, b) with 0 <= a < b < {views}, the number of views")
+    if len({view for pair in pairs for view in pair}) < views:
+        raise InputError(f"pairs = {pairs}: each of {views} views must be in one")
+
+
+def _implementation(
+    impl: str, views: Sequence[Tensor], dictionary: PackedDictionary, *, several_ranks: bool
+) -> Callable[[Tensor, Problem], Solution]:
+    if impl not in IMPLEMENTATIONS:
+        raise unknown("impl", impl, IMPLEMENTATIONS)
+    if impl == "reference" and several_ranks:
+        raise InputError("impl = 'reference' with dictionary_parallel or global_prior: choices are auto, chunked")
+    if impl == "auto" and not several_ranks and views[0].device.type == "cuda":
+        floats = (dictionary.f + 8 * len(views) * len(views[0])) * dictionary.c
+        impl = "reference" if floats <= _REFERENCE_FLOATS else "chunked"
+    return reference if impl == "reference" else chunked
+
+
+def _share_of_codes(problem: Problem) -> Problem:
+    """That part of the problem which is this rank's."""
+    c, ranks = problem.dictionary.c, world_size()
+    if ranks == 1:
+        raise InputError("dictionary_parallel = True on one process: it shares codes among several")
+    if c % ranks:
+        raise InputError(f"dictionary_parallel = True with c = {c} codes on {ranks} processes: must be divisible")
+    start, stop = rank() * c // ranks, (rank() + 1) * c // ranks
+    return replace(
+        problem,
+        dictionary=problem.dictionary.columns(start, stop),
+        log_q=problem.log_q[start:stop] if problem.log_q.ndim else problem.log_q,
+        codes_shared=True,
+    )
+
+
+def _autocast(h: Tensor) -> Tensor:
+    """Half precision where automatic mixed precision would multiply in it."""
+    device = h.device.type
+    if h.dtype != torch.float32 or not torch.is_autocast_enabled(device):
+        return h
+    half = torch.get_autocast_dtype(device)
+    return h.to(half) if has_units(h.device, half) else h
+
+
+def _out_of_memory(h: Tensor, problem: Problem, solve: Callable) -> InputError:
+    size = f"out of memory with n = {len(h)}, f = {h.shape[1]}, c = {problem.dictionary.c}"
+    if solve is reference:
+        return InputError(f"{size}: impl='chunked' needs less")
+    return InputError(f"{size}: set kept_logits_mb below {problem.kept_bytes / 2**20:g}, or a smaller batch_size")
+
+
+class _InOneGo(torch.autograd.Function):
+    """The gradient comes with the loss: what it is computed from is larger than the gradient itself."""
 
     @staticmethod
-    def forward(ctx, problem: Problem, solve, *views: Tensor):
-        with without_autocast(views[0]):
-            solution: Solution = solve(torch.stack(views), problem)
-        ctx.save_for_backward(solution.grad)
-        loss = problem.beta * solution.invariance + solution.prior
-        parts = (loss, solution.invariance, solution.prior, solution.assignment_entropy, solution.mean_entropy)
-        parts = (*(part.to(compute_dtype(views[0])) for part in parts), solution.codes)
+    def forward(ctx: Any, problem: Problem, solve: Callable, *views: Tensor) -> tuple[Tensor, ...]:
+        try:
+            with without_autocast(views[0]):
+                found: Solution = solve(torch.stack(views), problem)
+        except RuntimeError as error:
+            if "out of memory" in str(error) or "allocate memory" in str(error):
+                raise _out_of_memory(views[0], problem, solve) from error
+            raise
+        ctx.save_for_backward(found.grad)
+        loss = problem.beta * found.invariance + found.prior
+        parts = (loss, found.invariance, found.prior, found.assignment_entropy, found.mean_entropy)
+        dtype = torch.promote_types(views[0].dtype, torch.float32)
+        parts = (*(part.to(dtype) for part in parts), found.codes)
         ctx.mark_non_differentiable(*parts[1:])
         return parts
 
     @staticmethod
-    def backward(ctx, grad_loss: Tensor, *_):
+    def backward(ctx: Any, grad_loss: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
         (grad,) = ctx.saved_tensors
         return None, None, *(grad * grad_loss).unbind()

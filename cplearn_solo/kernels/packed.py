@@ -26,6 +26,10 @@ class PackedDictionary:
         self.words, self.f, self.c = words, f, words.shape[1]
         self._shifts = torch.arange(31, -1, -1, dtype=torch.int32, device=words.device)[:, None]
 
+    def columns(self, start: int, stop: int) -> PackedDictionary:
+        """The codes ``start`` to ``stop``, without a copy."""
+        return PackedDictionary(self.words[:, start:stop], self.f)
+
     def tile(self, start: int, stop: int, out: Tensor | None = None) -> Tensor:
         """Entries of the codes ``start`` to ``stop`` as float32 ``(f, stop - start)``.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -13,21 +12,27 @@ from cplearn_solo.kernels.packed import PackedDictionary
 
 @dataclass(frozen=True)
 class Problem:
-    """The objective but for its embeddings."""
+    """The objective but for its embeddings.
+
+    A rank may hold all samples and a share of the codes (``codes_shared``), or all codes and a share of the samples
+    whose mean assignment is matched with the prior (``samples_shared``).
+    """
 
     dictionary: PackedDictionary
     temperature: float
     beta: float
-    log_q: Tensor | None  # (c,), uniform if absent
+    log_q: Tensor  # (c,) or, if it is uniform, ()
     prior_loss: str
     pairs: list[tuple[int, int]]
+    samples: int  # that share a mean assignment
     needs_grad: bool
+    kept_bytes: int  # of logits, where not all are held
+    codes_shared: bool = False
+    samples_shared: bool = False
 
     def log_prior(self, start: int, stop: int, like: Tensor) -> Tensor:
-        """log q of the codes ``start`` to ``stop``, ``(stop - start,)``."""
-        if self.log_q is None:
-            return like.new_full((stop - start,), -math.log(self.dictionary.c))
-        return self.log_q[start:stop].to(like)
+        """log q of the codes ``start`` to ``stop``, ``(stop - start,)``, in the type of ``like``."""
+        return (self.log_q[start:stop] if self.log_q.ndim else self.log_q.expand(stop - start)).to(like)
 
     def partners(self, views: int) -> list[list[int]]:
         """For each view those that it is compared with."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from cplearn_solo.distributed import max_ranks, sum_ranks
+
 
 class Rows:
     """Of each sample, its largest logit and code, sum_j e_j with e = exp(z - max z), and sums of e times logits.
@@ -43,6 +45,15 @@ class Rows:
         self.weight += e.sum(dim=2)
         for (a, b), moment in zip(self.terms, self.moment):
             moment += torch.mul(e[a], d[b], out=work).sum(dim=1)
+
+    def merge(self) -> None:
+        """Adds what other ranks have seen of other codes; ranks hold equal shares of them, in rank order."""
+        top = max_ranks(self.top)
+        # of equals the first code, as on one rank
+        codes = torch.where(self.top[0] == top[0], self.codes, torch.iinfo(torch.int64).max)
+        self.codes = -max_ranks(-codes)
+        self.raise_to(top)
+        self.weight, self.moment = sum_ranks(self.weight), sum_ranks(self.moment)
 
     def mean(self, a: int, b: int) -> Tensor:
         """Mean of z_b - max z_b under p_a, ``(n,)``."""

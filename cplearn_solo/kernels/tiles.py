@@ -12,19 +12,19 @@ from cplearn_solo.precision import full_precision
 
 TILE_BYTES = 1 << 22  # of a tile of W and what is computed from it: about the caches of a core or two
 LEAST_WIDTH = 64  # codes in a tile; narrower ones spend their time between operations
-KEPT_BYTES = 96 << 20  # of logits that are kept instead of multiplied out again
 
 
 class Tiles:
     """Logits H W / tau of all views, a tile of codes at a time.
 
-    ``h``: embeddings ``(views, n, f)``. Where they are in half precision, products are, if the processor has units
-    for it; everything else is in float32, or in float64 where they are.
+    ``h``: embeddings ``(views, n, f)``. ``kept_bytes``: of logits that need not be multiplied out again. Where h is in
+    half precision, products are, if the processor has units for it; everything else is in float32, or in float64 where
+    h is.
     """
 
-    def __init__(self, h: Tensor, dictionary: PackedDictionary, temperature: float) -> None:
+    def __init__(self, h: Tensor, dictionary: PackedDictionary, temperature: float, *, kept_bytes: int) -> None:
         full = full_precision(h)
-        self.h = (full / temperature).to(h.dtype if _has_units(h) else full.dtype)
+        self.h = (full / temperature).to(h.dtype if has_units(h.device, h.dtype) else full.dtype)
         self.dictionary, self.dtype = dictionary, full.dtype
         views, n, _ = h.shape
         rows = 32 * len(dictionary.words)
@@ -36,7 +36,7 @@ class Tiles:
         size = views * n * width
         self._scratch = [h.new_empty(size, dtype=self.dtype) for _ in range(2)]
         self._work = h.new_empty(n * width, dtype=self.dtype)
-        kept = min(len(self.bounds), KEPT_BYTES // (size * self.h.element_size()))
+        kept = min(len(self.bounds), kept_bytes // (size * self.h.element_size()))
         self._known = [False] * kept
         # one more where not all are kept
         self._logits = h.new_empty(min(kept + 1, len(self.bounds)), size, dtype=self.h.dtype)
@@ -74,10 +74,10 @@ class Tiles:
         return memory[: math.prod(shape)].view(shape)
 
 
-def _has_units(h: Tensor) -> bool:
-    """Whether products in the half precision of ``h`` are faster than in float32."""
-    if h.device.type != "cpu":
+def has_units(device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether products in ``dtype`` are no slower than in float32."""
+    if device.type != "cpu" or dtype not in (torch.bfloat16, torch.float16):
         return True
-    if h.dtype == torch.bfloat16:
-        return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return h.dtype != torch.float16 or torch.cpu._is_amx_fp16_supported()
+    if dtype == torch.float16:
+        return torch.cpu._is_amx_fp16_supported()
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()

@@ -16,7 +16,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cplearn_solo.dictionary import check_dictionary, make_dictionary, temperature
+from cplearn_solo.dictionary import check_dictionary, pack_dictionary, temperature
+from cplearn_solo.distributed import world_size
+from cplearn_solo.kernels import KEPT_LOGITS_MB, Objective, PackedDictionary, objective
 from cplearn_solo.losses import check_prior, cplearn_loss, strict_bound
 from cplearn_solo.methods.auto_beta import AutoBeta
 from cplearn_solo.methods.base import METHODS, Method, Views
@@ -24,6 +26,10 @@ from cplearn_solo.precision import full_precision
 from cplearn_solo.registry import InputError
 
 _LOGITS_AT_ONCE = 1 << 24  # bounds the memory of evaluation
+
+# Floats of W and of the logits that automatic differentiation keeps, about 16 matrices (n, c). What fits into the
+# caches of a processor is faster multiplied out; beyond them tiles are, and take a fraction of the memory.
+_PLAIN_FLOATS = 1 << 22
 
 
 @METHODS.register("cplearn")
@@ -38,11 +44,14 @@ class CPLearn(Method):
     are sqrt(n) times sharper. ``prior``: q, one probability a code, uniform if absent. ``prior_loss``: ``forward``
     (Eq. 2) or ``reverse`` (Appendix N). ``dictionary``, ``dictionary_seed``: see :func:`make_dictionary`.
 
-    A checkpoint holds the dictionary's kind, seed and shape, not its entries.
+    Several devices have each its own loss. With ``global_prior`` it is the mean assignment of all that is matched with
+    the prior, and n is their batch. With ``dictionary_parallel`` they share the work by codes instead of by images.
+
+    The dictionary is held at one bit an entry, and a large one is never multiplied out as a whole; ``kept_logits_mb``
+    bounds the memory of a step with one. A checkpoint holds the dictionary's kind, seed and shape, not its entries.
     """
 
     multicrop = True
-    coupling = "device"
 
     def __init__(
         self,
@@ -59,6 +68,9 @@ class CPLearn(Method):
         prior_loss: Literal["reverse", "forward"] = "reverse",
         dictionary: Literal["rademacher", "hadamard"] = "rademacher",
         dictionary_seed: int = 0,
+        global_prior: bool = False,
+        dictionary_parallel: bool = False,
+        kept_logits_mb: float = KEPT_LOGITS_MB,
     ) -> None:
         super().__init__(features_dim, batch_size=batch_size)
         f, c = proj_hidden_dim, proj_output_dim
@@ -70,19 +82,21 @@ class CPLearn(Method):
         self.auto_beta = AutoBeta(batch_size, c) if beta == "auto" else None
         self.beta, self.activation, self.scale, self.prior_loss = beta, activation, scale, prior_loss
         self.spec = {"kind": dictionary, "seed": dictionary_seed, "f": f, "c": c}
-        self.temperature = temperature(f, batch_size, c, eps)
+        self.eps, self.batch_size, self.kept_logits_mb = eps, batch_size, kept_logits_mb
+        self.global_prior, self.dictionary_parallel = global_prior, dictionary_parallel
+        self.coupling = "global" if global_prior else "device"
         self.projector = nn.Sequential(nn.Linear(features_dim, f), nn.BatchNorm1d(f))
-        # a constant of the run: if it followed the batch at hand, codes would depend on the evaluation's batch size
-        self.register_buffer("n", torch.tensor(batch_size))
-        self._root_n = math.sqrt(batch_size) if scale == "paper" else 1.0
-        codes = make_dictionary(f, c, kind=dictionary, seed=dictionary_seed)
-        self.register_buffer("dictionary", codes.float(), persistent=False)
+        words = pack_dictionary(f, c, kind=dictionary, seed=dictionary_seed)
+        self.register_buffer("words", words, persistent=False)
+        self.plain = (f + 16 * batch_size) * c <= _PLAIN_FLOATS and not global_prior and not dictionary_parallel
+        self.register_buffer("w", self.packed.tile(0, c) if self.plain else None, persistent=False)
         q = None if prior is None else torch.tensor(prior, dtype=torch.float32)
         if q is not None:
             check_prior(q, c, prior_loss)
         self.register_buffer("prior", q, persistent=False)
-        # of beta = 1 where beta is its own
-        self.bound = strict_bound(batch_size, c, beta=1.0 if beta == "auto" else beta, prior=q, prior_loss=prior_loss)
+        # a constant of the run: if it followed the batch at hand, codes would depend on the evaluation's batch size
+        self.register_buffer("n", torch.tensor(batch_size))
+        self._set_n(batch_size)
 
     @property
     def codes_total(self) -> int:
@@ -94,27 +108,22 @@ class CPLearn(Method):
         Logged with it: ``bound_gap``, the distance to the strict bound; of the first view, ``assignment_entropy``, the
         mean entropy of p, and ``mean_entropy``, that of the mean p, whose difference is the information in codes.
         """
-        logits = [self.logits(self.embed(feats)) for feats in views.feats]
-        pairs = [pair for pair in combinations(range(len(logits)), 2) if pair[0] < views.n_large]
+        if self.global_prior:
+            self._set_n(self.batch_size * world_size())
+        embeddings = [self.embed(feats) for feats in views.feats]
+        pairs = [pair for pair in combinations(range(len(embeddings)), 2) if pair[0] < views.n_large]
         beta = self.auto_beta() if self.auto_beta else self.beta
-        losses = [
-            cplearn_loss(logits[i], logits[j], beta=beta, prior=self.prior, prior_loss=self.prior_loss)
-            for i, j in pairs
-        ]
-        loss, invariance, prior = (torch.stack(part).mean() for part in zip(*losses))
-        with torch.no_grad():
-            log_p = torch.log_softmax(logits[0].float(), dim=1)
-            p = log_p.exp()
-            parts = {
-                "bound_gap": loss - self.bound,
-                "assignment_entropy": -(p * log_p).sum(dim=1).mean(),
-                "mean_entropy": torch.special.entr(p.mean(dim=0)).sum(),
-            }
-            if self.auto_beta:
-                bound = self.bound * (beta if self.prior_loss == "reverse" else 1)
-                parts |= {"beta": beta, "bound_gap": loss - bound}
-                self.auto_beta.update(parts["mean_entropy"])
-        return {"loss": loss, "invariance": invariance, "prior": prior, **parts, "codes": logits[0].argmax(dim=1)}
+        found = (self._plain if self.plain else self._objective)(embeddings, pairs, beta)
+        parts = {
+            "bound_gap": found.loss.detach() - self.bound,
+            "assignment_entropy": found.assignment_entropy,
+            "mean_entropy": found.mean_entropy,
+        }
+        if self.auto_beta:
+            bound = self.bound * (beta if self.prior_loss == "reverse" else 1)
+            parts |= {"beta": beta, "bound_gap": found.loss.detach() - bound}
+            self.auto_beta.update(parts["mean_entropy"])
+        return {"loss": found.loss, "invariance": found.invariance, "prior": found.prior, **parts, "codes": found.codes}
 
     def embed(self, feats: Tensor) -> Tensor:
         """Embeddings H ``(n, f)`` (Eq. 1), in float32 or better."""
@@ -122,9 +131,21 @@ class CPLearn(Method):
         h = math.sqrt(h.shape[1]) * F.normalize(h, dim=1) if self.activation == "l2" else torch.tanh(h)
         return h / self._root_n
 
+    @property
+    def packed(self) -> PackedDictionary:
+        """W at one bit an entry."""
+        return PackedDictionary(self.words, self.spec["f"])
+
+    @property
+    def dictionary(self) -> Tensor:
+        """W multiplied out, float32 ``(f, c)``: for small dictionaries only."""
+        return self.packed.tile(0, self.codes_total) if self.w is None else self.w
+
     def logits(self, h: Tensor) -> Tensor:
         """H W / tau: ``(n, f)`` to ``(n, c)``."""
-        return h @ self.dictionary.to(h.dtype) / self.temperature
+        if self.w is None:
+            return torch.cat([logits for _, logits in self._blocks(h)], dim=1)
+        return h @ self.w.to(h.dtype) / self.temperature
 
     def assign(self, feats: Tensor) -> Tensor:
         """Most likely code of each sample; streams over codes, so that memory does not grow with c."""
@@ -154,9 +175,52 @@ class CPLearn(Method):
 
     def _blocks(self, h: Tensor) -> Iterator[tuple[int, Tensor]]:
         """First code and logits ``(n, block)`` of each block of codes."""
-        block = max(1, _LOGITS_AT_ONCE // len(h))
+        packed = self.packed
+        block = max(1, _LOGITS_AT_ONCE // max(h.shape))  # the tile of W is as large as that of logits
         for start in range(0, self.codes_total, block):
-            yield start, h @ self.dictionary[:, start : start + block].to(h.dtype) / self.temperature
+            tile = packed.tile(start, min(start + block, self.codes_total))
+            yield start, h @ tile.to(h.dtype) / self.temperature
+
+    def _objective(self, embeddings: list[Tensor], pairs: list[tuple[int, int]], beta: float | Tensor) -> Objective:
+        return objective(
+            embeddings,
+            self.packed,
+            temperature=self.temperature,
+            beta=float(beta),
+            prior=self.prior,
+            prior_loss=self.prior_loss,
+            pairs=pairs,
+            dictionary_parallel=self.dictionary_parallel,
+            global_prior=self.global_prior,
+            kept_logits_mb=self.kept_logits_mb,
+        )
+
+    def _plain(self, embeddings: list[Tensor], pairs: list[tuple[int, int]], beta: float | Tensor) -> Objective:
+        """The same with all logits at hand."""
+        logits = [self.logits(h) for h in embeddings]
+        losses = [
+            cplearn_loss(logits[i], logits[j], beta=beta, prior=self.prior, prior_loss=self.prior_loss)
+            for i, j in pairs
+        ]
+        loss, invariance, prior = (torch.stack(part).mean() for part in zip(*losses))
+        with torch.no_grad():
+            log_p = torch.log_softmax(logits[0].float(), dim=1)
+            p = log_p.exp()
+            entropy = -(p * log_p).sum(dim=1).mean()
+            mean_entropy = torch.special.entr(p.mean(dim=0)).sum()
+        return Objective(loss, invariance, prior, entropy, mean_entropy, logits[0].argmax(dim=1))
+
+    def _set_n(self, n: int) -> None:
+        """Everything that follows from the number of samples whose assignments are matched with the prior."""
+        f, c = self.spec["f"], self.spec["c"]
+        self.n.fill_(n)
+        self.temperature = temperature(f, n, c, self.eps)
+        self._root_n = math.sqrt(n) if self.scale == "paper" else 1.0
+        if self.auto_beta:
+            self.auto_beta.most = math.log(min(n, c))
+        # of beta = 1 where beta is its own
+        beta = 1.0 if self.auto_beta else self.beta
+        self.bound = strict_bound(n, c, beta=beta, prior=self.prior, prior_loss=self.prior_loss)
 
     def get_extra_state(self) -> dict[str, Any]:
         return dict(self.spec)
@@ -165,3 +229,4 @@ class CPLearn(Method):
         for key, value in self.spec.items():
             if state.get(key) != value:
                 raise InputError(f"checkpoint's dictionary has {key} = {state.get(key)!r}, this run has {value!r}")
+        self._set_n(int(self.n))  # loaded before

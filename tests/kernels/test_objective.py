@@ -49,10 +49,10 @@ def gradients(loss, views):
 
 
 def few_codes_at_once(monkeypatch, *, kept, width=16, rows=2 * N, f=F):
-    """Tiles of ``width`` codes, of which the logits of the first ``kept`` are kept."""
+    """Tiles of ``width`` codes; gives the megabytes in which the logits of ``kept`` tiles fit."""
     monkeypatch.setattr(tiles, "TILE_BYTES", 4 * width * (32 * -(-f // 32) + 3 * rows))
     monkeypatch.setattr(tiles, "LEAST_WIDTH", 1)
-    monkeypatch.setattr(tiles, "KEPT_BYTES", kept * 8 * width * rows)
+    return {"kept_logits_mb": kept * 8 * width * rows / 2**20}
 
 
 def test_tiles_are_columns_of_the_dictionary():
@@ -73,14 +73,14 @@ def test_tiles_are_columns_of_the_dictionary():
 @pytest.mark.parametrize("kept", [0, 3, 100])
 def test_parts_and_gradients_are_the_equations(monkeypatch, impl, prior_loss, uneven, scale, pairs, kept):
     views = embeddings(1 + max(b for _, b in pairs), scale=scale)
-    few_codes_at_once(monkeypatch, kept=kept, rows=N * len(views))
+    memory = few_codes_at_once(monkeypatch, kept=kept, rows=N * len(views))
     tau = temperature(F, N, C, 1e-8)
     q = torch.softmax(torch.arange(C, dtype=torch.float64) / 20, 0) if uneven else None
     expected = equations(
         views, make_dictionary(F, C).double(), tau, beta=0.7, prior_loss=prior_loss, pairs=pairs,
         q=torch.full((C,), 1 / C, dtype=torch.float64) if q is None else q,
     )  # fmt: skip
-    settings = dict(temperature=tau, beta=0.7, prior=q, prior_loss=prior_loss, pairs=pairs, impl=impl)
+    settings = dict(temperature=tau, beta=0.7, prior=q, prior_loss=prior_loss, pairs=pairs, impl=impl, **memory)
     found = objective(views, dictionary(), **settings)
     torch.testing.assert_close(torch.stack(found[:5]), torch.stack(expected), rtol=1e-9, atol=1e-12)
     torch.testing.assert_close(gradients(found.loss, views), gradients(expected[0], views), rtol=1e-8, atol=1e-12)
@@ -114,7 +114,7 @@ def test_prior_with_an_unused_code():
 def test_float32_errs_no_more_than_the_plain_path(monkeypatch, impl, prior_loss, scale):
     """Against float64, at most 1.1 times the error of all logits in float32; medians of ten seeds."""
     n, f, c = 63, 130, 1001
-    few_codes_at_once(monkeypatch, kept=4, width=112, rows=2 * n, f=f)
+    memory = few_codes_at_once(monkeypatch, kept=2, width=112, rows=2 * n, f=f)
     tau, errors = temperature(f, n, c, 1e-8), []
     for seed in range(10):
         w = make_dictionary(f, c, seed=seed)
@@ -123,7 +123,7 @@ def test_float32_errs_no_more_than_the_plain_path(monkeypatch, impl, prior_loss,
         exact = cplearn_loss(*(h @ w.double() / tau for h in truth), beta=1.0, prior_loss=prior_loss).loss
         plain = cplearn_loss(*(h @ w.float() / tau for h in views), beta=1.0, prior_loss=prior_loss).loss
         ours = objective(
-            views, dictionary(f, c, seed), temperature=tau, beta=1.0, prior_loss=prior_loss, impl=impl
+            views, dictionary(f, c, seed), temperature=tau, beta=1.0, prior_loss=prior_loss, impl=impl, **memory
         ).loss
         gradient = gradients(exact, truth)
         for loss, given in ((plain, views), (ours, views)):
@@ -144,7 +144,10 @@ def test_float32_errs_no_more_than_the_plain_path(monkeypatch, impl, prior_loss,
         ({"prior_loss": "revers"}, "did you mean 'reverse'"),
         ({"prior": torch.ones(C)}, "sum to 1"),
         ({"prior": torch.ones(3) / 3}, r"must be \(101,\)"),
-        ({"pairs": []}, r"pairs = \[\]"),
+        ({"pairs": []}, r"pairs = \[\]: each of 2 views"),
+        ({"kept_logits_mb": -1}, "kept_logits_mb = -1"),
+        ({"dictionary_parallel": True}, "dictionary_parallel = True on one process"),
+        ({"global_prior": True, "impl": "reference"}, "choices are auto, chunked"),
         ({"pairs": [(0, 2)]}, "0 <= a < b < 2"),
         ({"pairs": [(1, 0)]}, "0 <= a < b < 2"),
     ],

@@ -112,6 +112,31 @@ def test_cplearn_with_small_crops_averages_pairs_with_a_large_one():
     assert method.loss(given)["loss"].item() == pytest.approx(expected.item(), rel=1e-5)
 
 
+@pytest.mark.parametrize("kwargs", [{}, {"beta": "auto"}, {"prior_loss": "forward", "activation": "tanh"}])
+@pytest.mark.parametrize("crops", [2, 4])
+def test_large_dictionaries_give_what_small_ones_do(monkeypatch, kwargs, crops):
+    small = make(**kwargs)
+    monkeypatch.setattr(cplearn, "_PLAIN_FLOATS", 0)
+    large = make(**kwargs)
+    assert small.w is not None and large.w is None
+    for _ in range(2):
+        (parts, grads), (expected, expected_grads) = (_parts_and_grads(method, crops) for method in (large, small))
+        assert parts.keys() == expected.keys()
+        assert torch.equal(parts.pop("codes"), expected.pop("codes"))
+        for name, value in expected.items():
+            torch.testing.assert_close(parts[name], value, rtol=1e-5, atol=1e-6, msg=name)
+        torch.testing.assert_close(grads, expected_grads, rtol=1e-4, atol=1e-6)
+    feats = torch.randn(9, D)
+    torch.testing.assert_close(large.eval()(feats), small.eval()(feats), rtol=1e-5, atol=1e-5)
+    assert torch.equal(large.dictionary, small.dictionary)
+
+
+def _parts_and_grads(method, crops):
+    given = views(crops)
+    parts = method.loss(given)
+    return parts, torch.cat(torch.autograd.grad(parts["loss"], given.feats))
+
+
 def test_cplearn_checkpoint_holds_a_seed_not_the_dictionary():
     method = make(proj_output_dim=4096, dictionary_seed=9)
     state = method.state_dict()
