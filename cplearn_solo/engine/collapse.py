@@ -50,11 +50,11 @@ def judge(method: Method, feats: Tensor) -> Verdict:
     """The verdict on features ``(n, d)``; ``method`` lies on their device and uses its running statistics."""
     feats = feats.float()
     with frozen_statistics(method):
-        embeddings, codes, information = method.embed(feats), method.assign(feats), method.code_information(feats)
+        embeddings, codes, entropies = method.embed(feats), method.assign(feats), method.code_entropies(feats)
     return collapse_verdict(
         feats,
         embeddings,
         codes,
         codes_total=method.codes_total,
-        information=None if information is None else information.item(),
+        entropies=None if entropies is None else tuple(entropy.item() for entropy in entropies),
     )

@@ -81,15 +81,16 @@ class Method(nn.Module, ABC):
         """Number of codes that :meth:`assign` chooses from, or ``None``."""
         return None
 
-    def code_information(self, feats: Tensor) -> Tensor | None:
-        """Mutual information between sample and code in nats, 0 to log min(n, c), or ``None`` without codes.
+    def code_entropies(self, feats: Tensor) -> tuple[Tensor, Tensor] | None:
+        """Entropy of the mean assignment and mean entropy of assignments, scalars in nats; ``None`` without codes.
 
-        The entropy of the codes' shares, as each sample has one code; a method of soft codes subtracts their entropy.
+        Here each sample has one code: the entropy of the codes' shares, and 0. A method of soft codes overrides this.
         """
         codes = self.assign(feats)
         if codes is None:
             return None
-        return torch.special.entr(codes.bincount().to(feats.dtype) / len(codes)).sum()
+        entropy = torch.special.entr(codes.bincount().to(feats.dtype) / len(codes)).sum()
+        return entropy, torch.zeros_like(entropy)
 
     def forward(self, feats: Tensor) -> Tensor:
         """Output of the projector, for evaluation only."""

@@ -157,17 +157,18 @@ class CPLearn(Method):
             best = torch.maximum(value, best)
         return code
 
-    def code_information(self, feats: Tensor) -> Tensor:
-        """H(mean_i p_i) - mean_i H(p_i): 0 where all samples share a code, and where none prefers any."""
+    def code_entropies(self, feats: Tensor) -> tuple[Tensor, Tensor]:
+        """H(mean_i p_i) and mean_i H(p_i); streams over codes."""
         h = self.embed(feats)
         log_sum = h.new_full((len(h),), -torch.inf)
         for _, logits in self._blocks(h):
             log_sum = torch.logaddexp(log_sum, logits.logsumexp(dim=1))
-        information = h.new_zeros(())
+        of_mean = mean = h.new_zeros(())
         for _, logits in self._blocks(h):
             p = (logits - log_sum[:, None]).exp()
-            information += torch.special.entr(p.mean(dim=0)).sum() - torch.special.entr(p).sum() / len(h)
-        return information
+            of_mean = of_mean + torch.special.entr(p.mean(dim=0)).sum()
+            mean = mean + torch.special.entr(p).sum() / len(h)
+        return of_mean, mean
 
     def forward(self, feats: Tensor) -> Tensor:
         """Logits ``(n, c)``."""

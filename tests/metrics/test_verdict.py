@@ -19,7 +19,7 @@ def test_healthy():
     verdict = collapse_verdict(HEALTHY, HEALTHY, CODES, codes_total=12)
     assert verdict.name == "healthy" and not verdict.collapsed and not verdict.advice
     assert verdict.measures["code_use"] == pytest.approx(1)
-    assert set(verdict.measures) == {"spread", "stable_rank", "code_use", "within_code"}
+    assert set(verdict.measures) == {"spread", "stable_rank", "code_use", "told_apart", "within_code"}
 
 
 @pytest.mark.parametrize(
@@ -43,8 +43,10 @@ def test_each_collapse_is_named_with_its_number(name, embeddings, codes):
 
 
 def test_soft_codes_that_tell_nothing_are_a_cluster_collapse():
-    verdict = collapse_verdict(HEALTHY, HEALTHY, CODES, codes_total=12, information=0.1)
-    assert verdict.name == "cluster" and verdict.measures["code_use"] == pytest.approx(0.1 / math.log(12))
+    even = math.log(12)
+    verdict = collapse_verdict(HEALTHY, HEALTHY, CODES, codes_total=12, entropies=(even, even - 0.1))
+    assert verdict.name == "cluster" and "raise beta" in verdict.advice
+    assert verdict.measures["told_apart"] == pytest.approx(math.exp(0.1)) and verdict.measures["code_use"] == 1
 
 
 def test_what_cannot_be_told_is_absent():

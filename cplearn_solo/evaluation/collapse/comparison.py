@@ -120,7 +120,7 @@ def _verdict(subject: Subject) -> Verdict:
         subject.embeddings,
         subject.codes,
         codes_total=subject.codes_total,
-        information=subject.information,
+        entropies=subject.entropies,
     )
 
 

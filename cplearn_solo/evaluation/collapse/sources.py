@@ -55,7 +55,7 @@ class Subject:
     labels: Tensor | None = None
     codes: Tensor | None = None
     codes_total: int | None = None
-    information: float | None = None
+    entropies: tuple[float, float] | None = None
     classes: tuple[str, ...] = ()
     code_space: CodeSpace | None = None
     trained: bool = False  # from a checkpoint, with data of its own
@@ -139,7 +139,7 @@ def _from_run(path: Path, *, images: int, data: dict[str, Any], seed: int) -> Su
     features = _features(model, held_out, device)
     x = _checked(f"{path}: features", features.x)
     embeddings = torch.cat([model.method.embed(part.to(device)).cpu() for part in x.split(EMBEDDED_AT_ONCE)])
-    information = model.method.code_information(x.to(device))
+    entropies = model.method.code_entropies(x.to(device))
     epoch = re.fullmatch(r"epoch=(\d+)", model.checkpoint.stem)
     kept = _kept(model.run, held_out, device) if path.is_dir() else {}
     return Subject(
@@ -151,7 +151,7 @@ def _from_run(path: Path, *, images: int, data: dict[str, Any], seed: int) -> Su
         labels=features.y if (features.y >= 0).any() else None,
         codes=features.codes,
         codes_total=model.method.codes_total,
-        information=None if information is None else float(information),
+        entropies=None if entropies is None else tuple(entropy.item() for entropy in entropies),
         classes=held_out.classes,
         code_space=_code_space(model.method),
         trained=True,
