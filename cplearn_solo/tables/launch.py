@@ -72,7 +72,7 @@ class Local:
         self._program, self._gpus = program, _gpus() if use_gpus else []
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        self.workers = workers or max(1, min(len(self._gpus) or cores // 2, memory // MEMORY_A_CELL))
+        self.workers = workers or max(1, min(len(self._gpus) or cores, memory // MEMORY_A_CELL))
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload([program.__module__, "cplearn_solo.cli.tasks"])
         # OpenMP reads this when it is loaded
