@@ -28,6 +28,10 @@ def test_swav_with_a_queue():
     check_method("swav", {"proj_hidden_dim": 64, "num_prototypes": 50, "queue_size": 256, "epoch_queue_starts": 1})
 
 
+def test_cplearn_with_the_mean_assignment_of_all_devices():
+    check_method("cplearn", {"global_prior": True})
+
+
 def test_every_method_is_shipped():
     methods = {OmegaConf.load(DIGITS / f"{name}.yaml").method for name in SHIPPED}
     ours = {name for name, method in METHODS.items() if method.__module__.startswith("cplearn_solo.")}

@@ -24,7 +24,7 @@ from cplearn_solo.registry import InputError, unknown
 IMPLEMENTATIONS = ("auto", "reference", "chunked")
 
 # with it a step of n = 256 and 131,072 codes stays below a twelfth of the plain path's memory
-KEPT_LOGITS_MB = 96
+KEPT_LOGITS_MB = 80
 
 # floats of W and of what automatic differentiation keeps of logits: below this a GPU is faster without tiles
 _REFERENCE_FLOATS = 1 << 28

@@ -10,7 +10,7 @@ from torch import Tensor
 from cplearn_solo.kernels.packed import PackedDictionary
 from cplearn_solo.precision import full_precision
 
-TILE_BYTES = 1 << 22  # of a tile of W and what is computed from it: about the caches of a core or two
+TILE_BYTES = 6 << 20  # of a tile of W and what is computed from it: about the caches of a few cores
 LEAST_WIDTH = 64  # codes in a tile; narrower ones spend their time between operations
 
 

@@ -165,3 +165,13 @@ def test_bad_tensors():
         objective([views[0], views[1][:3]], dictionary(), temperature=1.0, beta=1.0)
     with pytest.raises(InputError, match=r"must be int32 \(3, c\)"):
         PackedDictionary(pack_dictionary(F, C), 64 + 1)
+
+
+@pytest.mark.parametrize("impl, words", [("chunked", "set kept_logits_mb below 80"), ("reference", "impl='chunked'")])
+def test_out_of_memory_says_what_to_set(monkeypatch, impl, words):
+    def allocate(*_, **__):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    monkeypatch.setattr(PackedDictionary, "tile", allocate)
+    with pytest.raises(InputError, match=f"out of memory with n = 7, f = 37, c = 101: .*{words}"):
+        objective(embeddings(), dictionary(), temperature=1.0, beta=1.0, impl=impl)

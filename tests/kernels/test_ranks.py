@@ -9,6 +9,7 @@ import torch.distributed as dist
 from cplearn_solo.dictionary import make_dictionary, pack_dictionary
 from cplearn_solo.kernels import PackedDictionary, objective
 from cplearn_solo.losses import cplearn_loss
+from cplearn_solo.methods import Progress, Views, build_method
 from cplearn_solo.registry import InputError
 
 N, F, C, TAU, BETA = 3, 10, 40, 0.7, 0.8
@@ -40,6 +41,15 @@ def on_one(ranks, *, global_prior, prior_loss):
     return [loss, invariance, matching], torch.stack(torch.autograd.grad(loss, views)), (views[0] @ w).argmax(1)
 
 
+def method_loss(rows, **kwargs):
+    """CPLearn's loss of some rows of features; the same weights each time."""
+    torch.manual_seed(0)
+    kwargs |= {"proj_hidden_dim": F, "proj_output_dim": C}
+    method = build_method("cplearn", 5, batch_size=N, method_kwargs=kwargs)
+    feats = torch.randn(2, 4 * N, 5, generator=torch.Generator().manual_seed(1))
+    return method.loss(Views([view[rows] for view in feats], 2, Progress(0, 1, 0, 1)))["loss"].detach()
+
+
 def work(rank, ranks, folder):
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=ranks)
@@ -54,6 +64,7 @@ def work(rank, ranks, folder):
         objective(views, dictionary.columns(0, C - 1), temperature=TAU, beta=BETA, dictionary_parallel=True)
     except InputError as error:
         found.append(str(error))
+    found.append(method_loss(slice(rank * N, (rank + 1) * N), dictionary_parallel=True))
     torch.save(found, folder / f"{rank}.pt")
     dist.barrier()
     dist.destroy_process_group()
@@ -68,10 +79,12 @@ def test_ranks_together_equal_one_process(tmp_path, ranks):
     for process in processes:
         process.join()
     assert all(process.exitcode == 0 for process in processes)
-    *results, refused = zip(*(torch.load(tmp_path / f"{rank}.pt") for rank in range(ranks)))
+    *results, refused, losses = zip(*(torch.load(tmp_path / f"{rank}.pt") for rank in range(ranks)))
     assert set(refused) == {
         f"dictionary_parallel = True with c = {C - 1} codes on {ranks} processes: must be divisible"
     }
+    plain = [method_loss(slice(rank * N, (rank + 1) * N)) for rank in range(ranks)]
+    torch.testing.assert_close(torch.stack(losses), torch.stack(plain).mean().expand(ranks))
     for case, by_rank in zip(CASES, results):
         parts, grads, codes = zip(*by_rank)
         rest = {key: value for key, value in case.items() if key != "dictionary_parallel"}

@@ -1,0 +1,123 @@
+"""The large-dictionary objective against the released loss: python benchmarks/objective.py
+
+Both compute the loss of two views and its gradient by the embeddings, turn by turn in one run. The released loss is
+transcribed as it stands: W as floats, all logits, six softmaxes, automatic differentiation. The floor is the time of
+the four products that both need, n f c multiplications and additions each, at the speed of a product of large matrices
+on this machine. Memory is the largest that a process of its own took, less what it took after its imports; both hold
+their dictionary.
+"""
+
+from __future__ import annotations
+
+import math
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from cplearn_solo.dictionary import make_dictionary, pack_dictionary, temperature
+from cplearn_solo.kernels import PackedDictionary, objective, tiles
+
+SIZES = [(64, 512, 16_384), (256, 512, 131_072), (64, 2048, 131_072)]
+LARGEST = (256, 512, 1_048_576)
+ROUNDS = 5
+
+
+def released(n: int, f: int, c: int) -> Callable[[list[Tensor]], Tensor]:
+    w, tau = make_dictionary(f, c).float(), temperature(f, n, c, 1e-8)
+
+    def loss(views: list[Tensor]) -> Tensor:
+        z1, z2 = (h @ w / tau for h in views)
+        total = 0.0
+        for z, other in ((z1, z2), (z2, z1)):
+            invariance = -(F.softmax(z, dim=1) * F.log_softmax(other, dim=1)).sum(dim=1).mean()
+            mean = F.softmax(z, dim=1).mean(dim=0)
+            total = total + invariance + (mean * (mean.log() + math.log(c))).sum()
+        return total / 2
+
+    return loss
+
+
+def ours(n: int, f: int, c: int) -> Callable[[list[Tensor]], Tensor]:
+    dictionary = PackedDictionary(pack_dictionary(f, c), f)
+    tau = temperature(f, n, c, 1e-8)
+    return lambda views: objective(views, dictionary, temperature=tau, beta=1.0).loss
+
+
+def embeddings(n: int, f: int, dtype: torch.dtype) -> list[Tensor]:
+    torch.manual_seed(0)
+    x = torch.randn(n, f)
+    return [(F.normalize(x + torch.randn(n, f), dim=1) * math.sqrt(f / n)).to(dtype).requires_grad_() for _ in range(2)]
+
+
+def seconds(loss: Callable[[list[Tensor]], Tensor], views: list[Tensor]) -> float:
+    start = time.perf_counter()
+    torch.autograd.grad(loss(views), views)
+    return time.perf_counter() - start
+
+
+def flops_a_second() -> float:
+    a, out = torch.randn(2048, 2048), torch.empty(2048, 2048)
+    spent = []
+    for _ in range(ROUNDS + 1):
+        start = time.perf_counter()
+        torch.mm(a, a, out=out)
+        spent.append(time.perf_counter() - start)
+    return 2 * 2048**3 / statistics.median(spent[1:])
+
+
+def peak_megabytes() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def memory(which: str, *size: int) -> tuple[float, float]:
+    """Megabytes of a step, the dictionary included: without what the imports took, and in all."""
+    command = [sys.executable, __file__, which, *map(str, size)]
+    return tuple(map(float, subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()))
+
+
+def measure_memory(which: str, size: tuple[int, int, int]) -> None:
+    before = peak_megabytes()
+    seconds({"ours": ours, "released": released}[which](*size), embeddings(*size[:2], torch.float32))
+    print(peak_megabytes() - before, peak_megabytes())
+
+
+def main() -> None:
+    # first, as a process starts with the peak of the one that started it
+    megabytes = {size: (memory("ours", *size)[0], memory("released", *size)[0]) for size in SIZES}
+    largest = memory("ours", *LARGEST)[1]
+    speed = flops_a_second()
+    units = tiles.has_units(torch.device("cpu"), torch.bfloat16)
+    print(f"products at {speed / 1e9:.0f} GFLOP/s on {torch.get_num_threads()} threads, medians of {ROUNDS} rounds")
+    print(
+        "half precision: " + ("products in bfloat16" if units else "no units for it here, so products are in float32")
+    )
+    print(f"{'n, f, c':>20} {'embeddings':>10} {'ours':>9} {'released':>9} {'ratio':>6} {'of floor':>8}", end="")
+    print(f" {'memory':>8} {'released':>9} {'ratio':>6}")
+    for size in SIZES:
+        n, f, c = size
+        single, half = (embeddings(n, f, dtype) for dtype in (torch.float32, torch.bfloat16))
+        fast, plain = ours(*size), released(*size)
+        rounds = [(seconds(fast, single), seconds(fast, half), seconds(plain, single)) for _ in range(ROUNDS + 1)]
+        mine, mine_half, theirs = (statistics.median(values) for values in zip(*rounds[1:]))
+        less, more = megabytes[size]
+        for name, spent in (("float32", mine), ("bfloat16", mine_half)):
+            line = f"{n}, {f}, {c:,}".rjust(20) + f" {name:>10} {1e3 * spent:6.0f} ms {1e3 * theirs:6.0f} ms"
+            line += f" {spent / theirs:5.2f}x {4 * 2 * n * f * c / speed / spent:8.0%}"
+            print(line + f" {less:5.0f} MB {more:6.0f} MB {less / more:5.2f}x", flush=True)
+        del fast, plain
+    n, f, c = LARGEST
+    print(f"{n}, {f}, {c:,}".rjust(20) + f" a step in a process of {largest:.0f} MB")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        measure_memory(sys.argv[1], tuple(map(int, sys.argv[2:])))
+    else:
+        main()
