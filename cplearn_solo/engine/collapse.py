@@ -27,6 +27,7 @@ class CollapseWatch(Callback):
         self.config, self._last = config, "healthy"
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: Pretrainer) -> None:
+        pl_module.check_weights()  # before they are judged, or replace the last good checkpoint
         verdict = judge(pl_module.method, gather(torch.cat(list(pl_module.recent))))
         pl_module.log_dict({f"collapse_{name}": value for name, value in verdict.measures.items()})
         if not can_be_judged(self.config, trainer.current_epoch + 1):

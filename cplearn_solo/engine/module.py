@@ -88,6 +88,13 @@ class Pretrainer(LightningModule):
         online = [*self.backbone.parameters(), *getattr(self.method, self.method.teacher).parameters()]
         torch._foreach_lerp_(list(self.teacher.parameters()), online, 1 - tau)
 
+    def check_weights(self) -> None:
+        """Raises :class:`NotFinite` for weights that are not."""
+        if not all(p.isfinite().all() for p in self.parameters()):
+            raise NotFinite(
+                f"method {self.config.method!r}: the weights are not finite after step {self.trainer.global_step}"
+            )
+
     # ---- training
 
     def on_train_epoch_start(self) -> None:
@@ -128,10 +135,6 @@ class Pretrainer(LightningModule):
         self.update_teacher(self.trainer.global_step / self._total_steps)
 
     def on_train_epoch_end(self) -> None:
-        if not all(p.isfinite().all() for p in self.parameters()):  # before they replace the last good checkpoint
-            raise NotFinite(
-                f"method {self.config.method!r}: the weights are not finite after step {self.trainer.global_step}"
-            )
         names = sorted(self._sums)
         seconds = time.perf_counter() - self._started
         totals = sum_ranks(torch.stack([*(self._sums[name].float() for name in names), self._labelled]))

@@ -136,11 +136,6 @@ class CPLearn(Method):
         """W at one bit an entry."""
         return PackedDictionary(self.words, self.spec["f"])
 
-    @property
-    def dictionary(self) -> Tensor:
-        """W multiplied out, float32 ``(f, c)``: for small dictionaries only."""
-        return self.packed.tile(0, self.codes_total) if self.w is None else self.w
-
     def logits(self, h: Tensor) -> Tensor:
         """H W / tau: ``(n, f)`` to ``(n, c)``."""
         if self.w is None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from cplearn_solo.dictionary import make_dictionary
+from cplearn_solo.dictionary import make_dictionary, pack_dictionary
 from cplearn_solo.evaluation.collapse import write_report
 from cplearn_solo.evaluation.collapse.comparison import compare, distinct_names
 from cplearn_solo.evaluation.collapse.entropy import mixture_entropy, unit_scale
@@ -18,6 +18,7 @@ from cplearn_solo.evaluation.collapse.measures import MEASURES, measure
 from cplearn_solo.evaluation.collapse.page import absences
 from cplearn_solo.evaluation.collapse.sources import CodeSpace, Subject, read_subject
 from cplearn_solo.evaluation.collapse.tsne import tsne_map
+from cplearn_solo.kernels.packed import PackedDictionary
 from cplearn_solo.metrics import effective_rank, kmeans_ami
 from cplearn_solo.registry import InputError
 
@@ -139,12 +140,16 @@ def test_a_number_that_would_mean_nothing_has_a_reason_instead(title, parts, rea
     assert found.value is None and reason in found.reason
 
 
+def packed(f, c, kind="rademacher"):
+    return PackedDictionary(pack_dictionary(f, c, kind=kind), f)
+
+
 @pytest.mark.parametrize("unscale", [1.0, 8.0])
 def test_the_optimum_is_recognised_whatever_the_number_of_samples(unscale):
     """Embeddings that are their codes, every code used alike; a batch of 64 at Eq. 1's scale, or the released one."""
     w = make_dictionary(16, 16, kind="hadamard").float()
     codes = torch.arange(160) % 16
-    space = CodeSpace(w, unscale=unscale)
+    space = CodeSpace(packed(16, 16, kind="hadamard"), unscale=unscale)
     best = subject(features=torch.randn(160, 4), embeddings=w[:, codes].T / unscale, codes=codes, code_space=space)
     assert cell("alignment with codes", best).value == pytest.approx(1)
     assert cell("distance of H^T H from I", best).value == pytest.approx(0, abs=1e-6)
@@ -217,7 +222,7 @@ def test_dimensions_that_differ_leave_entropies_out():
 
 def test_eight_subjects_of_all_kinds_are_drawn():
     labels, codes = torch.from_numpy(LABELS), torch.from_numpy(LABELS % 3)
-    space = CodeSpace(make_dictionary(6, 5).float(), 4.0)
+    space = CodeSpace(packed(6, 5), 4.0)
     h = torch.from_numpy(FEATURES)
     rows = [{"epoch": float(i), "train_loss": 2.0 - i, "train_prior": 1.0} for i in range(3)]
     kinds = [

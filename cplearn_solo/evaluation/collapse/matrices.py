@@ -13,6 +13,7 @@ from cplearn_solo.evaluation.collapse.comparison import Comparison
 from cplearn_solo.evaluation.collapse.measures import clustered
 from cplearn_solo.evaluation.collapse.sources import Subject
 from cplearn_solo.evaluation.collapse.style import COLUMNS, PANEL, empty, panels
+from cplearn_solo.kernels.packed import PackedDictionary
 from cplearn_solo.registry import InputError
 
 # more rows than a panel has pixels would only blur
@@ -76,11 +77,13 @@ def _matrix(ax: Axes, matrix: Tensor, title: str, xlabel: str, ylabel: str) -> N
 
 def dictionaries(comparison: Comparison) -> Figure:
     """W^T W / f, and the histogram of its entries (CPLearn, Fig. 3)."""
-    shared: list[tuple[Tensor, list[str]]] = []  # each dictionary, and the names of the runs that share it
+    shared: list[tuple[PackedDictionary, list[str]]] = []  # each dictionary, and the names of the runs that share it
     for subject, name in zip(comparison.subjects, comparison.names):
         if subject.code_space is not None:
             w = subject.code_space.dictionary
-            names = next((names for other, names in shared if torch.equal(w, other)), None)
+            names = next(
+                (names for other, names in shared if w.f == other.f and torch.equal(w.words, other.words)), None
+            )
             shared.append((w, [name])) if names is None else names.append(name)
     if not shared:
         raise InputError("no CPLearn run: there is no dictionary")
@@ -90,8 +93,8 @@ def dictionaries(comparison: Comparison) -> Figure:
     for ax in axes.flat:
         ax.set_visible(False)
     for k, (w, names) in enumerate(shared):
-        f, c = w.shape
-        first = w[:, :COUNTED_CODES].float()  # codes are independent: the first are as good as any
+        f, c = w.f, w.c
+        first = w.tile(0, min(c, COUNTED_CODES))  # codes are independent: the first are as good as any
         products = first.T @ first / f
         above, below = axes[2 * (k // columns), k % columns], axes[2 * (k // columns) + 1, k % columns]
         some = "" if c <= MAX_CODES else f", first {MAX_CODES} codes"

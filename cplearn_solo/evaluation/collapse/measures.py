@@ -11,6 +11,7 @@ from torch import Tensor
 
 from cplearn_solo.evaluation.collapse.entropy import unit_scale
 from cplearn_solo.evaluation.collapse.sources import CodeSpace, Subject
+from cplearn_solo.kernels.packed import PackedDictionary
 from cplearn_solo.metrics import ami, codes_used, effective_rank, kmeans_ami, nmi, nmi_at_chance
 from cplearn_solo.metrics.code_geometry import block_gap, code_alignment, orthonormality_gap
 from cplearn_solo.metrics.collapse import (
@@ -161,14 +162,15 @@ def _all_samples_scale(subject: Subject) -> Tensor:
 def _alignment(subject: Subject) -> float:
     space = code_space(subject)
     used, code = codes(subject).unique(return_inverse=True)
-    return code_alignment(embeddings(subject), space.dictionary[:, used], code)
+    w = PackedDictionary(space.dictionary.words[:, used], space.dictionary.f).tile(0, len(used))
+    return code_alignment(embeddings(subject), w, code)
 
 
 def _optimal_gap(subject: Subject) -> float:
     w = code_space(subject).dictionary
-    if w.numel() > LARGEST_DICTIONARY:
-        raise InputError(f"a dictionary of {w.shape[0]} x {w.shape[1]} is too large to multiply out")
-    return orthonormality_gap(w.T / w.shape[1] ** 0.5)
+    if w.f * w.c > LARGEST_DICTIONARY:
+        raise InputError(f"a dictionary of {w.f} x {w.c} is too large to multiply out")
+    return orthonormality_gap(w.tile(0, w.c).T / w.c**0.5)
 
 
 def _logged(key: str, subject: Subject) -> float:

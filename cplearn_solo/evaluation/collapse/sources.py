@@ -19,6 +19,7 @@ from cplearn_solo.data import DataConfig, ImageSet, load_splits
 from cplearn_solo.engine.checkpoint import CHECKPOINT_KEY, Pretrained, load_pretrained
 from cplearn_solo.engine.log import EpochLog
 from cplearn_solo.evaluation.features import extract
+from cplearn_solo.kernels.packed import PackedDictionary
 from cplearn_solo.methods import Method
 from cplearn_solo.methods.cplearn import CPLearn
 from cplearn_solo.metrics.checks import INTEGERS, as_tensor, check_features
@@ -32,10 +33,10 @@ EMBEDDED_AT_ONCE = 4096
 
 @dataclass(frozen=True)
 class CodeSpace:
-    """What CPLearn's promises are about: its dictionary ``(f, c)`` of -1 and +1, and the factor that brings its
-    embeddings from Eq. 1's length sqrt(f / n), n the training batch, to sqrt(f)."""
+    """What CPLearn's promises are about: its dictionary at one bit an entry, and the factor that brings its embeddings
+    from Eq. 1's length sqrt(f / n), n the training batch, to sqrt(f)."""
 
-    dictionary: Tensor
+    dictionary: PackedDictionary
     unscale: float
 
 
@@ -206,7 +207,8 @@ def _code_space(method: Method) -> CodeSpace | None:
     if not isinstance(method, CPLearn):
         return None
     # the released code's embeddings have that length already
-    return CodeSpace(method.dictionary.cpu(), math.sqrt(int(method.n)) if method.scale == "paper" else 1.0)
+    dictionary = PackedDictionary(method.words.cpu(), method.spec["f"])
+    return CodeSpace(dictionary, math.sqrt(int(method.n)) if method.scale == "paper" else 1.0)
 
 
 def _run_names(model: Pretrained) -> tuple[str, ...]:
