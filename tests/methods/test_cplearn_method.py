@@ -129,7 +129,7 @@ def test_large_dictionaries_give_what_small_ones_do(monkeypatch, kwargs, crops):
         torch.testing.assert_close(grads, expected_grads, rtol=1e-4, atol=1e-6)
     feats = torch.randn(9, D)
     torch.testing.assert_close(large.eval()(feats), small.eval()(feats), rtol=1e-5, atol=1e-5)
-    assert torch.equal(large.dictionary, small.dictionary)
+    assert torch.equal(large.words, small.words)
 
 
 def _parts_and_grads(method, crops):
