@@ -50,7 +50,7 @@ def done(call, capfd):
     """The folder of the results, filled by the first test that asks."""
     folder = call.folder / FOLDER
     if not folder.exists():
-        code, out, error = call(capfd)
+        code, out, error = call(capfd, "workers=1")
         assert code == 0, error
         assert "4 cells to run, 1 at a time" in out
     return folder
