@@ -29,7 +29,6 @@ setup(
         "pyarrow>=14",
         "filelock>=3.12",
         "rich>=14.1",
-        "matplotlib>=3.8",
         "tqdm>=4.60",
     ],
     extras_require={

@@ -12,18 +12,15 @@ import logging
 import statistics
 import tempfile
 import time
-from pathlib import Path
 from unittest import mock
 
-from omegaconf import OmegaConf
+from digits import short_run
 
-from cplearn_solo.config import parse_config
 from cplearn_solo.engine.collapse import CollapseWatch
 from cplearn_solo.engine.log import EpochLog
 from cplearn_solo.engine.train import pretrain
 
 EPOCHS = 12
-YAML = Path(__file__).parents[1] / "scripts/pretrain/digits/cplearn.yaml"
 
 
 def main() -> None:
@@ -37,13 +34,7 @@ def main() -> None:
         looks.append(time.perf_counter() - start)
 
     with tempfile.TemporaryDirectory() as folder:
-        change = {
-            "max_epochs": EPOCHS,
-            "enable_progress_bar": False,
-            "accelerator": "cpu",
-            "checkpoint": {"dir": folder},
-        }
-        config = parse_config(OmegaConf.merge(OmegaConf.load(YAML), change))
+        config = short_run(folder, epochs=EPOCHS)
         with mock.patch.object(CollapseWatch, "on_train_epoch_end", timed), contextlib.redirect_stdout(io.StringIO()):
             trained = pretrain(config)
         trained.run.close()

@@ -12,13 +12,12 @@ import logging
 import statistics
 import tempfile
 import time
-from pathlib import Path
 
 import torch
-from omegaconf import OmegaConf
+from digits import short_run
 from torch.nn import functional as F
 
-from cplearn_solo.config import Config, parse_config
+from cplearn_solo.config import Config
 from cplearn_solo.data import load_splits, step_generator, train_loader
 from cplearn_solo.engine.log import EpochLog
 from cplearn_solo.engine.module import Pretrainer, image_statistics
@@ -26,7 +25,6 @@ from cplearn_solo.engine.train import pretrain
 from cplearn_solo.methods import Progress, Views
 
 ROUNDS, EPOCHS = 7, 8
-YAML = Path(__file__).parents[1] / "scripts/pretrain/digits/cplearn.yaml"
 
 
 def engine(config: Config) -> float:
@@ -67,13 +65,7 @@ def main() -> None:
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     times: dict[str, list[float]] = {"bare loop": [], "bare loop with online probe": [], "engine": []}
     with tempfile.TemporaryDirectory() as folder:
-        change = {
-            "max_epochs": EPOCHS,
-            "enable_progress_bar": False,
-            "accelerator": "cpu",
-            "checkpoint": {"dir": folder},
-        }
-        config = parse_config(OmegaConf.merge(OmegaConf.load(YAML), change, {"auto_resume": {"enabled": False}}))
+        config = short_run(folder, epochs=EPOCHS)
         for done in range(ROUNDS):
             times["bare loop"].append(bare(config, probe=False))
             times["bare loop with online probe"].append(bare(config, probe=True))

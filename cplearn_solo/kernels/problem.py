@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from cplearn_solo.kernels.packed import PackedDictionary
@@ -50,8 +49,3 @@ class Solution:
     mean_entropy: Tensor
     codes: Tensor
     grad: Tensor | None
-
-
-def compute_dtype(h: Tensor) -> torch.dtype:
-    """Type of everything but products: float32 at least."""
-    return torch.promote_types(h.dtype, torch.float32)

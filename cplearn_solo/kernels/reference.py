@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from cplearn_solo.kernels.problem import Problem, Solution
-from cplearn_solo.losses import cplearn_loss
+from cplearn_solo.losses import assignments, cplearn_loss
 from cplearn_solo.precision import full_precision
 
 
@@ -23,13 +23,4 @@ def reference(h: Tensor, problem: Problem) -> Solution:
         ]
         loss, invariance, prior = (torch.stack(part).mean() for part in zip(*losses))
         grad = torch.autograd.grad(loss, h)[0] if problem.needs_grad else None
-    log_p = torch.log_softmax(z[0].detach(), dim=1)
-    p = log_p.exp()
-    return Solution(
-        invariance=invariance.detach(),
-        prior=prior.detach(),
-        assignment_entropy=-(p * log_p).sum(dim=1).mean(),
-        mean_entropy=torch.special.entr(p.mean(dim=0)).sum(),
-        codes=z[0].argmax(dim=1),
-        grad=grad,
-    )
+    return Solution(invariance.detach(), prior.detach(), *assignments(z[0]), grad)

@@ -1,6 +1,6 @@
 """Objectives as pure functions of tensors."""
 
-from cplearn_solo.losses.cplearn import CPLearnLoss, check_prior, cplearn_loss, strict_bound
+from cplearn_solo.losses.cplearn import Assignments, CPLearnLoss, assignments, check_prior, cplearn_loss, strict_bound
 from cplearn_solo.losses.gedi import GEDILoss, energy, gedi_loss, langevin
 from cplearn_solo.losses.language_model import LanguageModelLoss, language_model_loss
 from cplearn_solo.losses.matrix_ssl import MatrixSSLLoss, check_matrix_ssl, matrix_ssl_loss
@@ -8,11 +8,13 @@ from cplearn_solo.losses.mec import MECLoss, coding_scale, mec_loss
 from cplearn_solo.losses.self_classifier import self_classifier_loss
 
 __all__ = [
+    "Assignments",
     "CPLearnLoss",
     "GEDILoss",
     "LanguageModelLoss",
     "MECLoss",
     "MatrixSSLLoss",
+    "assignments",
     "check_matrix_ssl",
     "check_prior",
     "coding_scale",

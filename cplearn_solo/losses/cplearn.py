@@ -54,6 +54,22 @@ def cplearn_loss(
         return CPLearnLoss(beta * invariance + matching, invariance, matching)
 
 
+class Assignments(NamedTuple):
+    """Of a batch: ``entropy``, the mean of H(p_i), ``mean_entropy`` H(mean_i p_i), in nats, ``codes`` ``(n,)``."""
+
+    entropy: Tensor
+    mean_entropy: Tensor
+    codes: Tensor
+
+
+@torch.no_grad()
+def assignments(z: Tensor) -> Assignments:
+    """What logits ``(n, c)`` assign samples to; ``codes`` are the most likely ones."""
+    log_p = torch.log_softmax(full_precision(z), dim=1)
+    p = log_p.exp()
+    return Assignments(-(p * log_p).sum(dim=1).mean(), torch.special.entr(p.mean(dim=0)).sum(), z.argmax(dim=1))
+
+
 def strict_bound(n: int, c: int, *, beta: float, prior: Tensor | None = None, prior_loss: str = "reverse") -> float:
     """A lower bound of :func:`cplearn_loss` that holds for every batch of n samples and c codes, in nats.
 

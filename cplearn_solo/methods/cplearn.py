@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from cplearn_solo.dictionary import check_dictionary, pack_dictionary, temperature
 from cplearn_solo.distributed import world_size
 from cplearn_solo.kernels import KEPT_LOGITS_MB, Objective, PackedDictionary, objective
-from cplearn_solo.losses import check_prior, cplearn_loss, strict_bound
+from cplearn_solo.losses import assignments, check_prior, cplearn_loss, strict_bound
 from cplearn_solo.methods.auto_beta import AutoBeta
 from cplearn_solo.methods.base import METHODS, Method, Views
 from cplearn_solo.precision import full_precision
@@ -199,12 +199,7 @@ class CPLearn(Method):
             for i, j in pairs
         ]
         loss, invariance, prior = (torch.stack(part).mean() for part in zip(*losses))
-        with torch.no_grad():
-            log_p = torch.log_softmax(logits[0].float(), dim=1)
-            p = log_p.exp()
-            entropy = -(p * log_p).sum(dim=1).mean()
-            mean_entropy = torch.special.entr(p.mean(dim=0)).sum()
-        return Objective(loss, invariance, prior, entropy, mean_entropy, logits[0].argmax(dim=1))
+        return Objective(loss, invariance, prior, *assignments(logits[0]))
 
     def _set_n(self, n: int) -> None:
         """Everything that follows from the number of samples whose assignments are matched with the prior."""

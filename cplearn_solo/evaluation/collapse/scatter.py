@@ -19,7 +19,7 @@ UNLABELLED = "#7F7F7F"
 LONGEST_CLASS = 16  # characters of a class's name in a legend
 # what metrics.csv logs of training besides the loss and its parts
 NOT_LOSS = ("acc1", "images", "seconds", "probe_loss", "codes_used")
-NOT_LOSS += ("beta", "bound_gap", "assignment_entropy", "mean_entropy")
+NOT_LOSS += ("beta", "bound_gap", "assignment_entropy", "mean_entropy", "taylor_norm", "embedding_std")
 
 
 def tsne(comparison: Comparison) -> Figure:
