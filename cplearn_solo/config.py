@@ -6,6 +6,7 @@ Keys are solo-learn's, so that its pretraining YAMLs run unchanged. Besides them
 
 import inspect
 import warnings
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from typing import Any, Dict, List, Optional, Type, TypeVar, get_origin, get_type_hints
 
@@ -162,6 +163,9 @@ IGNORED = {
 PROB_ONLY = {"color_jitter", "grayscale", "gaussian_blur", "solarization", "equalization", "horizontal_flip"}
 IGNORED_METHOD_KWARGS = {"simsiam": {"temperature"}}
 
+# A run that is resumed by name may have them changed; what follows from them, such as learning rates, is printed.
+DEVICES = ("devices", "num_nodes", "optimizer.batch_size", "strategy", "sync_batchnorm")
+
 # Keys that do not change what is learned: a run may be resumed although they differ.
 NOT_IDENTITY = (
     "accelerator",
@@ -174,6 +178,8 @@ NOT_IDENTITY = (
     "enable_progress_bar",
     "evaluation",
     "log_every_n_steps",
+    "method_kwargs.dictionary_parallel",
+    "method_kwargs.kept_logits_mb",
     "on_collapse",
     "resume_from_checkpoint",
     "tensorboard",
@@ -212,14 +218,17 @@ def read_schema(values: Dict[str, Any], schema: Type[T]) -> T:
         raise InputError(f"{key} = {_lookup(values, key)!r}: {str(error).splitlines()[0]}") from error
 
 
-def difference(ours: Dict[str, Any], theirs: Dict[str, Any]) -> List[str]:
-    """Where two plain configurations would learn something different: ``"optimizer.lr: 0.1 there, 0.2 here"``, ..."""
+def difference(ours: Dict[str, Any], theirs: Dict[str, Any], *, but: Sequence[str] = ()) -> List[str]:
+    """Where two plain configurations would learn something different: ``"optimizer.lr: 0.1 there, 0.2 here"``, ...
+
+    ``but``: keys that do not count.
+    """
     here, there = _flat(ours), _flat(theirs)
-    absent = "absent"
+    absent, ignored = "absent", tuple(f"{name}." for name in (*NOT_IDENTITY, *but))
     return [
         f"{key}: {there.get(key, absent)!r} there, {here.get(key, absent)!r} here"
         for key in sorted(here.keys() | there.keys())
-        if here.get(key) != there.get(key) and not f"{key}.".startswith(tuple(f"{name}." for name in NOT_IDENTITY))
+        if here.get(key) != there.get(key) and not f"{key}.".startswith(ignored)
     ]
 
 

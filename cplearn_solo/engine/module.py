@@ -102,7 +102,7 @@ class Pretrainer(LightningModule):
         self._codes_used = self._no_codes()
         self._labelled = torch.zeros((), device=self.device)
         self._knn_bank.clear()
-        self._steps_seen = self.trainer.global_step
+        self._steps_before = self._steps_seen = self.trainer.global_step
         self._first_bad = torch.full((), -1, device=self.device)
         self._started = time.perf_counter()
 
@@ -132,7 +132,7 @@ class Pretrainer(LightningModule):
         if self.teacher is None or self.trainer.global_step == self._steps_seen:  # gradients still accumulate
             return
         self._steps_seen = self.trainer.global_step
-        self.update_teacher(self.trainer.global_step / self._total_steps)
+        self.update_teacher(self._steps_done / self._total_steps)
 
     def on_train_epoch_end(self) -> None:
         names = sorted(self._sums)
@@ -196,11 +196,24 @@ class Pretrainer(LightningModule):
     def configure_optimizers(self) -> Any:
         config = self.config
         optimizer = self.build_optimizer(self.trainer.world_size, fused=not self.trainer.gradient_clip_val)
+        self._rates = [group["lr"] for group in optimizer.param_groups]
         self._total_steps = int(self.trainer.estimated_stepping_batches)
         scheduler = build_scheduler(optimizer, config.scheduler, epochs=config.max_epochs, steps=self._total_steps)
         if scheduler is None:
             return optimizer
         return [optimizer], [{"scheduler": scheduler, "interval": config.scheduler.interval}]
+
+    def on_train_start(self) -> None:
+        """A resumed run has the rates of its own devices, at its epoch's place in the schedule."""
+        self._epoch_steps = math.ceil(self.trainer.num_training_batches / self.config.accumulate_grad_batches)
+        groups, rates = self.trainer.optimizers[0].param_groups, self._rates
+        for scheduler in (config.scheduler for config in self.trainer.lr_scheduler_configs):
+            by_step = self.config.scheduler.interval == "step"
+            scheduler.last_epoch = self.current_epoch * (self._epoch_steps if by_step else 1)
+            scheduler.base_lrs = self._rates
+            rates = [rate * factor(scheduler.last_epoch) for rate, factor in zip(rates, scheduler.lr_lambdas)]
+        for group, rate in zip(groups, rates):
+            group["lr"] = rate
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Adds what evaluation needs, in plain types, so that ``weights_only`` loading works."""
@@ -208,8 +221,13 @@ class Pretrainer(LightningModule):
 
     # ---- details
 
+    @property
+    def _steps_done(self) -> int:
+        """Optimizer steps, as if all had been made on these devices."""
+        return self.current_epoch * self._epoch_steps + self.trainer.global_step - self._steps_before
+
     def _progress(self) -> Progress:
-        return Progress(self.current_epoch, self.config.max_epochs, self.trainer.global_step, self._total_steps)
+        return Progress(self.current_epoch, self.config.max_epochs, self._steps_done, self._total_steps)
 
     def _check_finite(self, parts: dict[str, Tensor], progress: Progress) -> None:
         """Raises :class:`NotFinite` at the first part of the loss that is not; GPUs are asked now and then only."""

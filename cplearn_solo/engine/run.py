@@ -16,12 +16,13 @@ from typing import Any
 from filelock import FileLock, Timeout
 from omegaconf import OmegaConf
 
-from cplearn_solo.config import Config, difference
+from cplearn_solo.config import DEVICES, Config, difference
 from cplearn_solo.engine.checkpoint import LAST, find_checkpoint, read_checkpoint
 from cplearn_solo.engine.module import CHECKPOINT_KEY
 from cplearn_solo.registry import InputError
 
-RUN_VARIABLE = "CPLEARN_RUN"  # tells the other processes of a multi-device run which folder the first one opened
+# tell the other processes of a multi-device run which folder the first one opened, and what it resumes
+RUN_VARIABLE, RESUME_VARIABLE = "CPLEARN_RUN", "CPLEARN_RESUME"
 
 
 @dataclass
@@ -51,8 +52,8 @@ def open_run(config: Config) -> RunFolder:
     different, with the keys that differ.
     """
     if RUN_VARIABLE in os.environ:
-        path = Path(os.environ[RUN_VARIABLE])
-        return RunFolder(path, path / LAST if (path / LAST).is_file() else None, None)
+        resume = os.environ[RESUME_VARIABLE]
+        return RunFolder(Path(os.environ[RUN_VARIABLE]), Path(resume) if resume else None, None)
     run = _named_resume(config) if config.resume_from_checkpoint else None
     if run is None and config.auto_resume.enabled and config.checkpoint.enabled:
         run = _auto_resume(config)
@@ -63,10 +64,11 @@ def open_run(config: Config) -> RunFolder:
 def shared_with_processes(run: RunFolder) -> Iterator[None]:
     """While this lasts, processes that the Trainer starts open the same folder."""
     os.environ[RUN_VARIABLE] = str(run.path.resolve())
+    os.environ[RESUME_VARIABLE] = str(run.resume.resolve()) if run.resume else ""
     try:
         yield
     finally:
-        del os.environ[RUN_VARIABLE]
+        del os.environ[RUN_VARIABLE], os.environ[RESUME_VARIABLE]
 
 
 def versions() -> dict[str, str]:
@@ -99,7 +101,7 @@ def git_sha() -> str | None:
 
 def _named_resume(config: Config) -> RunFolder | None:
     file, folder = find_checkpoint(config.resume_from_checkpoint)
-    differing = difference(config.plain(), read_checkpoint(file)[CHECKPOINT_KEY]["config"])
+    differing = difference(config.plain(), read_checkpoint(file)[CHECKPOINT_KEY]["config"], but=DEVICES)
     if differing:
         raise InputError(f"resume_from_checkpoint = {file}: another configuration: {'; '.join(differing[:5])}")
     if folder and file.name == Path(LAST).name and not (folder / "summary.json").exists():
@@ -131,6 +133,8 @@ def _auto_resume(config: Config) -> RunFolder | None:
         if not explained:
             print(f"unfinished run {folder} is not resumed, its configuration differs: {'; '.join(differing[:5])}")
             explained = True
+            if all(line.startswith(DEVICES) for line in differing):
+                print(f"resume_from_checkpoint={folder} resumes it on these devices")
     return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import warnings
@@ -188,9 +189,10 @@ def _derived(config: Config, module: Pretrainer, world: int, steps_per_epoch: in
     """What follows from the configuration and the machine."""
     scale = lr_scale(config, world)
     return {
-        "steps_per_epoch": steps_per_epoch // config.accumulate_grad_batches,
-        "n": config.optimizer.batch_size,
+        "steps_per_epoch": math.ceil(steps_per_epoch / config.accumulate_grad_batches),
         "devices": world,
+        "n": config.optimizer.batch_size * (world if module.method.coupling == "global" else 1),
+        "n_is": "samples of " + ("all devices" if module.method.coupling == "global" and world > 1 else "each device"),
         "lr": config.optimizer.lr * scale,
         "classifier_lr": config.optimizer.classifier_lr * scale,
         "backbone_parameters": sum(p.numel() for p in module.backbone.parameters()),

@@ -7,9 +7,6 @@ from torch import Tensor
 
 from cplearn_solo.registry import InputError
 
-_ONE = 0x3F800000  # the bits of float32's 1.0; those of -1.0 differ in the sign, the highest
-_SIGN = -(1 << 31)
-
 
 class PackedDictionary:
     """The dictionary W in {-1, +1}^(f x c) as the words of :func:`cplearn_solo.dictionary.pack_dictionary`.
@@ -25,6 +22,7 @@ class PackedDictionary:
             )
         self.words, self.f, self.c = words, f, words.shape[1]
         self._shifts = torch.arange(31, -1, -1, dtype=torch.int32, device=words.device)[:, None]
+        self._one = torch.ones((), device=words.device)
 
     def columns(self, start: int, stop: int) -> PackedDictionary:
         """The codes ``start`` to ``stop``, without a copy."""
@@ -38,6 +36,6 @@ class PackedDictionary:
         words = self.words[:, None, start:stop].bitwise_not()  # a set sign is -1
         shape = (len(words), 32, stop - start)
         out = torch.empty(shape, device=words.device) if out is None else out[: len(words) * 32 * shape[2]].view(shape)
-        bits = out.view(torch.int32)
-        torch.bitwise_left_shift(words, self._shifts, out=bits).bitwise_and_(_SIGN).bitwise_or_(_ONE)
+        torch.bitwise_left_shift(words, self._shifts, out=out.view(torch.int32))  # the bit becomes float32's sign
+        torch.copysign(self._one, out, out=out)
         return out.flatten(0, 1)[: self.f]

@@ -10,8 +10,9 @@ from torch import Tensor
 from cplearn_solo.kernels.packed import PackedDictionary
 from cplearn_solo.precision import full_precision
 
-TILE_BYTES = 6 << 20  # of a tile of W and what is computed from it: about the caches of a few cores
-LEAST_WIDTH = 64  # codes in a tile; narrower ones spend their time between operations
+TILE_BYTES = 4 << 20  # of a tile of W: about the caches of a few cores
+LOGITS_BYTES = 16 << 20  # of what is computed from a tile, at most, as long as the tile has
+LEAST_WIDTH = 64  # codes; narrower ones spend their time between operations
 
 
 class Tiles:
@@ -28,8 +29,8 @@ class Tiles:
         self.dictionary, self.dtype = dictionary, full.dtype
         views, n, _ = h.shape
         rows = 32 * len(dictionary.words)
-        width = max(TILE_BYTES // (4 * (rows + 3 * views * n)) // 16 * 16, LEAST_WIDTH)  # 16: a vector register
-        width = min(width, dictionary.c)
+        width = min(TILE_BYTES // (4 * rows), LOGITS_BYTES // (12 * views * n))
+        width = min(max(width // 16 * 16, LEAST_WIDTH), dictionary.c)  # 16: a vector register
         self.bounds = [(k, min(k + width, dictionary.c)) for k in range(0, dictionary.c, width)]
         self._w = h.new_empty(rows * width, dtype=torch.float32)
         self._w_tile: tuple[int | None, Tensor] = (None, self._w)

@@ -50,7 +50,7 @@ def gradients(loss, views):
 
 def few_codes_at_once(monkeypatch, *, kept, width=16, rows=2 * N, f=F):
     """Tiles of ``width`` codes; gives the megabytes in which the logits of ``kept`` tiles fit."""
-    monkeypatch.setattr(tiles, "TILE_BYTES", 4 * width * (32 * -(-f // 32) + 3 * rows))
+    monkeypatch.setattr(tiles, "TILE_BYTES", 4 * width * 32 * -(-f // 32))
     monkeypatch.setattr(tiles, "LEAST_WIDTH", 1)
     return {"kept_logits_mb": kept * 8 * width * rows / 2**20}
 
