@@ -27,6 +27,7 @@ class Setting:
     floor: str = "cplearn"  # configuration that the two floor rows take backbone and images from
     columns: Optional[List[str]] = None  # the columns that can be run at this size; all
     metrics: Optional[List[str]] = None  # the scores that mean something at this size; all
+    same_images: Optional[bool] = None  # where that differs from the table's
 
 
 @dataclass
@@ -70,7 +71,7 @@ class PaperTable:
     source: str = MISSING  # paper and place
     protocol: str = ""  # what the printed numbers are of: backbone, seeds, epochs, machines
     document: str = ""  # file with the paper's text
-    same_images: bool = True  # false: the paper's images are never ours, so that a difference would mean nothing
+    same_images: bool = True  # false: the paper's images are not ours, so that a difference would mean nothing
     metrics: Dict[str, Metric] = field(default_factory=dict)
     columns: Dict[str, Column] = field(default_factory=dict)
     rows: List[Row] = field(default_factory=list)

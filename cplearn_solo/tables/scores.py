@@ -72,5 +72,6 @@ def paper_column(grid: Grid, column: str) -> tuple[str, str, bool]:
     if column not in grid.table.columns:
         first = next(iter(grid.table.columns))
         return first, f"paper, {grid.table.columns[first].label}", False
-    same = grid.table.same_images
+    own = grid.table.settings[grid.setting].same_images
+    same = grid.table.same_images if own is None else own
     return column, "paper" if same else "paper, other images", same

@@ -266,9 +266,10 @@ def test_bad_checkpoints_are_named(tmp_path):
 
 
 def every_configuration():
-    """ResNet-18 is slow here, and its methods train with smaller backbones too: one is enough by default."""
+    """Large backbones are slow here, and methods train with small ones too: one ResNet-18 is enough by default."""
     for path in sorted(SCRIPTS.glob("*/*.yaml")):
         large = path.parent.name in ("cifar", "cifar_resnet18") and path.stem != "cplearn"
+        large = large or path.parent.name == "imagenet-100"
         yield pytest.param(path, id=f"{path.parent.name}/{path.stem}", marks=[pytest.mark.slow] if large else [])
 
 
