@@ -15,7 +15,7 @@ setup(
     python_requires=">=3.10",
     packages=[*find_packages(include=["cplearn_solo*"]), "cplearn_solo.scripts"],
     package_dir={"cplearn_solo.scripts": "scripts"},
-    package_data={"cplearn_solo.scripts": ["**/*.yaml"], "cplearn_solo.tables": ["papers/*.yaml"]},
+    package_data={"cplearn_solo.scripts": ["**/*.yaml", "slurm/*.sh"], "cplearn_solo.tables": ["papers/*.yaml"]},
     install_requires=[
         "torch>=2.6",
         "torchvision>=0.21",
