@@ -82,10 +82,15 @@ class FileSet:
     def load(self, i: int) -> Image.Image:
         """Image ``i`` in RGB; raises ``InputError`` naming the file, or the row, that cannot be decoded."""
         source = self.sources[i]
-        file, where = (BytesIO(source.data), source.where) if isinstance(source, Encoded) else (source, source)
+        file = BytesIO(source.data) if isinstance(source, Encoded) else source
         try:
             with Image.open(file) as image:
                 return image.convert("RGB")
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
             reason = str(error).partition("\n")[0]
-            raise InputError(f"unreadable image {where}: {reason}") from error
+            raise InputError(f"unreadable image {self.name(i)}: {reason}") from error
+
+    def name(self, i: int) -> str:
+        """Where image ``i`` comes from."""
+        source = self.sources[i]
+        return source.where if isinstance(source, Encoded) else source

@@ -5,11 +5,14 @@ Nothing here remembers what came before: a run resumed at epoch e sees what an u
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
+from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
@@ -99,6 +102,51 @@ class MemoryEvalLoader:
 # --- images in files ---------------------------------------------------------------------------------------------
 
 
+UNREADABLE = 0.01  # share of a set's images that may be skipped
+NAMED = 3  # of them, in a warning
+
+
+class FileLoader(DataLoader):
+    """A DataLoader over files that counts those which its data set could not read.
+
+    In their place come their neighbours, under the number -1 - index. Each epoch that finds more of them warns with a
+    count and some names; ``InputError`` where they are more than 1 % of all.
+    """
+
+    def __init__(self, dataset: _Views | _Centres, **kwargs: Any) -> None:
+        super().__init__(dataset, **kwargs)
+        self._unreadable: set[int] = set()
+
+    def __iter__(self) -> Iterator[list]:
+        images, known = self.dataset.images, len(self._unreadable)
+        for batch in super().__iter__():
+            index = batch[0]
+            self._unreadable.update((-1 - index[index < 0]).tolist())
+            if len(self._unreadable) > UNREADABLE * len(images):
+                images.load(min(self._unreadable))  # says what is wrong with it
+                raise InputError(f"more than 1 % of {len(images)} images could not be read, though now they can")
+            batch[0] = torch.where(index < 0, -1 - index, index)
+            yield batch
+        if len(self._unreadable) > known:
+            names = ", ".join(images.name(i) for i in sorted(self._unreadable)[:NAMED])
+            more = "" if len(self._unreadable) <= NAMED else ", ..."
+            count = f"{len(self._unreadable)} of {len(images)} images"
+            warnings.warn(f"{count} could not be read and are skipped: {names}{more}", stacklevel=2)
+
+
+def _readable(images: FileSet, index: int) -> tuple[int, Image.Image]:
+    """Number and image; of one that cannot be read -1 - index and the next one that can."""
+    try:
+        return index, images.load(index)
+    except InputError as error:
+        for after in range(1, min(len(images), 100)):
+            try:
+                return -1 - index, images.load((index + after) % len(images))
+            except InputError:
+                continue
+        raise error
+
+
 class _EpochPairs(EpochSampler):
     """Batches of (epoch, index): workers outlive epochs, so the epoch has to reach them with the index."""
 
@@ -117,10 +165,11 @@ class _Views(Dataset):
 
     def __getitem__(self, item: tuple[int, int]) -> tuple[int, list[Tensor], Tensor]:
         epoch, index = item
-        image = self.images.load(index)
+        number, image = _readable(self.images, index)
         with torch.random.fork_rng(devices=[]):  # without workers this is the training process: leave its state alone
             torch.default_generator.manual_seed(_mix(self.seed, epoch, index))
-            return index, [pipeline(image) for pipeline in self.pipelines], self.images.labels[index]
+            label = self.images.labels[index] if number == index else torch.tensor(-1)
+            return number, [pipeline(image) for pipeline in self.pipelines], label
 
 
 class _Centres(Dataset):
@@ -130,7 +179,8 @@ class _Centres(Dataset):
         self.images, self.pipeline = images, eval_image(crop_size, images.mean, images.std)
 
     def __getitem__(self, index: int) -> tuple[int, Tensor, Tensor]:
-        return index, self.pipeline(self.images.load(index)), self.images.labels[index]
+        number, image = _readable(self.images, index)
+        return number, self.pipeline(image), self.images.labels[index] if number == index else torch.tensor(-1)
 
 
 # --- both --------------------------------------------------------------------------------------------------------
@@ -145,7 +195,7 @@ def train_loader(
     seed: int,
     rank: int = 0,
     world: int = 1,
-) -> MemoryLoader | DataLoader:
+) -> MemoryLoader | FileLoader:
     """The training batches of one rank; ``loader.batch_sampler.set_epoch(e)`` chooses the epoch.
 
     Images in memory come as uint8 batches for ``BatchAugment``, ``[index, images, labels]``. Files come augmented by
@@ -155,7 +205,7 @@ def train_loader(
     order = {"seed": seed, "rank": rank, "world": world, "batch_size": batch_size}
     if isinstance(images, MemorySet):
         return MemoryLoader(images, EpochSampler(len(images), **order))
-    return DataLoader(
+    return FileLoader(
         _Views(images, augmentations, seed),
         batch_sampler=_EpochPairs(len(images), **order),
         num_workers=num_workers,
@@ -167,7 +217,7 @@ def train_loader(
 
 def eval_loader(
     images: ImageSet, *, crop_size: int, batch_size: int, num_workers: int, rank: int = 0, world: int = 1
-) -> MemoryEvalLoader | DataLoader:
+) -> MemoryEvalLoader | FileLoader:
     """Every ``world``-th image from ``rank`` on, in order, none dropped or repeated.
 
     Yields ``[index (n,) int64, images (n, 3, S, S) float normalised, labels (n,)]``.
@@ -175,7 +225,7 @@ def eval_loader(
     mine = range(rank, len(images), world)
     if isinstance(images, MemorySet):
         return MemoryEvalLoader(images, torch.tensor(mine), crop_size, batch_size)
-    return DataLoader(
+    return FileLoader(
         _Centres(images, crop_size),
         sampler=mine,
         batch_size=batch_size,

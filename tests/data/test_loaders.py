@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -127,6 +129,27 @@ def test_eval_sees_every_image_once(kind: str, world: int, request: pytest.Fixtu
 def test_eval_of_both_kinds_agrees(memory: MemorySet, files: FileSet) -> None:
     either = [next(iter(eval_loader(s, crop_size=10, batch_size=SIZE, num_workers=0))) for s in (memory, files)]
     torch.testing.assert_close(either[0][1], either[1][1])
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_unreadable_files_are_skipped_counted_and_named(files: FileSet, workers: int) -> None:
+    many = files.subset(torch.arange(SIZE).repeat(10))
+    Path(many.sources[7]).write_bytes(b"no image")  # ten of 230
+    rare = replace(many, sources=[*many.sources[:8], *(many.sources[i] for i in range(8)), *many.sources[:7] * 40])
+    rare = replace(rare, labels=torch.zeros(len(rare.sources), dtype=torch.int64))  # two of 296
+    loader = eval_loader(rare, crop_size=8, batch_size=50, num_workers=workers)
+    with pytest.warns(UserWarning, match=r"^2 of 296 images could not be read and are skipped: .*7.png, .*7.png$"):
+        index, images, labels = (torch.cat(part) for part in zip(*loader))
+    assert torch.equal(index, torch.arange(296)) and (labels < 0).nonzero().flatten().tolist() == [7, 15]
+    assert torch.equal(images[7], images[8]) and not torch.equal(images[6], images[7])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        list(loader)  # told once
+    train = train_loader(rare, [AUG], batch_size=37, num_workers=workers, seed=0)
+    with pytest.warns(UserWarning, match="^2 of 296 images"):
+        assert sum((labels < 0).sum().item() for _, _, labels in train) == 2
+    with pytest.raises(InputError, match="unreadable image .*7.png: cannot identify"):
+        list(eval_loader(many, crop_size=8, batch_size=50, num_workers=workers))
 
 
 def test_step_generator() -> None:
