@@ -22,6 +22,7 @@ Self-supervised representations that do not collapse, and scores that tell.
   collapse     which collapse runs have, as one page   RUN_OR_CHECKPOINT_OR_FEATURES ...
   export       the backbone's weights as a plain file  RUN_OR_CHECKPOINT FILE
   solo-learn   run a script of a solo-learn checkout   PATH/main_pretrain.py --config-path ... --config-name ...
+  dino         run a DINO checkout with a method       PATH/main_dino.py --method cplearn ... -- [DINO's arguments]
   methods      list methods and their method_kwargs
   backbones    list backbones
   datasets     list data sets
@@ -64,6 +65,16 @@ SOLO_LEARN = """usage: cplearn solo-learn PATH/SCRIPT.py [solo-learn's own argum
 Runs main_pretrain.py, main_linear.py, main_knn.py or main_umap.py of a solo-learn checkout (1.0.6; nothing has to be
 installed) with every method of this package that it lacks, and the backbone cplearn_resnet8. The last two scripts need
 a GPU. Without one, write devices="'1'": solo-learn wants something with a length, Lightning a number."""
+
+DINO = """Runs main_dino.py of a checkout of facebookresearch/dino with a method of this package in the place of its
+head, loss and teacher. All else, its arguments after -- included, stays DINO's; its evaluations load the checkpoints.
+
+  cplearn dino PATH/main_dino.py --method cplearn --dict_size 131072 --beta 0.25 -- --arch vit_small --data_path FOLDER
+  torchrun --nproc_per_node=8 --no-python cplearn dino ...                        several GPUs
+  cplearn dino --write-patch FILE PATH                                            the same without this program
+
+--KEY VALUE is any of the method's method_kwargs, which --method NAME --help lists; --dict_size is CPLearn's
+proj_output_dim. After git apply FILE in the checkout, python main_dino.py --method NAME ... does the same."""
 
 
 def main() -> None:
@@ -201,6 +212,13 @@ def _solo_learn(arguments: list[str]) -> None:
         solo_learn.run(arguments[0], arguments[1:])
 
 
+def _dino(arguments: list[str]) -> None:
+    with user_errors("dino"):
+        from cplearn_solo.cli.dino import dino_task
+
+        dino_task(arguments, DINO)
+
+
 def _list(kind: str, arguments: list[str]) -> None:
     argparse.ArgumentParser(prog=kind, description=f"Lists {kind}.").parse_args(arguments)
     from cplearn_solo.cli import listing
@@ -217,6 +235,7 @@ COMMANDS = {
     "collapse": collapse,
     "export": _export,
     "solo-learn": _solo_learn,
+    "dino": _dino,
     "methods": lambda arguments: _list("methods", arguments),
     "backbones": lambda arguments: _list("backbones", arguments),
     "datasets": lambda arguments: _list("datasets", arguments),

@@ -1,0 +1,104 @@
+"""What stands in the place of DINO's head and of its teacher."""
+
+from __future__ import annotations
+
+import inspect
+from collections import defaultdict
+from collections.abc import Mapping
+from itertools import combinations
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from cplearn_solo.methods import METHODS, Progress, Views, build_method
+from cplearn_solo.registry import InputError
+
+N_LARGE = 2  # DINO's global crops
+
+
+class Head(nn.Module):
+    """A method where DINO has its head: features of all crops ``(crops n, d)`` become the loss, a scalar.
+
+    DINO calls its head once on all crops, large ones first. The method gets them crop by crop, so that n, the images
+    that BatchNorm and priors see, is the batch of one crop. A method of two views is asked for every pair with at least
+    one large crop, and the loss is the mean. ``progress`` has to be set before each epoch.
+    """
+
+    progress: Progress
+
+    def __init__(self, name: str, features_dim: int, *, n: int, method_kwargs: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.method = build_method(name, features_dim, batch_size=n, method_kwargs=method_kwargs)
+        self.n = n
+        self.settings = {"method": name, "n": n, **_defaults(name), **method_kwargs}
+        self.sums: dict[str, Tensor | float] = defaultdict(float)
+        self.steps = 0
+
+    def forward(self, feats: Tensor) -> Tensor:
+        self.method.before_step(self.progress)
+        crops = list(feats.split(self.n))
+        if self.method.multicrop or len(crops) == N_LARGE:
+            found = [self._loss(crops, N_LARGE)]
+        else:
+            pairs = [(i, j) for i, j in combinations(range(len(crops)), 2) if i < N_LARGE]
+            found = [self._loss([crops[i], crops[j]], 1 + (j < N_LARGE)) for i, j in pairs]
+        means = {key: torch.stack([parts[key] for parts in found]).mean() for key in found[0]}
+        for key, value in means.items():
+            self.sums[key] += value.detach()
+        self.steps += 1
+        return means["loss"]
+
+    def parts(self) -> dict[str, float]:
+        """Means of the loss's parts since the last call, on this device."""
+        means = {key: float(total / self.steps) for key, total in self.sums.items() if key != "loss"}
+        self.sums.clear()
+        self.steps = 0
+        return means
+
+    def get_extra_state(self) -> dict[str, Any]:
+        return self.settings
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """``InputError`` for a checkpoint of another method, n or ``method_kwargs``."""
+        for key in {**self.settings, **state}:
+            was, now = state.get(key), self.settings.get(key)
+            if was != now:
+                raise InputError(f"the checkpoint in output_dir was trained with {key} = {was!r}, this run has {now!r}")
+
+    def _loss(self, crops: list[Tensor], n_large: int) -> dict[str, Tensor]:
+        parts = self.method.loss(Views(crops, n_large, self.progress))
+        parts.pop("codes", None)
+        return parts
+
+
+class NoTeacher(nn.Module):
+    """Where DINO has its teacher: nothing to run and no parameters to average.
+
+    In checkpoints it is the student's backbone under the names of DINO's teacher, which its evaluations load.
+    """
+
+    def __init__(self, student: nn.Module) -> None:
+        super().__init__()
+        self.student = (student,)  # in a tuple it is no submodule
+
+    def forward(self, crops: list[Tensor]) -> None:
+        return None
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return self.student[0].backbone.state_dict(prefix="backbone.")
+
+    def load_state_dict(self, state: Mapping[str, Tensor], strict: bool = True) -> str:
+        return "as the student"
+
+
+class StudentsLoss(nn.Module):
+    """Where DINO has its loss: hands on what the head of the student found."""
+
+    def forward(self, student_output: Tensor, teacher_output: None, epoch: int) -> Tensor:
+        return student_output
+
+
+def _defaults(name: str) -> dict[str, Any]:
+    parameters = inspect.signature(METHODS[name].__init__).parameters.values()
+    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and p.name != "batch_size"}

@@ -1,0 +1,158 @@
+"""What is put in the place of names in DINO's ``main_dino.py`` and ``utils.py``, and the run that it makes."""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import math
+import pickle
+import random
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import nn
+
+from cplearn_solo.hosts.dino.cpu import stay_on_cpu
+from cplearn_solo.hosts.dino.networks import Head, NoTeacher, StudentsLoss
+from cplearn_solo.methods import METHODS, Progress
+from cplearn_solo.registry import InputError
+
+IN_SCRIPT = ("DINOHead", "DINOLoss", "train_dino", "train_one_epoch")
+IN_UTILS = (
+    "MultiCropWrapper",
+    "cancel_gradients_last_layer",
+    "fix_random_seeds",
+    "has_batchnorms",
+    "restart_from_checkpoint",
+    "save_on_master",
+)
+WITHOUT_MEANING = (
+    "out_dim, norm_last_layer, use_bn_in_head, freeze_last_layer, momentum_teacher, warmup_teacher_temp, teacher_temp "
+    "and warmup_teacher_temp_epochs"
+)
+
+
+def fitting_methods() -> list[str]:
+    """Names of the methods that need features of crops and nothing else."""
+    return sorted(name for name, cls in METHODS.items() if not (cls.teacher or cls.needs_images))
+
+
+def install(main: ModuleType, method: str, method_kwargs: Mapping[str, Any], device: str) -> None:
+    """Makes ``main``, DINO's main script as a module, train ``method``; ``device`` is ``cuda`` or ``cpu``."""
+    if METHODS[method].teacher or METHODS[method].needs_images:
+        needs = "a teacher" if METHODS[method].teacher else "the images themselves"
+        raise InputError(
+            f"method {method!r} needs {needs}, not there in DINO's loop: choices are {', '.join(fitting_methods())}"
+        )
+    torch.hub.list = lambda *_, **__: []  # DINO asks GitHub for names of architectures
+    if device == "cpu":
+        stay_on_cpu(main.utils)
+    elif not torch.cuda.is_available():
+        raise InputError("--device cuda: there is no GPU here; --device cpu makes a smoke run")
+    Substitutes(main, method, method_kwargs, device)
+
+
+class Substitutes:
+    """A run of DINO's script with a method of ours: what bears a name of DINO's takes its place, ``theirs`` has that."""
+
+    def __init__(self, main: ModuleType, method: str, method_kwargs: Mapping[str, Any], device: str) -> None:
+        self.main, self.method, self.method_kwargs, self.device = main, method, dict(method_kwargs), device
+        self.student: nn.Module | None = None
+        utils = vars(main.utils)
+        self.theirs = SimpleNamespace(**{name: (vars(main) | utils)[name] for name in (*IN_SCRIPT, *IN_UTILS)})
+        vars(main).update({name: getattr(self, name) for name in IN_SCRIPT})
+        # for the script alone: utils itself goes on to find its own names in itself
+        main.utils = SimpleNamespace(**utils | {name: getattr(self, name) for name in IN_UTILS})
+
+    def train_dino(self, args: argparse.Namespace) -> None:
+        check_arguments(self.main, args)
+        args.method, args.method_kwargs, args.device = self.method, self.method_kwargs, self.device
+        if self.device == "cpu" and args.use_fp16:
+            print("--use_fp16 false: DINO's half precision is for GPUs")
+            args.use_fp16 = False
+        self.args = args
+        self.theirs.train_dino(args)
+
+    def fix_random_seeds(self, seed: int) -> None:
+        random.seed(seed)  # DINO blurs and solarises by Python's generator, and seeds the others
+        self.theirs.fix_random_seeds(seed)
+
+    def DINOHead(self, features_dim: int, *_: Any, **__: Any) -> int:
+        return features_dim
+
+    def MultiCropWrapper(self, backbone: nn.Module, features_dim: int) -> nn.Module:
+        """DINO makes the student first; its second network would be the teacher."""
+        if self.student is not None:
+            return NoTeacher(self.student)
+        n = self.args.batch_size_per_gpu
+        self.head = Head(self.method, features_dim, n=n, method_kwargs=self.method_kwargs)
+        student = self.theirs.MultiCropWrapper(backbone, self.head)
+        self.student = student if self.device == "cpu" else nn.SyncBatchNorm.convert_sync_batchnorm(student)
+        print("\n".join(f"{key}: {value}" for key, value in self.head.settings.items()))
+        print(f"n = {n} is the batch of one crop on one device. There is no teacher: {WITHOUT_MEANING} do nothing.")
+        return self.student
+
+    def has_batchnorms(self, model: nn.Module) -> bool:
+        return False  # they are in step already, and no teacher has to be wrapped for them
+
+    def DINOLoss(self, *_: Any) -> nn.Module:
+        return StudentsLoss()
+
+    def train_one_epoch(self, *arguments: Any) -> dict[str, float]:
+        """DINO's epoch; adds the parts of the loss to what it logs."""
+        named = inspect.signature(self.theirs.train_one_epoch).bind(*arguments).arguments
+        epoch, epochs, steps = named["epoch"], self.args.epochs, len(named["data_loader"])
+        if not steps:
+            raise InputError(f"--data_path {self.args.data_path}: has fewer images than a batch, {self.head.n}")
+        self.head.progress = Progress(epoch, epochs, epoch * steps, epochs * steps)
+        return {**self.theirs.train_one_epoch(*arguments), **self.head.parts()}
+
+    def cancel_gradients_last_layer(self, *_: Any) -> None:
+        """DINO's moment between backward pass and step."""
+        self.head.method.after_backward(self.head.progress)
+        self.head.progress = replace(self.head.progress, step=self.head.progress.step + 1)
+
+    def save_on_master(self, checkpoint: dict[str, Any], path: str) -> None:
+        self.theirs.save_on_master(plain(checkpoint), path)
+
+    def restart_from_checkpoint(self, path: str, **objects: Any) -> None:
+        try:
+            self.theirs.restart_from_checkpoint(path, **objects)
+        except pickle.UnpicklingError as error:
+            raise InputError(f"{path} is no checkpoint of such a run: choose another --output_dir") from error
+
+
+def check_arguments(main: ModuleType, args: argparse.Namespace) -> None:
+    """``InputError`` for arguments of DINO's that it would fail on late or without a word."""
+    if not Path(args.data_path).is_dir():
+        raise InputError(f"--data_path {args.data_path}: is no folder")
+    if args.warmup_epochs > args.epochs:
+        raise InputError(f"--warmup_epochs {args.warmup_epochs}: is longer than the run, --epochs {args.epochs}")
+    if not hasattr(main.vits, args.arch.replace("deit", "vit")):
+        return
+    augment = main.DataAugmentationDINO(args.global_crops_scale, args.local_crops_scale, args.local_crops_number)
+    sizes = sorted({crop.shape[-1] for crop in augment(Image.new("RGB", (256, 256)))})
+    if any(size % args.patch_size for size in sizes):
+        raise InputError(
+            f"--patch_size {args.patch_size}: must divide the size of every crop, "
+            f"{' and '.join(map(str, sizes))} pixels; choices are the divisors of {math.gcd(*sizes)}"
+        )
+
+
+def plain(value: Any) -> Any:
+    """``value`` with namespaces as dicts and NumPy scalars as Python's, which ``torch.load`` takes today."""
+    if isinstance(value, argparse.Namespace):
+        return plain(vars(value))
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(plain, value))
+    return value
