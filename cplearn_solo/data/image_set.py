@@ -15,6 +15,7 @@ from cplearn_solo.registry import InputError
 Channels = tuple[float, float, float]
 IMAGENET_MEAN: Channels = (0.485, 0.456, 0.406)
 IMAGENET_STD: Channels = (0.229, 0.224, 0.225)
+UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)  # what PIL raises for broken images
 
 
 class ImageSet(Protocol):
@@ -86,7 +87,7 @@ class FileSet:
         try:
             with Image.open(file) as image:
                 return image.convert("RGB")
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        except UNREADABLE as error:
             reason = str(error).partition("\n")[0]
             raise InputError(f"unreadable image {self.name(i)}: {reason}") from error
 

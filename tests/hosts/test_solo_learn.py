@@ -7,11 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
-import torchvision
 import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
-from sklearn.datasets import load_digits
 
 from cplearn_solo.cli.tasks import TASKS
 from cplearn_solo.config import parse_config
@@ -28,19 +26,6 @@ needs_checkout = pytest.mark.skipif(
 BASELINES = ("barlow", "byol", "swav", "dino", "vicreg", "wmse", "simsiam", "simclr", "mocov2plus")
 SHIPPED = ROOT / "scripts/solo_learn/cifar/cplearn.yaml"
 HEADS = {"proj_hidden_dim": 32, "proj_output_dim": 16}
-
-
-@pytest.fixture(scope="session")
-def digits(tmp_path_factory):
-    """Folders of PNGs, one a class."""
-    root, data = tmp_path_factory.mktemp("digits"), load_digits()
-    for part, chosen in (("train", range(150)), ("val", range(150, 200))):
-        for i in chosen:
-            folder = root / part / str(data.target[i])
-            folder.mkdir(parents=True, exist_ok=True)
-            image = torch.tensor(data.images[i] / 16 * 255).byte().expand(3, 8, 8).contiguous()
-            torchvision.io.write_png(image, str(folder / f"{i}.png"))
-    return root
 
 
 def configuration(digits, runs, method, method_kwargs, **changes):

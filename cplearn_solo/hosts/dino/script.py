@@ -15,7 +15,8 @@ from typing import Any
 from cplearn_solo.hosts.dino.substitutes import IN_SCRIPT, IN_UTILS, install
 from cplearn_solo.registry import InputError
 
-CALLED = ("get_args_parser", "DataAugmentationDINO", *IN_SCRIPT, *(f"utils.{name}" for name in IN_UTILS))
+USED = ("get_args_parser", "DataAugmentationDINO", "vits", "datasets.ImageFolder", "utils.init_distributed_mode")
+USED += (*IN_SCRIPT, *(f"utils.{name}" for name in IN_UTILS))
 SOURCE = "the main_dino.py of https://github.com/facebookresearch/dino is needed, in a checkout of it"
 ENTRY = re.compile(r"if __name__ == ['\"]__main__['\"]:\s*")
 HOOK = ("from cplearn_solo.cli.dino import patched", "patched(sys.modules[__name__])")
@@ -37,11 +38,15 @@ def write_patch(file: str, script: str) -> None:
     path, target = find(script), Path(file)
     if target.exists():
         raise InputError(f"{file} is there already")
-    before = path.read_bytes().decode().splitlines(keepends=True)
-    start = next((i for i, line in enumerate(before) if ENTRY.fullmatch(line)), None)
-    if start is None or start + 1 == len(before):
+    with path.open(encoding="utf-8", newline="\n") as lines:
+        before = list(lines)
+    start = next((i for i, line in enumerate(before) if ENTRY.fullmatch(line)), len(before))
+    if start + 1 >= len(before):
         raise InputError(f"{path}: looked for if __name__ == '__main__': and what it runs; {SOURCE}")
-    indent, _, end = re.fullmatch(r"(\s*)(.*?)(\s*)", before[start + 1]).groups()
+    if HOOK[0] in before[start + 1]:
+        raise InputError(f"{path} is patched already")
+    indent = re.match(r"[ \t]*", before[start + 1]).group()
+    end = before[start][len(before[start].rstrip()) :]
     after = [*before[: start + 1], *(f"{indent}{line}{end}" for line in HOOK), *before[start + 1 :]]
     diff = difflib.unified_diff(before, after, f"a/{path.name}", f"b/{path.name}")
     whole = (line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in diff)
@@ -49,22 +54,19 @@ def write_patch(file: str, script: str) -> None:
 
 
 def find(script: str) -> Path:
-    """DINO's main script at a path, or in a checkout; ``InputError`` where a call that is replaced is not there."""
+    """DINO's main script at a path, or in a checkout; ``InputError`` where a name that the host needs is not there."""
     path = Path(script).resolve()
     path = path / "main_dino.py" if path.is_dir() else path
     if not path.is_file():
         raise InputError(f"{script}: looked for {path.name}, which is not there; {SOURCE}")
     try:
-        calls = {ast.unparse(node.func) for node in _nodes(path) if isinstance(node, ast.Call)}
-        utils = {getattr(node, "name", None) for node in _nodes(path.with_name("utils.py"))}
-    except (OSError, SyntaxError, UnicodeDecodeError) as error:
+        used = {ast.unparse(node) for node in _nodes(path) if isinstance(node, (ast.Name, ast.Attribute))}
+        defined = {f"utils.{getattr(node, 'name', None)}" for node in _nodes(path.with_name("utils.py"))}
+    except (OSError, SyntaxError, ValueError) as error:
         raise InputError(f"{script} cannot be read ({error}); {SOURCE}") from error
-    for name in CALLED:
-        if name not in calls:
-            raise InputError(f"{script}: looked for a call of {name}, which is not there; {SOURCE}")
-    for name in IN_UTILS:
-        if name not in utils:
-            raise InputError(f"{path.with_name('utils.py')}: looked for {name}, which is not there; {SOURCE}")
+    for name in USED:
+        if name not in used or (name.startswith("utils.") and name not in defined):
+            raise InputError(f"{script}: looked for {name}, which is not there; {SOURCE}")
     return path
 
 

@@ -19,6 +19,7 @@ from PIL import Image
 from torch import nn
 
 from cplearn_solo.hosts.dino.cpu import stay_on_cpu
+from cplearn_solo.hosts.dino.images import PatientImageFolder
 from cplearn_solo.hosts.dino.networks import Head, NoTeacher, StudentsLoss
 from cplearn_solo.methods import METHODS, Progress
 from cplearn_solo.registry import InputError
@@ -59,7 +60,7 @@ def install(main: ModuleType, method: str, method_kwargs: Mapping[str, Any], dev
 
 
 class Substitutes:
-    """A run of DINO's script with a method of ours: what bears a name of DINO's takes its place, ``theirs`` has that."""
+    """A run of DINO's script with a method of ours: what bears a name of DINO's takes its place."""
 
     def __init__(self, main: ModuleType, method: str, method_kwargs: Mapping[str, Any], device: str) -> None:
         self.main, self.method, self.method_kwargs, self.device = main, method, dict(method_kwargs), device
@@ -67,8 +68,9 @@ class Substitutes:
         utils = vars(main.utils)
         self.theirs = SimpleNamespace(**{name: (vars(main) | utils)[name] for name in (*IN_SCRIPT, *IN_UTILS)})
         vars(main).update({name: getattr(self, name) for name in IN_SCRIPT})
-        # for the script alone: utils itself goes on to find its own names in itself
+        # for the script alone: these modules go on to find their own names in themselves
         main.utils = SimpleNamespace(**utils | {name: getattr(self, name) for name in IN_UTILS})
+        main.datasets = SimpleNamespace(**vars(main.datasets) | {"ImageFolder": PatientImageFolder})
 
     def train_dino(self, args: argparse.Namespace) -> None:
         check_arguments(self.main, args)
@@ -107,11 +109,15 @@ class Substitutes:
     def train_one_epoch(self, *arguments: Any) -> dict[str, float]:
         """DINO's epoch; adds the parts of the loss to what it logs."""
         named = inspect.signature(self.theirs.train_one_epoch).bind(*arguments).arguments
-        epoch, epochs, steps = named["epoch"], self.args.epochs, len(named["data_loader"])
+        epoch, epochs, loader = named["epoch"], self.args.epochs, named["data_loader"]
+        steps = len(loader)
         if not steps:
             raise InputError(f"--data_path {self.args.data_path}: has fewer images than a batch, {self.head.n}")
         self.head.progress = Progress(epoch, epochs, epoch * steps, epochs * steps)
-        return {**self.theirs.train_one_epoch(*arguments), **self.head.parts()}
+        logged = {**self.theirs.train_one_epoch(*arguments), **self.head.parts()}
+        if skipped := loader.dataset.skipped():
+            print(f"{skipped}; others took their place")
+        return logged
 
     def cancel_gradients_last_layer(self, *_: Any) -> None:
         """DINO's moment between backward pass and step."""

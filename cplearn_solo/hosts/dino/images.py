@@ -1,0 +1,38 @@
+"""DINO's data set, going on where an image cannot be read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torchvision.datasets import ImageFolder
+
+from cplearn_solo.data.image_set import UNREADABLE
+from cplearn_solo.registry import InputError
+
+SHARE = 0.01  # of the images may be unreadable
+NAMED = 3
+
+
+class PatientImageFolder(ImageFolder):
+    """Takes the next image for one that cannot be read; ``InputError`` once more than 1 % cannot."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.unreadable = torch.zeros(len(self), dtype=torch.bool).share_memory_()  # of all data workers
+
+    def __getitem__(self, index: int) -> tuple[Any, int]:
+        while True:
+            try:
+                return super().__getitem__(index)
+            except UNREADABLE as error:
+                self.unreadable[index] = True
+                if self.unreadable.sum() > SHARE * len(self):
+                    raise InputError(f"{self.skipped()}, the last one for: {error}") from None
+            index = (index + 1) % len(self)
+
+    def skipped(self) -> str:
+        """How many images of how many have been found unreadable, and the first of them; empty for none."""
+        found = self.unreadable.nonzero().flatten().tolist()
+        first = ", ".join(self.samples[i][0] for i in found[:NAMED])
+        return f"{len(found)} of {len(self)} images cannot be read, such as {first}" if found else ""
