@@ -30,6 +30,7 @@ def dino_task(arguments: list[str], about: str) -> None:
     options, method_kwargs, theirs = _parse(parser, [*arguments, *([] if "--" in arguments else ["--"])])
     if options.write_patch:
         dino.write_patch(options.write_patch, options.script)
+        print(f"{options.write_patch} is written: git apply it in the checkout")
     elif not options.method:
         raise InputError(f"--method is missing: choices are {', '.join(dino.fitting_methods())}")
     else:
@@ -65,6 +66,8 @@ def _parse(
     for each in (parser, only_method):
         each.add_argument("--method", metavar="NAME", help=f"one of {', '.join(dino.fitting_methods())}")
     name = only_method.parse_known_args(ours)[0].method
+    if name:
+        dino.check_method(name)
     keys = list(method_arguments(METHODS[name])) if name else []
     group = parser.add_argument_group(f"method_kwargs of {name}" if name else "method_kwargs", "with --method NAME")
     for key in keys:
@@ -73,7 +76,8 @@ def _parse(
     options, rest = parser.parse_known_args(ours)
     if rest and cut < len(arguments):
         key = rest[0].lstrip("-").partition("=")[0]
-        raise InputError(f"{unknown(f'key of {name} method_kwargs', key, keys)}; DINO's own arguments stand after --")
+        error = unknown(f"key of {name}'s method_kwargs", key, keys)
+        raise InputError(f"{error}; DINO's own arguments stand after --")
     given = {key: value for key, value in vars(options).items() if key.startswith("method_kwargs.")}
     return options, {key.partition(".")[2]: _value(key, text) for key, text in given.items()}, rest + theirs
 

@@ -45,7 +45,7 @@ sys.path.insert(0, sys.argv[1])
 import utils
 from cplearn_solo.hosts.dino.cpu import stay_on_cpu
 stay_on_cpu(utils)
-runpy.run_path(sys.argv[1] + "/eval_knn.py", run_name="__main__")
+runpy.run_path(sys.argv.pop(1) + "/eval_knn.py", run_name="__main__")
 """
 
 
@@ -62,7 +62,7 @@ def cplearn_dino(folder, *arguments):
 def of_dino(images, output, epochs=EPOCHS):
     """Arguments of DINO's for seconds on a CPU."""
     flags = {"arch": "vit_tiny", "patch_size": 32, "data_path": images, "output_dir": output, "epochs": epochs}
-    flags |= {"warmup_epochs": 1, "batch_size_per_gpu": 12, "num_workers": 1, "local_crops_number": 1}
+    flags |= {"warmup_epochs": 1, "batch_size_per_gpu": 12, "num_workers": 0, "local_crops_number": 1}
     return [text for flag, value in flags.items() for text in (f"--{flag}", value)]
 
 
@@ -156,30 +156,37 @@ def test_methods_without_a_teacher_run(method, twelve, tmp_path):
     assert all(key.startswith("backbone.") for key in checkpoint["teacher"])
 
 
-@needs_checkout
 @pytest.mark.parametrize(
-    "options, dinos, words",
+    "options, words",
     [
-        (["--method", "cplern"], [], "unknown method 'cplern': did you mean 'cplearn'?"),
-        (["--method", "byol"], [], "method 'byol' needs a teacher"),
-        (["--method", "gedi"], [], "method 'gedi' needs the images"),
-        ([], [], "--method is missing: choices are barlow_twins"),
-        (["--method", "cplearn", "--bta", "1"], [], "'bta': did you mean 'beta'?"),
-        (["--method", "cplearn", "--beta", "much"], [], "method_kwargs.beta = 'much': must be of type"),
-        (["--method", "cplearn", "--arch", "vit_tiny"], [], "DINO's own arguments stand after --"),
-        (
-            ["--method", "cplearn"],
-            ["--patch_size", "14"],
-            "--patch_size 14: must divide the size of every crop, 96 and",
-        ),
-        (["--method", "cplearn"], ["--data_path", "nowhere"], "--data_path nowhere: is no folder"),
-        (["--method", "cplearn"], ["--warmup_epochs", "11"], "--warmup_epochs 11: is longer"),
-        (["--method", "cplearn"], ["--batch_size_per_gpu", "13"], "fewer images than a batch, 13"),
+        (["--method", "cplern"], "unknown method 'cplern': did you mean 'cplearn'?"),
+        (["--method", "byol"], "method 'byol' needs a teacher, not there in DINO's loop: choices are barlow_twins"),
+        (["--method", "gedi"], "method 'gedi' needs the images"),
+        ([], "--method is missing: choices are barlow_twins"),
+        (["--method", "cplearn", "--bta", "1"], "unknown key of cplearn's method_kwargs 'bta': did you mean 'beta'?"),
+        (["--method", "cplearn", "--beta", "[1"], "method_kwargs.beta = '[1': cannot be read"),
+        (["--method", "swav", "--dict_size", "16"], "unknown key of swav's method_kwargs 'dict_size'"),
+        (["--method", "cplearn", "--arch", "vit_tiny"], "DINO's own arguments stand after --"),
     ],
 )
-def test_bad_input_is_one_line(options, dinos, words, twelve, tmp_path):
-    arguments = [*options, "--device", "cpu", "--", *of_dino(twelve, "out"), *dinos]
-    done = cplearn_dino(tmp_path, CHECKOUT / "main_dino.py", *arguments)
+def test_bad_options_are_one_line(options, words, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["cplearn", "dino", "dino/main_dino.py", *options, "--", "--arch", "vit_tiny"])
+    with pytest.raises(SystemExit, match="2"):
+        main()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("dino: error: ") and words in line
+
+
+@needs_checkout
+@pytest.mark.parametrize(
+    "dinos, words",
+    [
+        (["--patch_size", "14"], "--patch_size 14: must divide the size of every crop, 96 and"),
+        (["--batch_size_per_gpu", "13"], "fewer images than a batch, 13"),
+    ],
+)
+def test_arguments_that_dino_would_fail_on_late_are_one_line(dinos, words, twelve, tmp_path):
+    done = cplearn_dino(tmp_path, CHECKOUT / "main_dino.py", *CPLEARN, "--", *of_dino(twelve, "out"), *dinos)
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert done.stderr.splitlines()[-1].startswith("dino: error: ") and words in done.stderr.splitlines()[-1]
 
@@ -224,7 +231,7 @@ def test_a_patch_applies_whatever_the_end_of_lines(end, imitation):
         write_patch(str(imitation / "other.patch"), str(imitation))
 
 
-def test_patches_must_divide_the_crops(tmp_path):
+def test_arguments_of_dino_are_checked(tmp_path):
     main = SimpleNamespace(
         vits=SimpleNamespace(vit_tiny=None),
         DataAugmentationDINO=lambda *_: lambda image: [torch.zeros(3, size, size) for size in (224, 96)],
@@ -239,6 +246,12 @@ def test_patches_must_divide_the_crops(tmp_path):
     check_arguments(main, args)
     args.arch, args.patch_size = "resnet50", 14
     check_arguments(main, args)
+    args.warmup_epochs = 2
+    with pytest.raises(InputError, match="--warmup_epochs 2: is longer"):
+        check_arguments(main, args)
+    args.data_path = "nowhere"
+    with pytest.raises(InputError, match="--data_path nowhere: is no folder"):
+        check_arguments(main, args)
 
 
 def head_and_crops(name, crops=4, n=6, **method_kwargs):
@@ -255,6 +268,19 @@ def test_the_head_gives_crops_one_by_one():
     torch.testing.assert_close(loss, expected["loss"])
     torch.testing.assert_close(head.parts()["prior"], expected["prior"].item())
     assert not head.sums  # the next epoch starts anew
+
+
+def test_values_of_another_type_are_refused():
+    with pytest.raises(InputError, match="method_kwargs.beta = 'much': must be of type"):
+        head_and_crops("cplearn", beta="much")
+
+
+def test_a_checkpoint_of_other_settings_is_refused():
+    head, _ = head_and_crops("cplearn", proj_output_dim=16)
+    other, _ = head_and_crops("cplearn", proj_output_dim=16, beta=0.5)
+    head.load_state_dict(head.state_dict())
+    with pytest.raises(InputError, match="was trained with beta = 0.5, this run has 1.0"):
+        head.load_state_dict(other.state_dict())
 
 
 @pytest.mark.parametrize("name", ["barlow_twins", "gedi_nogen"])

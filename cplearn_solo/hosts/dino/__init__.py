@@ -4,6 +4,6 @@ Works with ``main_dino.py`` of https://github.com/facebookresearch/dino, unmodif
 """
 
 from cplearn_solo.hosts.dino.script import run, write_patch
-from cplearn_solo.hosts.dino.substitutes import fitting_methods, install
+from cplearn_solo.hosts.dino.substitutes import check_method, fitting_methods, install
 
-__all__ = ["fitting_methods", "install", "run", "write_patch"]
+__all__ = ["check_method", "fitting_methods", "install", "run", "write_patch"]

@@ -44,13 +44,16 @@ def fitting_methods() -> list[str]:
     return sorted(name for name, cls in METHODS.items() if not (cls.teacher or cls.needs_images))
 
 
+def check_method(name: str) -> None:
+    """``InputError`` unless it is one of :func:`fitting_methods`."""
+    needs = "a teacher" if METHODS[name].teacher else "the images themselves"
+    if name not in fitting_methods():
+        choices = ", ".join(fitting_methods())
+        raise InputError(f"method {name!r} needs {needs}, not there in DINO's loop: choices are {choices}")
+
+
 def install(main: ModuleType, method: str, method_kwargs: Mapping[str, Any], device: str) -> None:
     """Makes ``main``, DINO's main script as a module, train ``method``; ``device`` is ``cuda`` or ``cpu``."""
-    if METHODS[method].teacher or METHODS[method].needs_images:
-        needs = "a teacher" if METHODS[method].teacher else "the images themselves"
-        raise InputError(
-            f"method {method!r} needs {needs}, not there in DINO's loop: choices are {', '.join(fitting_methods())}"
-        )
     torch.hub.list = lambda *_, **__: []  # DINO asks GitHub for names of architectures
     if device == "cpu":
         stay_on_cpu(main.utils)
