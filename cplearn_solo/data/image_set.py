@@ -15,6 +15,8 @@ from cplearn_solo.registry import InputError
 Channels = tuple[float, float, float]
 IMAGENET_MEAN: Channels = (0.485, 0.456, 0.406)
 IMAGENET_STD: Channels = (0.229, 0.224, 0.225)
+SKIPPED = 0.01  # share of a set's files that may be unreadable
+NAMED = 3  # of them, in a message
 UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)  # what PIL raises for broken images
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from cplearn_solo.data.image_set import FileSet, ImageSet, MemorySet
+from cplearn_solo.data.image_set import NAMED, SKIPPED, FileSet, ImageSet, MemorySet
 from cplearn_solo.data.per_batch import eval_batch
 from cplearn_solo.data.per_image import eval_image, per_image
 from cplearn_solo.data.schema import Augmentation
@@ -102,10 +102,6 @@ class MemoryEvalLoader:
 # --- images in files ---------------------------------------------------------------------------------------------
 
 
-UNREADABLE = 0.01  # share of a set's images that may be skipped
-NAMED = 3  # of them, in a warning
-
-
 class FileLoader(DataLoader):
     """A DataLoader over files that counts those which its data set could not read.
 
@@ -122,7 +118,7 @@ class FileLoader(DataLoader):
         for batch in super().__iter__():
             index = batch[0]
             self._unreadable.update((-1 - index[index < 0]).tolist())
-            if len(self._unreadable) > UNREADABLE * len(images):
+            if len(self._unreadable) > SKIPPED * len(images):
                 images.load(min(self._unreadable))  # says what is wrong with it
                 raise InputError(f"more than 1 % of {len(images)} images could not be read, though now they can")
             batch[0] = torch.where(index < 0, -1 - index, index)

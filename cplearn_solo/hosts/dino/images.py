@@ -7,11 +7,8 @@ from typing import Any
 import torch
 from torchvision.datasets import ImageFolder
 
-from cplearn_solo.data.image_set import UNREADABLE
+from cplearn_solo.data.image_set import NAMED, SKIPPED, UNREADABLE
 from cplearn_solo.registry import InputError
-
-SHARE = 0.01  # of the images may be unreadable
-NAMED = 3
 
 
 class PatientImageFolder(ImageFolder):
@@ -27,7 +24,7 @@ class PatientImageFolder(ImageFolder):
                 return super().__getitem__(index)
             except UNREADABLE as error:
                 self.unreadable[index] = True
-                if self.unreadable.sum() > SHARE * len(self):
+                if self.unreadable.sum() > SKIPPED * len(self):
                     raise InputError(f"{self.skipped()}, the last one for: {error}") from None
             index = (index + 1) % len(self)
 
