@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from cplearn_solo.distributed import rank, world_size
-from cplearn_solo.kernels.matching import Forward, Matching, Reverse
+from cplearn_solo.kernels.matching import Forward, Reverse
 from cplearn_solo.kernels.problem import Problem, Solution
 from cplearn_solo.kernels.rows import Rows
 from cplearn_solo.kernels.tiles import Tiles
@@ -26,72 +26,92 @@ from cplearn_solo.kernels.tiles import Tiles
 
 def chunked(h: Tensor, problem: Problem) -> Solution:
     """The objective of embeddings ``(views, n, f)``."""
-    views, n, _ = h.shape
-    tiles = Tiles(h, problem.dictionary, problem.temperature, kept_bytes=problem.kept_bytes)
-    rows = _sum_over_codes(tiles, problem)
-    matching = _match(tiles, problem, rows)
-    degrees = matching.loss.new_tensor([len(partners) for partners in problem.partners(views)])
-    entropies = sum(rows.cross_entropy(a, b) + rows.cross_entropy(b, a) for a, b in problem.pairs)
-    return Solution(
-        invariance=entropies.mean() / (2 * len(problem.pairs)),
-        prior=(degrees @ matching.loss).mean() / (2 * len(problem.pairs)),
-        assignment_entropy=rows.cross_entropy(0, 0).mean(),
-        mean_entropy=matching.mean_entropy[0].mean(),
-        codes=rows.codes,
-        grad=_gradient(tiles, problem, rows, matching) if problem.needs_grad else None,
-    )
+    return Sweeps(h, problem, Tiles).solve()
 
 
-def _sum_over_codes(tiles: Tiles, problem: Problem) -> Rows:
-    """The first sweep."""
-    directed = [direction for pair in problem.pairs for direction in (pair, pair[::-1])]
-    rows = Rows(tiles.h, [(0, 0), *directed], tiles.dtype)
-    for k, (start, _) in enumerate(tiles.bounds):
-        z = tiles.logits(k)
-        rows.see(z, start)
-        rows.add(*tiles.shifted(k, z, rows.top), work=tiles.work(k))
-    if problem.codes_shared:
-        rows.codes += rank() * problem.dictionary.c
-        rows.merge()
-    return rows
+class Sweeps:
+    """The sweeps over all tiles; what is done to one tile is in ``_sum``, ``_match`` and ``_differentiate``."""
 
+    def __init__(self, h: Tensor, problem: Problem, tiles: type[Tiles]) -> None:
+        self.problem, self.partners = problem, problem.partners(len(h))
+        self.tiles = tiles(h, problem.dictionary, problem.temperature, kept_bytes=problem.kept_bytes)
 
-def _match(tiles: Tiles, problem: Problem, rows: Rows) -> Matching:
-    """The second sweep."""
-    form = {"reverse": Reverse, "forward": Forward}[problem.prior_loss]
-    matching = form(rows, problem.dictionary.c, problem.samples, shared=problem.samples_shared)
-    groups = matching.share.shape[1:]
-    for k, (start, stop) in enumerate(tiles.bounds):
-        d, e = (x.unflatten(1, groups) for x in tiles.shifted(k, tiles.logits(k), rows.top))
-        matching.see(slice(start, stop), d, e, problem.log_prior(start, stop, like=d))
-    if problem.codes_shared:
-        matching.merge()
-    return matching
+    def solve(self) -> Solution:
+        problem = self.problem
+        self._sum_over_codes()
+        self._match_prior()
+        rows, matching = self.rows, self.matching
+        degrees = matching.loss.new_tensor([len(others) for others in self.partners])
+        entropies = sum(rows.cross_entropy(a, b) + rows.cross_entropy(b, a) for a, b in problem.pairs)
+        return Solution(
+            invariance=entropies.mean() / (2 * len(problem.pairs)),
+            prior=(degrees @ matching.loss).mean() / (2 * len(problem.pairs)),
+            assignment_entropy=rows.cross_entropy(0, 0).mean(),
+            mean_entropy=matching.mean_entropy[0].mean(),
+            codes=rows.codes,
+            grad=self._gradient() if problem.needs_grad else None,
+        )
 
+    def _sum_over_codes(self) -> None:
+        """The first sweep."""
+        problem, tiles = self.problem, self.tiles
+        directed = [direction for pair in problem.pairs for direction in (pair, pair[::-1])]
+        self.rows = Rows(tiles.h, [(0, 0), *directed], tiles.dtype)
+        for k, (start, _) in enumerate(tiles.bounds):
+            self._sum(k, start)
+        if problem.codes_shared:
+            self.rows.codes += rank() * problem.dictionary.c
+            self.rows.merge()
 
-def _gradient(tiles: Tiles, problem: Problem, rows: Rows, matching: Matching) -> Tensor:
-    """The third sweep: ``(views, n, f)``."""
-    views, n, f = tiles.h.shape
-    beta, partners, groups = problem.beta, problem.partners(views), matching.share.shape[1:]
-    means = [sum(beta * (1 + rows.mean(a, b)) for b in others) for a, others in enumerate(partners)]
-    pulls = [len(others) * matching.pull[a].flatten() for a, others in enumerate(partners)]
-    constant = (torch.stack(means) - torch.stack(pulls)).to(tiles.dtype)[:, :, None]
-    share = matching.share.flatten(1)[:, :, None]
-    grad = tiles.h.new_zeros(views * n, f, dtype=tiles.dtype)
-    for k, codes in enumerate(tiles.bounds):
+    def _match_prior(self) -> None:
+        """The second sweep."""
+        problem = self.problem
+        form = {"reverse": Reverse, "forward": Forward}[problem.prior_loss]
+        self.matching = form(self.rows, problem.dictionary.c, problem.samples, shared=problem.samples_shared)
+        self.groups = self.matching.share.shape[1:]
+        for k, (start, stop) in enumerate(self.tiles.bounds):
+            self._match(k, slice(start, stop), problem.log_prior(start, stop, like=self.rows.top))
+        if problem.codes_shared:
+            self.matching.merge()
+
+    def _gradient(self) -> Tensor:
+        """The third sweep: ``(views, n, f)``."""
+        problem, tiles, rows = self.problem, self.tiles, self.rows
+        views, n, f = tiles.h.shape
+        means = [sum(problem.beta * (1 + rows.mean(a, b)) for b in others) for a, others in enumerate(self.partners)]
+        pulls = [len(others) * self.matching.pull[a].flatten() for a, others in enumerate(self.partners)]
+        self.constant = (torch.stack(means) - torch.stack(pulls)).to(tiles.dtype)
+        grad = tiles.h.new_zeros(views * n, f, dtype=tiles.dtype)
+        for k, codes in enumerate(tiles.bounds):
+            grad += self._differentiate(k, slice(*codes)).flatten(0, 1) @ tiles.w(k).T
+        # each rank has the part of its codes, and the sum over ranks is what gathered embeddings get
+        scale = world_size() if problem.codes_shared else 1
+        return grad.view(views, n, f) * (scale / (2 * n * len(problem.pairs) * problem.temperature))
+
+    def _sum(self, k: int, start: int) -> None:
+        """Adds the k-th tile, whose first code is ``start``, to ``rows``."""
+        tiles, z = self.tiles, self.tiles.logits(k)
+        self.rows.see(z, start)
+        self.rows.add(*tiles.shifted(k, z, self.rows.top), work=tiles.work(k))
+
+    def _match(self, k: int, codes: slice, log_q: Tensor) -> None:
+        """Adds the k-th tile to ``matching``."""
+        d, e = self.tiles.shifted(k, self.tiles.logits(k), self.rows.top)
+        self.matching.see(codes, d.unflatten(1, self.groups), e.unflatten(1, self.groups), log_q)
+
+    def _differentiate(self, k: int, codes: slice) -> Tensor:
+        """dloss / dz of the k-th tile but for factors, ``(views, n, width)`` in the type of products."""
+        tiles, beta, matching = self.tiles, self.problem.beta, self.matching
         dz = tiles.logits(k)  # not needed any more once they are shifted
-        d, e = tiles.shifted(k, dz, rows.top)
-        p, t = e.mul_(share), tiles.work(k)
-        for a, others in enumerate(partners):
-            torch.add(constant[a], d[others[0]], alpha=-beta, out=t)
+        d, e = tiles.shifted(k, dz, self.rows.top)
+        p, t = e.mul_(matching.share.flatten(1)[:, :, None]), tiles.work(k)
+        for a, others in enumerate(self.partners):
+            torch.add(self.constant[a, :, None], d[others[0]], alpha=-beta, out=t)
             for b in others[1:]:
                 t.sub_(d[b], alpha=beta)
-            grouped = (x.unflatten(0, groups) for x in (t, d[a], p[a]))
-            matching.differentiate(*grouped, view=a, codes=slice(*codes), weight=len(others))
+            grouped = (x.unflatten(0, self.groups) for x in (t, d[a], p[a]))
+            matching.differentiate(*grouped, view=a, codes=codes, weight=len(others))
             for b in others[:-1]:
                 t.sub_(p[b], alpha=beta)
             torch.sub(t, p[others[-1]], alpha=beta, out=dz[a])
-        grad += dz.flatten(0, 1) @ tiles.w(k).T
-    # each rank has the part of its codes, and the sum over ranks is what gathered embeddings get
-    scale = world_size() if problem.codes_shared else 1
-    return grad.view(views, n, f) * (scale / (2 * n * len(problem.pairs) * problem.temperature))
+        return dz

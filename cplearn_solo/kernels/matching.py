@@ -39,6 +39,18 @@ class Matching(ABC):
         for name in ("loss", "mean_entropy", "pull"):
             setattr(self, name, sum_ranks(getattr(self, name)))
 
+    def note(self, codes: slice, mean: Tensor, log_mean: Tensor, log_q: Tensor) -> Tensor:
+        """Adds the mean assignments ``(views, groups, width)`` of some codes; their log(pbar / q)."""
+        slope = log_mean - log_q
+        self.slope[:, :, codes] = slope
+        self.loss += self.mismatch(mean, log_mean, log_q)
+        self.mean_entropy -= (mean * log_mean).sum(dim=2)
+        return slope
+
+    @abstractmethod
+    def mismatch(self, mean: Tensor, log_mean: Tensor, log_q: Tensor) -> Tensor:
+        """The prior's term of these codes, ``(views, groups)``."""
+
     @abstractmethod
     def see(self, codes: slice, d: Tensor, e: Tensor, log_q: Tensor) -> None:
         """Takes in a tile with log q ``(width,)``; may write to ``d``."""
@@ -51,14 +63,14 @@ class Matching(ABC):
 class Reverse(Matching):
     """KL(pbar || q), v_ij = p_ij log(pbar_j / q_j); a code that no sample comes near has no part in it."""
 
+    def mismatch(self, mean: Tensor, log_mean: Tensor, log_q: Tensor) -> Tensor:
+        return (mean * (log_mean - log_q)).sum(dim=2)
+
     def see(self, codes: slice, d: Tensor, e: Tensor, log_q: Tensor) -> None:
         total = _each(lambda e, share: share @ e, e, self.share)
         mean = (sum_ranks(total) if self.shared else total) / self.samples
         log_mean = mean.clamp_min(torch.finfo(mean.dtype).tiny).log()
-        slope = log_mean - log_q
-        self.slope[:, :, codes] = slope
-        self.loss += (mean * slope).sum(dim=2)
-        self.mean_entropy -= (mean * log_mean).sum(dim=2)
+        slope = self.note(codes, mean, log_mean, log_q)
         self.pull += self.share * _each(torch.mv, e, slope)
 
     def differentiate(self, t: Tensor, d: Tensor, p: Tensor, *, view: int, codes: slice, weight: int) -> None:
@@ -68,17 +80,18 @@ class Reverse(Matching):
 class Forward(Matching):
     """Cross-entropy(q, pbar), v_ij = -q_j p_ij / pbar_j; in logarithms, since pbar_j may be too small for a number."""
 
+    def mismatch(self, mean: Tensor, log_mean: Tensor, log_q: Tensor) -> Tensor:
+        q = log_q.exp()
+        return -torch.where(q > 0, q * log_mean, 0).sum(dim=2)
+
     def see(self, codes: slice, d: Tensor, e: Tensor, log_q: Tensor) -> None:
         d -= self.log_weight
         top = max_ranks(d.amax(dim=2)) if self.shared else d.amax(dim=2)
         total = torch.exp(d.sub_(top[:, :, None]), out=d).sum(dim=2)
         total = sum_ranks(total) if self.shared else total
         log_mean = top + total.log() - math.log(self.samples)
-        q = log_q.exp()
-        self.slope[:, :, codes] = log_mean - log_q
-        self.loss -= torch.where(q > 0, q * log_mean, 0).sum(dim=2)
-        self.mean_entropy -= (log_mean.exp() * log_mean).sum(dim=2)
-        self.pull -= self.samples * _each(torch.mv, d, q / total)
+        self.note(codes, log_mean.exp(), log_mean, log_q)
+        self.pull -= self.samples * _each(torch.mv, d, log_q.exp() / total)
 
     def differentiate(self, t: Tensor, d: Tensor, p: Tensor, *, view: int, codes: slice, weight: int) -> None:
         pull = (d - self.log_weight[view]).sub_(self.slope[view, :, None, codes]).exp_()  # q_j p_ij / pbar_j

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import combinations
@@ -21,7 +22,7 @@ from cplearn_solo.losses.cplearn import PRIOR_LOSSES, check_prior
 from cplearn_solo.precision import full_precision, without_autocast
 from cplearn_solo.registry import InputError, unknown
 
-IMPLEMENTATIONS = ("auto", "reference", "chunked")
+IMPLEMENTATIONS = ("auto", "reference", "chunked", "triton")
 
 # with it a step of n = 256 and 131,072 codes stays below a twelfth of the plain path's memory
 KEPT_LOGITS_MB = 80
@@ -71,9 +72,10 @@ def objective(
     training takes, is that of the mean loss.
 
     ``impl``: ``reference`` multiplies W out and holds all logits ``(n, c)``; ``chunked`` goes through the codes in
-    tiles, keeping ``kept_logits_mb`` megabytes of logits, the others being multiplied out twice; ``auto`` is the best
-    that the machine can run. All sum in float32 at least. Products are in half precision
-    where the embeddings are, or where autocast asks for it, and the processor has units for it.
+    tiles, keeping ``kept_logits_mb`` megabytes of logits, the others being multiplied out again; ``triton`` does the
+    same on a GPU with fewer and larger steps, in float32; ``auto`` is one of the first two. All sum in float32 at
+    least. Products are in half precision where the embeddings are, or where autocast asks for it, and the processor has
+    units for it.
 
     Raises ``InputError`` for embeddings that do not match each other or the dictionary, pairs of views that are not
     there, a bad prior, an unknown ``impl`` or ``prior_loss``, an ``impl`` that cannot do what is asked, codes that
@@ -136,7 +138,20 @@ def _implementation(
     if impl == "auto" and not several_ranks and views[0].device.type == "cuda":
         floats = (dictionary.f + 8 * len(views) * len(views[0])) * dictionary.c
         impl = "reference" if floats <= _REFERENCE_FLOATS else "chunked"
+    if impl == "triton":
+        return _triton(views[0])
     return reference if impl == "reference" else chunked
+
+
+def _triton(h: Tensor) -> Callable[[Tensor, Problem], Solution]:
+    """Imported only here: Triton is not everywhere that PyTorch is."""
+    if h.device.type != "cuda" and os.environ.get("TRITON_INTERPRET") != "1":
+        raise InputError(f"impl = 'triton': needs a GPU, the embeddings are on {h.device}; choices are auto, chunked")
+    try:
+        from cplearn_solo.kernels.sweeps import triton
+    except ImportError as error:
+        raise InputError(f"impl = 'triton': {error}; choices are auto, chunked") from error
+    return triton
 
 
 def _share_of_codes(problem: Problem) -> Problem:

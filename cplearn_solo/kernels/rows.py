@@ -34,17 +34,25 @@ class Rows:
 
     def raise_to(self, top: Tensor) -> None:
         """Rescales the sums to another maximum."""
-        moved = self.top.double() - top
-        scale = moved.exp()
-        self.moment = scale[self._a] * (self.moment + moved[self._b] * self.weight[self._a])
-        self.weight *= scale
+        self.weight, self.moment = self._rescaled(self.weight, self.moment, self.top.double() - top)
         self.top = top
+
+    def take(self, top: Tensor, weight: Tensor, moment: Tensor, codes: Tensor) -> None:
+        """Adds the sums of a tile, relative to its own maxima, and its codes."""
+        self.codes = torch.where(top[0] > self.top[0], codes, self.codes)
+        self.raise_to(torch.maximum(top, self.top))
+        weight, moment = self._rescaled(weight.double(), moment.double(), top.double() - self.top)
+        self.weight, self.moment = self.weight + weight, self.moment + moment
 
     def add(self, d: Tensor, e: Tensor, work: Tensor) -> None:
         """Takes in ``d`` = z - max z and ``e`` = exp(d), ``(views, n, width)``; writes to ``work`` ``(n, width)``."""
         self.weight += e.sum(dim=2)
         for (a, b), moment in zip(self.terms, self.moment):
             moment += torch.mul(e[a], d[b], out=work).sum(dim=1)
+
+    def _rescaled(self, weight: Tensor, moment: Tensor, moved: Tensor) -> tuple[Tensor, Tensor]:
+        scale = moved.exp()
+        return weight * scale, scale[self._a] * (moment + moved[self._b] * weight[self._a])
 
     def merge(self) -> None:
         """Adds what other ranks have seen of other codes; ranks hold equal shares of them, in rank order."""

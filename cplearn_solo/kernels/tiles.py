@@ -11,8 +11,9 @@ from cplearn_solo.kernels.packed import PackedDictionary
 from cplearn_solo.precision import full_precision
 
 TILE_BYTES = 4 << 20  # of a tile of W: about the caches of a few cores
-LOGITS_BYTES = 16 << 20  # of what is computed from a tile, at most, as long as the tile has
-LEAST_WIDTH = 64  # codes; narrower ones spend their time between operations
+LOGITS_BYTES = 16 << 20  # of what is computed from a tile
+GPU_FACTOR = 16  # on both: a GPU wants more work at once
+LEAST_WIDTH = 64  # codes, whatever the bytes; narrower tiles spend their time between operations
 
 
 class Tiles:
@@ -28,15 +29,13 @@ class Tiles:
         self.h = (full / temperature).to(h.dtype if has_units(h.device, h.dtype) else full.dtype)
         self.dictionary, self.dtype = dictionary, full.dtype
         views, n, _ = h.shape
-        rows = 32 * len(dictionary.words)
-        width = min(TILE_BYTES // (4 * rows), LOGITS_BYTES // (12 * views * n))
-        width = min(max(width // 16 * 16, LEAST_WIDTH), dictionary.c)  # 16: a vector register
+        factor = GPU_FACTOR if h.is_cuda else 1
+        width = factor * min(TILE_BYTES // (128 * len(dictionary.words)), LOGITS_BYTES // (12 * views * n))
+        self.width = width = min(max(width // 16 * 16, LEAST_WIDTH), dictionary.c)  # 16: a vector register
         self.bounds = [(k, min(k + width, dictionary.c)) for k in range(0, dictionary.c, width)]
-        self._w = h.new_empty(rows * width, dtype=torch.float32)
-        self._w_tile: tuple[int | None, Tensor] = (None, self._w)
+        self._w_tile: tuple[int | None, Tensor | None] = (None, None)
+        self._buffers: dict[str, Tensor] = {}
         size = views * n * width
-        self._scratch = [h.new_empty(size, dtype=self.dtype) for _ in range(2)]
-        self._work = h.new_empty(n * width, dtype=self.dtype)
         kept = min(len(self.bounds), kept_bytes // (size * self.h.element_size()))
         self._known = [False] * kept
         # one more where not all are kept
@@ -48,7 +47,7 @@ class Tiles:
     def w(self, k: int) -> Tensor:
         """The k-th tile of W, ``(f, width)`` in the type of products; valid until another is asked for."""
         if self._w_tile[0] != k:
-            self._w_tile = (k, self.dictionary.tile(*self.bounds[k], out=self._w).to(self.h.dtype))
+            self._w_tile = (k, self._unpack(*self.bounds[k]))
         return self._w_tile[1]
 
     def logits(self, k: int) -> Tensor:
@@ -61,13 +60,23 @@ class Tiles:
 
     def shifted(self, k: int, z: Tensor, top: Tensor) -> tuple[Tensor, Tensor]:
         """d = z - top and exp(d) of the k-th tile for ``top`` ``(views, n)``; valid until called again."""
-        d, e = (self._shaped(memory, k) for memory in self._scratch)
+        d, e = (self._shaped(self._memory(name, z.shape[0] * z.shape[1], self.dtype), k) for name in ("d", "e"))
         torch.sub(z, top[:, :, None], out=d)
         return d, torch.exp(d, out=e)
 
     def work(self, k: int) -> Tensor:
         """Memory ``(n, width)`` to compute in."""
-        return self._shaped(self._work, k, views=1)[0]
+        return self._shaped(self._memory("work", self.h.shape[1], self.dtype), k, views=1)[0]
+
+    def _unpack(self, start: int, stop: int) -> Tensor:
+        memory = self._memory("w", 32 * len(self.dictionary.words), torch.float32)
+        return self.dictionary.tile(start, stop, out=memory).to(self.h.dtype)
+
+    def _memory(self, name: str, rows: int, dtype: torch.dtype) -> Tensor:
+        """``rows`` of the widest tile, the same memory each time."""
+        if name not in self._buffers:
+            self._buffers[name] = self.h.new_empty(rows * self.width, dtype=dtype)
+        return self._buffers[name]
 
     def _shaped(self, memory: Tensor, k: int, views: int | None = None) -> Tensor:
         start, stop = self.bounds[k]

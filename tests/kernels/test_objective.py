@@ -108,7 +108,7 @@ def test_prior_with_an_unused_code():
     torch.testing.assert_close(gradients(found.loss, views), gradients(expected.loss, views))
 
 
-@pytest.mark.parametrize("impl", FAST)
+@pytest.mark.parametrize("impl", [*FAST, pytest.param("triton", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("prior_loss", ["reverse", "forward"])
 @pytest.mark.parametrize("scale", [1.0, 4.0])
 def test_float32_errs_no_more_than_the_plain_path(monkeypatch, impl, prior_loss, scale):

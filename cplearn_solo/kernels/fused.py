@@ -1,0 +1,195 @@
+"""What tiles of codes and logits need beside matrix products, as Triton kernels that read and write them once.
+
+A tile of logits z is ``(views, n, width)``; ``top`` ``(views, n)`` are the maxima it is shifted by, and
+``log_weight`` ``(views, n)`` is log sum_j exp(z_j - top), so that log p = z - top - log_weight.
+"""
+
+from __future__ import annotations
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+CODES = 1024  # at once along a row
+BLOCK = (32, 64)  # samples and codes at once across rows
+
+
+def unpack(words: Tensor, out: Tensor) -> Tensor:
+    """Fills ``out`` ``(32 k, width)`` with the entries -1 and +1 of int32 ``words`` ``(k, width)``, in its type."""
+    k, width = words.shape
+    grid = (k, triton.cdiv(width, BLOCK[1]))
+    _unpack[grid](words, out, words.stride(0), words.stride(1), width, CODES=BLOCK[1])
+    return out
+
+
+def rows(z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Of each row its largest logit, sum_j exp(z_j - largest) and the first code that has it, ``(views, n)`` each."""
+    top, weight = (z.new_empty(z.shape[:2], dtype=torch.float32) for _ in range(2))
+    code = z.new_empty(z.shape[:2], dtype=torch.int64)
+    _rows[(top.numel(),)](z, top, weight, code, z.shape[2], CODES=CODES)
+    return top, weight, code
+
+
+def moments(z: Tensor, top: Tensor, terms: Tensor) -> Tensor:
+    """sum_j exp(z_a - top_a) (z_b - top_b) for each pair (a, b) of views in ``terms`` ``(t, 2)``: ``(t, n)``."""
+    _, n, width = z.shape
+    out = z.new_empty(len(terms), n, dtype=torch.float32)
+    _moments[(len(terms), n)](z, top, terms, out, n, width, CODES=CODES)
+    return out
+
+
+def columns(z: Tensor, top: Tensor, log_weight: Tensor, groups: int) -> tuple[Tensor, Tensor]:
+    """log sum_i p_ij over the samples of each of ``groups``, as a maximum and a sum relative to it.
+
+    Both are ``(views, groups, width)``.
+    """
+    views, n, width = z.shape
+    most, total = (z.new_empty(views, groups, width, dtype=torch.float32) for _ in range(2))
+    grid = (views * groups, triton.cdiv(width, BLOCK[1]))
+    _columns[grid](z, top, log_weight, most, total, n // groups, width, SAMPLES=BLOCK[0], CODES=BLOCK[1])
+    return most, total
+
+
+def pulls(z: Tensor, top: Tensor, log_weight: Tensor, slope: Tensor, *, reverse: bool) -> Tensor:
+    """sum_j v_ij ``(views, n)`` of :mod:`matching` for ``slope`` = log(pbar / q) ``(views, groups, width)``."""
+    views, n, width = z.shape
+    out = z.new_empty(views, n, dtype=torch.float32)
+    _pulls[(views * n,)](z, top, log_weight, slope, out, n // slope.shape[1], width, REVERSE=reverse, CODES=CODES)
+    return out
+
+
+def gradient(
+    z: Tensor,
+    top: Tensor,
+    log_weight: Tensor,
+    slope: Tensor,
+    constant: Tensor,
+    partner: Tensor,
+    *,
+    beta: float,
+    reverse: bool,
+    out: Tensor,
+) -> Tensor:
+    """dloss / dz but for factors: p_a (constant_a - beta sum_b (z_b - top_b)) + k v_a - beta sum_b p_b.
+
+    The sums go over the k views b with which ``partner`` ``(views, views)``, of 0 and 1, pairs a; ``constant`` is
+    ``(views, n)``. Fills ``out``, like ``z``.
+    """
+    views, n, width = z.shape
+    grid = (views * n, triton.cdiv(width, CODES))
+    _gradient[grid](
+        z, top, log_weight, slope, constant, partner, out, beta, n, n // slope.shape[1], width,
+        VIEWS=views, REVERSE=reverse, CODES=CODES,
+    )  # fmt: skip
+    return out
+
+
+@triton.jit
+def _unpack(words, out, stride_k, stride_j, width, CODES: tl.constexpr):
+    k = tl.program_id(0)
+    j = tl.program_id(1) * CODES + tl.arange(0, CODES)
+    bit = tl.arange(0, 32)
+    word = tl.load(words + k * stride_k + j * stride_j, mask=j < width, other=0)
+    sign = ((word[None, :] >> bit[:, None]) & 1) * 2 - 1
+    where = (k * 32 + bit[:, None]).to(tl.int64) * width + j[None, :]
+    tl.store(out + where, sign.to(out.dtype.element_ty), mask=(j < width)[None, :])
+
+
+@triton.jit
+def _rows(z, top, weight, code, width, CODES: tl.constexpr):
+    row = tl.program_id(0).to(tl.int64)
+    most = -float("inf")
+    total = 0.0
+    best = 0
+    for start in range(0, width, CODES):
+        j = start + tl.arange(0, CODES)
+        x = tl.load(z + row * width + j, mask=j < width, other=-float("inf")).to(tl.float32)
+        here = tl.max(x, axis=0)
+        best = tl.where(here > most, start + tl.argmax(x, axis=0), best)
+        higher = tl.maximum(here, most)
+        total = total * tl.exp(most - higher) + tl.sum(tl.exp(x - higher), axis=0)
+        most = higher
+    tl.store(top + row, most)
+    tl.store(weight + row, total)
+    tl.store(code + row, best)
+
+
+@triton.jit
+def _moments(z, top, terms, out, n, width, CODES: tl.constexpr):
+    t = tl.program_id(0)
+    i = tl.program_id(1)
+    a = tl.load(terms + 2 * t) * n + i
+    b = tl.load(terms + 2 * t + 1) * n + i
+    top_a = tl.load(top + a)
+    top_b = tl.load(top + b)
+    total = 0.0
+    for start in range(0, width, CODES):
+        j = start + tl.arange(0, CODES)
+        e = tl.exp(tl.load(z + a * width + j, mask=j < width, other=-float("inf")).to(tl.float32) - top_a)
+        d = tl.load(z + b * width + j, mask=j < width, other=0.0).to(tl.float32) - top_b
+        total += tl.sum(e * d, axis=0)
+    tl.store(out + t * n + i, total)
+
+
+@triton.jit
+def _columns(z, top, log_weight, most_out, total_out, samples, width, SAMPLES: tl.constexpr, CODES: tl.constexpr):
+    group = tl.program_id(0).to(tl.int64)
+    j = tl.program_id(1) * CODES + tl.arange(0, CODES)
+    most = tl.full((CODES,), -float("inf"), tl.float32)
+    total = tl.zeros((CODES,), tl.float32)
+    for start in range(0, samples, SAMPLES):
+        s = start + tl.arange(0, SAMPLES)
+        row = group * samples + s
+        shift = tl.load(top + row, mask=s < samples, other=0.0) + tl.load(log_weight + row, mask=s < samples, other=0.0)
+        inside = (s < samples)[:, None] & (j < width)[None, :]
+        x = tl.load(z + row[:, None] * width + j[None, :], mask=inside, other=-float("inf")).to(tl.float32)
+        x -= shift[:, None]
+        higher = tl.maximum(tl.max(x, axis=0), most)
+        safe = tl.where(j < width, higher, 0.0)
+        total = total * tl.exp(most - safe) + tl.sum(tl.exp(x - safe[None, :]), axis=0)
+        most = higher
+    tl.store(most_out + group * width + j, most, mask=j < width)
+    tl.store(total_out + group * width + j, total, mask=j < width)
+
+
+@triton.jit
+def _pulls(z, top, log_weight, slope, out, samples, width, REVERSE: tl.constexpr, CODES: tl.constexpr):
+    row = tl.program_id(0).to(tl.int64)
+    group = row // samples
+    shift = tl.load(top + row) + tl.load(log_weight + row)
+    total = 0.0
+    for start in range(0, width, CODES):
+        j = start + tl.arange(0, CODES)
+        x = tl.load(z + row * width + j, mask=j < width, other=-float("inf")).to(tl.float32) - shift
+        m = tl.load(slope + group * width + j, mask=j < width, other=0.0)
+        total += tl.sum(tl.exp(x) * m if REVERSE else -tl.exp(x - m), axis=0)
+    tl.store(out + row, total)
+
+
+@triton.jit
+def _gradient(
+    z, top, log_weight, slope, constant, partner, out, beta, n, samples, width,
+    VIEWS: tl.constexpr, REVERSE: tl.constexpr, CODES: tl.constexpr,
+):  # fmt: skip
+    row = tl.program_id(0).to(tl.int64)
+    a = row // n
+    i = row % n
+    j = tl.program_id(1) * CODES + tl.arange(0, CODES)
+    log_p = tl.load(z + row * width + j, mask=j < width, other=0.0).to(tl.float32)
+    log_p -= tl.load(top + row) + tl.load(log_weight + row)
+    p = tl.exp(log_p)
+    others = 0.0
+    t = tl.zeros((CODES,), tl.float32)
+    taken = tl.zeros((CODES,), tl.float32)
+    for b in range(VIEWS):
+        weight = tl.load(partner + a * VIEWS + b)
+        other = b * n + i
+        d = tl.load(z + other * width + j, mask=j < width, other=0.0).to(tl.float32) - tl.load(top + other)
+        t += weight * d
+        taken += weight * tl.exp(d - tl.load(log_weight + other))
+        others += weight
+    m = tl.load(slope + (row // samples) * width + j, mask=j < width, other=0.0)
+    v = p * m if REVERSE else -tl.exp(log_p - m)
+    dz = p * (tl.load(constant + row) - beta * t) + others * v - beta * taken
+    tl.store(out + row * width + j, dz.to(out.dtype.element_ty), mask=j < width)
