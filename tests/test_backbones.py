@@ -34,6 +34,12 @@ def test_resnet8_is_table_5():
     assert positions == [8, 8, 8]  # blocks 1 and 2 halve 32 pixels, blocks 3 and 4 do not
 
 
+def test_small_crops_of_no_whole_number_of_patches():
+    assert build_backbone("vit_tiny", crop_size=224, other_sizes=[96])
+    with pytest.raises(InputError, match="crop_size = 100: not divisible by backbone.kwargs.patch_size = 16"):
+        build_backbone("vit_tiny", crop_size=224, other_sizes=[96, 100])
+
+
 def test_small_images_get_the_cifar_stem():
     small, large = (build_backbone("resnet18", crop_size=size) for size in (64, 65))
     assert small.conv1.kernel_size == (3, 3) and isinstance(small.maxpool, nn.Identity)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -17,20 +17,24 @@ BACKBONES: Registry[Callable[..., nn.Module]] = Registry("backbone")
 SMALL_IMAGE = 64  # pixels; up to here ResNets get the CIFAR stem and ViTs patches of 4
 
 
-def build_backbone(name: str, *, crop_size: int, **kwargs: Any) -> nn.Module:
+def build_backbone(name: str, *, crop_size: int, other_sizes: Iterable[int] = (), **kwargs: Any) -> nn.Module:
     """The backbone ``name`` for images of ``crop_size`` pixels; ``kwargs`` go to its constructor.
 
     The module maps images to features ``(n, d)`` and says d as ``num_features``. Raises ``InputError`` for an unknown
-    name or a keyword that its constructor refuses.
+    name, a keyword that its constructor refuses, or ``other_sizes`` of crops that are no whole number of patches.
     """
     if name.startswith("timm/"):
         build: Callable[..., nn.Module] = partial(_timm, name.removeprefix("timm/"))
     else:
         build = BACKBONES[name]
     try:
-        return build(crop_size, **kwargs)
+        model = build(crop_size, **kwargs)
     except (TypeError, AssertionError) as error:  # how torchvision and timm refuse arguments
         raise InputError(f"backbone {name!r} refuses backbone.kwargs = {kwargs}: {error}") from error
+    if hasattr(model, "patch_embed"):
+        for size in other_sizes:
+            _check_patches(size, max(model.patch_embed.patch_size))
+    return model
 
 
 @BACKBONES.register("resnet8")
@@ -57,10 +61,14 @@ def _resnet(name: str, crop_size: int, *, small_stem: bool | None = None, **kwar
 def _vit(size: str, crop_size: int, *, patch_size: int | None = None, **kwargs: Any) -> nn.Module:
     """timm's plain ViT; position embeddings are interpolated for crops of another size."""
     patch = patch_size or (4 if crop_size <= SMALL_IMAGE else 16)
-    if crop_size % patch:
-        raise InputError(f"crop_size = {crop_size}: not divisible by backbone.kwargs.patch_size = {patch}")
+    _check_patches(crop_size, patch)
     sizes = {"img_size": crop_size, "patch_size": patch, "dynamic_img_size": True}
     return _timm(f"vit_{size}_patch16_224", crop_size, **sizes, **kwargs)
+
+
+def _check_patches(crop_size: int, patch: int) -> None:
+    if crop_size % patch:
+        raise InputError(f"crop_size = {crop_size}: not divisible by backbone.kwargs.patch_size = {patch}")
 
 
 def _timm(name: str, crop_size: int, **kwargs: Any) -> nn.Module:

@@ -41,8 +41,9 @@ class Pretrainer(LightningModule):
     def __init__(self, config: Config, *, num_classes: int, mean: list[float], std: list[float]) -> None:
         super().__init__()
         self.config, self.num_classes, self.mean, self.std = config, num_classes, list(mean), list(std)
+        first, *others = (augmentation.crop_size for augmentation in config.augmentations)
         self.backbone = build_backbone(
-            config.backbone.name, crop_size=config.augmentations[0].crop_size, **config.backbone.kwargs
+            config.backbone.name, crop_size=first, other_sizes=others, **config.backbone.kwargs
         )
         self.method = build_method(
             config.method,
