@@ -99,6 +99,8 @@ class Pretrainer(LightningModule):
     # ---- training
 
     def on_train_epoch_start(self) -> None:
+        # Lightning itself looks for a sampler of single images
+        self.trainer.train_dataloader.batch_sampler.set_epoch(self.current_epoch)
         self._sums: dict[str, Tensor] = {}
         self._codes_used = self._no_codes()
         self._labelled = torch.zeros((), device=self.device)

@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 from cplearn_solo import load_backbone
 from cplearn_solo.cli.tasks import pretrain_task
 from cplearn_solo.config import parse_config
-from cplearn_solo.data import load_splits
+from cplearn_solo.data import load_splits, train_loader
 from cplearn_solo.engine.checkpoint import load_pretrained
 from cplearn_solo.engine.log import EpochLog
 from cplearn_solo.engine.module import Pretrainer, image_statistics
@@ -91,6 +91,21 @@ def test_a_killed_run_ends_with_the_weights_of_an_uninterrupted_one(name, tmp_pa
     log_one, log_two = EpochLog.read(one), EpochLog.read(two)
     assert [row["train_loss"] for row in log_one] == [row["train_loss"] for row in log_two]
     assert len(log_one) == 4 and log_one[0]["train_loss"] != log_one[3]["train_loss"]
+
+
+def test_every_epoch_has_an_order_of_its_own(tmp_path, monkeypatch):
+    """The one that the loader promises for (seed, epoch), which for image files decides on their views as well."""
+    seen, step = [], Pretrainer.training_step
+    monkeypatch.setattr(Pretrainer, "training_step", lambda self, *args: seen.append(args[0][0]) or step(self, *args))
+    config = parse_config(shipped(tmp_path, max_epochs=3))
+    images = pretrain(config).splits.train
+    loader = train_loader(images, config.augmentations, batch_size=32, num_workers=0, seed=config.seed)
+    wanted = []
+    for epoch in range(3):
+        loader.batch_sampler.set_epoch(epoch)
+        wanted += [index for index, _, _ in loader]
+    assert torch.equal(torch.stack(seen), torch.stack(wanted))
+    assert len({tuple(index.tolist()) for index in seen}) == 3 * len(loader)
 
 
 def test_a_process_killed_for_real_resumes(tmp_path):
