@@ -6,7 +6,7 @@ from setuptools import find_packages, setup
 
 setup(
     name="cplearn-solo",
-    version="0.1.0",
+    version="0.2.0",
     description="CPLearn and its baselines: self-supervised representations that do not collapse",
     long_description=Path(__file__).with_name("README.md").read_text(),
     long_description_content_type="text/markdown",
