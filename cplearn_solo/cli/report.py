@@ -11,6 +11,7 @@ NOTES = {
     "wall_seconds": "training, without validation and evaluation",
     "online_acc1": "linear probe trained along the way",
     "linear_acc1": "linear probe on frozen features",
+    "linear_lr": "the best of several on a tenth of the training images",
     "knn_acc1": "weighted k nearest neighbours",
     "nmi": "codes against classes; grows with the number of codes, read it beside nmi_chance",
     "nmi_chance": "the same codes with labels permuted",

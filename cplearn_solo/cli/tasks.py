@@ -26,6 +26,7 @@ from cplearn_solo.engine.run import git_sha, versions
 from cplearn_solo.engine.train import Trained, pretrain
 from cplearn_solo.evaluation.config import ClusteringConfig, EvalConfig, KNNConfig, LinearConfig
 from cplearn_solo.evaluation.features import Features, extract
+from cplearn_solo.evaluation.linear import learning_rates
 from cplearn_solo.evaluation.scores import all_scores, cluster_scores, knn_scores, linear_scores, sample
 from cplearn_solo.registry import InputError, unknown
 
@@ -138,21 +139,22 @@ def _evaluation(raw: DictConfig, *, schema: type[EvalConfig], score: Callable[..
 
 
 def _linear(model: Pretrained, splits: Splits, config: LinearConfig, features: Callable[[ImageSet], Features]):
+    rates = learning_rates("optimizer.lr", config.optimizer.lr)  # before features take their time
     train, test = features(splits.train), features(splits.test)
     with Progress(transient=True) as progress:
-        bar = progress.add_task("linear probe", total=config.max_epochs)
+        bar = progress.add_task("linear probe")
         return linear_scores(
             train,
             test,
             num_classes=splits.train.num_classes,
             epochs=config.max_epochs,
-            lr=config.optimizer.lr,
+            lr=rates,
             batch_size=config.optimizer.batch_size,
             weight_decay=config.optimizer.weight_decay,
             optimizer=config.optimizer.name,
             seed=config.seed,
             device=_device(config.accelerator),
-            progress=lambda done, total: progress.update(bar, completed=done),
+            progress=lambda done, total: progress.update(bar, completed=done, total=total),
         )
 
 

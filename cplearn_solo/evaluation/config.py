@@ -19,7 +19,7 @@ class EvalConfig:
 @dataclass
 class ProbeOptimizer:
     name: str = "adam"  # adam, sgd
-    lr: float = 1e-2
+    lr: Any = 1e-2  # or a list, of which the best on a tenth of the training images is taken
     batch_size: int = 256
     weight_decay: float = 0.0
 

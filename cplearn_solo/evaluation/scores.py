@@ -15,10 +15,15 @@ EMBEDDED_SAMPLES = 10_000  # rows that the effective rank and k-means look at, a
 
 
 def linear_scores(train: Features, test: Features, *, num_classes: int, **settings: Any) -> dict[str, float]:
-    """Linear-probe accuracy; ``settings`` go to :func:`linear_probe`."""
+    """Linear-probe accuracy, and the learning rate if one was chosen; ``settings`` go to :func:`linear_probe`."""
     train, test = train.labelled(), test.labelled()
     result = linear_probe(train.x, train.y, test.x, test.y, num_classes=num_classes, **settings)
-    scores = {"linear_acc1": result.acc1, "linear_acc5": result.acc5, "linear_train_acc1": result.train_acc1}
+    scores = {
+        "linear_acc1": result.acc1,
+        "linear_acc5": result.acc5,
+        "linear_train_acc1": result.train_acc1,
+        "linear_lr": result.lr,
+    }
     return {key: value for key, value in scores.items() if value is not None}
 
 

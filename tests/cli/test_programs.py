@@ -59,12 +59,17 @@ def run(tmp_path_factory):
 def test_evaluations_take_a_run_or_a_checkpoint(run, here):
     code, out, error = here("linear", f"pretrained={run}", "max_epochs=5")
     assert code == 0 and "linear_acc1" in out, error
+    code, out, error = here("linear", f"pretrained={run}", "optimizer.lr=[1e-3,1e-2]", "max_epochs=2")
+    assert code == 0 and "linear_lr" in out, error
+    code, out, error = here("linear", f"pretrained={run}", "optimizer.lr=[fast]")
+    assert code == 2 and "optimizer.lr must be a finite number above 0, got 'fast'" in error
     code, out, error = here("knn", f"pretrained={run}/checkpoints/last.ckpt", "k=5")
     assert code == 0 and "knn_acc1" in out, error
     code, out, error = here("clustering", f"pretrained={run}", "protocol=train")
     assert code == 0 and "nmi_chance" in out, error
     lines = [json.loads(line) for line in (run / "evaluation.jsonl").read_text().splitlines()]
     assert [sorted({"linear_acc1", "knn_acc1", "kmeans_ami"} & set(line)) for line in lines] == [
+        ["linear_acc1"],
         ["linear_acc1"],
         ["knn_acc1"],
         ["kmeans_ami"],

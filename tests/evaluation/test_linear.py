@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
+
 import pytest
 import torch
 from sklearn.datasets import load_digits
@@ -7,6 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 from torch import Tensor
 
+from cplearn_solo.evaluation.heads import train_heads
 from cplearn_solo.evaluation.linear import linear_probe
 from cplearn_solo.registry import InputError
 
@@ -37,29 +41,49 @@ def test_close_to_logistic_regression_on_digits() -> None:
     assert result.train_acc1 > 0.98
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
-def test_against_autograd(optimizer: str) -> None:
-    x, y = separable(300, 6, seed=2)
+def by_autograd(x: Tensor, y: Tensor, rows: Tensor, *, lr: float, weight_decay: float, optimizer: str) -> Tensor:
+    """Weights (6, 7), the bias last, after three epochs of batches of 128 in the order of seed 4."""
     layer = torch.nn.Linear(6, 6)
     torch.nn.init.zeros_(layer.weight)
     torch.nn.init.zeros_(layer.bias)
-    settings = {"lr": 1e-2, "weight_decay": 0.1}
-    if optimizer == "adam":
-        reference = torch.optim.Adam(layer.parameters(), **settings)
-    else:
-        reference = torch.optim.SGD(layer.parameters(), momentum=0.9, **settings)
+    build = {"adam": torch.optim.Adam, "sgd": partial(torch.optim.SGD, momentum=0.9)}[optimizer]
+    reference = build(layer.parameters(), lr=lr, weight_decay=weight_decay)
     generator = torch.Generator().manual_seed(4)
     for _ in range(3):
-        for rows in torch.randperm(300, generator=generator).split(128):
+        for batch in rows[torch.randperm(len(rows), generator=generator)].split(128):
             reference.zero_grad()
-            torch.nn.functional.cross_entropy(layer(x[rows]), y[rows]).backward()
+            torch.nn.functional.cross_entropy(layer(x[batch]), y[batch]).backward()
             reference.step()
-    random_x = torch.randn(5000, 6, generator=generator)
-    predicted = layer(random_x).argmax(dim=1)  # a probe that ends at the same weights predicts the same
-    result = linear_probe(
-        x, y, random_x, predicted, num_classes=6, epochs=3, batch_size=128, optimizer=optimizer, seed=4, **settings
+    return torch.cat([layer.weight, layer.bias[:, None]], dim=1).detach()
+
+
+@pytest.mark.parametrize("weight_decay", [0.0, 0.1])
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_rates_side_by_side_are_each_what_autograd_gives(optimizer: str, weight_decay: float) -> None:
+    x, y = separable(300, 6, seed=2)
+    rows = torch.arange(0, 300, 2).repeat(2)
+    settings = {"weight_decay": weight_decay, "optimizer": optimizer}
+    rates = [1e-3, 1e-2, 0.3]
+    ours = train_heads(
+        x, y, rows, rates, num_classes=6, epochs=3, batch_size=128, seed=4, epoch_done=lambda: None, **settings
     )
-    assert result.acc1 > 0.999
+    wanted = torch.stack([by_autograd(x, y, rows, lr=lr, **settings) for lr in rates])
+    torch.testing.assert_close(ours, wanted, rtol=1e-4, atol=1e-6)
+    assert (wanted[0] - wanted[1]).abs().max() > 1e-3
+
+
+def test_the_best_rate_on_held_out_rows_is_taken_and_trained_on_all() -> None:
+    x, y = load_digits(return_X_y=True)
+    split = (x[:900] / 16, y[:900], x[900:] / 16, y[900:])
+    calls: list[tuple[int, int]] = []
+    settings = {"num_classes": 10, "epochs": 5, "optimizer": "sgd", "seed": 3}
+    chosen = linear_probe(*split, lr=[1e-5, 0.3, 1e38], progress=lambda *call: calls.append(call), **settings)
+    assert chosen.lr == 0.3  # the first has hardly moved, the last diverges
+    assert replace(chosen, lr=None) == linear_probe(*split, lr=0.3, **settings)
+    assert calls == [(done, 10) for done in range(1, 11)]
+    assert linear_probe(*split, lr=[0.3], **settings).lr is None
+    mislabelled = (*split[:3], (split[3] + 1) % 10)  # the test labels have no say: on these 0.3 is the worst
+    assert linear_probe(*mislabelled, lr=[1e-5, 0.3], **settings).lr == 0.3
 
 
 def test_random_labels_score_chance() -> None:
@@ -108,6 +132,9 @@ def test_few_classes_have_no_acc5_and_progress_is_told() -> None:
         ({"batch_size": "big"}, "batch_size must be an integer from 1, got 'big'"),
         ({"num_classes": None}, "num_classes must be an integer from 1, got None"),
         ({"lr": -1.0}, "lr must be a finite number above 0, got -1.0"),
+        ({"lr": [0.1, "fast"]}, "lr must be a finite number above 0, got 'fast'"),
+        ({"lr": []}, r"lr must be a number above 0 or a list of them, got \[\]"),
+        ({"lr": [0.1, 1.0], "train_x": TOY[0][:9], "train_y": TOY[1][:9]}, "a choice needs 10 training rows, got 9"),
         ({"weight_decay": -1.0}, "weight_decay must be a finite number from 0, got -1.0"),
         ({"lr": 1e38, "optimizer": "sgd", "epochs": 20}, "diverge"),
     ],
