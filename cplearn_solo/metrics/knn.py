@@ -20,13 +20,14 @@ def knn_accuracy(
     k: int = 20,
     temperature: float = 0.07,
     num_classes: int,
-    block: int = 1024,
+    block: int = 2**26,
 ) -> float:
     """Fraction of test rows whose ``k`` nearest training rows, weighted by exp(cosine / temperature), vote right.
 
     The protocol of Wu et al. (2018, section 3.4), used by DINO and solo-learn ("cosine"). Features are
     (n, d), labels (n,) from 0 to ``num_classes`` - 1; ``k`` is clipped to the number of training rows.
-    Memory is ``block`` x training rows; the work is done on the device of ``train_x``.
+    Memory is that of ``train_x`` once more and of ``block`` similarities, 256 MB, or of one per training row if they
+    are more; the work is done on the device of ``train_x``.
     """
     train_x, train_y, test_x, test_y = check_split(train_x, train_y, test_x, test_y, num_classes)
     check_count("k", k)
@@ -35,8 +36,8 @@ def knn_accuracy(
     device = train_x.device
     train_y, bank, k = train_y.to(device), F.normalize(train_x).T, min(k, len(train_x))
 
-    correct = 0
-    for x, y in zip(test_x.split(block), test_y.split(block), strict=True):
+    correct, rows = 0, max(1, block // len(train_x))
+    for x, y in zip(test_x.split(rows), test_y.split(rows), strict=True):
         similarity, nearest = (F.normalize(x.to(device)) @ bank).topk(k)
         # Relative to the nearest (first), as only ratios matter: exp cannot overflow at a small temperature.
         weight = ((similarity - similarity[:, :1]) / temperature).exp()

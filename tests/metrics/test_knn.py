@@ -29,7 +29,8 @@ def test_against_scikit_learn(k: int, temperature: float) -> None:
 
 def test_block_and_scale_do_not_matter() -> None:
     whole = knn_accuracy(*SPLIT, num_classes=5)
-    assert knn_accuracy(*SPLIT, num_classes=5, block=7) == whole
+    for block in (1, 7 * len(TRAIN_X)):  # one row at a time, and seven
+        assert knn_accuracy(*SPLIT, num_classes=5, block=block) == whole
     assert knn_accuracy(1000 * TRAIN_X, TRAIN_Y, 0.01 * TEST_X, TEST_Y, num_classes=5) == whole
 
 
