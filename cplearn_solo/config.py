@@ -76,6 +76,7 @@ class KNNEvalConfig:
 @dataclass
 class PerformanceConfig:
     disable_channel_last: bool = False
+    compile: bool = False  # the backbone by torch.compile; measure first, ResNet-8 got slower on CPU cores
 
 
 @dataclass
@@ -181,6 +182,7 @@ NOT_IDENTITY = (
     "method_kwargs.dictionary_parallel",
     "method_kwargs.kept_logits_mb",
     "on_collapse",
+    "performance.compile",
     "resume_from_checkpoint",
     "tensorboard",
     "wandb",

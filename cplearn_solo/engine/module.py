@@ -6,6 +6,7 @@ import copy
 import math
 import time
 from collections import deque
+from itertools import groupby
 from typing import Any
 
 import lightning
@@ -72,7 +73,7 @@ class Pretrainer(LightningModule):
         """What the method sees of normalised crops, each ``(n, 3, h, w)``, large ones first."""
         n_large = self.config.n_large
         return Views(
-            feats=[self.encode(x) for x in crops],
+            feats=self._encode_crops(crops),
             n_large=n_large,
             progress=progress,
             teacher=self._teach(crops[:n_large]),
@@ -250,6 +251,13 @@ class Pretrainer(LightningModule):
 
     def _add(self, name: str, value: Tensor) -> None:
         self._sums[name] = self._sums[name] + value if name in self._sums else value
+
+    def _encode_crops(self, crops: list[Tensor]) -> list[Tensor]:
+        """Features of each; crops of one size in one call where the backbone keeps no statistics of its batches."""
+        if next(self.backbone.buffers(), None) is not None:
+            return [self.encode(x) for x in crops]
+        sizes = [list(same) for _, same in groupby(crops, key=lambda x: x.shape)]
+        return [feats for same in sizes for feats in self.encode(torch.cat(same)).chunk(len(same))]
 
     @torch.no_grad()
     def _teach(self, crops: list[Tensor]) -> list[Tensor] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
 import sys
 import warnings
 from dataclasses import dataclass
@@ -57,6 +58,8 @@ def pretrain(config: Config) -> Trained:
     module = Pretrainer(config, **image_statistics(splits.train))
     trainer = _trainer(config)
     module.build_optimizer(trainer.world_size)
+    if config.performance.compile:
+        _compile(module)
     if splits.test is None:
         trainer.limit_val_batches = 0
     loaders = Loaders(splits, config)
@@ -96,6 +99,16 @@ class Loaders(LightningDataModule):
 
     def _common(self) -> dict[str, int]:
         return {"batch_size": self.config.optimizer.batch_size, "num_workers": self.config.data.num_workers}
+
+
+def _compile(module: Pretrainer) -> None:
+    """Backbone and teacher as ``torch.compile`` makes them, in place, so that checkpoints keep their names."""
+    compiler = os.environ.get("CXX", "g++")
+    if shutil.which(compiler) is None:
+        raise InputError(f"performance.compile = True: no compiler {compiler!r} was found; install it or set CXX")
+    for network in (module.backbone, module.teacher):
+        if network is not None:
+            network.compile()
 
 
 def _open_run(config: Config, trainer: Trainer) -> RunFolder:
