@@ -6,7 +6,7 @@ import torch
 import torchvision
 from torch import nn
 
-from cplearn_solo.backbones import BACKBONES, build_backbone
+from cplearn_solo.backbones import BACKBONES, LastBlocks, build_backbone
 from cplearn_solo.registry import InputError
 
 
@@ -73,3 +73,20 @@ def test_vit_takes_crops_of_another_size():
 def test_bad_input(name, kwargs, words):
     with pytest.raises(InputError, match=words):
         build_backbone(name, crop_size=32, **kwargs)
+
+
+def test_last_blocks_are_class_tokens_side_by_side():
+    vit = build_backbone("vit_tiny", crop_size=32).eval()
+    images = torch.randn(2, 3, 32, 32)
+    four, one = LastBlocks(vit, 4)(images), LastBlocks(vit, 1)(images)
+    assert four.shape == (2, 4 * vit.num_features)
+    torch.testing.assert_close(one, vit(images))  # what the backbone gives
+    torch.testing.assert_close(four[:, -vit.num_features :], one)
+    x = vit._pos_embed(vit.patch_embed(images))
+    for block in vit.blocks[:-1]:
+        x = block(x)
+    torch.testing.assert_close(four[:, -2 * vit.num_features : -vit.num_features], vit.norm(x)[:, 0])
+    with pytest.raises(InputError, match="last_blocks = 13: must be 1 to 12"):
+        LastBlocks(vit, 13)
+    with pytest.raises(InputError, match="no ViT with a class token"):
+        LastBlocks(build_backbone("resnet8", crop_size=32), 4)

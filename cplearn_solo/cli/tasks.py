@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.progress import Progress
 
+from cplearn_solo.backbones import LastBlocks
 from cplearn_solo.cli.report import print_scores
 from cplearn_solo.config import parse_config, read_schema
 from cplearn_solo.data import DataConfig, ImageSet, Splits, load_splits
@@ -140,6 +141,8 @@ def _evaluation(raw: DictConfig, *, schema: type[EvalConfig], score: Callable[..
 
 def _linear(model: Pretrained, splits: Splits, config: LinearConfig, features: Callable[[ImageSet], Features]):
     rates = learning_rates("optimizer.lr", config.optimizer.lr)  # before features take their time
+    if config.last_blocks:
+        features = partial(extract, LastBlocks(model.backbone, config.last_blocks), None, **features.keywords)
     train, test = features(splits.train), features(splits.test)
     with Progress(transient=True) as progress:
         bar = progress.add_task("linear probe")

@@ -30,6 +30,7 @@ class LinearConfig(EvalConfig):
 
     optimizer: ProbeOptimizer = field(default_factory=ProbeOptimizer)
     max_epochs: int = 100
+    last_blocks: int = 0  # of a ViT, whose class tokens are the features, as in DINO; 0: the backbone's own features
 
 
 @dataclass

@@ -34,7 +34,7 @@ class Features:
 @torch.no_grad()
 def extract(
     backbone: nn.Module,
-    method: Method,
+    method: Method | None,
     images: ImageSet,
     *,
     crop_size: int,
@@ -44,17 +44,17 @@ def extract(
     batch_statistics: bool = False,
     title: str = "features",
 ) -> Features:
-    """Features and codes of ``images``, in order, in evaluation mode; the result does not depend on ``batch_size``.
+    """Features of ``images`` and codes by ``method``, in order; the result does not depend on ``batch_size``.
 
     ``batch_statistics=True`` is the released scripts' protocol instead: BatchNorm uses each evaluation batch's own
     statistics, so that codes depend on the batch. The models handed in are left as they were.
     """
-    backbone, method = (copy.deepcopy(m).to(device).train(batch_statistics) for m in (backbone, method))
+    backbone, method = (m and copy.deepcopy(m).to(device).train(batch_statistics) for m in (backbone, method))
     loader = eval_loader(images, crop_size=crop_size, batch_size=batch_size, num_workers=num_workers)
     xs, ys, codes = [], [], []
     for _, batch, labels in track(loader, description=title, total=len(loader), disable=len(images) < 20_000):
         feats = backbone(batch.to(device)).float()
-        code = method.assign(feats)
+        code = method and method.assign(feats)
         xs.append(feats.cpu())
         ys.append(labels)
         if code is not None:
