@@ -14,7 +14,7 @@ import tempfile
 import time
 from unittest import mock
 
-from digits import short_run
+from shared import short_run
 
 from cplearn_solo.engine.collapse import CollapseWatch
 from cplearn_solo.engine.log import EpochLog

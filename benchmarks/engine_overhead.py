@@ -14,7 +14,7 @@ import tempfile
 import time
 
 import torch
-from digits import short_run
+from shared import short_run
 from torch.nn import functional as F
 
 from cplearn_solo.config import Config

@@ -10,14 +10,13 @@ their dictionary.
 from __future__ import annotations
 
 import math
-import resource
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable
 
 import torch
+from shared import flops_a_second, own_process, peak_megabytes
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -62,36 +61,16 @@ def seconds(loss: Callable[[list[Tensor]], Tensor], views: list[Tensor]) -> floa
     return time.perf_counter() - start
 
 
-def flops_a_second() -> float:
-    a, out = torch.randn(2048, 2048), torch.empty(2048, 2048)
-    spent = []
-    for _ in range(ROUNDS + 1):
-        start = time.perf_counter()
-        torch.mm(a, a, out=out)
-        spent.append(time.perf_counter() - start)
-    return 2 * 2048**3 / statistics.median(spent[1:])
-
-
-def peak_megabytes() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-def memory(which: str, *size: int) -> tuple[float, float]:
-    """Megabytes of a step, the dictionary included: without what the imports took, and in all."""
-    command = [sys.executable, __file__, which, *map(str, size)]
-    return tuple(map(float, subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()))
-
-
 def measure_memory(which: str, size: tuple[int, int, int]) -> None:
+    """Prints megabytes of a step, the dictionary included: without what the imports took, and in all."""
     before = peak_megabytes()
     seconds({"ours": ours, "released": released}[which](*size), embeddings(*size[:2], torch.float32))
     print(peak_megabytes() - before, peak_megabytes())
 
 
 def main() -> None:
-    # first, as a process starts with the peak of the one that started it
-    megabytes = {size: (memory("ours", *size)[0], memory("released", *size)[0]) for size in SIZES}
-    largest = memory("ours", *LARGEST)[1]
+    megabytes = {size: [own_process(__file__, which, *size)[0] for which in ("ours", "released")] for size in SIZES}
+    largest = own_process(__file__, "ours", *LARGEST)[1]
     speed = flops_a_second()
     units = tiles.has_units(torch.device("cpu"), torch.bfloat16)
     print(f"products at {speed / 1e9:.0f} GFLOP/s on {torch.get_num_threads()} threads, medians of {ROUNDS} rounds")

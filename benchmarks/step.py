@@ -1,0 +1,119 @@
+"""An ordinary training step against a plain one: python benchmarks/step.py
+
+The step is the engine's, as ``main_pretrain.py`` runs it on images in memory: loader, augmentation, backbone,
+objective, online probe, optimizer, log. The plain step does with the same networks what most code does: torchvision's
+transforms image by image, a backbone call a view in contiguous format, all logits and the released loss,
+``torch.optim.Adam`` as it comes; no probe. The backbone alone is both views forward and backward, in the engine's
+memory format. All take turns in one run, medians of five. Memory is the largest that a process of its own took, less
+what it took after its imports.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import tempfile
+from collections.abc import Callable
+
+import torch
+from engine_overhead import engine
+from objective import released
+from shared import own_process, peak_megabytes, short_run, timed, turn_by_turn
+from torchvision.transforms.v2.functional import to_pil_image
+
+from cplearn_solo.config import Config
+from cplearn_solo.data import DATASETS, MemorySet, per_image
+from cplearn_solo.engine.module import Pretrainer, image_statistics
+from cplearn_solo.kernels import tiles
+
+# shipped configuration -> steps that a turn of the engine is the mean of; 64 images, two views of 32 pixels
+SIZES = {"cifar_mini": 8, "cifar_resnet18": 2}
+WAYS = ("plain", "backbone", "engine")
+
+
+@DATASETS.register("noise")
+def noise(*_: object) -> tuple[MemorySet, None]:
+    pixels = torch.randint(0, 256, (512, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    return MemorySet(pixels, torch.arange(512) % 10, 10), None
+
+
+def configuration(size: str, folder: str, **changes: object) -> Config:
+    data = {"dataset": "noise", "max_train_images": 64 * SIZES[size]}
+    config = short_run(folder, epochs=2, shipped=f"{size}/cplearn.yaml", data=data, **changes)
+    config.augmentations[0].crop_size = 32
+    return config
+
+
+def parts(size: str, folder: str, **performance: bool) -> tuple[Pretrainer, MemorySet]:
+    torch.manual_seed(0)
+    shown, _ = noise()
+    return Pretrainer(configuration(size, folder, performance=performance), **image_statistics(shown)), shown
+
+
+def plain(size: str, folder: str) -> Callable[[], None]:
+    module, shown = parts(size, folder, disable_channel_last=True)
+    config, backbone, method = module.config, module.backbone, module.method
+    pictures = [to_pil_image(image) for image in shown.images[:64]]
+    transform = per_image(config.augmentations[0], shown.mean, shown.std)
+    kwargs = config.method_kwargs
+    loss = released(64, kwargs["proj_hidden_dim"], kwargs["proj_output_dim"])
+    optimizer = torch.optim.Adam([*backbone.parameters(), *method.parameters()], lr=1e-3)
+
+    def step() -> None:
+        views = [torch.stack([transform(picture) for picture in pictures]) for _ in range(2)]
+        optimizer.zero_grad()
+        loss([method.embed(backbone(view)) for view in views]).backward()
+        optimizer.step()
+
+    return step
+
+
+def backbone(size: str, folder: str) -> Callable[[], None]:
+    module, _ = parts(size, folder)
+    views = [torch.randn(64, 3, 32, 32) for _ in range(2)]
+
+    def step() -> None:
+        module.backbone.zero_grad()
+        sum(module.encode(view).sum() for view in views).backward()
+
+    return step
+
+
+def way(name: str, size: str, folder: str) -> Callable[[], float]:
+    if name == "plain":
+        return timed(plain(size, folder))
+    if name == "backbone":
+        return timed(backbone(size, folder))
+    precision = {"precision": "bf16-mixed"} if name == "engine, bf16" else {}
+    return lambda: engine(configuration(size, folder, **precision))
+
+
+def main() -> None:
+    units = tiles.has_units(torch.device("cpu"), torch.bfloat16)
+    names = (*WAYS, *(["engine, bf16"] if units else []))
+    megabytes = {(size, name): own_process(__file__, name, size)[0] for size in SIZES for name in names}
+    print(f"{torch.get_num_threads()} threads" + ("" if units else "; no units for bf16 here, so not measured"))
+    print(f"{'64 images, two views of 32 pixels':36}{'ms a step':>10}{'of plain':>10}{'of backbone':>12}{'memory':>10}")
+    for size in SIZES:
+        with tempfile.TemporaryDirectory() as folder:
+            spent = turn_by_turn({name: way(name, size, folder) for name in names})
+        for name in names:
+            ratios = [f"{spent[name] / spent[other]:.2f}x" for other in ("plain", "backbone")]
+            line = f"{size + ', ' + name:36}{1e3 * spent[name]:10.0f}{ratios[0]:>10}{ratios[1]:>12}"
+            print(line + f"{megabytes[size, name]:7.0f} MB", flush=True)
+
+
+def measure_memory(name: str, size: str) -> None:
+    before = peak_megabytes()
+    with tempfile.TemporaryDirectory() as folder:
+        step = way(name, size, folder)
+        step(), step()
+    print(peak_megabytes() - before)
+
+
+if __name__ == "__main__":
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    if len(sys.argv) > 1:
+        measure_memory(*sys.argv[1:])
+    else:
+        main()
