@@ -104,7 +104,8 @@ def _summary(trained: Trained) -> dict[str, Any]:
         print("no held-out images: set data.val_path or data.val_split for scores")
         judged = features(splits.train.subset(sample(len(splits.train), config.seed)))
     if can_be_judged(config, len(rows)):
-        verdict = judge(module.method, judged.x[sample(len(judged.x), config.seed)].to(module.device))
+        seen = judged.x[sample(len(judged.x), config.seed)].to(module.device)
+        verdict = trained.stopped_for or judge(module.method, seen)
         summary |= {"verdict": verdict.name, "verdict_reason": verdict.reason}
         print(verdict.message)
     summary |= {"loss": rows[-1]["train_loss"], "versions": versions(), "git_sha": git_sha()}

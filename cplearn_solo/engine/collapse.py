@@ -25,6 +25,7 @@ class CollapseWatch(Callback):
 
     def __init__(self, config: Config) -> None:
         self.config, self._last = config, "healthy"
+        self.stopped_for: Verdict | None = None
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: Pretrainer) -> None:
         pl_module.check_weights()  # before they are judged, or replace the last good checkpoint
@@ -37,7 +38,7 @@ class CollapseWatch(Callback):
             sys.stdout.flush()
         self._last = verdict.name
         if verdict.collapsed and self.config.on_collapse == "stop":
-            trainer.should_stop = True
+            trainer.should_stop, self.stopped_for = True, verdict
 
 
 def can_be_judged(config: Config, epochs: int) -> bool:

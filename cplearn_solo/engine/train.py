@@ -28,6 +28,7 @@ from cplearn_solo.engine.log import EpochLog
 from cplearn_solo.engine.module import NotFinite, Pretrainer, image_statistics
 from cplearn_solo.engine.optim import lr_scale
 from cplearn_solo.engine.run import RUN_VARIABLE, RunFolder, open_run, shared_with_processes
+from cplearn_solo.metrics.verdict import Verdict
 from cplearn_solo.registry import InputError
 
 
@@ -40,11 +41,12 @@ class LayerSync(TorchSyncBatchNorm):
 
 @dataclass(frozen=True)
 class Trained:
-    """A finished training."""
+    """A finished training; ``stopped_for`` is the collapse that ended it, if one did."""
 
     module: Pretrainer
     splits: Splits
     run: RunFolder
+    stopped_for: Verdict | None
 
 
 def pretrain(config: Config) -> Trained:
@@ -65,13 +67,15 @@ def pretrain(config: Config) -> Trained:
     loaders = Loaders(splits, config)
     derived = _derived(config, module, trainer.world_size, loaders.steps_per_epoch(trainer.world_size))
     run = _open_run(config, trainer)
+    watch = CollapseWatch(config)
+    trainer.callbacks.append(watch)
     try:
         with shared_with_processes(run):
             _fit(trainer, module, loaders, run, derived)
     except BaseException:
         run.close()
         raise
-    return Trained(module, splits, run)
+    return Trained(module, splits, run, watch.stopped_for)
 
 
 class Loaders(LightningDataModule):
@@ -128,7 +132,6 @@ def _fit(trainer: Trainer, module: Pretrainer, loaders: Loaders, run: RunFolder,
     first_epoch = read_checkpoint(run.resume)["epoch"] + 1 if run.resume else 0
     log = EpochLog(run.path, epochs=config.max_epochs, first_epoch=first_epoch)
     trainer.loggers = [log, *_loggers(config, run)]
-    trainer.callbacks.append(CollapseWatch(config))
     if config.checkpoint.enabled:
         trainer.callbacks.append(EpochCheckpoint(run.path, config.checkpoint))
     if trainer.is_global_zero:
