@@ -7,11 +7,10 @@ its imports.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 
 import torch
-from shared import own_process, peak_megabytes, timed, turn_by_turn
+from shared import own_process, run, timed, turn_by_turn
 from torchvision.transforms.v2.functional import to_pil_image
 
 from cplearn_solo.data import Augmentation, BatchAugment, per_image
@@ -50,14 +49,5 @@ def main() -> None:
         print(line + "".join(f"{megabytes[pipeline, name]:6.0f} MB" for name in names), flush=True)
 
 
-def measure_memory(name: str, pipeline: str) -> None:
-    before = peak_megabytes()
-    way(name, pipeline)()
-    print(peak_megabytes() - before)
-
-
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        measure_memory(*sys.argv[1:])
-    else:
-        main()
+    run(main, lambda name, pipeline: way(name, pipeline)())

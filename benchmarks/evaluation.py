@@ -10,12 +10,11 @@ this machine. Memory is the largest that a process of its own took, less what it
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
-from shared import flops_a_second, own_process, peak_megabytes, timed, turn_by_turn
+from shared import flops_a_second, own_process, run, timed, turn_by_turn
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -99,14 +98,5 @@ def main() -> None:
         print(line, flush=True)
 
 
-def measure_memory(what: str, which: str) -> None:
-    before = peak_megabytes()
-    WORK[what][int(which)]()()
-    print(peak_megabytes() - before)
-
-
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        measure_memory(*sys.argv[1:])
-    else:
-        main()
+    run(main, lambda what, which: WORK[what][int(which)]()())

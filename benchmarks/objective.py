@@ -11,12 +11,11 @@ from __future__ import annotations
 
 import math
 import statistics
-import sys
 import time
 from collections.abc import Callable
 
 import torch
-from shared import flops_a_second, own_process, peak_megabytes
+from shared import flops_a_second, own_process, run
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -61,11 +60,10 @@ def seconds(loss: Callable[[list[Tensor]], Tensor], views: list[Tensor]) -> floa
     return time.perf_counter() - start
 
 
-def measure_memory(which: str, size: tuple[int, int, int]) -> None:
-    """Prints megabytes of a step, the dictionary included: without what the imports took, and in all."""
-    before = peak_megabytes()
-    seconds({"ours": ours, "released": released}[which](*size), embeddings(*size[:2], torch.float32))
-    print(peak_megabytes() - before, peak_megabytes())
+def step(which: str, *given: str) -> None:
+    """One of a size, its dictionary included."""
+    n, f, c = map(int, given)
+    seconds({"ours": ours, "released": released}[which](n, f, c), embeddings(n, f, torch.float32))
 
 
 def main() -> None:
@@ -96,7 +94,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        measure_memory(sys.argv[1], tuple(map(int, sys.argv[2:])))
-    else:
-        main()
+    run(main, step)

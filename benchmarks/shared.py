@@ -59,6 +59,15 @@ def peak_megabytes() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
+def run(main: Callable[[], None], work: Callable[..., Any]) -> None:
+    """``main``, or with arguments prints the megabytes that ``work`` of them takes: beyond the imports, and in all."""
+    if len(sys.argv) == 1:
+        return main()
+    before = peak_megabytes()
+    work(*sys.argv[1:])
+    print(peak_megabytes() - before, peak_megabytes())
+
+
 def own_process(script: str, *arguments: object) -> tuple[float, ...]:
     """The numbers that ``script`` prints when it is called with ``arguments``.
 

@@ -11,14 +11,13 @@ what it took after its imports.
 from __future__ import annotations
 
 import logging
-import sys
 import tempfile
 from collections.abc import Callable
 
 import torch
 from engine_overhead import engine
 from objective import released
-from shared import own_process, peak_megabytes, short_run, timed, turn_by_turn
+from shared import own_process, run, short_run, timed, turn_by_turn
 from torchvision.transforms.v2.functional import to_pil_image
 
 from cplearn_solo.config import Config
@@ -103,17 +102,12 @@ def main() -> None:
             print(line + f"{megabytes[size, name]:7.0f} MB", flush=True)
 
 
-def measure_memory(name: str, size: str) -> None:
-    before = peak_megabytes()
+def two_steps(name: str, size: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         step = way(name, size, folder)
         step(), step()
-    print(peak_megabytes() - before)
 
 
 if __name__ == "__main__":
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    if len(sys.argv) > 1:
-        measure_memory(*sys.argv[1:])
-    else:
-        main()
+    run(main, two_steps)

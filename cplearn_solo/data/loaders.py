@@ -115,6 +115,7 @@ class FileLoader(DataLoader):
 
     def __iter__(self) -> Iterator[list]:
         images, known = self.dataset.images, len(self._unreadable)
+        # a generator, so that workers start with the first batch, after an epoch's start has set the sampler's epoch
         for batch in super().__iter__():
             index = batch[0]
             self._unreadable.update((-1 - index[index < 0]).tolist())

@@ -34,6 +34,7 @@ class Sweeps:
 
     def __init__(self, h: Tensor, problem: Problem, tiles: type[Tiles]) -> None:
         self.problem, self.partners = problem, problem.partners(len(h))
+        self.terms = [(0, 0), *(direction for pair in problem.pairs for direction in (pair, pair[::-1]))]
         self.tiles = tiles(h, problem.dictionary, problem.temperature, kept_bytes=problem.kept_bytes)
 
     def solve(self) -> Solution:
@@ -55,8 +56,7 @@ class Sweeps:
     def _sum_over_codes(self) -> None:
         """The first sweep."""
         problem, tiles = self.problem, self.tiles
-        directed = [direction for pair in problem.pairs for direction in (pair, pair[::-1])]
-        self.rows = Rows(tiles.h, [(0, 0), *directed], tiles.dtype)
+        self.rows = Rows(tiles.h, self.terms, tiles.dtype)
         for k, (start, _) in enumerate(tiles.bounds):
             self._sum(k, start)
         if problem.codes_shared:

@@ -24,8 +24,8 @@ from cplearn_solo.registry import InputError, unknown
 
 IMPLEMENTATIONS = ("auto", "reference", "chunked", "triton")
 
-# with it a step of n = 256 and 131,072 codes stays below a twelfth of the plain path's memory
-KEPT_LOGITS_MB = 80
+# with it a step of n = 256 and 131,072 codes takes less than a twelfth of the plain path's memory
+KEPT_LOGITS_MB = 70
 
 # floats of W and of what automatic differentiation keeps of logits: below this a GPU is faster without tiles
 _REFERENCE_FLOATS = 1 << 28

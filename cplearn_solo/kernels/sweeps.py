@@ -30,35 +30,38 @@ class PackedTiles(Tiles):
 
 
 class FusedSweeps(Sweeps):
-    """Nothing here makes the program wait for the GPU."""
+    """The tiles' part of it never makes the program wait for the GPU."""
 
     def __init__(self, h: Tensor, problem: Problem, tiles: type[Tiles]) -> None:
         super().__init__(h, problem, tiles)
         self.reverse = problem.prior_loss == "reverse"
         pairs = [[float(b in others) for b in range(len(h))] for others in self.partners]
         self.partner = torch.tensor(pairs, device=h.device)
+        self.term_views = torch.tensor(self.terms, device=h.device, dtype=torch.int32)
+
+    @property
+    def _log_weight(self) -> Tensor:
+        return self.matching.log_weight.flatten(1)
 
     def _sum(self, k: int, start: int) -> None:
         z = self.tiles.logits(k)
         top, weight, codes = fused.rows(z)
-        terms = torch.tensor(self.rows.terms, device=z.device, dtype=torch.int32)
-        self.rows.take(top, weight, fused.moments(z, top, terms), codes[0] + start)
+        self.rows.take(top, weight, fused.moments(z, top, self.term_views), codes[0] + start)
 
     def _match(self, k: int, codes: slice, log_q: Tensor) -> None:
         z, matching = self.tiles.logits(k), self.matching
-        self.log_weight = matching.log_weight.flatten(1)
-        most, total = fused.columns(z, self.rows.top, self.log_weight, self.groups[0])
+        most, total = fused.columns(z, self.rows.top, self._log_weight, self.groups[0])
         if matching.shared:
             most, part = max_ranks(most), most
             total = sum_ranks(total * (part - most).exp())
         log_mean = most + total.log() - math.log(matching.samples)
         slope = matching.note(codes, log_mean.exp(), log_mean, log_q)
-        pulls = fused.pulls(z, self.rows.top, self.log_weight, slope.contiguous(), reverse=self.reverse)
+        pulls = fused.pulls(z, self.rows.top, self._log_weight, slope.contiguous(), reverse=self.reverse)
         matching.pull += pulls.unflatten(1, self.groups)
 
     def _differentiate(self, k: int, codes: slice) -> Tensor:
         z, slope = self.tiles.logits(k), self.matching.slope[:, :, codes].contiguous()
         return fused.gradient(
-            z, self.rows.top, self.log_weight, slope, self.constant, self.partner,
+            z, self.rows.top, self._log_weight, slope, self.constant, self.partner,
             beta=self.problem.beta, reverse=self.reverse, out=torch.empty_like(z),
         )  # fmt: skip

@@ -11,7 +11,7 @@ from cplearn_solo.kernels.packed import PackedDictionary
 from cplearn_solo.precision import full_precision
 
 TILE_BYTES = 4 << 20  # of a tile of W: about the caches of a few cores
-LOGITS_BYTES = 16 << 20  # of what is computed from a tile
+LOGITS_BYTES = 8 << 20  # of what is computed from a tile
 GPU_FACTOR = 16  # on both: a GPU wants more work at once
 LEAST_WIDTH = 64  # codes, whatever the bytes; narrower tiles spend their time between operations
 

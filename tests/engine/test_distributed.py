@@ -107,12 +107,9 @@ def write_images(folder, number):
 
 def losses(folder, processes, *, resume=None, **method_kwargs):
     """Loss of each of 20 steps on 32 images in ``processes`` processes, an epoch being one step; and the run."""
-    config = {
-        **CONFIG,
-        "max_epochs": 20,
-        "devices": processes,
-        "optimizer": {"batch_size": 32 // processes},
-    }
+    config = {**CONFIG, "max_epochs": 20, "devices": processes, "scheduler": {"warmup_epochs": 1}}
+    # not Adam, whose first steps make as much of a rounding error as of a gradient
+    config |= {"optimizer": {"name": "sgd", "batch_size": 32 // processes, "lr": 0.4}}
     config |= {"data": {"dataset": "custom", "train_path": str(folder / "images"), "num_workers": 0}, "knn_eval": {}}
     config |= {"augmentations": [{"crop_size": 8, "num_crops": 2, "rrc": {"crop_min_scale": 0.5}}]}
     config |= {"checkpoint": {"dir": str(folder / f"runs{len(list(folder.iterdir()))}"), "keep_prev": True}}
@@ -132,7 +129,7 @@ def losses(folder, processes, *, resume=None, **method_kwargs):
 def test_the_loss_curve_is_that_of_one_process(tmp_path, processes, parallel):
     write_images(tmp_path / "images", 32)
     alone, run = losses(tmp_path, 1)
-    assert alone[-1] < alone[0]
+    assert alone[-1] < 0.9 * alone[0]
     together, _ = losses(tmp_path, processes, dictionary_parallel=parallel)
     assert (together - alone).abs().max() < 1e-5, together - alone
     if parallel and processes == 2:

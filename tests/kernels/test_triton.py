@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from test_objective import C, F, N, dictionary, embeddings, equations, few_codes_at_once, gradients
+from test_objective import C, F, N, dictionary, embeddings, few_codes_at_once, gradients, problem
 
-from cplearn_solo.dictionary import make_dictionary, pack_dictionary, temperature
+from cplearn_solo.dictionary import make_dictionary, pack_dictionary
 from cplearn_solo.kernels import PackedDictionary, objective
 from cplearn_solo.registry import InputError
 
@@ -22,20 +22,12 @@ def on_device(views):
     "pairs", [[(0, 1)], pytest.param([(0, 1), (0, 2), (1, 2), (0, 3)], marks=pytest.mark.slow)], ids=["two", "four"]
 )
 def test_parts_and_gradients_are_the_equations(monkeypatch, prior_loss, uneven, scale, kept, pairs):
-    views = embeddings(1 + max(b for _, b in pairs), scale=scale)
-    memory = few_codes_at_once(monkeypatch, kept=kept, width=48, rows=N * len(views))
-    tau = temperature(F, N, C, 1e-8)
-    q = torch.softmax(torch.arange(C, dtype=torch.float64) / 20, 0) if uneven else None
-    expected = equations(
-        views, make_dictionary(F, C).double(), tau, beta=0.7, prior_loss=prior_loss, pairs=pairs,
-        q=torch.full((C,), 1 / C, dtype=torch.float64) if q is None else q,
-    )  # fmt: skip
+    views, expected, settings = problem(pairs, prior_loss=prior_loss, uneven=uneven, scale=scale)
+    settings |= few_codes_at_once(monkeypatch, kept=kept, width=48, rows=N * len(views))
+    settings["prior"] = settings["prior"].to(DEVICE) if uneven else None
     given = on_device([view.float() for view in views])
     words = PackedDictionary(pack_dictionary(F, C).to(DEVICE), F)
-    found = objective(
-        given, words, temperature=tau, beta=0.7, prior=None if q is None else q.to(DEVICE), prior_loss=prior_loss,
-        pairs=pairs, impl="triton", **memory,
-    )  # fmt: skip
+    found = objective(given, words, impl="triton", **settings)
     torch.testing.assert_close(torch.stack(found[:5]).cpu().double(), torch.stack(expected), rtol=1e-5, atol=1e-5)
     exact = gradients(expected[0], views)
     error = (gradients(found.loss, given).cpu() - exact).norm() / exact.norm()
