@@ -7,7 +7,7 @@ their views from the same distribution.
 
 from cplearn_solo.data.datasets import DATASETS, NORMALISATION, Splits, load_splits
 from cplearn_solo.data.image_set import IMAGENET_MEAN, IMAGENET_STD, FileSet, ImageSet, MemorySet
-from cplearn_solo.data.loaders import EpochSampler, eval_loader, step_generator, train_loader
+from cplearn_solo.data.loaders import EpochSampler, MemoryLoader, eval_loader, step_generator, train_loader
 from cplearn_solo.data.per_batch import BatchAugment, eval_batch
 from cplearn_solo.data.per_image import eval_image, per_image
 from cplearn_solo.data.schema import Augmentation, DataConfig, check_augmentation, check_data
@@ -23,6 +23,7 @@ __all__ = [
     "EpochSampler",
     "FileSet",
     "ImageSet",
+    "MemoryLoader",
     "MemorySet",
     "Splits",
     "check_augmentation",

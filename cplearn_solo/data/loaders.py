@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from hashlib import blake2b
 from typing import Any
 
@@ -75,12 +76,20 @@ class MemoryLoader:
     def __init__(self, images: MemorySet, batch_sampler: EpochSampler) -> None:
         self.images, self.batch_sampler = images, batch_sampler
 
+    def to(self, device: str | torch.device) -> None:
+        """Moves all images, so that batches are made there."""
+        self.images = replace(self.images, images=self.images.images.to(device), labels=self.images.labels.to(device))
+
+    @property
+    def num_bytes(self) -> int:
+        return self.images.images.nbytes
+
     def __len__(self) -> int:
         return len(self.batch_sampler)
 
     def __iter__(self) -> Iterator[list[Tensor]]:
         for batch in self.batch_sampler:
-            index = torch.tensor(batch)
+            index = torch.tensor(batch, device=self.images.images.device)
             yield [index, self.images.images[index], self.images.labels[index]]
 
 

@@ -20,7 +20,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch import nn
 
 from cplearn_solo.config import Config
-from cplearn_solo.data import Splits, eval_loader, load_splits, train_loader
+from cplearn_solo.data import MemoryLoader, Splits, eval_loader, load_splits, train_loader
 from cplearn_solo.distributed import rank, sync_batchnorm, world_size
 from cplearn_solo.engine.checkpoint import LAST, EpochCheckpoint, read_checkpoint
 from cplearn_solo.engine.collapse import CollapseWatch
@@ -86,7 +86,12 @@ class Loaders(LightningDataModule):
         self.splits, self.config = splits, config
 
     def train_dataloader(self) -> Any:
-        return self._train(rank=rank(), world=world_size())
+        loader, device = self._train(rank=rank(), world=world_size()), self.trainer.strategy.root_device
+        # a GPU with room for them keeps the images, so that steps do not wait for copies
+        on_gpu = isinstance(loader, MemoryLoader) and device.type == "cuda"
+        if on_gpu and 8 * loader.num_bytes < torch.cuda.mem_get_info(device)[0]:
+            loader.to(device)
+        return loader
 
     def val_dataloader(self) -> Any:
         crop_size = self.config.augmentations[0].crop_size

@@ -75,6 +75,13 @@ def test_memory_batches(memory: MemorySet) -> None:
         assert torch.equal(labels, memory.labels[index])
 
 
+def test_batches_are_where_the_images_are(memory: MemorySet) -> None:
+    loader = train_loader(memory, [AUG], batch_size=5, num_workers=0, seed=0)
+    loader.to("meta")
+    assert {part.device.type for part in next(iter(loader))} == {"meta"}
+    assert memory.images.device.type == "cpu"
+
+
 def views_by_index(loader, epoch: int) -> dict[int, torch.Tensor]:
     loader.batch_sampler.set_epoch(epoch)
     return {int(i): torch.stack([c[k] for c in crops]) for index, crops, _ in loader for k, i in enumerate(index)}
