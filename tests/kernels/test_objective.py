@@ -12,7 +12,6 @@ from cplearn_solo.losses import cplearn_loss
 from cplearn_solo.registry import InputError
 
 N, F, C = 7, 37, 101
-FAST = ["chunked"]
 
 
 def dictionary(f=F, c=C, seed=0):
@@ -75,7 +74,7 @@ def test_tiles_are_columns_of_the_dictionary():
     assert torch.equal(hadamard.tile(0, 50), make_dictionary(64, 50, kind="hadamard").float())
 
 
-@pytest.mark.parametrize("impl", ["reference", *FAST])
+@pytest.mark.parametrize("impl", ["reference", "chunked"])
 @pytest.mark.parametrize("prior_loss", ["reverse", "forward"])
 @pytest.mark.parametrize("uneven", [False, True])
 @pytest.mark.parametrize("scale", [1.0, 40.0])  # soft, and so hard that most mean assignments vanish in float32
@@ -111,13 +110,13 @@ def test_prior_with_an_unused_code():
     torch.testing.assert_close(gradients(found.loss, views), gradients(expected.loss, views))
 
 
-@pytest.mark.parametrize("impl", [*FAST, pytest.param("triton", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("impl, width", [("chunked", 112), pytest.param("triton", 512, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("prior_loss", ["reverse", "forward"])
 @pytest.mark.parametrize("scale", [1.0, 4.0])
-def test_float32_errs_no_more_than_the_plain_path(monkeypatch, impl, prior_loss, scale):
+def test_float32_errs_no_more_than_the_plain_path(monkeypatch, impl, width, prior_loss, scale):
     """Against float64, at most 1.1 times the error of all logits in float32; medians of ten seeds."""
     n, f, c = 63, 130, 1001
-    memory = few_codes_at_once(monkeypatch, kept=2, width=112, rows=2 * n, f=f)
+    memory = few_codes_at_once(monkeypatch, kept=1, width=width, rows=2 * n, f=f)
     tau, errors = temperature(f, n, c, 1e-8), []
     for seed in range(10):
         w = make_dictionary(f, c, seed=seed)
