@@ -167,14 +167,16 @@ IGNORED_METHOD_KWARGS = {"simsiam": {"temperature"}}
 # A run that is resumed by name may have them changed; what follows from them, such as learning rates, is printed.
 DEVICES = ("devices", "num_nodes", "optimizer.batch_size", "strategy", "sync_batchnorm")
 
+# Where images are. What they are, if they are the user's own and not a data set known by its name.
+PATHS = ("data.train_path", "data.val_path")
+KNOWN_IMAGES = ("digits", "cifar10", "cifar100", "stl10", "svhn")
+
 # Keys that do not change what is learned: a run may be resumed although they differ.
 NOT_IDENTITY = (
     "accelerator",
     "auto_resume",
     "checkpoint",
     "data.num_workers",
-    "data.train_path",
-    "data.val_path",
     "enable_model_summary",
     "enable_progress_bar",
     "evaluation",
@@ -226,7 +228,8 @@ def difference(ours: Dict[str, Any], theirs: Dict[str, Any], *, but: Sequence[st
     ``but``: keys that do not count.
     """
     here, there = _flat(ours), _flat(theirs)
-    absent, ignored = "absent", tuple(f"{name}." for name in (*NOT_IDENTITY, *but))
+    paths = PATHS if here.get("data.dataset") in KNOWN_IMAGES else ()
+    absent, ignored = "absent", tuple(f"{name}." for name in (*NOT_IDENTITY, *paths, *but))
     return [
         f"{key}: {there.get(key, absent)!r} there, {here.get(key, absent)!r} here"
         for key in sorted(here.keys() | there.keys())
@@ -245,6 +248,13 @@ def _check_values(config: Config) -> None:
         raise InputError(f"augmentations make {crops} view: at least 2 are needed (num_crops)")
     if not cls.multicrop and crops != 2:
         raise InputError(f"augmentations make {crops} views: method {config.method!r} takes exactly 2")
+    first, sizes = config.augmentations[0].crop_size, [a.crop_size for a in config.augmentations]
+    large = [size == first for size in sizes]
+    if max(sizes) > first or large != sorted(large, reverse=True):
+        raise InputError(f"augmentations have crop_size = {', '.join(map(str, sizes))}: the largest must come first")
+    precision = str(config.trainer.get("precision"))
+    if precision.startswith("64") or precision.endswith("-true") and precision != "32-true":
+        raise InputError(f"precision = {precision!r}: choices are 32-true, 16-mixed, bf16-mixed")
     if cls.teacher and config.momentum is None:
         raise InputError(f"momentum is missing: method {config.method!r} has a teacher; set momentum.base_tau")
     at_least = {

@@ -33,6 +33,10 @@ def test_defaults_are_filled_and_types_converted():
         ({"augmentations": []}, "augmentations is missing"),
         ({"augmentations": [{"num_crops": 1}]}, "1 view"),
         ({"augmentations": [{"num_crops": 2, "grayscale": {"prob": 1.5}}]}, "prob"),
+        ({"augmentations": [{"crop_size": 8}, {"crop_size": 4}, {"crop_size": 8}]}, "8, 4, 8: the largest must come"),
+        ({"augmentations": [{"crop_size": 4}, {"crop_size": 8}]}, "4, 8: the largest must come first"),
+        ({"precision": "bf16-true"}, "precision = 'bf16-true': choices are 32-true, 16-mixed, bf16-mixed"),
+        ({"precision": 64}, "precision = '64'"),
         ({"augmentations": {"crop_size": 8}}, "augmentations"),
         ({"optimizer": {"lr": "fast"}}, "optimizer.lr = 'fast'"),
         ({"optimizer": {"batch_size": 1.5}}, "optimizer.batch_size = 1.5"),
@@ -68,6 +72,17 @@ def test_difference_names_what_would_be_learned_differently():
     other = parse_config({**BASE, "seed": 7, "method_kwargs": {"beta": 0.5}, "checkpoint": {"frequency": 9}}).plain()
     assert difference(config, config) == []
     assert difference(other, config) == ["method_kwargs.beta: 'absent' there, 0.5 here", "seed: 5 there, 7 here"]
+
+
+def test_other_folders_are_other_images_unless_the_data_set_is_known_by_its_name():
+    def paths(dataset):
+        here, there = (
+            parse_config({**BASE, "data": {"dataset": dataset, "train_path": path}}).plain() for path in ("a", "b")
+        )
+        return difference(here, there)
+
+    assert paths("custom") == paths("parquet") == ["data.train_path: 'b' there, 'a' here"]
+    assert paths("cifar10") == []
 
 
 def composed(path):

@@ -291,7 +291,7 @@ def jitter(x: Tensor, dice: Dice, strength: ColorJitter) -> Tensor:
 
 
 def grayscale(x: Tensor, dice: Dice) -> Tensor:
-    return gray(x).expand_as(x)
+    return gray(x).repeat(1, 3, 1, 1)
 
 
 def solarize(x: Tensor, dice: Dice) -> Tensor:

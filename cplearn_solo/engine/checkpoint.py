@@ -44,7 +44,8 @@ class EpochCheckpoint(Checkpoint):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         done = trainer.current_epoch + 1
-        if done % self.config.frequency and done != trainer.max_epochs and not trainer.should_stop:
+        last = done == trainer.max_epochs or trainer.should_stop or 0 < trainer.max_steps <= trainer.global_step
+        if done % self.config.frequency and not last:
             return
         partial = self.last.with_suffix(".partial")
         trainer.save_checkpoint(partial)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import sys
+from dataclasses import asdict
+from typing import Any
 
 import torch
 from lightning import Callback, Trainer
@@ -26,6 +28,18 @@ class CollapseWatch(Callback):
     def __init__(self, config: Config) -> None:
         self.config, self._last = config, "healthy"
         self.stopped_for: Verdict | None = None
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"last": self._last, "stopped_for": self.stopped_for and asdict(self.stopped_for)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._last = state_dict["last"]
+        if state_dict["stopped_for"] and self.config.on_collapse == "stop":
+            self.stopped_for = Verdict(**state_dict["stopped_for"])
+
+    def on_train_start(self, trainer: Trainer, pl_module: Pretrainer) -> None:
+        """A run that was killed after it had been stopped trains no further."""
+        trainer.should_stop = self.stopped_for is not None
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: Pretrainer) -> None:
         pl_module.check_weights()  # before they are judged, or replace the last good checkpoint

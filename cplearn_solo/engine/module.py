@@ -60,6 +60,10 @@ class Pretrainer(LightningModule):
         if self.method.teacher:
             online = nn.Sequential(self.backbone, getattr(self.method, self.method.teacher))
             self.teacher = copy.deepcopy(online).requires_grad_(False)
+        # constants, such as the dictionary, that each process makes itself: not sent with every step
+        saved = self.method.state_dict()
+        constants = [name for name, _ in self.method.named_buffers() if name not in saved]
+        self._ddp_params_and_buffers_to_ignore = [f"method.{name}" for name in constants]
         self.augment = BatchAugment(config.augmentations, mean, std)
         self.recent: deque[Tensor] = deque(maxlen=-(-_RECENT // config.optimizer.batch_size))  # of the latest steps
         self._knn_bank: list[tuple[Tensor, Tensor]] = []
@@ -106,6 +110,7 @@ class Pretrainer(LightningModule):
         self._codes_used = self._no_codes()
         self._labelled = torch.zeros((), device=self.device)
         self._knn_bank.clear()
+        self._batches = 0
         self._steps_before = self._steps_seen = self.trainer.global_step
         self._first_bad = torch.full((), -1, device=self.device)
         self._started = time.perf_counter()
@@ -113,6 +118,7 @@ class Pretrainer(LightningModule):
     def training_step(self, batch: list, batch_idx: int) -> Tensor:
         """One step on ``[index, uint8 images or crops, labels]``."""
         _, images, labels = batch
+        self._batches += 1
         generator = step_generator(self.config.seed, self.current_epoch, batch_idx, rank(), device=self.device)
         torch.manual_seed(generator.initial_seed())  # for what methods and dropout draw
         crops = images if isinstance(images, list) else self.augment(images, generator)
@@ -142,7 +148,7 @@ class Pretrainer(LightningModule):
         names = sorted(self._sums)
         seconds = time.perf_counter() - self._started
         totals = sum_ranks(torch.stack([*(self._sums[name].float() for name in names), self._labelled]))
-        steps = self.trainer.num_training_batches * world_size()
+        steps = self._batches * world_size()
         values = {name: total / steps for name, total in zip(names, totals.tolist())}
         if labelled := totals[-1].item():
             values["acc1"] = values.pop("hits") * steps / labelled

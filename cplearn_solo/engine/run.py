@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 from omegaconf import OmegaConf
 
-from cplearn_solo.config import DEVICES, Config, difference
+from cplearn_solo.config import DEVICES, PATHS, Config, difference
 from cplearn_solo.engine.checkpoint import LAST, find_checkpoint, read_checkpoint
 from cplearn_solo.engine.module import CHECKPOINT_KEY
 from cplearn_solo.registry import InputError
@@ -101,15 +102,22 @@ def git_sha() -> str | None:
 
 def _named_resume(config: Config) -> RunFolder | None:
     file, folder = find_checkpoint(config.resume_from_checkpoint)
-    differing = difference(config.plain(), read_checkpoint(file)[CHECKPOINT_KEY]["config"], but=DEVICES)
+    checkpoint = read_checkpoint(file)
+    differing = difference(config.plain(), checkpoint[CHECKPOINT_KEY]["config"], but=(*DEVICES, *PATHS))
     if differing:
         raise InputError(f"resume_from_checkpoint = {file}: another configuration: {'; '.join(differing[:5])}")
-    if folder and file.name == Path(LAST).name and not (folder / "summary.json").exists():
+    unfinished = folder and file.name == Path(LAST).name and not (folder / "summary.json").exists()
+    if not unfinished and checkpoint["epoch"] + 1 >= config.max_epochs:
+        raise InputError(f"resume_from_checkpoint = {file}: that run has trained all of its {config.max_epochs} epochs")
+    if unfinished:
         lock = _lock(folder)
         if lock is None:
             raise InputError(f"resume_from_checkpoint = {file}: that run is still running")
         return RunFolder(folder, file, lock)
-    return _new_run(config, resume=file)
+    run = _new_run(config, resume=file)
+    if folder and (folder / "metrics.csv").is_file():  # the epochs before
+        shutil.copyfile(folder / "metrics.csv", run.path / "metrics.csv")
+    return run
 
 
 def _auto_resume(config: Config) -> RunFolder | None:

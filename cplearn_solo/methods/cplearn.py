@@ -108,8 +108,9 @@ class CPLearn(Method):
         Logged with it: ``bound_gap``, the distance to the strict bound; of the first view, ``assignment_entropy``, the
         mean entropy of p, and ``mean_entropy``, that of the mean p, whose difference is the information in codes.
         """
-        if self.global_prior:
-            self._set_n(self.batch_size * world_size())
+        n = self.batch_size * (world_size() if self.global_prior else 1)
+        if n != self.samples:  # ranks have been counted, or the checkpoint is of another batch
+            self._set_n(n)
         embeddings = [self.embed(feats) for feats in views.feats]
         pairs = [pair for pair in combinations(range(len(embeddings)), 2) if pair[0] < views.n_large]
         beta = self.auto_beta() if self.auto_beta else self.beta
@@ -204,6 +205,7 @@ class CPLearn(Method):
     def _set_n(self, n: int) -> None:
         """Everything that follows from the number of samples whose assignments are matched with the prior."""
         f, c = self.spec["f"], self.spec["c"]
+        self.samples = n
         self.n.fill_(n)
         self.temperature = temperature(f, n, c, self.eps)
         self._root_n = math.sqrt(n) if self.scale == "paper" else 1.0

@@ -32,8 +32,8 @@ class Queue(nn.Module):
         """Replaces the oldest rows by those of every rank, ``(n, dim)`` for each view."""
         new = torch.stack([gather(rows.detach()) for rows in views])
         self._check(new.shape[1])
-        start = self.seen % self.rows.shape[1]
-        self.rows[:, start : start + new.shape[1]] = new
+        # a run resumed with another batch may not be at a multiple of it
+        self.rows[:, (self.seen + torch.arange(new.shape[1])) % self.rows.shape[1]] = new
         self.seen += new.shape[1]
 
     def get_extra_state(self) -> int:

@@ -61,15 +61,15 @@ class LocalJob:
 
 
 class Local:
-    """Processes on this machine, with its cores divided among them and its GPUs in turn.
+    """Processes on this machine, with its cores divided among them and its GPUs, ``devices`` of them each, in turn.
 
     They are forked from one process that has imported everything, which saves each of them some seconds.
     """
 
-    def __init__(self, program: Program, workers: int | None, *, use_gpus: bool) -> None:
+    def __init__(self, program: Program, workers: int | None, *, devices: Any, use_gpus: bool) -> None:
         if workers is not None and workers < 1:
             raise InputError(f"workers = {workers}: must be at least 1")
-        self._program, self._gpus = program, _gpus() if use_gpus else []
+        self._program, self._gpus = program, _groups(_gpus(), devices) if use_gpus else []
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         self.workers = workers or max(1, min(len(self._gpus) or cores, memory // MEMORY_A_CELL))
@@ -138,6 +138,16 @@ def _gpus() -> list[str]:
 
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     return visible.split(",") if visible else [str(i) for i in range(torch.cuda.device_count())]
+
+
+def _groups(gpus: list[str], devices: Any) -> list[str]:
+    """The GPUs of one cell each, as ``CUDA_VISIBLE_DEVICES`` has them."""
+    if not gpus:
+        return []
+    size = len(devices) if isinstance(devices, list) else int(devices) if str(devices).isdigit() else len(gpus)
+    if not 1 <= size <= len(gpus):
+        raise InputError(f"devices = {devices}: this machine has {len(gpus)} GPUs")
+    return [",".join(gpus[i : i + size]) for i in range(0, len(gpus) - size + 1, size)]
 
 
 @contextmanager

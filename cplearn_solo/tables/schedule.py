@@ -63,7 +63,10 @@ def launcher(grid: Grid, program: Program) -> Launcher:
         return Slurm(program, request.workers, folder=Path(request.work), parameters=request.slurm)
     if request.launcher != "local":
         raise unknown("launcher", request.launcher, ("local", "slurm"))
-    return Local(program, request.workers, use_gpus=any(c.config.get("accelerator") != "cpu" for c in grid.wanted))
+    configs = [cell.config for cell in grid.wanted]
+    use_gpus = any(config.get("accelerator") != "cpu" for config in configs)
+    devices = configs[0].get("devices", 1)  # the user's key, so that of all
+    return Local(program, request.workers, devices=devices, use_gpus=use_gpus)
 
 
 def run(todo: list[Task], launcher: Launcher, results: Results, board: Board) -> None:

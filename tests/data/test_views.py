@@ -183,3 +183,9 @@ def test_nothing_to_do_is_only_normalisation() -> None:
     aug = Augmentation(**WHOLE, num_crops=2)
     for view in BatchAugment([aug, aug], (0.5, 0.4, 0.3), (0.2, 0.2, 0.1))(images):
         torch.testing.assert_close(view, F.normalize(images / 255, [0.5, 0.4, 0.3], [0.2, 0.2, 0.1]))
+
+
+def test_every_image_may_become_grey() -> None:
+    images = torch.stack([IMAGES["square"]] * 2)
+    (view,) = BatchAugment([Augmentation(**WHOLE, grayscale=Prob(prob=1.0))], ZERO, ONE)(images)
+    torch.testing.assert_close(view, F.rgb_to_grayscale(images / 255, 3), atol=1e-3, rtol=0)

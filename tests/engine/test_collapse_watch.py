@@ -55,6 +55,16 @@ def test_a_cluster_collapse_stops_the_run_if_asked_to(tmp_path, capsys):
     assert len(list(tmp_path.glob("*/*/checkpoints/last.ckpt"))) == 1
 
 
+def test_a_stopped_run_that_is_killed_before_its_evaluation_trains_no_further(tmp_path, capsys):
+    change = ("cplearn", "method_kwargs.beta=10", "on_collapse=stop", "checkpoint.frequency=100")
+    first, log, _ = run(tmp_path, capsys, *change)
+    (summary,) = tmp_path.glob("*/*/summary.json")
+    summary.unlink()
+    second, again, output = run(tmp_path, capsys, *change)
+    assert "resuming the unfinished run" in output and again == log
+    assert (second["verdict"], second["verdict_reason"]) == (first["verdict"], first["verdict_reason"])
+
+
 def test_a_healthy_run_is_left_alone(tmp_path, capsys):
     summary, log, output = run(tmp_path, capsys, "cplearn", "max_epochs=6", "on_collapse=stop")
     assert summary["verdict"] == "healthy" and len(log) == 6

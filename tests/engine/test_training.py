@@ -190,6 +190,28 @@ def test_checkpoint_frequency_always_keeps_the_last_epoch(tmp_path):
     assert {p.name for p in (run / "checkpoints").iterdir()} == {"last.ckpt", "epoch=2.ckpt", "epoch=3.ckpt"}
 
 
+def test_a_run_of_so_many_steps_keeps_its_weights_and_means(tmp_path):
+    pretrain(parse_config(shipped(tmp_path, max_epochs=5, max_steps=9, checkpoint={"frequency": 5})))
+    (run,) = runs(tmp_path)
+    assert torch.load(run / "checkpoints/last.ckpt", weights_only=True)["global_step"] == 9
+    rows = EpochLog.read(run)
+    assert [row["train_images"] for row in rows] == [6 * 32, 3 * 32]
+    assert 0.5 < rows[1]["train_loss"] / rows[0]["train_loss"] < 1.5
+
+
+def test_a_finished_run_is_not_resumed_and_one_of_its_epochs_keeps_the_log(tmp_path):
+    config = shipped(tmp_path, max_epochs=2, checkpoint={"keep_prev": True})
+    pretrain_task(OmegaConf.create(config))
+    (run,) = runs(tmp_path)
+    for path in (run, run / "checkpoints/epoch=2.ckpt"):
+        with pytest.raises(InputError, match="has trained all of its 2 epochs"):
+            pretrain(parse_config({**config, "resume_from_checkpoint": str(path)}))
+    assert runs(tmp_path) == [run]
+    pretrain(parse_config({**config, "resume_from_checkpoint": str(run / "checkpoints/epoch=1.ckpt")}))
+    first, second = (EpochLog.read(each) for each in runs(tmp_path))
+    assert [row["train_loss"] for row in first] == [row["train_loss"] for row in second]
+
+
 def test_features_and_codes_do_not_depend_on_the_evaluation_batch(tmp_path):
     pretrain(parse_config(shipped(tmp_path, max_epochs=1)))
     model = load_pretrained(runs(tmp_path)[0])
@@ -296,6 +318,12 @@ def test_every_shipped_configuration_trains_two_steps(path, tmp_path, monkeypatc
     config["optimizer"]["batch_size"] = batch_size(config, 8)
     trained = pretrain(parse_config(config))
     assert trained.module.trainer.global_step == 2
+
+
+def test_constants_are_not_sent_to_other_processes(tmp_path):
+    module = Pretrainer(parse_config(shipped(tmp_path)), num_classes=10, mean=[0.5] * 3, std=[0.5] * 3)
+    ignored = set(module._ddp_params_and_buffers_to_ignore)
+    assert "method.words" in ignored and not ignored & module.state_dict().keys()
 
 
 def test_statistics_come_from_the_training_images(tmp_path):

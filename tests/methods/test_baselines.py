@@ -7,6 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from cplearn_solo.methods import Progress, Views, build_method
+from cplearn_solo.methods.queue import Queue
 
 N, D, F_ = 8, 12, 4
 KWARGS = {
@@ -187,6 +188,14 @@ def test_values_and_gradients_are_the_papers(name):
         method.loss(given(method, seed=2))
         assert method.criterion.center.abs().sum() > 0
     assert_equal(method, given(method), REFERENCES[name])
+
+
+def test_a_queue_goes_on_with_another_batch():
+    queue = Queue(1, 8, 2, batch_size=2)
+    rows = torch.arange(16.0).view(8, 2)
+    for part in (rows[:2], rows[2:4], rows[4:6], rows[4:8], rows[:4]):
+        queue.push([part])
+    assert torch.equal(queue.rows[0, :6], torch.cat([rows[6:8], rows[:4]])) and queue.seen == 14
 
 
 def test_swav_shares_codes_with_its_queue_once_that_is_full():

@@ -138,6 +138,16 @@ def _parts_and_grads(method, crops):
     return parts, torch.cat(torch.autograd.grad(parts["loss"], given.feats))
 
 
+def test_training_with_another_batch_has_its_own_n():
+    kwargs = {"proj_hidden_dim": 16, "proj_output_dim": 32, "scale": "released"}
+    saved, method = (build_method("cplearn", 6, batch_size=n, method_kwargs=kwargs) for n in (4, 8))
+    own = (method.temperature, method.bound)
+    method.load_state_dict(saved.state_dict())
+    assert (method.temperature, method.bound) == (saved.temperature, saved.bound) and int(method.n) == 4
+    found = method.loss(Views([torch.randn(8, 6), torch.randn(8, 6)], 2, Progress(0, 1, 0, 1)))
+    assert (method.temperature, method.bound) == own and int(method.n) == 8 and found["bound_gap"] > 0
+
+
 def test_cplearn_checkpoint_holds_a_seed_not_the_dictionary():
     method = make(proj_output_dim=4096, dictionary_seed=9)
     state = method.state_dict()

@@ -9,6 +9,7 @@ import pytest
 from cplearn_solo.methods import METHODS, method_arguments
 from cplearn_solo.registry import InputError
 from cplearn_solo.tables.identity import checked, identity
+from cplearn_solo.tables.launch import _groups
 from cplearn_solo.tables.paper import load_table, table_names
 from cplearn_solo.tables.plan import FLOORS, plan
 from cplearn_solo.tables.render import escape_latex
@@ -160,3 +161,12 @@ def test_numbers_of_other_images_have_no_difference():
 
 def test_latex_is_escaped():
     assert escape_latex(r"50 % of a_b & {c} \d ± 1") == r"50 \% of a\_b \& \{c\} \textbackslash{}d $\pm$ 1"
+
+
+def test_each_cell_has_as_many_gpus_as_it_asks_for():
+    gpus = list("01234")
+    assert _groups(gpus, 1) == gpus and _groups([], 8) == []
+    assert _groups(gpus, 2) == _groups(gpus, [0, 1]) == ["0,1", "2,3"]
+    assert _groups(gpus, "auto") == ["0,1,2,3,4"]
+    with pytest.raises(InputError, match="devices = 8: this machine has 5 GPUs"):
+        _groups(gpus, 8)
