@@ -8,7 +8,7 @@ import inspect
 import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
-from typing import Any, Dict, List, Optional, Type, TypeVar, get_origin, get_type_hints
+from typing import Any, Dict, List, Optional, Tuple, Type, TypeVar, get_origin, get_type_hints
 
 from lightning.pytorch import Trainer
 from omegaconf import DictConfig, OmegaConf
@@ -122,7 +122,7 @@ class Config:
     wandb: WandbConfig = field(default_factory=WandbConfig)
     tensorboard: TensorboardConfig = field(default_factory=TensorboardConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
-    on_collapse: str = "warn"  # or stop: end training at the first epoch that shows a collapse, then evaluate
+    on_collapse: str = "warn"  # or stop: end training once two epochs in a row show the same collapse, then evaluate
     seed: int = 5
     max_epochs: int = 100
     devices: Any = 1
@@ -149,7 +149,9 @@ class Config:
         return {**values, **trainer}
 
 
-TRAINER_KEYS = set(inspect.signature(Trainer.__init__).parameters) - {"self", "callbacks", "logger", "plugins"}
+TRAINER_KEYS = set(inspect.signature(Trainer.__init__).parameters) - {
+    "self", "callbacks", "enable_checkpointing", "logger", "plugins",
+}  # fmt: skip
 
 # What a solo-learn YAML may carry and means nothing here.
 IGNORED = {
@@ -259,7 +261,6 @@ def _check_values(config: Config) -> None:
         raise InputError(f"momentum is missing: method {config.method!r} has a teacher; set momentum.base_tau")
     at_least = {
         "max_epochs": (config.max_epochs, 1),
-        "seed": (config.seed, 0),
         "optimizer.batch_size": (config.optimizer.batch_size, 2),
         "optimizer.lr": (config.optimizer.lr, 0),
         "optimizer.weight_decay": (config.optimizer.weight_decay, 0),
@@ -269,9 +270,7 @@ def _check_values(config: Config) -> None:
         "knn_eval.k": (config.knn_eval.k, 1),
         "data.num_workers": (config.data.num_workers, 0),
     }
-    for key, (value, low) in at_least.items():
-        if not value >= low:
-            raise InputError(f"{key} = {value}: must be at least {low}")
+    check_numbers(at_least, seed=config.seed)
     choices = {
         "optimizer.name": (config.optimizer.name, ("adam", "adamw", "sgd", "lars")),
         "scheduler.name": (config.scheduler.name, ("warmup_cosine", "step", "none")),
@@ -283,6 +282,15 @@ def _check_values(config: Config) -> None:
             raise unknown(key, value, allowed)
     if config.scheduler.name == "step" and not config.scheduler.lr_decay_steps:
         raise InputError("scheduler.lr_decay_steps is missing: scheduler.name = 'step' needs a list of epochs")
+
+
+def check_numbers(at_least: Dict[str, Tuple[float, float]], *, seed: int) -> None:
+    """Raises ``InputError`` for a key whose value is less than it may be, and for a seed that no generator takes."""
+    for key, (value, low) in at_least.items():
+        if not value >= low:
+            raise InputError(f"{key} = {value}: must be at least {low}")
+    if not 0 <= seed < 2**32:
+        raise InputError(f"seed = {seed}: must be at least 0 and below 2**32")
 
 
 def _drop_ignored(values: Dict[str, Any]) -> None:

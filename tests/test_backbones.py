@@ -75,6 +75,14 @@ def test_bad_input(name, kwargs, words):
         build_backbone(name, crop_size=32, **kwargs)
 
 
+def test_any_timm_model_says_its_own_width():
+    model = build_backbone("timm/mobilenetv3_small_050", crop_size=32)
+    assert model.training and model(torch.randn(2, 3, 32, 32)).shape == (2, model.num_features)
+    with pytest.raises(InputError, match="crop_size = 32: .*img_size=32 may help"):
+        build_backbone("timm/vit_tiny_patch16_224", crop_size=32)
+    assert build_backbone("timm/vit_tiny_patch16_224", crop_size=32, img_size=32).num_features == 192
+
+
 def test_last_blocks_are_class_tokens_side_by_side():
     vit = build_backbone("vit_tiny", crop_size=32).eval()
     images = torch.randn(2, 3, 32, 32)

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import timm
+import torch
 import torchvision
 from torch import nn
 
@@ -24,7 +25,7 @@ def build_backbone(name: str, *, crop_size: int, other_sizes: Iterable[int] = ()
     name, a keyword that its constructor refuses, or ``other_sizes`` of crops that are no whole number of patches.
     """
     if name.startswith("timm/"):
-        build: Callable[..., nn.Module] = partial(_timm, name.removeprefix("timm/"))
+        build: Callable[..., nn.Module] = partial(_any_timm, name.removeprefix("timm/"))
     else:
         build = BACKBONES[name]
     try:
@@ -63,7 +64,7 @@ def _vit(size: str, crop_size: int, *, patch_size: int | None = None, **kwargs: 
     patch = patch_size or (4 if crop_size <= SMALL_IMAGE else 16)
     _check_patches(crop_size, patch)
     sizes = {"img_size": crop_size, "patch_size": patch, "dynamic_img_size": True}
-    return _timm(f"vit_{size}_patch16_224", crop_size, **sizes, **kwargs)
+    return _timm(f"vit_{size}_patch16_224", **{**sizes, **kwargs})
 
 
 def _check_patches(crop_size: int, patch: int) -> None:
@@ -71,7 +72,22 @@ def _check_patches(crop_size: int, patch: int) -> None:
         raise InputError(f"crop_size = {crop_size}: not divisible by backbone.kwargs.patch_size = {patch}")
 
 
-def _timm(name: str, crop_size: int, **kwargs: Any) -> nn.Module:
+def _any_timm(name: str, crop_size: int, **kwargs: Any) -> nn.Module:
+    """What it gives for an image says d: some models have layers after what timm counts as features."""
+    model = _timm(name, **kwargs)
+    training = model.training
+    try:
+        with torch.no_grad():
+            (*_, model.num_features) = shape = model.eval()(torch.zeros(1, 3, crop_size, crop_size)).shape
+    except (RuntimeError, AssertionError) as error:
+        hint = "" if "img_size" in kwargs else f" (backbone.kwargs.img_size={crop_size} may help)"
+        raise InputError(f"backbone 'timm/{name}' takes no images of crop_size = {crop_size}: {error}{hint}") from error
+    if len(shape) != 2:
+        raise InputError(f"backbone 'timm/{name}' gives {tuple(shape)} for an image, not one vector")
+    return model.train(training)
+
+
+def _timm(name: str, **kwargs: Any) -> nn.Module:
     if not timm.is_model(name):
         raise unknown("timm model", name, timm.list_models())
     return timm.create_model(name, **{"pretrained": False, "num_classes": 0, **kwargs})

@@ -78,18 +78,25 @@ def _run_hydra(
     import hydra
     from hydra.core.hydra_config import HydraConfig
     from hydra.errors import HydraException, OverrideParseException
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
 
     flags = [*(["--multirun"] if options.multirun else []), *(["--cfg", options.cfg] if options.cfg else [])]
     failed: list[InputError] = []
+    here = os.getpid()
 
     def guarded(config):
         # processes that the Trainer starts repeat this one job: without Hydra's own idea of how, by our arguments
-        sys.argv = [*called, "-cp", str(path), "-cn", name, *HydraConfig.get().overrides.task]
+        given = OmegaConf.to_container(HydraConfig.get().overrides.task)  # ${...} as it was written
+        sys.argv = [*called, "-cp", str(path), "-cn", name, *given]
         HydraConfig.instance().cfg = None
         try:
             return task(config)
-        except InputError as error:  # Hydra would print a traceback
-            failed.append(error)
+        except (InputError, OmegaConfBaseException) as error:  # Hydra would print a traceback
+            if os.getpid() != here:  # a job of a launcher, whose failure Hydra brings back
+                raise
+            failed.append(error if isinstance(error, InputError) else InputError(f"configuration: {error}"))
 
     argv, sys.argv = sys.argv, [sys.argv[0], *flags, *QUIET, *overrides]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # plain exceptions; the ones below are told in one line
@@ -98,6 +105,8 @@ def _run_hydra(
     except OverrideParseException as error:
         raise InputError(f"override {error.override.lstrip('+')!r}: {error.message.splitlines()[0]}") from error
     except HydraException as error:
+        raise InputError(f"{path / name}.yaml: {error}") from error
+    except YAMLError as error:
         raise InputError(f"{path / name}.yaml: {error}") from error
     finally:
         sys.argv = argv

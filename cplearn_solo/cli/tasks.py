@@ -18,7 +18,7 @@ from rich.progress import Progress
 
 from cplearn_solo.backbones import LastBlocks
 from cplearn_solo.cli.report import print_scores
-from cplearn_solo.config import parse_config, read_schema
+from cplearn_solo.config import check_numbers, parse_config, read_schema
 from cplearn_solo.data import DataConfig, ImageSet, Splits, load_splits
 from cplearn_solo.engine.checkpoint import Pretrained, load_pretrained
 from cplearn_solo.engine.collapse import can_be_judged, judge
@@ -45,6 +45,8 @@ def pretrain_task(raw: DictConfig) -> None:
     finally:
         trained.run.close()
     print_scores(f"{run}", summary)
+    if not trained.module.config.checkpoint.enabled:
+        return
     print("\nnext:")
     for command in ("linear", "knn", "clustering"):
         print(f"  cplearn {command} pretrained={run}")
@@ -57,13 +59,25 @@ def export(pretrained: str, file: str) -> None:
     target = Path(file)
     if target.exists():
         raise InputError(f"{target} exists already: choose another name")
+    if not target.parent.is_dir():
+        raise InputError(f"{target}: there is no folder {target.parent}")
     model = load_pretrained(pretrained)
     weights = {key: value.contiguous() for key, value in model.backbone.state_dict().items()}
     torch.save(weights, target)
     size = sum(value.numel() for value in weights.values())
     print(f"{target}: {len(weights)} tensors, {size:,} numbers, of {model.config.backbone.name}")
     print(f"images: {model.config.augmentations[0].crop_size} pixels, mean {model.mean}, std {model.std}")
-    print(f"load it with  model.load_state_dict(torch.load({str(target)!r}, weights_only=True))")
+    print(f"{_made_by(model)}\nmodel.load_state_dict(torch.load({str(target)!r}, weights_only=True))")
+
+
+def _made_by(model: Pretrained) -> str:
+    """Python that makes an empty backbone for the weights."""
+    backbone, size = model.config.backbone, model.config.augmentations[0].crop_size
+    kwargs = "".join(f", {key}={value!r}" for key, value in backbone.kwargs.items())
+    return (
+        "from cplearn_solo.backbones import build_backbone\n"
+        f"model = build_backbone({backbone.name!r}, crop_size={size}{kwargs})"
+    )
 
 
 def _summary(trained: Trained) -> dict[str, Any]:
@@ -101,7 +115,8 @@ def _summary(trained: Trained) -> dict[str, Any]:
             )
         summary |= {"scored_on": splits.name, "scored_images": len(splits.test)}
     else:
-        print("no held-out images: set data.val_path or data.val_split for scores")
+        needed = "no labels" if config.data.no_labels else "no held-out images: set data.val_path or data.val_split"
+        print(f"{needed}, so no scores")
         judged = features(splits.train.subset(sample(len(splits.train), config.seed)))
     if can_be_judged(config, len(rows)):
         seen = judged.x[sample(len(judged.x), config.seed)].to(module.device)
@@ -121,6 +136,11 @@ def _evaluation(raw: DictConfig, *, schema: type[EvalConfig], score: Callable[..
     config = read_schema(OmegaConf.to_container(raw, resolve=True), schema)
     if not config.pretrained:
         raise InputError("pretrained is missing: pretrained=RUN_OR_CHECKPOINT")
+    at_least = {"batch_size": 1, "num_workers": 0, "max_epochs": 1, "k": 1}
+    numbers = {key: (getattr(config, key), low) for key, low in at_least.items() if hasattr(config, key)}
+    if isinstance(config, LinearConfig):
+        numbers["optimizer.batch_size"] = (config.optimizer.batch_size, 1)
+    check_numbers(numbers, seed=config.seed)
     device = _device(config.accelerator)
     model = load_pretrained(config.pretrained, device=device)
     splits = _splits(model, config.data)
@@ -178,6 +198,8 @@ def _splits(model: Pretrained, overrides: dict[str, Any]) -> Splits:
     data = read_schema({**asdict(model.config.data), **overrides}, DataConfig)
     # the backbone knows the pixels it was trained on
     splits = load_splits(data, seed=model.config.seed, mean=model.mean, std=model.std)
+    if splits.test is None and data.no_labels:
+        raise InputError("data.no_labels = True: nothing to score; data.no_labels=false wants a folder for each class")
     if splits.test is None:
         raise InputError("no held-out images: give data.val_path or data.val_split")
     return splits

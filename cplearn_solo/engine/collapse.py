@@ -22,7 +22,8 @@ from cplearn_solo.metrics.verdict import Verdict, collapse_verdict
 class CollapseWatch(Callback):
     """Judges the latest training features after every epoch; the numbers go to the log as ``collapse_...``.
 
-    It speaks when the verdict changes, and with ``on_collapse: stop`` ends training at the first collapse.
+    It speaks when the verdict changes, and with ``on_collapse: stop`` ends training at the second epoch in a row with
+    one collapse: some methods pass through one on their way.
     """
 
     def __init__(self, config: Config) -> None:
@@ -50,9 +51,9 @@ class CollapseWatch(Callback):
         if verdict.name != self._last and trainer.is_global_zero:
             tqdm.write(f"epoch {trainer.current_epoch + 1}: {verdict.message}")  # above the progress bar
             sys.stdout.flush()
-        self._last = verdict.name
-        if verdict.collapsed and self.config.on_collapse == "stop":
+        if verdict.collapsed and verdict.name == self._last and self.config.on_collapse == "stop":
             trainer.should_stop, self.stopped_for = True, verdict
+        self._last = verdict.name
 
 
 def can_be_judged(config: Config, epochs: int) -> bool:

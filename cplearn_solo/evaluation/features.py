@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from cplearn_solo.data import ImageSet, eval_loader
 from cplearn_solo.methods import Method
+from cplearn_solo.registry import InputError
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,8 @@ def extract(
     ``batch_statistics=True`` is the released scripts' protocol instead: BatchNorm uses each evaluation batch's own
     statistics, so that codes depend on the batch. The models handed in are left as they were.
     """
+    if batch_statistics and len(images) % batch_size == 1:
+        raise InputError(f"batch_size = {batch_size}: the last batch of {len(images)} images has one, so no statistics")
     backbone, method = (m and copy.deepcopy(m).to(device).train(batch_statistics) for m in (backbone, method))
     loader = eval_loader(images, crop_size=crop_size, batch_size=batch_size, num_workers=num_workers)
     xs, ys, codes = [], [], []

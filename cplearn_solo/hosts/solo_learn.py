@@ -224,7 +224,9 @@ def _our_config(cfg: dict[str, Any]) -> dict[str, Any]:
     elif backbone["name"].startswith("resnet"):  # there the stem goes by data set, here by crop size
         backbone["kwargs"]["small_stem"] = cfg["data"]["dataset"] in ("cifar10", "cifar100")
     sizes = [{"crop_size": aug["crop_size"], "num_crops": aug["num_crops"]} for aug in cfg["augmentations"]]
-    ours = {key: cfg[key] for key in ("name", "method", "method_kwargs", "max_epochs", "seed") if cfg.get(key)}
+    ours = {
+        key: cfg[key] for key in ("name", "method", "method_kwargs", "max_epochs", "seed") if cfg.get(key) is not None
+    }
     data = {
         k: v for k, v in cfg["data"].items() if k in ("dataset", "train_path", "val_path", "no_labels", "num_workers")
     }

@@ -111,7 +111,8 @@ def collapse_verdict(
         if len(codes) != len(h):
             raise InputError(f"codes must be one for each of {len(h)} samples, got {len(codes)}")
         of_mean, mean = entropies or (code_entropy(codes, int(codes.max()) + 1), 0.0)
-        if most := math.log(min(codes_total or int(codes.max()) + 1, len(codes))):
+        # where nobody says how many codes there are, one in use is one of two at least
+        if most := math.log(min(codes_total or max(int(codes.max()) + 1, 2), len(codes))):
             measures |= {"code_use": of_mean / most, "told_apart": math.exp(of_mean - mean)}
         if measures["stable_rank"] and len(codes.unique()) < len(codes):
             measures["within_code"] = within_cluster_variance(h, codes)

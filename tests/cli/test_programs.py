@@ -83,6 +83,19 @@ def test_the_exported_backbone_is_plain(run, here, tmp_path):
     build_backbone("resnet8", crop_size=8, width=32).load_state_dict(weights, strict=True)
     code, _, error = here("export", str(run), "backbone.pt")
     assert code == 2 and "exists already" in error
+    code, _, error = here("export", str(run), "nowhere/backbone.pt")
+    assert code == 2 and "there is no folder nowhere" in error
+
+
+def test_a_file_that_is_no_yaml_is_named(here, tmp_path):
+    (tmp_path / "bad.yaml").write_text("method: [cplearn\n")
+    code, _, error = here("pretrain", "-cp", str(tmp_path), "-cn", "bad.yaml")
+    assert code == 2 and len(error.splitlines()) == 1 and "bad.yaml" in error and "line 2" in error, error
+
+
+def test_batch_statistics_of_one_image_are_refused(run, here):
+    code, _, error = here("clustering", f"pretrained={run}", "protocol=train", "batch_size=358")
+    assert code == 2 and "batch_size = 358: the last batch of 359 images has one" in error
 
 
 def test_lists_and_help(here):
@@ -111,6 +124,12 @@ def test_lists_and_help(here):
         (["linear", "pretrained=nowhere"], "nowhere does not exist"),
         (["linear", "pretraind=x"], "did you mean 'pretrained'"),
         (["clustering", "pretrained=nowhere", "protocol=x"], "nowhere does not exist"),
+        (["linear", "pretrained=${foo}"], "foo"),
+        (["linear", "pretrained=nowhere", "optimizer.batch_size=0"], "optimizer.batch_size = 0: must be at least 1"),
+        (["knn", "pretrained=nowhere", "num_workers=-1"], "num_workers = -1: must be at least 0"),
+        (["clustering", "pretrained=nowhere", "seed=-1"], "seed = -1: must be at least 0 and below 2**32"),
+        (["pretrain", "seed=20261121120000"], "below 2**32"),
+        (["pretrain", "enable_checkpointing=false"], "enable_checkpointing"),
         (["export", "nowhere", "file.pt"], "nowhere does not exist"),
     ],
 )

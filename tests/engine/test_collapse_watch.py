@@ -50,7 +50,7 @@ def test_a_cluster_collapse_stops_the_run_if_asked_to(tmp_path, capsys):
     )
     assert summary["verdict"] == "cluster" and summary["verdict_reason"] in output
     assert summary["epochs"] == len(log) < 10
-    assert f"epoch {len(log)}: cluster collapse" in output and "lower beta" in output
+    assert f"epoch {len(log) - 1}: cluster collapse" in output and "lower beta" in output
     assert {"collapse_spread", "collapse_stable_rank", "collapse_code_use", "collapse_told_apart"} <= log[0].keys()
     assert len(list(tmp_path.glob("*/*/checkpoints/last.ckpt"))) == 1
 

@@ -158,6 +158,15 @@ def test_the_optimum_is_recognised_whatever_the_number_of_samples(unscale):
     assert "no train_bound_gap" in cell("gap to the strict bound", best).reason
 
 
+def test_the_order_of_classes_does_not_matter():
+    """Of more rows than measures of pairs look at, as in folders of classes."""
+    labels = torch.arange(5).repeat_interleave(1000)
+    features = torch.randn(5, 8, generator=torch.Generator().manual_seed(0))[labels] * 9
+    ordered = subject(features=features, labels=labels)
+    assert cell("k-means AMI of Z", ordered).value > 0.99
+    assert cell("pairwise entropy of Z", ordered).value == pytest.approx(math.log(5), abs=0.01)
+
+
 def test_pairwise_entropy_counts_groups():
     groups = 10 * torch.eye(8)[torch.arange(120) % 8] + 1e-4 * torch.randn(120, 8)
     assert cell("pairwise entropy of Z", subject(features=groups)).value == pytest.approx(math.log(8), abs=0.01)
@@ -179,6 +188,11 @@ def test_mixture_entropy_of_a_gaussian():
     assert mixture_entropy(4 * x, 10, seed=0).nats == pytest.approx(1.5 * math.log(2 * math.pi * math.e), abs=0.06)
     few = mixture_entropy(x[:99], 20, seed=0)
     assert few.nats is None and few.reason == "99 samples are too few for 20 components: at least 100"
+
+
+def test_tsne_wants_two_dimensions():
+    with pytest.raises(InputError, match="at least 2 dimensions, got 1"):
+        tsne_map(torch.randn(100, 1), None, seed=0)
 
 
 def test_tsne_shows_ten_classes():

@@ -49,6 +49,11 @@ def test_soft_codes_that_tell_nothing_are_a_cluster_collapse():
     assert verdict.measures["told_apart"] == pytest.approx(math.exp(0.1)) and verdict.measures["code_use"] == 1
 
 
+def test_one_code_is_a_collapse_whoever_counts():
+    for code in (0, 1):
+        assert collapse_verdict(HEALTHY, HEALTHY, np.full(600, code)).name == "cluster"
+
+
 def test_what_cannot_be_told_is_absent():
     alone = collapse_verdict(torch.tensor(HEALTHY))
     assert alone.name == "healthy" and set(alone.measures) == {"spread", "stable_rank"}

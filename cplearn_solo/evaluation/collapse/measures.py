@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+import torch
 from torch import Tensor
 
 from cplearn_solo.evaluation.collapse.entropy import unit_scale
@@ -134,13 +135,19 @@ def _codes_by_class(metric: Callable[[Tensor, Tensor], float], subject: Subject)
     return metric(codes(subject)[known], labels)
 
 
+def _some(rows: Tensor) -> Tensor:
+    """The same choice for all of one length, not the first ones: data sets are often in the order of their classes."""
+    chosen = torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))[:PAIRED_SAMPLES]
+    return rows[chosen.sort().values]
+
+
 def _kmeans(subject: Subject) -> float:
     known, labels = classes(subject)
-    return kmeans_ami(subject.features[known][:PAIRED_SAMPLES], labels[:PAIRED_SAMPLES])
+    return kmeans_ami(_some(subject.features[known]), _some(labels))
 
 
 def _told_apart(part: Callable[[Subject], Tensor], subject: Subject) -> float:
-    values = unit_scale(part(subject))[:PAIRED_SAMPLES]
+    values = _some(unit_scale(part(subject)))
     noise = CLOSE * values.shape[1]
     return pairwise_entropy(values, noise=noise) - pairwise_entropy(values[:1], noise=noise)
 

@@ -32,6 +32,8 @@ def tsne_map(features: Tensor, labels: Tensor | None, *, seed: int) -> Map:
 
     ``features`` ``(n, d)``, ``labels`` ``(n,)``. Raises ``InputError`` for constant features and fewer than 10 samples.
     """
+    if features.shape[1] < 2:
+        raise InputError("t-SNE needs at least 2 dimensions, got 1")
     rows = torch.arange(len(features))
     if labels is not None:
         shown = labels[labels >= 0].unique()[:MAX_CLASSES]
