@@ -9,6 +9,7 @@ from typing import Any
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from yaml import YAMLError
@@ -46,7 +47,7 @@ def _table(comparison: Comparison, subjects: slice) -> Table:
     table = Table(show_edge=False)
     table.add_column("measure", no_wrap=True)
     for name in comparison.names[subjects]:
-        table.add_column(name, justify="right", overflow="fold", min_width=VALUES - 3)
+        table.add_column(escape(name), justify="right", overflow="fold", min_width=VALUES - 3)
     for section, rows in groupby(measured(comparison.rows), key=lambda row: row.section):
         table.add_row(f"[bold]{section}")
         for row in rows:

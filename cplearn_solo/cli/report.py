@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 NOTES = {
@@ -28,7 +29,7 @@ NOTES = {
 
 def print_scores(title: str, scores: dict[str, Any]) -> None:
     """A table of names, values and what they mean."""
-    table = Table(title=title, title_justify="left", show_edge=False)
+    table = Table(title=escape(title), title_justify="left", show_edge=False)
     for column in ("score", "value", "what it is"):
         table.add_column(column, justify="right" if column == "value" else "left", no_wrap=column != "what it is")
     for name, value in scores.items():
