@@ -6,7 +6,6 @@ Keys are solo-learn's, so that its pretraining YAMLs run unchanged. Besides them
 
 import inspect
 import warnings
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from typing import Any, Dict, List, Optional, Tuple, Type, TypeVar, get_origin, get_type_hints
 
@@ -166,32 +165,6 @@ IGNORED = {
 PROB_ONLY = {"color_jitter", "grayscale", "gaussian_blur", "solarization", "equalization", "horizontal_flip"}
 IGNORED_METHOD_KWARGS = {"simsiam": {"temperature"}}
 
-# A run that is resumed by name may have them changed; what follows from them, such as learning rates, is printed.
-DEVICES = ("devices", "num_nodes", "optimizer.batch_size", "strategy", "sync_batchnorm")
-
-# Where images are. What they are, if they are the user's own and not a data set known by its name.
-PATHS = ("data.train_path", "data.val_path")
-KNOWN_IMAGES = ("digits", "cifar10", "cifar100", "stl10", "svhn")
-
-# Keys that do not change what is learned: a run may be resumed although they differ.
-NOT_IDENTITY = (
-    "accelerator",
-    "auto_resume",
-    "checkpoint",
-    "data.num_workers",
-    "enable_model_summary",
-    "enable_progress_bar",
-    "evaluation",
-    "log_every_n_steps",
-    "method_kwargs.dictionary_parallel",
-    "method_kwargs.kept_logits_mb",
-    "on_collapse",
-    "performance.compile",
-    "resume_from_checkpoint",
-    "tensorboard",
-    "wandb",
-)
-
 
 def parse_config(raw: DictConfig | Dict[str, Any]) -> Config:
     """A checked :class:`Config` from what a YAML file and overrides say.
@@ -222,21 +195,6 @@ def read_schema(values: Dict[str, Any], schema: Type[T]) -> T:
     except OmegaConfBaseException as error:
         key = getattr(error, "full_key", None) or "configuration"
         raise InputError(f"{key} = {_lookup(values, key)!r}: {str(error).splitlines()[0]}") from error
-
-
-def difference(ours: Dict[str, Any], theirs: Dict[str, Any], *, but: Sequence[str] = ()) -> List[str]:
-    """Where two plain configurations would learn something different: ``"optimizer.lr: 0.1 there, 0.2 here"``, ...
-
-    ``but``: keys that do not count.
-    """
-    here, there = _flat(ours), _flat(theirs)
-    paths = PATHS if here.get("data.dataset") in KNOWN_IMAGES else ()
-    absent, ignored = "absent", tuple(f"{name}." for name in (*NOT_IDENTITY, *paths, *but))
-    return [
-        f"{key}: {there.get(key, absent)!r} there, {here.get(key, absent)!r} here"
-        for key in sorted(here.keys() | there.keys())
-        if here.get(key) != there.get(key) and not f"{key}.".startswith(ignored)
-    ]
 
 
 def _check_values(config: Config) -> None:
@@ -330,16 +288,6 @@ def _check_keys(values: Any, schema: Any, path: str) -> None:
                 _check_keys(item, inner[0], f"{full}[{i}]")
         elif inner and value is not None:
             _check_keys(value, inner[0], full)
-
-
-def _flat(values: Any, path: str = "") -> Dict[str, Any]:
-    if isinstance(values, dict):
-        items = values.items()
-    elif isinstance(values, list) and any(isinstance(v, dict) for v in values):
-        items = enumerate(values)
-    else:
-        return {path: values}
-    return {k: v for key, value in items for k, v in _flat(value, f"{path}.{key}" if path else str(key)).items()}
 
 
 def _lookup(values: Any, path: str) -> Any:

@@ -7,8 +7,9 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from cplearn_solo.config import Config, MomentumConfig, difference, parse_config
+from cplearn_solo.config import Config, MomentumConfig, parse_config
 from cplearn_solo.data import Augmentation
+from cplearn_solo.difference import difference
 from cplearn_solo.registry import InputError
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"

@@ -14,9 +14,11 @@ from cplearn_solo.testing import Bench, Case, check_method
 
 DIGITS = Path(__file__).parents[1] / "scripts/pretrain/digits"
 SHIPPED = sorted(path.stem for path in DIGITS.glob("*.yaml"))
+KINDS = ("cplearn", "byol", "mocov2plus", "gedi")  # with a dictionary, a teacher, a queue, a generative term
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in SHIPPED if name not in KINDS]
 
 
-@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize("name", [*KINDS, *SLOW])
 def test_every_shipped_method(name):
     with initialize_config_dir(str(DIGITS), version_base="1.3"):
         config = OmegaConf.to_container(compose(name))

@@ -5,7 +5,7 @@ fit in memory are augmented on the device by ``BatchAugment``, others by worker 
 their views from the same distribution.
 """
 
-from cplearn_solo.data.datasets import DATASETS, NORMALISATION, Splits, load_splits
+from cplearn_solo.data.datasets import DATASETS, KNOWN_IMAGES, NORMALISATION, Splits, load_splits
 from cplearn_solo.data.image_set import IMAGENET_MEAN, IMAGENET_STD, FileSet, ImageSet, MemorySet
 from cplearn_solo.data.loaders import EpochSampler, MemoryLoader, eval_loader, step_generator, train_loader
 from cplearn_solo.data.per_batch import BatchAugment, eval_batch
@@ -16,6 +16,7 @@ __all__ = [
     "DATASETS",
     "IMAGENET_MEAN",
     "IMAGENET_STD",
+    "KNOWN_IMAGES",
     "NORMALISATION",
     "Augmentation",
     "BatchAugment",

@@ -161,6 +161,9 @@ DATASETS.register("cifar100")(_torchvision("CIFAR100", 100, {"train": True}, {"t
 DATASETS.register("svhn")(_torchvision("SVHN", 10, {"split": "train"}, {"split": "test"}))
 DATASETS.register("stl10")(_torchvision("STL10", 10, {"split": "train+unlabeled"}, {"split": "test"}))
 
+# The same images wherever they are stored.
+KNOWN_IMAGES = ("digits", "cifar10", "cifar100", "svhn", "stl10")
+
 
 # --- folders of image files --------------------------------------------------------------------------------------
 

@@ -17,7 +17,8 @@ from typing import Any
 from filelock import FileLock, Timeout
 from omegaconf import OmegaConf
 
-from cplearn_solo.config import DEVICES, PATHS, Config, difference
+from cplearn_solo.config import Config
+from cplearn_solo.difference import DEVICES, PATHS, difference
 from cplearn_solo.engine.checkpoint import LAST, find_checkpoint, read_checkpoint
 from cplearn_solo.engine.module import CHECKPOINT_KEY
 from cplearn_solo.registry import InputError

@@ -33,7 +33,7 @@ class Queue(nn.Module):
         new = torch.stack([gather(rows.detach()) for rows in views])
         self._check(new.shape[1])
         # a run resumed with another batch may not be at a multiple of it
-        self.rows[:, (self.seen + torch.arange(new.shape[1])) % self.rows.shape[1]] = new
+        self.rows[:, (self.seen + torch.arange(new.shape[1], device=new.device)) % self.rows.shape[1]] = new
         self.seen += new.shape[1]
 
     def get_extra_state(self) -> int:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 
-from cplearn_solo.config import Config, difference, parse_config
+from cplearn_solo.config import Config, parse_config
+from cplearn_solo.difference import difference
 from cplearn_solo.registry import InputError
 from cplearn_solo.tables.plan import FLOORS, Cell
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from cplearn_solo.config import difference
+from cplearn_solo.difference import difference
 from cplearn_solo.registry import InputError, unknown
 from cplearn_solo.tables.identity import checked, identity
 from cplearn_solo.tables.launch import ATTEMPT, LOG, RESULT, Job, Launcher, Local, Program, Slurm, failure

@@ -122,10 +122,8 @@ def losses(folder, processes, *, resume=None, **method_kwargs):
     return torch.tensor([row["train_loss"] for row in EpochLog.read(run)], dtype=torch.float64), run
 
 
-@pytest.mark.parametrize(
-    "processes, parallel",
-    [(2, True), *(pytest.param(*case, marks=pytest.mark.slow) for case in ((2, False), (4, True), (4, False)))],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("processes, parallel", [(2, True), (2, False), (4, True), (4, False)])
 def test_the_loss_curve_is_that_of_one_process(tmp_path, processes, parallel):
     write_images(tmp_path / "images", 32)
     alone, run = losses(tmp_path, 1)

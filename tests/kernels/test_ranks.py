@@ -70,7 +70,7 @@ def work(rank, ranks, folder):
     dist.destroy_process_group()
 
 
-@pytest.mark.parametrize("ranks", [2, 4])
+@pytest.mark.parametrize("ranks", [2, pytest.param(4, marks=pytest.mark.slow)])
 def test_ranks_together_equal_one_process(tmp_path, ranks):
     context = multiprocessing.get_context("spawn")
     processes = [context.Process(target=work, args=(rank, ranks, tmp_path)) for rank in range(ranks)]
