@@ -26,14 +26,14 @@ from cplearn_solo.engine.module import Pretrainer, image_statistics
 from cplearn_solo.kernels import tiles
 
 # shipped configuration -> steps that a turn of the engine is the mean of; 64 images, two views of 32 pixels
-SIZES = {"cifar_mini": 8, "cifar_resnet18": 2}
+SIZES = {"cifar_mini": 32, "cifar_resnet18": 2}
 WAYS = ("plain", "backbone", "engine")
 
 
 @DATASETS.register("noise")
 def noise(*_: object) -> tuple[MemorySet, None]:
-    pixels = torch.randint(0, 256, (512, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    return MemorySet(pixels, torch.arange(512) % 10, 10), None
+    pixels = torch.randint(0, 256, (2048, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    return MemorySet(pixels, torch.arange(2048) % 10, 10), None
 
 
 def configuration(size: str, folder: str, **changes: object) -> Config:

@@ -22,6 +22,7 @@ from torch import nn
 from cplearn_solo.config import Config
 from cplearn_solo.data import MemoryLoader, Splits, eval_loader, load_splits, train_loader
 from cplearn_solo.distributed import rank, sync_batchnorm, world_size
+from cplearn_solo.engine.allocator import keep_freed_memory
 from cplearn_solo.engine.checkpoint import LAST, EpochCheckpoint, read_checkpoint
 from cplearn_solo.engine.collapse import CollapseWatch
 from cplearn_solo.engine.log import EpochLog
@@ -54,6 +55,7 @@ def pretrain(config: Config) -> Trained:
 
     Everything that can be wrong with the input is found before the folder is made.
     """
+    keep_freed_memory()
     seed_everything(config.seed, verbose=False)
     first = config.augmentations[0]
     splits = load_splits(config.data, seed=config.seed, mean=first.mean, std=first.std)
