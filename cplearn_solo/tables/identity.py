@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import asdict
 
 from cplearn_solo.config import Config, parse_config
 from cplearn_solo.difference import difference
@@ -20,7 +21,9 @@ def checked(cell: Cell) -> Config:
 
 def identity(cell: Cell) -> str:
     """A hash of what decides the cell's scores, 16 hexadecimal digits."""
+    config = checked(cell)
     kind = cell.row if cell.row in FLOORS else "trained"
+    missing = [f"without evaluation.{key}" for key, wanted in asdict(config.evaluation).items() if not wanted]
     # where it differs from an empty configuration: what a resumed run must agree on, and nothing else
-    lines = [kind, *difference(checked(cell).plain(), {})]
+    lines = [kind, *difference(config.plain(), {}), *missing]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]

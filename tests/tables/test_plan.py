@@ -54,6 +54,14 @@ def test_every_cell_of_every_table_is_a_valid_configuration(name):
         assert all(len(identity(cell)) == 16 for cell in planned.cells)
 
 
+def test_a_cell_is_known_by_what_it_learns_and_what_is_measured_of_it():
+    def known(**overrides):
+        return identity(grid("cplearn_table1", DIGITS | overrides).cells[-1])
+
+    assert known() == known(checkpoint={"frequency": 5}) == known(evaluation={"knn": True})
+    assert len({known(), known(evaluation={"knn": False}), known(max_epochs=1)}) == 3
+
+
 @pytest.mark.parametrize("name", table_names())
 def test_every_table_has_a_configuration(name):
     commands = {path.read_text().partition("table: ")[2].split()[0]: path for path in SCRIPTS.glob("tables/*.yaml")}
