@@ -1,5 +1,9 @@
 """What the engine does for speed changes nothing that is learned."""
 
+import platform
+import subprocess
+import sys
+
 import pytest
 import torch
 from lightning import seed_everything
@@ -112,3 +116,27 @@ def test_a_compiled_run_learns_the_same(tmp_path, monkeypatch):
     torch.testing.assert_close(compiled, plain, rtol=1e-3, atol=0)
     (run,) = (tmp_path / "compiled").glob("*/*")
     assert load_backbone(run).num_features == 8
+
+
+FAULTS = """
+import resource, torch
+from cplearn_solo.engine.allocator import keep_freed_memory
+
+def pages():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    torch.empty(16 << 20).fill_(1)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+fresh = [pages() for _ in range(10)]
+keep_freed_memory()
+kept = [pages() for _ in range(40)][20:]
+print(min(fresh), max(kept))
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is told to keep memory")
+def test_freed_memory_is_kept():
+    """By itself glibc gives blocks above 32 MB back at once; kept ones have settled after a few rounds."""
+    done = subprocess.run([sys.executable, "-c", FAULTS], capture_output=True, text=True, check=True)
+    fresh, kept = map(int, done.stdout.split())
+    assert fresh > 0 and kept == 0
