@@ -139,4 +139,4 @@ def test_freed_memory_is_kept():
     """By itself glibc gives blocks above 32 MB back at once; kept ones have settled after a few rounds."""
     done = subprocess.run([sys.executable, "-c", FAULTS], capture_output=True, text=True, check=True)
     fresh, kept = map(int, done.stdout.split())
-    assert fresh > 0 and kept == 0
+    assert kept < fresh / 100
