@@ -51,6 +51,9 @@ Keys, which docs/tables.md explains: table scale seeds rows columns compare_with
 workers launcher slurm. All others are pretraining keys that hold in every cell, such as data.train_path=FOLDER or
 max_epochs=1. A cell that is done is never run again, and a killed grid goes on when the same command is typed again."""
 
+# Keys of one call that the command under a table, which is to fill all of it, does without.
+OF_ONE_CALL = ("rows=", "run=", "rerun_stale=", "workers=", "work=", "launcher=", "slurm.")
+
 COLLAPSE = """Shows whether representations have collapsed and how: figures, a table and one page to open in a browser.
 
   cplearn collapse RUN                         a run folder, or a checkpoint
@@ -129,7 +132,8 @@ def table(arguments: list[str] | None = None) -> None:
     def run(raw: Any) -> None:
         from cplearn_solo.cli.table import table_task
 
-        quoted = (f'"{a}"' if "'" in a and not set(a) & set('"$`\\') else shlex.quote(a) for a in arguments)
+        whole = [a for a in arguments if not a.lstrip("+").startswith(OF_ONE_CALL)]
+        quoted = (f'"{a}"' if "'" in a and not set(a) & set('"$`\\') else shlex.quote(a) for a in whole)
         table_task(raw, command=" ".join(["cplearn table", *quoted]))
 
     hydra_app(run, arguments, program="table", folder="tables", config="table1.yaml", about=TABLE)

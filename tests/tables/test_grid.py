@@ -91,6 +91,8 @@ def test_what_is_done_is_not_run_again(done, call, capfd):
     assert code == 0 and "to run" not in out and "c = f" in out, error
     code, out, error = call(capfd, "run=false")
     assert code == 0 and "failed" in out and (done / "cells.jsonl").read_text() == before
+    command = f"Command: cplearn table --config-name table1.yaml table=tiny.yaml seeds=1 {' '.join(QUICK)}\n"
+    assert command in (done / "table.md").read_text()  # which fills all of it, not what this call asked for
 
 
 def test_a_finished_run_is_taken_over_by_another_folder(done, call, capfd):
