@@ -56,23 +56,21 @@ class Sweeps:
     def _sum_over_codes(self) -> None:
         """The first sweep."""
         problem, tiles = self.problem, self.tiles
-        self.rows = Rows(tiles.h, self.terms, tiles.dtype)
+        self.rows = Rows(self.terms)
+        first = rank() * problem.dictionary.c if problem.codes_shared else 0
         for k, (start, _) in enumerate(tiles.bounds):
-            self._sum(k, start)
-        if problem.codes_shared:
-            self.rows.codes += rank() * problem.dictionary.c
-            self.rows.merge()
+            self._sum(k, first + start)
+        self.rows.merge(ranks=problem.codes_shared)
 
     def _match_prior(self) -> None:
         """The second sweep."""
         problem = self.problem
         form = {"reverse": Reverse, "forward": Forward}[problem.prior_loss]
-        self.matching = form(self.rows, problem.dictionary.c, problem.samples, shared=problem.samples_shared)
+        self.matching = form(self.rows, problem)
         self.groups = self.matching.share.shape[1:]
-        for k, (start, stop) in enumerate(self.tiles.bounds):
-            self._match(k, slice(start, stop), problem.log_prior(start, stop, like=self.rows.top))
-        if problem.codes_shared:
-            self.matching.merge()
+        for k, codes in enumerate(self.tiles.bounds):
+            self._match(k, slice(*codes))
+        self.matching.finish()
 
     def _gradient(self) -> Tensor:
         """The third sweep: ``(views, n, f)``."""
@@ -83,21 +81,24 @@ class Sweeps:
         self.constant = (torch.stack(means) - torch.stack(pulls)).to(tiles.dtype)
         grad = tiles.h.new_zeros(views * n, f, dtype=tiles.dtype)
         for k, codes in enumerate(tiles.bounds):
-            grad += self._differentiate(k, slice(*codes)).flatten(0, 1) @ tiles.w(k).T
+            grad.addmm_(self._differentiate(k, slice(*codes)).flatten(0, 1), tiles.w(k).T)
         # each rank has the part of its codes, and the sum over ranks is what gathered embeddings get
         scale = world_size() if problem.codes_shared else 1
         return grad.view(views, n, f) * (scale / (2 * n * len(problem.pairs) * problem.temperature))
 
     def _sum(self, k: int, start: int) -> None:
         """Adds the k-th tile, whose first code is ``start``, to ``rows``."""
-        tiles, z = self.tiles, self.tiles.logits(k)
-        self.rows.see(z, start)
-        self.rows.add(*tiles.shifted(k, z, self.rows.top), work=tiles.work(k))
+        z = self.tiles.logits(k)
+        top = z.amax(dim=2).to(self.tiles.dtype)
+        d, e = self.tiles.shifted(k, z, top)
+        moments = torch.bmm(d.transpose(0, 1), e.permute(1, 2, 0))  # (n, b, a): all pairs of views at once
+        moment = torch.stack([moments[:, b, a] for a, b in self.terms])
+        self.rows.add(top, e.sum(dim=2), moment, z[0].argmax(dim=1) + start)
 
-    def _match(self, k: int, codes: slice, log_q: Tensor) -> None:
+    def _match(self, k: int, codes: slice) -> None:
         """Adds the k-th tile to ``matching``."""
         d, e = self.tiles.shifted(k, self.tiles.logits(k), self.rows.top)
-        self.matching.see(codes, d.unflatten(1, self.groups), e.unflatten(1, self.groups), log_q)
+        self.matching.see(codes, d.unflatten(1, self.groups), e.unflatten(1, self.groups))
 
     def _differentiate(self, k: int, codes: slice) -> Tensor:
         """dloss / dz of the k-th tile but for factors, ``(views, n, width)`` in the type of products."""

@@ -15,45 +15,47 @@ import torch
 from torch import Tensor
 
 from cplearn_solo.distributed import max_ranks, sum_ranks
+from cplearn_solo.kernels.problem import Problem
 from cplearn_solo.kernels.rows import Rows
 
 
 class Matching(ABC):
-    """Sums over tiles of codes, of ``rows`` that are complete.
+    """Mean assignments of all codes, and sums over them, of ``rows`` that are complete.
 
-    ``samples``: the size of a group; ``shared``: every rank has a part of one.
+    Once every tile was seen, :meth:`finish` leaves ``slope``, log(pbar / q) ``(views, groups, c)``, and in float64
+    ``loss`` and ``mean_entropy`` ``(views, groups)`` and ``pull``, sum_j v_ij ``(views, groups, samples)``.
     """
 
-    def __init__(self, rows: Rows, c: int, samples: int, *, shared: bool) -> None:
-        self.samples, self.shared = samples, shared
-        weight = rows.weight.unflatten(1, (-1, min(samples, rows.weight.shape[1])))
-        self.log_weight = weight.log().to(rows.top.dtype)[..., None]
-        self.share = (1 / weight).to(rows.top.dtype)  # p = share * e
-        self.loss = weight.new_zeros(weight.shape[:2])
-        self.mean_entropy = weight.new_zeros(weight.shape[:2])
-        self.pull = torch.zeros_like(weight)  # sum_j v_ij
-        self.slope = rows.top.new_empty(*weight.shape[:2], c)  # log(pbar / q)
+    def __init__(self, rows: Rows, problem: Problem) -> None:
+        self.problem, self.samples, like = problem, problem.samples, rows.top
+        weight = rows.weight.unflatten(1, (-1, min(self.samples, rows.weight.shape[1])))
+        self.log_weight = weight.log().to(like)[..., None]
+        self.share = (1 / weight).to(like)  # p = share * e
+        self.pull = torch.zeros_like(weight)
+        self.log_mean = like.new_empty(*weight.shape[:2], problem.dictionary.c)
 
-    def merge(self) -> None:
-        """Adds what other ranks have seen of other codes."""
-        for name in ("loss", "mean_entropy", "pull"):
-            setattr(self, name, sum_ranks(getattr(self, name)))
+    def note(self, codes: slice, log_mean: Tensor) -> Tensor:
+        """Keeps log pbar of some codes, ``(views, groups, width)``; their log(pbar / q)."""
+        self.log_mean[:, :, codes] = log_mean
+        return log_mean - self.problem.log_prior(codes, like=log_mean)
 
-    def note(self, codes: slice, mean: Tensor, log_mean: Tensor, log_q: Tensor) -> Tensor:
-        """Adds the mean assignments ``(views, groups, width)`` of some codes; their log(pbar / q)."""
-        slope = log_mean - log_q
-        self.slope[:, :, codes] = slope
-        self.loss += self.mismatch(mean, log_mean, log_q)
-        self.mean_entropy -= (mean * log_mean).sum(dim=2)
-        return slope
-
-    @abstractmethod
-    def mismatch(self, mean: Tensor, log_mean: Tensor, log_q: Tensor) -> Tensor:
-        """The prior's term of these codes, ``(views, groups)``."""
+    def finish(self) -> None:
+        """Sums over all codes, of other ranks as well."""
+        log_q, log_mean = self.problem.log_prior(slice(None), like=self.log_mean), self.log_mean
+        self.loss = self.mismatch(log_mean, log_q).sum(dim=2, dtype=torch.float64)
+        self.mean_entropy = -(log_mean.exp() * log_mean).sum(dim=2, dtype=torch.float64)
+        if self.problem.codes_shared:
+            self.loss, self.mean_entropy, self.pull = map(sum_ranks, (self.loss, self.mean_entropy, self.pull))
+        self.slope = log_mean.sub_(log_q)
+        del self.log_mean
 
     @abstractmethod
-    def see(self, codes: slice, d: Tensor, e: Tensor, log_q: Tensor) -> None:
-        """Takes in a tile with log q ``(width,)``; may write to ``d``."""
+    def mismatch(self, log_mean: Tensor, log_q: Tensor) -> Tensor:
+        """The prior's term by codes, of log pbar ``(views, groups, c)``."""
+
+    @abstractmethod
+    def see(self, codes: slice, d: Tensor, e: Tensor) -> None:
+        """Takes in a tile; may write to ``d``."""
 
     @abstractmethod
     def differentiate(self, t: Tensor, d: Tensor, p: Tensor, *, view: int, codes: slice, weight: int) -> None:
@@ -63,14 +65,13 @@ class Matching(ABC):
 class Reverse(Matching):
     """KL(pbar || q), v_ij = p_ij log(pbar_j / q_j); a code that no sample comes near has no part in it."""
 
-    def mismatch(self, mean: Tensor, log_mean: Tensor, log_q: Tensor) -> Tensor:
-        return (mean * (log_mean - log_q)).sum(dim=2)
+    def mismatch(self, log_mean: Tensor, log_q: Tensor) -> Tensor:
+        return log_mean.exp() * (log_mean - log_q)
 
-    def see(self, codes: slice, d: Tensor, e: Tensor, log_q: Tensor) -> None:
-        total = _each(lambda e, share: share @ e, e, self.share)
-        mean = (sum_ranks(total) if self.shared else total) / self.samples
-        log_mean = mean.clamp_min(torch.finfo(mean.dtype).tiny).log()
-        slope = self.note(codes, mean, log_mean, log_q)
+    def see(self, codes: slice, d: Tensor, e: Tensor) -> None:
+        total = torch.bmm(self.share.flatten(0, 1)[:, None], e.flatten(0, 1)).unflatten(0, e.shape[:2])[:, :, 0]
+        mean = (sum_ranks(total) if self.problem.samples_shared else total) / self.samples
+        slope = self.note(codes, mean.clamp_min(torch.finfo(mean.dtype).tiny).log())
         self.pull += self.share * _each(torch.mv, e, slope)
 
     def differentiate(self, t: Tensor, d: Tensor, p: Tensor, *, view: int, codes: slice, weight: int) -> None:
@@ -80,18 +81,19 @@ class Reverse(Matching):
 class Forward(Matching):
     """Cross-entropy(q, pbar), v_ij = -q_j p_ij / pbar_j; in logarithms, since pbar_j may be too small for a number."""
 
-    def mismatch(self, mean: Tensor, log_mean: Tensor, log_q: Tensor) -> Tensor:
+    def mismatch(self, log_mean: Tensor, log_q: Tensor) -> Tensor:
         q = log_q.exp()
-        return -torch.where(q > 0, q * log_mean, 0).sum(dim=2)
+        return -torch.where(q > 0, q * log_mean, 0)
 
-    def see(self, codes: slice, d: Tensor, e: Tensor, log_q: Tensor) -> None:
+    def see(self, codes: slice, d: Tensor, e: Tensor) -> None:
         d -= self.log_weight
-        top = max_ranks(d.amax(dim=2)) if self.shared else d.amax(dim=2)
+        shared = self.problem.samples_shared
+        top = max_ranks(d.amax(dim=2)) if shared else d.amax(dim=2)
         total = torch.exp(d.sub_(top[:, :, None]), out=d).sum(dim=2)
-        total = sum_ranks(total) if self.shared else total
-        log_mean = top + total.log() - math.log(self.samples)
-        self.note(codes, log_mean.exp(), log_mean, log_q)
-        self.pull -= self.samples * _each(torch.mv, d, log_q.exp() / total)
+        total = sum_ranks(total) if shared else total
+        self.note(codes, top + total.log() - math.log(self.samples))
+        q = self.problem.log_prior(codes, like=total).exp()
+        self.pull -= self.samples * _each(torch.mv, d, q / total)
 
     def differentiate(self, t: Tensor, d: Tensor, p: Tensor, *, view: int, codes: slice, weight: int) -> None:
         pull = (d - self.log_weight[view]).sub_(self.slope[view, :, None, codes]).exp_()  # q_j p_ij / pbar_j
@@ -100,4 +102,5 @@ class Forward(Matching):
 
 def _each(product: Callable[[Tensor, Tensor], Tensor], x: Tensor, y: Tensor) -> Tensor:
     """``product`` of the matrices ``x`` ``(views, groups, samples, width)`` with vectors; batched ones are slower."""
-    return torch.stack([torch.stack([product(*pair) for pair in zip(*view)]) for view in zip(x, y)])
+    products = [product(*pair) for pair in zip(x.flatten(0, 1), y.flatten(0, 1))]
+    return torch.stack(products).unflatten(0, x.shape[:2])

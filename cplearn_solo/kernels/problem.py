@@ -29,9 +29,10 @@ class Problem:
     codes_shared: bool = False
     samples_shared: bool = False
 
-    def log_prior(self, start: int, stop: int, like: Tensor) -> Tensor:
-        """log q of the codes ``start`` to ``stop``, ``(stop - start,)``, in the type of ``like``."""
-        return (self.log_q[start:stop] if self.log_q.ndim else self.log_q.expand(stop - start)).to(like)
+    def log_prior(self, codes: slice, like: Tensor) -> Tensor:
+        """log q of some codes, ``(width,)`` or ``()``, in the type of ``like``."""
+        # one number stays on the CPU, where a GPU need not be waited for
+        return self.log_q[codes].to(like) if self.log_q.ndim else self.log_q.to(like.dtype)
 
     def partners(self, views: int) -> list[list[int]]:
         """For each view those that it is compared with."""

@@ -16,7 +16,7 @@ def reference(h: Tensor, problem: Problem) -> Solution:
         h = h.detach().requires_grad_(problem.needs_grad)
         w = problem.dictionary.tile(0, problem.dictionary.c).to(h.dtype)
         z = full_precision(h @ w) / problem.temperature
-        q = problem.log_prior(0, problem.dictionary.c, like=z).exp()
+        q = problem.log_prior(slice(None), like=z).exp().expand(problem.dictionary.c)
         losses = [
             cplearn_loss(z[a], z[b], beta=problem.beta, prior=q, prior_loss=problem.prior_loss)
             for a, b in problem.pairs

@@ -1,4 +1,4 @@
-"""What is summed over codes for each sample, one tile of logits after the other."""
+"""What the invariance term needs of each row of logits: sums over all codes, gathered tile by tile."""
 
 from __future__ import annotations
 
@@ -9,59 +9,37 @@ from cplearn_solo.distributed import max_ranks, sum_ranks
 
 
 class Rows:
-    """Of each sample, its largest logit and code, sum_j e_j with e = exp(z - max z), and sums of e times logits.
+    """Sums over codes of exp(z - max z) and of its products with logits, for each sample of each view.
 
-    ``terms``: pairs (a, b) of views for which sum_j e_j (z_j - max z) is wanted with e of view a and z of view b. Sums
-    over tiles are in float64: there are few of them, and errors of many tiles would add up.
+    ``terms``: pairs (a, b) of views for which sum_j exp(z_aj - max z_a) (z_bj - max z_b) is wanted. Tiles are added
+    with maxima of their own. :meth:`merge` leaves ``top``, the maxima ``(views, n)``; in float64, as errors of many
+    tiles would add up, ``weight``, sum_j exp(z_j - top), and ``moment`` ``(terms, n)``; and ``codes`` ``(n,)``, those
+    of the maxima of the first view.
     """
 
-    def __init__(self, h: Tensor, terms: list[tuple[int, int]], dtype: torch.dtype) -> None:
-        views, n, _ = h.shape
+    def __init__(self, terms: list[tuple[int, int]]) -> None:
         self.terms = terms
-        self.top = h.new_full((views, n), torch.finfo(dtype).min, dtype=dtype)
-        self.weight = h.new_zeros((views, n), dtype=torch.float64)
-        self.moment = h.new_zeros((len(terms), n), dtype=torch.float64)
-        self.codes = h.new_zeros(n, dtype=torch.int64)  # of the first view
-        self._a, self._b = (torch.tensor(side, device=h.device) for side in zip(*terms))
+        self._tiles: list[tuple[Tensor, ...]] = []
 
-    def see(self, z: Tensor, start: int) -> None:
-        """Takes in the maxima of logits ``(views, n, width)`` of codes from ``start`` on."""
-        top = z.amax(dim=2).to(self.top.dtype)
-        (higher,) = (top[0] > self.top[0]).nonzero(as_tuple=True)
-        if len(higher):
-            self.codes[higher] = z[0, higher].argmax(dim=1) + start
-        self.raise_to(torch.maximum(top, self.top))
+    def add(self, top: Tensor, weight: Tensor, moment: Tensor, codes: Tensor) -> None:
+        """Takes in a tile's sums relative to its own maxima ``top``, and their codes."""
+        self._tiles.append((top, weight, moment, codes))
 
-    def raise_to(self, top: Tensor) -> None:
-        """Rescales the sums to another maximum."""
-        self.weight, self.moment = self._rescaled(self.weight, self.moment, self.top.double() - top)
-        self.top = top
-
-    def take(self, top: Tensor, weight: Tensor, moment: Tensor, codes: Tensor) -> None:
-        """Adds the sums of a tile, relative to its own maxima, and its codes."""
-        self.codes = torch.where(top[0] > self.top[0], codes, self.codes)
-        self.raise_to(torch.maximum(top, self.top))
-        weight, moment = self._rescaled(weight.double(), moment.double(), top.double() - self.top)
-        self.weight, self.moment = self.weight + weight, self.moment + moment
-
-    def add(self, d: Tensor, e: Tensor, work: Tensor) -> None:
-        """Takes in ``d`` = z - max z and ``e`` = exp(d), ``(views, n, width)``; writes to ``work`` ``(n, width)``."""
-        self.weight += e.sum(dim=2)
-        for (a, b), moment in zip(self.terms, self.moment):
-            moment += torch.mul(e[a], d[b], out=work).sum(dim=1)
-
-    def _rescaled(self, weight: Tensor, moment: Tensor, moved: Tensor) -> tuple[Tensor, Tensor]:
+    def merge(self, *, ranks: bool) -> None:
+        """Puts all tiles together; with ``ranks`` those of other ranks, which have seen other codes, as well."""
+        tops, weights, moments, codes = (torch.stack(sums) for sums in zip(*self._tiles))
+        self._tiles.clear()
+        top = tops.amax(dim=0)
+        self.top = top = max_ranks(top) if ranks else top
+        # of equals the first code
+        codes = torch.where(tops[:, 0] == top[0], codes, torch.iinfo(torch.int64).max).amin(dim=0)
+        self.codes = -max_ranks(-codes) if ranks else codes
+        a, b = (torch.tensor(side, device=top.device) for side in zip(*self.terms))
+        moved = tops.double() - top
         scale = moved.exp()
-        return weight * scale, scale[self._a] * (moment + moved[self._b] * weight[self._a])
-
-    def merge(self) -> None:
-        """Adds what other ranks have seen of other codes; ranks hold equal shares of them, in rank order."""
-        top = max_ranks(self.top)
-        # of equals the first code, as on one rank
-        codes = torch.where(self.top[0] == top[0], self.codes, torch.iinfo(torch.int64).max)
-        self.codes = -max_ranks(-codes)
-        self.raise_to(top)
-        self.weight, self.moment = sum_ranks(self.weight), sum_ranks(self.moment)
+        moment = (scale[:, a] * (moments + moved[:, b] * weights[:, a])).sum(dim=0)
+        weight = (scale * weights).sum(dim=0)
+        self.weight, self.moment = (sum_ranks(weight), sum_ranks(moment)) if ranks else (weight, moment)
 
     def mean(self, a: int, b: int) -> Tensor:
         """Mean of z_b - max z_b under p_a, ``(n,)``."""

@@ -46,17 +46,16 @@ class FusedSweeps(Sweeps):
     def _sum(self, k: int, start: int) -> None:
         z = self.tiles.logits(k)
         top, weight, codes = fused.rows(z)
-        self.rows.take(top, weight, fused.moments(z, top, self.term_views), codes[0] + start)
+        self.rows.add(top, weight, fused.moments(z, top, self.term_views), codes[0] + start)
 
-    def _match(self, k: int, codes: slice, log_q: Tensor) -> None:
+    def _match(self, k: int, codes: slice) -> None:
         z, matching = self.tiles.logits(k), self.matching
         most, total = fused.columns(z, self.rows.top, self._log_weight, self.groups[0])
-        if matching.shared:
+        if self.problem.samples_shared:
             most, part = max_ranks(most), most
             total = sum_ranks(total * (part - most).exp())
-        log_mean = most + total.log() - math.log(matching.samples)
-        slope = matching.note(codes, log_mean.exp(), log_mean, log_q)
-        pulls = fused.pulls(z, self.rows.top, self._log_weight, slope.contiguous(), reverse=self.reverse)
+        slope = matching.note(codes, most + total.log() - math.log(matching.samples))
+        pulls = fused.pulls(z, self.rows.top, self._log_weight, slope, reverse=self.reverse)
         matching.pull += pulls.unflatten(1, self.groups)
 
     def _differentiate(self, k: int, codes: slice) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 from cplearn_solo.kernels.packed import PackedDictionary
 from cplearn_solo.precision import full_precision
 
-TILE_BYTES = 4 << 20  # of a tile of W: about the caches of a few cores
+TILE_BYTES = 6 << 20  # of a tile of W: more take more memory, less more time between operations
 LOGITS_BYTES = 8 << 20  # of what is computed from a tile
 GPU_FACTOR = 16  # on both: a GPU wants more work at once
 LEAST_WIDTH = 64  # codes, whatever the bytes; narrower tiles spend their time between operations
