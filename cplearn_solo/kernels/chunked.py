@@ -81,7 +81,7 @@ class Sweeps:
         self.constant = (torch.stack(means) - torch.stack(pulls)).to(tiles.dtype)
         grad = tiles.h.new_zeros(views * n, f, dtype=tiles.dtype)
         for k, codes in enumerate(tiles.bounds):
-            grad.addmm_(self._differentiate(k, slice(*codes)).flatten(0, 1), tiles.w(k).T)
+            grad += self._differentiate(k, slice(*codes)).flatten(0, 1) @ tiles.w(k).T
         # each rank has the part of its codes, and the sum over ranks is what gathered embeddings get
         scale = world_size() if problem.codes_shared else 1
         return grad.view(views, n, f) * (scale / (2 * n * len(problem.pairs) * problem.temperature))

@@ -92,6 +92,22 @@ def test_parts_and_gradients_are_the_equations(monkeypatch, impl, prior_loss, un
 
 
 @pytest.mark.parametrize("prior_loss", ["reverse", "forward"])
+def test_products_in_half_precision(monkeypatch, prior_loss):
+    """Sums stay in float32, so that only the products err, here those of a processor said to have units for them."""
+    monkeypatch.setattr(tiles, "has_units", lambda *_: True)
+    views = embeddings(n=16, dtype=torch.bfloat16)
+    settings = dict(temperature=temperature(F, 16, C, 1e-8), beta=1.0, prior_loss=prior_loss)
+    settings |= few_codes_at_once(monkeypatch, kept=3, rows=32)
+    found = objective(views, dictionary(), **settings, impl="chunked")
+    exact = [view.detach().double().requires_grad_() for view in views]
+    expected = objective(exact, dictionary(), **settings, impl="reference")
+    assert found.loss.dtype == torch.float32
+    torch.testing.assert_close(found.loss.double(), expected.loss, rtol=1e-2, atol=0)
+    gradient = gradients(expected.loss, exact)
+    assert (gradients(found.loss, views) - gradient).norm() < 0.03 * gradient.norm()
+
+
+@pytest.mark.parametrize("prior_loss", ["reverse", "forward"])
 def test_saturated_float32_stays_finite(prior_loss):
     views = embeddings(scale=300.0, dtype=torch.float32)
     settings = dict(temperature=temperature(F, N, C, 1e-8), beta=1.0, prior_loss=prior_loss)
