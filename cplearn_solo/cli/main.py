@@ -52,7 +52,7 @@ workers launcher slurm. All others are pretraining keys that hold in every cell,
 max_epochs=1. A cell that is done is never run again, and a killed grid goes on when the same command is typed again."""
 
 # Keys of one call that the command under a table, which is to fill all of it, does without.
-OF_ONE_CALL = ("rows=", "run=", "rerun_stale=", "workers=", "work=", "launcher=", "slurm.")
+OF_ONE_CALL = ("rows=", "run=", "rerun_stale=", "workers=", "work=", "launcher=", "slurm")
 
 COLLAPSE = """Shows whether representations have collapsed and how: figures, a table and one page to open in a browser.
 

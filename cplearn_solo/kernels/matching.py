@@ -82,8 +82,7 @@ class Forward(Matching):
     """Cross-entropy(q, pbar), v_ij = -q_j p_ij / pbar_j; in logarithms, since pbar_j may be too small for a number."""
 
     def mismatch(self, log_mean: Tensor, log_q: Tensor) -> Tensor:
-        q = log_q.exp()
-        return -torch.where(q > 0, q * log_mean, 0)
+        return -log_q.exp() * log_mean
 
     def see(self, codes: slice, d: Tensor, e: Tensor) -> None:
         d -= self.log_weight
