@@ -1,8 +1,24 @@
 """Packaging; ``scripts/`` travels as ``cplearn_solo/scripts`` so that an installed copy has the configurations."""
 
+import platform
+import sys
 from pathlib import Path
 
-from setuptools import find_packages, setup
+from setuptools import Extension, find_packages, setup
+
+# of CPUs' vectors, by torch's name for them; without a compiler the objective is slower but the same
+VECTORS = {"avx2": "-march=x86-64-v3", "avx512": "-march=x86-64-v4"}
+LOOKUP = [
+    Extension(
+        f"cplearn_solo.kernels._lookup_{vectors}",
+        ["cplearn_solo/kernels/lookup.cpp"],
+        depends=["cplearn_solo/kernels/lookup.h"],
+        extra_compile_args=["-O3", "-std=c++17", "-Wno-psabi", flag],
+        optional=True,
+    )
+    for vectors, flag in VECTORS.items()
+    if platform.machine() == "x86_64" and sys.platform == "linux"
+]
 
 setup(
     name="cplearn-solo",
@@ -16,6 +32,7 @@ setup(
     packages=[*find_packages(include=["cplearn_solo*"]), "cplearn_solo.scripts"],
     package_dir={"cplearn_solo.scripts": "scripts"},
     package_data={"cplearn_solo.scripts": ["**/*.yaml", "slurm/*.sh"], "cplearn_solo.tables": ["papers/*.yaml"]},
+    ext_modules=LOOKUP,
     install_requires=[
         "torch>=2.6",
         "torchvision>=0.21",

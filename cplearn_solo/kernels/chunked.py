@@ -55,11 +55,9 @@ class Sweeps:
 
     def _sum_over_codes(self) -> None:
         """The first sweep."""
-        problem, tiles = self.problem, self.tiles
+        problem = self.problem
         self.rows = Rows(self.terms)
-        first = rank() * problem.dictionary.c if problem.codes_shared else 0
-        for k, (start, _) in enumerate(tiles.bounds):
-            self._sum(k, first + start)
+        self._sum_all(rank() * problem.dictionary.c if problem.codes_shared else 0)
         self.rows.merge(ranks=problem.codes_shared)
 
     def _match_prior(self) -> None:
@@ -68,23 +66,37 @@ class Sweeps:
         form = {"reverse": Reverse, "forward": Forward}[problem.prior_loss]
         self.matching = form(self.rows, problem)
         self.groups = self.matching.share.shape[1:]
-        for k, codes in enumerate(self.tiles.bounds):
-            self._match(k, slice(*codes))
+        self._match_all()
         self.matching.finish()
 
     def _gradient(self) -> Tensor:
         """The third sweep: ``(views, n, f)``."""
-        problem, tiles, rows = self.problem, self.tiles, self.rows
-        views, n, f = tiles.h.shape
+        problem, rows = self.problem, self.rows
         means = [sum(problem.beta * (1 + rows.mean(a, b)) for b in others) for a, others in enumerate(self.partners)]
         pulls = [len(others) * self.matching.pull[a].flatten() for a, others in enumerate(self.partners)]
-        self.constant = (torch.stack(means) - torch.stack(pulls)).to(tiles.dtype)
-        grad = tiles.h.new_zeros(views * n, f, dtype=tiles.dtype)
-        for k, codes in enumerate(tiles.bounds):
-            grad += self._differentiate(k, slice(*codes)).flatten(0, 1) @ tiles.w(k).T
+        self.constant = (torch.stack(means) - torch.stack(pulls)).to(rows.top)
         # each rank has the part of its codes, and the sum over ranks is what gathered embeddings get
         scale = world_size() if problem.codes_shared else 1
-        return grad.view(views, n, f) * (scale / (2 * n * len(problem.pairs) * problem.temperature))
+        n = self.constant.shape[1]
+        return self._differentiate_all() * (scale / (2 * n * len(problem.pairs) * problem.temperature))
+
+    def _sum_all(self, first: int) -> None:
+        """Adds all tiles to ``rows``; ``first``: the first code."""
+        for k, (start, _) in enumerate(self.tiles.bounds):
+            self._sum(k, first + start)
+
+    def _match_all(self) -> None:
+        """Adds all tiles to ``matching``."""
+        for k, codes in enumerate(self.tiles.bounds):
+            self._match(k, slice(*codes))
+
+    def _differentiate_all(self) -> Tensor:
+        """dloss / dz W^T but for factors, ``(views, n, f)``."""
+        tiles = self.tiles
+        grad = tiles.h.new_zeros(tiles.h.flatten(0, 1).shape, dtype=tiles.dtype)
+        for k, codes in enumerate(tiles.bounds):
+            grad += self._differentiate(k, slice(*codes)).flatten(0, 1) @ tiles.w(k).T
+        return grad.view_as(tiles.h)
 
     def _sum(self, k: int, start: int) -> None:
         """Adds the k-th tile, whose first code is ``start``, to ``rows``."""

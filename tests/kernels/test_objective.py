@@ -7,11 +7,12 @@ import pytest
 import torch
 
 from cplearn_solo.dictionary import make_dictionary, pack_dictionary, temperature
-from cplearn_solo.kernels import PackedDictionary, objective, tiles
+from cplearn_solo.kernels import PackedDictionary, lookup, objective, tiles
 from cplearn_solo.losses import cplearn_loss
 from cplearn_solo.registry import InputError
 
 N, F, C = 7, 37, 101
+needs_lookup = pytest.mark.skipif(not lookup.library(), reason="lookup.cpp was not built for this processor")
 
 
 def dictionary(f=F, c=C, seed=0):
@@ -57,10 +58,24 @@ def gradients(loss, views):
     return torch.cat(torch.autograd.grad(loss, views))
 
 
+def check_float32(pairs, device, *, prior_loss, uneven, scale, **settings):
+    """What :func:`objective` says in float32 is what the equations say, but for rounding."""
+    views, expected, shared = problem(pairs, prior_loss=prior_loss, uneven=uneven, scale=scale)
+    shared["prior"] = shared["prior"].to(device) if uneven else None
+    given = [view.detach().float().to(device).requires_grad_() for view in views]
+    found = objective(given, PackedDictionary(pack_dictionary(F, C).to(device), F), **shared, **settings)
+    torch.testing.assert_close(torch.stack(found[:5]).cpu().double(), torch.stack(expected), rtol=1e-5, atol=1e-5)
+    exact = gradients(expected[0], views)
+    error = (gradients(found.loss, given).cpu() - exact).norm() / exact.norm()
+    assert error < 2e-6 * max(1, scale)
+    assert torch.equal(found.codes.cpu(), (views[0] @ make_dictionary(F, C).double()).argmax(1))
+
+
 def few_codes_at_once(monkeypatch, *, kept, width=16, rows=2 * N, f=F):
     """Tiles of ``width`` codes; gives the megabytes in which the logits of ``kept`` tiles fit."""
     monkeypatch.setattr(tiles, "TILE_BYTES", 4 * width * 32 * -(-f // 32))
     monkeypatch.setattr(tiles, "LEAST_WIDTH", 1)
+    monkeypatch.setattr(lookup, "TILE", width)
     return {"kept_logits_mb": kept * 8 * width * rows / 2**20}
 
 
@@ -126,7 +141,14 @@ def test_prior_with_an_unused_code():
     torch.testing.assert_close(gradients(found.loss, views), gradients(expected.loss, views))
 
 
-@pytest.mark.parametrize("impl, width", [("chunked", 112), pytest.param("triton", 512, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "impl, width",
+    [
+        ("chunked", 112),
+        pytest.param("lookup", 128, marks=needs_lookup),
+        pytest.param("triton", 512, marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.parametrize("prior_loss", ["reverse", "forward"])
 @pytest.mark.parametrize("scale", [1.0, 4.0])
 def test_float32_errs_no_more_than_the_plain_path(monkeypatch, impl, width, prior_loss, scale):
@@ -166,6 +188,7 @@ def test_float32_errs_no_more_than_the_plain_path(monkeypatch, impl, width, prio
         ({"kept_logits_mb": -1}, "kept_logits_mb = -1"),
         ({"dictionary_parallel": True}, "dictionary_parallel = True on one process"),
         ({"global_prior": True, "impl": "reference"}, "choices are auto, chunked"),
+        ({"global_prior": True, "impl": "lookup"}, "choices are auto, chunked"),
         ({"pairs": [(0, 2)]}, "0 <= a < b < 2"),
         ({"pairs": [(1, 0)]}, "0 <= a < b < 2"),
     ],
@@ -185,7 +208,7 @@ def test_bad_tensors():
         PackedDictionary(pack_dictionary(F, C), 64 + 1)
 
 
-@pytest.mark.parametrize("impl, words", [("chunked", "set kept_logits_mb below 70"), ("reference", "impl='chunked'")])
+@pytest.mark.parametrize("impl, words", [("chunked", "set kept_logits_mb below 64"), ("reference", "impl='chunked'")])
 def test_out_of_memory_says_what_to_set(monkeypatch, impl, words):
     def allocate(*_, **__):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")

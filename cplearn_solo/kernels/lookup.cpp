@@ -1,0 +1,185 @@
+// The objective's sweeps over codes, from the bits of the dictionary.
+//
+// Products go by the method of four Russians: the 16 signed sums of each four rows are tabulated once, and a code is
+// the sum of f / 4 entries that its bits look up. Samples are the lanes of vectors, so that sums over codes are lane by
+// lane: what is said of samples is (views, panels, LANES), sample i in lane i % LANES of panel i / LANES, and a tile of
+// logits is (views, panels, width, LANES). Lanes beyond the last sample have embeddings of zero and infinite shifts.
+
+#include "lookup.h"
+
+#include <cmath>
+#include <vector>
+
+namespace {
+
+constexpr int64_t BLOCK = 64;  // codes whose sums are put together first: long sums in float would err more
+
+void largest_logits(const Tile& tile, float* top, int32_t* code) {
+    for (int64_t row = 0; row < tile.views * tile.panels; row++)
+        for (int h = 0; h < LANES; h += WIDTH) {
+            Vec most = tile.logit(row, 0, h);
+            Ints best = {};
+            for (int64_t j = 1; j < tile.codes; j++) {
+                const Vec here = tile.logit(row, j, h);
+                best = here > most ? Ints{} + (int32_t)j : best;
+                most = here > most ? here : most;
+            }
+            store(top + row * LANES + h, most);
+            if (row < tile.panels) *(Ints*)(code + row * LANES + h) = best;
+        }
+}
+
+// sums (views + count, panels, LANES): of exp(z - top), and for each of `terms` (count, 2) of views a, b that of
+// exp(z_a - top_a) (z_b - top_b).
+void add_exponentials(const Tile& tile, const float* top, const int32_t* terms, int64_t count, float* sums) {
+    const int64_t views = tile.views, panels = tile.panels;
+    std::vector<float> d(views * WIDTH), e(views * WIDTH), part((views + count) * WIDTH), whole(part.size());
+    for (int64_t panel = 0; panel < panels; panel++)
+        for (int h = 0; h < LANES; h += WIDTH) {
+            std::fill(whole.begin(), whole.end(), 0.0f);
+            for (int64_t first = 0; first < tile.codes; first += BLOCK) {
+                std::fill(part.begin(), part.end(), 0.0f);
+                for (int64_t j = first; j < std::min(first + BLOCK, tile.codes); j++) {
+                    for (int64_t v = 0; v < views; v++) {
+                        const int64_t row = v * panels + panel;
+                        const Vec x = tile.logit(row, j, h) - load(top + row * LANES + h), y = exponential(x);
+                        store(&d[v * WIDTH], x);
+                        store(&e[v * WIDTH], y);
+                        store(&part[v * WIDTH], load(&part[v * WIDTH]) + y);
+                    }
+                    for (int64_t t = 0; t < count; t++) {
+                        const Vec product = load(&e[terms[2 * t] * WIDTH]) * load(&d[terms[2 * t + 1] * WIDTH]);
+                        float* out = &part[(views + t) * WIDTH];
+                        store(out, load(out) + product);
+                    }
+                }
+                for (size_t i = 0; i < whole.size(); i++) whole[i] += part[i];
+            }
+            for (int64_t i = 0; i < views + count; i++)
+                store(sums + (i * panels + panel) * LANES + h, load(&whole[i * WIDTH]));
+        }
+}
+
+// log sum_i p_ij of one code of a view; `shift` (panels, LANES): log-sum-exp z.
+float log_column(const Tile& tile, int64_t view, int64_t j, const float* shift) {
+    Vec high = Vec{} - 3e38f, total = {};
+    for (int64_t i = 0; i < tile.panels * LANES; i += WIDTH) {
+        const Vec log_p = tile.logit(view * tile.panels + i / LANES, j, i % LANES) - load(shift + i);
+        high = log_p > high ? log_p : high;
+    }
+    const float top = largest(high);
+    for (int64_t i = 0; i < tile.panels * LANES; i += WIDTH)
+        total += exponential(tile.logit(view * tile.panels + i / LANES, j, i % LANES) - load(shift + i) - top);
+    return top + std::log(add_up(total));
+}
+
+// pull (LANES) += sum_j v_ij of one panel for `slope` (codes) = log(pbar / q): v = p slope, or else -p q / pbar.
+void add_pulls(const Tile& tile, int64_t row, const float* shift, const float* slope, bool reverse, float* pull) {
+    for (int h = 0; h < LANES; h += WIDTH) {
+        Vec whole = {};
+        for (int64_t first = 0; first < tile.codes; first += BLOCK) {
+            Vec part = {};
+            for (int64_t j = first; j < std::min(first + BLOCK, tile.codes); j++) {
+                const Vec log_p = tile.logit(row, j, h) - load(shift + h);
+                part += reverse ? exponential(log_p) * slope[j] : -exponential(log_p - slope[j]);
+            }
+            whole += part;
+        }
+        store(pull + h, load(pull + h) + whole);
+    }
+}
+
+// What dloss / dz is made of but logits: numbers of samples (views, panels, LANES), `slope` = log(pbar / q) of codes
+// (views, stride), and `partner` (views, views), 1 where two views are paired and 0 elsewhere.
+struct Weights {
+    const float *top, *shift, *slope;
+    int64_t stride;
+    const float *constant, *partner;
+    float beta;
+    bool reverse;
+};
+
+// Logits of a panel's samples in all views become dloss / dz but for factors, which is
+// p_a (constant_a - beta sum_b (z_b - top_b)) + k v_a - beta sum_b p_b with sums over the k views b paired with a.
+void differentiate(const Tile& tile, int64_t panel, int h, const Weights& w) {
+    const int64_t views = tile.views;
+    std::vector<float> d(views * WIDTH), p(views * WIDTH);
+    for (int64_t j = 0; j < tile.codes; j++) {
+        for (int64_t a = 0; a < views; a++) {
+            const int64_t row = a * tile.panels + panel, sample = row * LANES + h;
+            const Vec z = tile.logit(row, j, h);
+            store(&d[a * WIDTH], z - load(w.top + sample));
+            store(&p[a * WIDTH], exponential(z - load(w.shift + sample)));
+        }
+        for (int64_t a = 0; a < views; a++) {
+            const int64_t row = a * tile.panels + panel, sample = row * LANES + h;
+            Vec far = {}, taken = {};
+            float others = 0;
+            for (int64_t b = 0; b < views; b++) {
+                const float paired = w.partner[a * views + b];
+                far += load(&d[b * WIDTH]) * paired;
+                taken += load(&p[b * WIDTH]) * paired;
+                others += paired;
+            }
+            const float m = w.slope[a * w.stride + tile.start + j];
+            const Vec log_p = tile.logit(row, j, h) - load(w.shift + sample), own = load(&p[a * WIDTH]);
+            const Vec v = w.reverse ? own * m : -exponential(log_p - m);
+            const Vec dz = own * (load(w.constant + sample) - far * w.beta) + v * others - taken * w.beta;
+            store(tile.z + (row * tile.width + j) * LANES + h, dz);
+        }
+    }
+}
+
+}  // namespace
+
+extern "C" {
+
+// Tables (count, TABLE) of embeddings (count, 32, LANES).
+void tabulate_all(const float* h, float* tables, int64_t count) {
+    for (int64_t k = 0; k < count; k++) tabulate(h + k * 32 * LANES, tables + k * TABLE);
+}
+
+// The first sweep: of each tile of the share the largest logits `top` (tiles, views, panels, LANES), of the first view
+// with their codes (tiles, panels, LANES), and sums (tiles, views + count, panels, LANES) as in add_exponentials.
+void first_sweep(const Share* share, const int32_t* terms, int64_t count, float* top, float* sums, int32_t* code) {
+    const int64_t samples = share->panels * LANES;
+    for (int64_t k = 0; k * share->width < share->codes; k++) {
+        const Tile tile = tile_of(*share, k, true);
+        largest_logits(tile, top + k * share->views * samples, code + k * samples);
+        float* sums_here = sums + k * (share->views + count) * samples;
+        add_exponentials(tile, top + k * share->views * samples, terms, count, sums_here);
+    }
+}
+
+// The second: log sum_i p_ij (views, stride) of each code, and `pull` (views, panels, LANES) += the sums of v.
+// `shift` (views, panels, LANES): log-sum-exp z; slope = log sum_i p_ij - `log_target` (codes).
+void second_sweep(const Share* share, const float* shift, const float* log_target, bool reverse, float* log_sums,
+                  int64_t stride, float* pull) {
+    std::vector<float> slope(share->width);
+    for (int64_t k = 0; k * share->width < share->codes; k++) {
+        const Tile tile = tile_of(*share, k, false);
+        for (int64_t v = 0; v < tile.views; v++) {
+            for (int64_t j = 0; j < tile.codes; j++) {
+                const float log_sum = log_column(tile, v, j, shift + v * tile.panels * LANES);
+                log_sums[v * stride + tile.start + j] = log_sum;
+                slope[j] = log_sum - log_target[tile.start + j];
+            }
+            for (int64_t row = v * tile.panels; row < (v + 1) * tile.panels; row++)
+                add_pulls(tile, row, shift + row * LANES, slope.data(), reverse, pull + row * LANES);
+        }
+    }
+}
+
+// The third: gradient (views, panels, 32 count, LANES) += dloss / dz W^T but for factors.
+void third_sweep(const Share* share, const float* top, const float* shift, const float* slope, int64_t stride,
+                 const float* constant, const float* partner, float beta, bool reverse, float* gradient) {
+    const Weights weights = {top, shift, slope, stride, constant, partner, beta, reverse};
+    for (int64_t k = 0; k * share->width < share->codes; k++) {
+        const Tile tile = tile_of(*share, k, false);
+        for (int64_t panel = 0; panel < tile.panels; panel++)
+            for (int h = 0; h < LANES; h += WIDTH) differentiate(tile, panel, h, weights);
+        multiply_back(*share, tile, gradient);
+    }
+}
+
+}
