@@ -3,8 +3,8 @@
 Both compute the loss of two views and its gradient by the embeddings, turn by turn in one run. The released loss is
 transcribed as it stands: W as floats, all logits, six softmaxes, automatic differentiation. The floor is the time of
 four products of floats, n f c multiplications and additions each, at the speed of a product of large matrices on this
-machine; products that are looked up can be faster. Memory is the largest that a process of its own took, less what it took after its imports; both hold
-their dictionary.
+machine; products that are looked up can be faster. Memory is the largest that a process of its own took, less what it
+took after its imports; both hold their dictionary.
 """
 
 from __future__ import annotations
