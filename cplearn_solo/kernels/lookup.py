@@ -143,11 +143,8 @@ class LookupSweeps(Sweeps):
         shares.each("first_sweep", terms, count, *(found.__getitem__ for found in (top, sums, code)))
         for k, (start, _) in enumerate(shares.bounds):
             for t in range(tiles[k]):
-                tile = (shares.samples(found[k, t]) for found in (top, sums, code))
-                self._add(*tile, first + start + t * shares.width)
-
-    def _add(self, top: Tensor, sums: Tensor, code: Tensor, first: int) -> None:
-        self.rows.add(top, sums[: len(top)], sums[len(top) :], code.long() + first)
+                largest, added, j = (shares.samples(found[k, t]) for found in (top, sums, code))
+                self.rows.add(largest, added[:views], added[views:], first + start + t * shares.width + j.long())
 
     def _match_all(self) -> None:
         shares, matching, problem = self.tiles, self.matching, self.problem

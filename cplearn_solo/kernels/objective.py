@@ -74,10 +74,10 @@ def objective(
 
     ``impl``: ``reference`` multiplies W out and holds all logits ``(n, c)``; ``chunked`` goes through the codes in
     tiles, keeping ``kept_logits_mb`` megabytes of logits, the others being multiplied out again; ``lookup`` does the
-    same on a CPU in a third of the time, in float32, with products that look up what the bits of W select; ``triton``
-    on a GPU with fewer and larger steps, in float32; ``auto`` is the fastest but ``triton`` of those that can. All sum
-    in float32 at least. Products of the first two are in half precision where the embeddings are, or where autocast
-    asks for it, and the processor has units for it.
+    same on a CPU in a third to a half of the time, in float32, with products that look up what the bits of W select;
+    ``triton`` on a GPU with fewer and larger steps, in float32; ``auto`` is the fastest but ``triton`` of those that
+    can. All sum in float32 at least. Products of the first two are in half precision where the embeddings are, or where
+    autocast asks for it, and the processor has units for it.
 
     Raises ``InputError`` for embeddings that do not match each other or the dictionary, pairs of views that are not
     there, a bad prior, an unknown ``impl`` or ``prior_loss``, an ``impl`` that cannot do what is asked, codes that
