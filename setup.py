@@ -7,7 +7,7 @@ from pathlib import Path
 from setuptools import Extension, find_packages, setup
 
 # of CPUs' vectors, by torch's name for them; without a compiler the objective is slower but the same
-VECTORS = {"avx2": "-march=x86-64-v3", "avx512": "-march=x86-64-v4"}
+VECTORS = {"avx2": "-march=haswell", "avx512": "-march=skylake-avx512"}
 LOOKUP = [
     Extension(
         f"cplearn_solo.kernels._lookup_{vectors}",

@@ -3,19 +3,19 @@
 Both compute the loss of two views and its gradient by the embeddings, turn by turn in one run. The released loss is
 transcribed as it stands: W as floats, all logits, six softmaxes, automatic differentiation. The floor is the time of
 four products of floats, n f c multiplications and additions each, at the speed of a product of large matrices on this
-machine; products that are looked up can be faster. Memory is the largest that a process of its own took, less what it
-took after its imports; both hold their dictionary.
+machine; products that are looked up can be faster. ``chunked`` is ours with products of floats. Memory is the largest
+that a process of its own took, less what it took after its imports; both hold their dictionary.
 """
 
 from __future__ import annotations
 
 import math
-import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 
 import torch
-from shared import flops_a_second, own_process, run
+from shared import flops_a_second, own_process, run, turn_by_turn
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -42,10 +42,10 @@ def released(n: int, f: int, c: int) -> Callable[[list[Tensor]], Tensor]:
     return loss
 
 
-def ours(n: int, f: int, c: int) -> Callable[[list[Tensor]], Tensor]:
+def ours(n: int, f: int, c: int, impl: str = "auto") -> Callable[[list[Tensor]], Tensor]:
     dictionary = PackedDictionary(pack_dictionary(f, c), f)
     tau = temperature(f, n, c, 1e-8)
-    return lambda views: objective(views, dictionary, temperature=tau, beta=1.0).loss
+    return lambda views: objective(views, dictionary, temperature=tau, beta=1.0, impl=impl).loss
 
 
 def embeddings(n: int, f: int, dtype: torch.dtype) -> list[Tensor]:
@@ -80,15 +80,18 @@ def main() -> None:
     for size in SIZES:
         n, f, c = size
         single, half = (embeddings(n, f, dtype) for dtype in (torch.float32, torch.bfloat16))
-        fast, plain = ours(*size), released(*size)
-        rounds = [(seconds(fast, single), seconds(fast, half), seconds(plain, single)) for _ in range(ROUNDS + 1)]
-        mine, mine_half, theirs = (statistics.median(values) for values in zip(*rounds[1:]))
+        fast, tiled, plain = ours(*size), ours(*size, impl="chunked"), released(*size)
+        turns = {"float32": (fast, single), "bfloat16": (fast, half), "chunked": (tiled, single)}
+        ways = {name: partial(seconds, *turn) for name, turn in turns.items()}
+        medians = turn_by_turn(ways | {"released": partial(seconds, plain, single)}, rounds=ROUNDS)
+        theirs = medians.pop("released")
         less, more = megabytes[size]
-        for name, spent in (("float32", mine), ("bfloat16", mine_half)):
+        for name, spent in medians.items():
             line = f"{n}, {f}, {c:,}".rjust(20) + f" {name:>10} {1e3 * spent:6.0f} ms {1e3 * theirs:6.0f} ms"
             line += f" {spent / theirs:5.2f}x {4 * 2 * n * f * c / speed / spent:8.0%}"
-            print(line + f" {less:5.0f} MB {more:6.0f} MB {less / more:5.2f}x", flush=True)
-        del fast, plain
+            memory = "" if name == "chunked" else f" {less:5.0f} MB {more:6.0f} MB {less / more:5.2f}x"
+            print(line + memory, flush=True)
+        del fast, tiled, plain, turns, ways
     n, f, c = LARGEST
     print(f"{n}, {f}, {c:,}".rjust(20) + f" a step in a process of {largest:.0f} MB")
 

@@ -44,18 +44,11 @@ class Share(ctypes.Structure):
     """As in ``lookup.cpp``."""
 
     _fields_ = [
-        ("words", ctypes.c_void_p),
-        ("stride", ctypes.c_int64),
-        ("count", ctypes.c_int64),
-        ("tables", ctypes.c_void_p),
-        ("views", ctypes.c_int64),
-        ("panels", ctypes.c_int64),
-        ("codes", ctypes.c_int64),
-        ("width", ctypes.c_int64),
-        ("kept", ctypes.c_int64),
-        ("logits", ctypes.c_void_p),
-        ("entries", ctypes.c_void_p),
-        ("sums", ctypes.c_void_p),
+        (name, ctypes.c_void_p if name in ("words", "tables", "logits", "entries", "sums") else ctypes.c_int64)
+        for name in (
+            *("words", "stride", "count", "tables", "views", "panels", "codes", "width", "kept"),
+            *("logits", "entries", "sums"),
+        )
     ]
 
 

@@ -15,8 +15,8 @@ SETTINGS = dict(temperature=temperature(F, N, C, 1e-8), beta=1.0)
 
 @pytest.fixture(params=["avx2", "avx512"])
 def vectors(request, monkeypatch):
-    if request.param > torch.backends.cpu.get_cpu_capability().lower():
-        pytest.skip(f"this processor has no {request.param}")
+    if request.param == "avx512" and torch.backends.cpu.get_cpu_capability() != "AVX512":
+        pytest.skip("this processor has no AVX-512")
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: request.param.upper())
     lookup.library.cache_clear()
     yield

@@ -122,21 +122,25 @@ def test_products_in_half_precision(monkeypatch, prior_loss):
     assert (gradients(found.loss, views) - gradient).norm() < 0.03 * gradient.norm()
 
 
+@pytest.mark.parametrize("impl", ["chunked", pytest.param("lookup", marks=needs_lookup)])
 @pytest.mark.parametrize("prior_loss", ["reverse", "forward"])
-def test_saturated_float32_stays_finite(prior_loss):
+def test_saturated_float32_stays_finite(impl, prior_loss):
     views = embeddings(scale=300.0, dtype=torch.float32)
     settings = dict(temperature=temperature(F, N, C, 1e-8), beta=1.0, prior_loss=prior_loss)
-    found, expected = (objective(views, dictionary(), **settings, impl=impl) for impl in ("chunked", "reference"))
+    found, expected = (objective(views, dictionary(), **settings, impl=name) for name in (impl, "reference"))
     torch.testing.assert_close(found.loss, expected.loss, rtol=1e-5, atol=0)
     torch.testing.assert_close(gradients(found.loss, views), gradients(expected.loss, views), rtol=1e-3, atol=1e-3)
 
 
-def test_prior_with_an_unused_code():
+@pytest.mark.parametrize(
+    "impl, dtype", [("chunked", torch.float64), pytest.param("lookup", torch.float32, marks=needs_lookup)]
+)
+def test_prior_with_an_unused_code(impl, dtype):
     q = torch.ones(C, dtype=torch.float64) / (C - 1)
     q[3] = 0
-    views = embeddings()
+    views = embeddings(dtype=dtype)
     settings = dict(temperature=1.0, beta=1.0, prior=q, prior_loss="forward")
-    found, expected = (objective(views, dictionary(), **settings, impl=impl) for impl in ("chunked", "reference"))
+    found, expected = (objective(views, dictionary(), **settings, impl=name) for name in (impl, "reference"))
     torch.testing.assert_close(found.loss, expected.loss)
     torch.testing.assert_close(gradients(found.loss, views), gradients(expected.loss, views))
 
