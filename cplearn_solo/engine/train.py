@@ -61,6 +61,7 @@ def pretrain(config: Config) -> Trained:
     splits = load_splits(config.data, seed=config.seed, mean=first.mean, std=first.std)
     module = Pretrainer(config, **image_statistics(splits.train))
     trainer = _trainer(config)
+    module.method.check_ranks(trainer.world_size)
     module.build_optimizer(trainer.world_size)
     if config.performance.compile:
         _compile(module)

@@ -74,7 +74,7 @@ def objective(
 
     ``impl``: ``reference`` multiplies W out and holds all logits ``(n, c)``; ``chunked`` goes through the codes in
     tiles, keeping ``kept_logits_mb`` megabytes of logits, the others being multiplied out again; ``lookup`` does the
-    same on a CPU in a third to a half of the time, in float32, with products that look up what the bits of W select;
+    same on a CPU in a third to two thirds of the time, in float32, its products looking up what the bits of W select;
     ``triton`` on a GPU with fewer and larger steps, in float32; ``auto`` is the fastest but ``triton`` of those that
     can. All sum in float32 at least. Products of the first two are in half precision where the embeddings are, or where
     autocast asks for it, and the processor has units for it.
@@ -177,13 +177,18 @@ def _triton(h: Tensor) -> Callable[[Tensor, Problem], Solution]:
     return triton
 
 
-def _share_of_codes(problem: Problem) -> Problem:
-    """That part of the problem which is this rank's."""
-    c, ranks = problem.dictionary.c, world_size()
+def check_shares(c: int, ranks: int) -> None:
+    """Raises ``InputError`` where ``dictionary_parallel`` cannot share c codes among ``ranks`` processes."""
     if ranks == 1:
         raise InputError("dictionary_parallel = True on one process: it shares codes among several")
     if c % ranks:
         raise InputError(f"dictionary_parallel = True with c = {c} codes on {ranks} processes: must be divisible")
+
+
+def _share_of_codes(problem: Problem) -> Problem:
+    """That part of the problem which is this rank's."""
+    c, ranks = problem.dictionary.c, world_size()
+    check_shares(c, ranks)
     start, stop = rank() * c // ranks, (rank() + 1) * c // ranks
     return replace(
         problem,

@@ -100,6 +100,9 @@ class Method(nn.Module, ABC):
         """Optimizer groups; one may set its own ``lr`` or ``weight_decay``, or ``static_lr`` against the schedule."""
         return [{"params": [p for p in self.parameters() if p.requires_grad]}]
 
+    def check_ranks(self, ranks: int) -> None:
+        """Raises ``InputError`` where the method cannot be trained on so many processes."""
+
     def before_step(self, progress: Progress) -> None:
         """Called before each forward pass."""
 

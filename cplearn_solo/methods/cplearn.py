@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from cplearn_solo.dictionary import check_dictionary, pack_dictionary, temperature
 from cplearn_solo.distributed import world_size
-from cplearn_solo.kernels import KEPT_LOGITS_MB, Objective, PackedDictionary, objective
+from cplearn_solo.kernels import KEPT_LOGITS_MB, Objective, PackedDictionary, check_shares, objective
 from cplearn_solo.losses import assignments, check_prior, cplearn_loss, strict_bound
 from cplearn_solo.methods.auto_beta import AutoBeta
 from cplearn_solo.methods.base import METHODS, Method, Views
@@ -97,6 +97,10 @@ class CPLearn(Method):
         # a constant of the run: if it followed the batch at hand, codes would depend on the evaluation's batch size
         self.register_buffer("n", torch.tensor(batch_size))
         self._set_n(batch_size)
+
+    def check_ranks(self, ranks: int) -> None:
+        if self.dictionary_parallel:
+            check_shares(self.codes_total, ranks)
 
     @property
     def codes_total(self) -> int:

@@ -1,0 +1,16 @@
+"""Codes that cannot be shared are refused before a run begins."""
+
+import pytest
+
+from cplearn_solo.methods import METHODS
+from cplearn_solo.registry import InputError
+
+
+@pytest.mark.parametrize("ranks, words", [(1, "on one process"), (3, "c = 64 codes on 3 processes: must be divisible")])
+def test_codes_that_cannot_be_shared(ranks, words):
+    settings = dict(batch_size=4, proj_hidden_dim=32, proj_output_dim=64)
+    method = METHODS.get("cplearn")(8, **settings, dictionary_parallel=True)
+    method.check_ranks(2)
+    with pytest.raises(InputError, match=words):
+        method.check_ranks(ranks)
+    METHODS.get("cplearn")(8, **settings).check_ranks(ranks)
