@@ -10,9 +10,9 @@ from setuptools import Extension, find_packages, setup
 VECTORS = {"avx2": "-march=haswell", "avx512": "-march=skylake-avx512"}
 LOOKUP = [
     Extension(
-        f"cplearn_solo.kernels._lookup_{vectors}",
-        ["cplearn_solo/kernels/lookup.cpp"],
-        depends=["cplearn_solo/kernels/lookup.h"],
+        f"cplearn_solo.objective.lookup._lookup_{vectors}",
+        ["cplearn_solo/objective/lookup/lookup.cpp"],
+        depends=["cplearn_solo/objective/lookup/lookup.h"],
         extra_compile_args=["-O3", "-std=c++17", "-Wno-psabi", flag],
         optional=True,
     )

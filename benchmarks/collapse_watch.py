@@ -16,9 +16,9 @@ from unittest import mock
 
 from shared import short_run
 
-from cplearn_solo.engine.collapse import CollapseWatch
 from cplearn_solo.engine.log import EpochLog
 from cplearn_solo.engine.train import pretrain
+from cplearn_solo.engine.watch import CollapseWatch
 
 EPOCHS = 12
 

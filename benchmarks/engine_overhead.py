@@ -17,7 +17,7 @@ import torch
 from shared import short_run
 from torch.nn import functional as F
 
-from cplearn_solo.config import Config
+from cplearn_solo.config.schema import Config
 from cplearn_solo.data import load_splits, step_generator, train_loader
 from cplearn_solo.engine.log import EpochLog
 from cplearn_solo.engine.module import Pretrainer, image_statistics

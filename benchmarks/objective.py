@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cplearn_solo.dictionary import make_dictionary, pack_dictionary, temperature
-from cplearn_solo.kernels import PackedDictionary, objective, tiles
+from cplearn_solo.objective import PackedDictionary, objective, tiles
 
 SIZES = [(64, 512, 16_384), (256, 512, 131_072), (64, 2048, 131_072)]
 LARGEST = (256, 512, 1_048_576)

@@ -20,7 +20,7 @@ import torch.distributed as dist
 from torch.utils.flop_counter import FlopCounterMode
 
 from cplearn_solo.dictionary import pack_dictionary, temperature
-from cplearn_solo.kernels import PackedDictionary, objective
+from cplearn_solo.objective import PackedDictionary, objective
 
 VIEWS = 2
 # n a device, f, c, devices, megabytes of logits that are kept, dictionary_parallel, global_prior

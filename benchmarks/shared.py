@@ -14,7 +14,8 @@ from typing import Any
 import torch
 from omegaconf import OmegaConf
 
-from cplearn_solo.config import Config, parse_config
+from cplearn_solo.config.read import parse_config
+from cplearn_solo.config.schema import Config
 
 SCRIPTS = Path(__file__).parents[1] / "scripts/pretrain"
 

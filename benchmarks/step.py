@@ -20,10 +20,10 @@ from objective import released
 from shared import own_process, run, short_run, timed, turn_by_turn
 from torchvision.transforms.v2.functional import to_pil_image
 
-from cplearn_solo.config import Config
+from cplearn_solo.config.schema import Config
 from cplearn_solo.data import DATASETS, MemorySet, per_image
 from cplearn_solo.engine.module import Pretrainer, image_statistics
-from cplearn_solo.kernels import tiles
+from cplearn_solo.objective import tiles
 
 # shipped configuration -> steps that a turn of the engine is the mean of; 64 images, two views of 32 pixels
 SIZES = {"cifar_mini": 32, "cifar_resnet18": 2}

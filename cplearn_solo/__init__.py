@@ -2,16 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-__version__ = "0.2.0"
-__all__ = ["load_backbone"]
+from cplearn_solo.core.lazy import lazy_imports
 
 if TYPE_CHECKING:
-    from cplearn_solo.engine.checkpoint import load_backbone
+    from cplearn_solo.inference.pretrained import load_backbone
 
-
-def __getattr__(name: str):
-    if name == "load_backbone":  # imported on first use: the parts below it need no trainer
-        from cplearn_solo.engine.checkpoint import load_backbone
-
-        return load_backbone
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__version__ = "0.2.0"
+__getattr__, __all__ = lazy_imports(__file__)

@@ -18,7 +18,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from cplearn_solo.registry import InputError, unknown
+from cplearn_solo.core.errors import InputError, unknown
 
 KINDS = ("rademacher", "hadamard")
 _MASK = 0xFFFFFFFF

@@ -14,9 +14,10 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from cplearn_solo.config import Config, parse_config
+from cplearn_solo.config.read import parse_config
+from cplearn_solo.config.schema import Config
+from cplearn_solo.core.distributed import rank, sum_ranks, sync_batchnorm, world_size
 from cplearn_solo.data import DataConfig, load_splits
-from cplearn_solo.distributed import rank, sum_ranks, sync_batchnorm, world_size
 from cplearn_solo.engine.module import Pretrainer, image_statistics
 from cplearn_solo.methods import METHODS, Method, Progress
 

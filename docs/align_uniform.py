@@ -9,10 +9,10 @@ from lightly.models.modules.heads import SimCLRProjectionHead
 from torch import Tensor
 from torch.nn import functional as F
 
-from cplearn_solo.distributed import gather
+from cplearn_solo.core.distributed import gather
+from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.precision import at_least_float32
 from cplearn_solo.methods import METHODS, Method, Views
-from cplearn_solo.precision import full_precision
-from cplearn_solo.registry import InputError
 
 
 @METHODS.register("align_uniform")
@@ -38,7 +38,7 @@ class AlignUniform(Method):
         self.uniform_weight, self.t = uniform_weight, t
 
     def embed(self, feats: Tensor) -> Tensor:
-        return F.normalize(full_precision(self.projector(feats)), dim=1)
+        return F.normalize(at_least_float32(self.projector(feats)), dim=1)
 
     def loss(self, views: Views) -> dict[str, Tensor]:
         z1, z2 = (gather(self.embed(feats)) for feats in views.feats)  # images of all devices repel each other

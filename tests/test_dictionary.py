@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
+from cplearn_solo.core.errors import InputError
 from cplearn_solo.dictionary import make_dictionary, temperature
-from cplearn_solo.registry import InputError
 
 
 def hash_bit(seed, i, j):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from cplearn_solo.registry import InputError
+from cplearn_solo.core.errors import InputError
 
 
 class LastBlocks(nn.Module):

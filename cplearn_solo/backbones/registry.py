@@ -12,7 +12,8 @@ import torchvision
 from torch import nn
 
 from cplearn_solo.backbones.resnet8 import ResNet8
-from cplearn_solo.registry import InputError, Registry, unknown
+from cplearn_solo.core.errors import InputError, unknown
+from cplearn_solo.core.registry import Registry
 
 BACKBONES: Registry[Callable[..., nn.Module]] = Registry("backbone")
 SMALL_IMAGE = 64  # pixels; up to here ResNets get the CIFAR stem and ViTs patches of 4

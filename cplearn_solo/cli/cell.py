@@ -50,8 +50,8 @@ def _run(folder: Path) -> None:
     from omegaconf import OmegaConf
 
     from cplearn_solo.cli.tasks import pretrain_task
-    from cplearn_solo.config import parse_config
-    from cplearn_solo.tables.floors import floor_summary
+    from cplearn_solo.config.read import parse_config
+    from cplearn_solo.evaluation.reference_rows import floor_summary
 
     cell, raw = json.loads((folder / "cell.json").read_text()), OmegaConf.load(folder / "config.yaml")
     if cell["floor"]:

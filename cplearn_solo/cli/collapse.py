@@ -14,10 +14,10 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from yaml import YAMLError
 
-from cplearn_solo.evaluation.collapse import Report, write_report
-from cplearn_solo.evaluation.collapse.comparison import Comparison
-from cplearn_solo.evaluation.collapse.page import absences, measured, number
-from cplearn_solo.registry import InputError
+from cplearn_solo.collapse import Report, write_report
+from cplearn_solo.collapse.comparison import Comparison
+from cplearn_solo.collapse.page import absences, measured, number
+from cplearn_solo.core.errors import InputError
 
 TITLES, VALUES = 41, 13  # characters of the table's first column and of a subject's, borders included
 

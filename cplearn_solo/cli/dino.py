@@ -11,9 +11,9 @@ from omegaconf import OmegaConf
 from yaml import YAMLError
 
 from cplearn_solo.cli.hydra_app import user_errors
+from cplearn_solo.core.errors import InputError, unknown
 from cplearn_solo.hosts import dino
-from cplearn_solo.methods import METHODS, method_arguments
-from cplearn_solo.registry import InputError, unknown
+from cplearn_solo.methods import method_facts
 
 
 def dino_task(arguments: list[str], about: str) -> None:
@@ -68,7 +68,7 @@ def _parse(
     name = only_method.parse_known_args(ours)[0].method
     if name:
         dino.check_method(name)
-    keys = list(method_arguments(METHODS[name])) if name else []
+    keys = list(method_facts(name).arguments) if name else []
     group = parser.add_argument_group(f"method_kwargs of {name}" if name else "method_kwargs", "with --method NAME")
     for key in keys:
         flags = ("--dict_size",) if (name, key) == ("cplearn", "proj_output_dim") else ()

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
-from cplearn_solo.registry import InputError, unknown
+from cplearn_solo.core.errors import InputError, unknown
 
 PACKAGED = Path(__file__).parents[1] / "scripts"  # in an installed copy
 SCRIPTS = PACKAGED if PACKAGED.is_dir() else Path(__file__).parents[2] / "scripts"  # in the repository

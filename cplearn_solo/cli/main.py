@@ -88,7 +88,7 @@ def main() -> None:
     elif command in COMMANDS:
         COMMANDS[command](arguments)
     else:
-        from cplearn_solo.registry import unknown
+        from cplearn_solo.core.errors import unknown
 
         with user_errors("cplearn"):
             raise unknown("command", command, COMMANDS)

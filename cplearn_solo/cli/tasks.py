@@ -18,18 +18,20 @@ from rich.progress import Progress
 
 from cplearn_solo.backbones import LastBlocks
 from cplearn_solo.cli.report import print_scores
-from cplearn_solo.config import check_numbers, parse_config, read_schema
+from cplearn_solo.config.checks import check_numbers
+from cplearn_solo.config.evaluation import ClusteringConfig, EvalConfig, KNNConfig, LinearConfig
+from cplearn_solo.config.read import parse_config
+from cplearn_solo.core.errors import InputError, unknown
+from cplearn_solo.core.schema import read_schema
 from cplearn_solo.data import DataConfig, ImageSet, Splits, load_splits
-from cplearn_solo.engine.checkpoint import Pretrained, load_pretrained
-from cplearn_solo.engine.collapse import can_be_judged, judge
 from cplearn_solo.engine.log import EpochLog
-from cplearn_solo.engine.run import git_sha, versions
+from cplearn_solo.engine.runs import git_sha, versions
 from cplearn_solo.engine.train import Trained, pretrain
-from cplearn_solo.evaluation.config import ClusteringConfig, EvalConfig, KNNConfig, LinearConfig
-from cplearn_solo.evaluation.features import Features, extract
+from cplearn_solo.engine.watch import can_be_judged, judge
 from cplearn_solo.evaluation.linear import learning_rates
 from cplearn_solo.evaluation.scores import all_scores, cluster_scores, knn_scores, linear_scores, sample
-from cplearn_solo.registry import InputError, unknown
+from cplearn_solo.inference.features import Features, extract
+from cplearn_solo.inference.pretrained import Pretrained, load_pretrained
 
 
 def pretrain_task(raw: DictConfig) -> None:

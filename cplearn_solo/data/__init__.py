@@ -5,35 +5,17 @@ fit in memory are augmented on the device by ``BatchAugment``, others by worker 
 their views from the same distribution.
 """
 
-from cplearn_solo.data.datasets import DATASETS, KNOWN_IMAGES, NORMALISATION, Splits, load_splits
-from cplearn_solo.data.image_set import IMAGENET_MEAN, IMAGENET_STD, FileSet, ImageSet, MemorySet
-from cplearn_solo.data.loaders import EpochSampler, MemoryLoader, eval_loader, step_generator, train_loader
-from cplearn_solo.data.per_batch import BatchAugment, eval_batch
-from cplearn_solo.data.per_image import eval_image, per_image
-from cplearn_solo.data.schema import Augmentation, DataConfig, check_augmentation, check_data
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "DATASETS",
-    "IMAGENET_MEAN",
-    "IMAGENET_STD",
-    "KNOWN_IMAGES",
-    "NORMALISATION",
-    "Augmentation",
-    "BatchAugment",
-    "DataConfig",
-    "EpochSampler",
-    "FileSet",
-    "ImageSet",
-    "MemoryLoader",
-    "MemorySet",
-    "Splits",
-    "check_augmentation",
-    "check_data",
-    "eval_batch",
-    "eval_image",
-    "eval_loader",
-    "load_splits",
-    "per_image",
-    "step_generator",
-    "train_loader",
-]
+from cplearn_solo.core.lazy import lazy_imports
+
+if TYPE_CHECKING:
+    from cplearn_solo.data.checks import check_augmentation, check_data
+    from cplearn_solo.data.datasets import DATASETS, NORMALISATION, Splits, load_splits
+    from cplearn_solo.data.image_set import IMAGENET_MEAN, IMAGENET_STD, FileSet, ImageSet, MemorySet
+    from cplearn_solo.data.loaders import EpochSampler, MemoryLoader, eval_loader, step_generator, train_loader
+    from cplearn_solo.data.per_batch import BatchAugment, eval_batch
+    from cplearn_solo.data.per_image import eval_image, per_image
+    from cplearn_solo.data.schema import KNOWN_IMAGES, Augmentation, DataConfig
+
+__getattr__, __all__ = lazy_imports(__file__)

@@ -18,9 +18,11 @@ from rich.progress import track
 from sklearn.datasets import load_digits
 from torch import Tensor
 
+from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.registry import Registry
+from cplearn_solo.data.checks import check_data
 from cplearn_solo.data.image_set import IMAGENET_MEAN, IMAGENET_STD, Channels, Encoded, FileSet, ImageSet, MemorySet
-from cplearn_solo.data.schema import DataConfig, check_data
-from cplearn_solo.registry import InputError, Registry
+from cplearn_solo.data.schema import DataConfig
 
 # (cfg, with_test) -> training images and, if asked for and there, test images.
 Loader = Callable[[DataConfig, bool], tuple[ImageSet, ImageSet | None]]
@@ -160,9 +162,6 @@ DATASETS.register("cifar10")(_torchvision("CIFAR10", 10, {"train": True}, {"trai
 DATASETS.register("cifar100")(_torchvision("CIFAR100", 100, {"train": True}, {"train": False}))
 DATASETS.register("svhn")(_torchvision("SVHN", 10, {"split": "train"}, {"split": "test"}))
 DATASETS.register("stl10")(_torchvision("STL10", 10, {"split": "train+unlabeled"}, {"split": "test"}))
-
-# The same images wherever they are stored.
-KNOWN_IMAGES = ("digits", "cifar10", "cifar100", "svhn", "stl10")
 
 
 # --- folders of image files --------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 from PIL import Image
 from torch import Tensor
 
-from cplearn_solo.registry import InputError
+from cplearn_solo.core.errors import InputError
 
 Channels = tuple[float, float, float]
 IMAGENET_MEAN: Channels = (0.485, 0.456, 0.406)

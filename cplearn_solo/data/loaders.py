@@ -17,11 +17,11 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from cplearn_solo.core.errors import InputError
 from cplearn_solo.data.image_set import NAMED, SKIPPED, FileSet, ImageSet, MemorySet
 from cplearn_solo.data.per_batch import eval_batch
 from cplearn_solo.data.per_image import eval_image, per_image
 from cplearn_solo.data.schema import Augmentation
-from cplearn_solo.registry import InputError
 
 
 def _mix(*numbers: int) -> int:

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 from torchvision.transforms.v2 import functional as F
 
+from cplearn_solo.data.checks import check_augmentation
 from cplearn_solo.data.per_image import BICUBIC, BLUR_SIGMA, blur_radius
-from cplearn_solo.data.schema import Augmentation, ColorJitter, check_augmentation
+from cplearn_solo.data.schema import Augmentation, ColorJitter
 
 GRAY = (0.2989, 0.587, 0.114)
 ASPECT = (3 / 4, 4 / 3)

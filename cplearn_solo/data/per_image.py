@@ -9,7 +9,8 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms import v2
 
-from cplearn_solo.data.schema import Augmentation, check_augmentation
+from cplearn_solo.data.checks import check_augmentation
+from cplearn_solo.data.schema import Augmentation
 
 Pipeline = Callable[[Image.Image], Tensor]
 BICUBIC = v2.InterpolationMode.BICUBIC

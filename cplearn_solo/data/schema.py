@@ -1,4 +1,4 @@
-"""What a user may write under ``data:`` and ``augmentations:``, with solo-learn's names, and the checks on it.
+"""What a user may write under ``data:`` and ``augmentations:``, with solo-learn's names.
 
 The dataclasses are OmegaConf structured configs, which need real types: no postponed annotations here.
 """
@@ -6,10 +6,8 @@ The dataclasses are OmegaConf structured configs, which need real types: no post
 from dataclasses import dataclass, field
 from typing import List, Optional
 
-from cplearn_solo.registry import InputError, unknown
-
-PADDING_MODES = ("reflect", "constant", "edge")
-FORMATS = ("image_folder", "dali")
+# Data sets of one content wherever they are stored.
+KNOWN_IMAGES = ("digits", "cifar10", "cifar100", "svhn", "stl10")
 
 
 @dataclass
@@ -90,55 +88,3 @@ class DataConfig:
     max_val_images: Optional[int] = None  # the first N of the images that are scored
     image_column: str = "img"  # parquet: column of encoded images
     label_column: str = "label"  # parquet: column of integer labels
-
-
-def require(ok: bool, key: str, value: object, wanted: str) -> None:
-    """Raise the ``InputError`` for ``key`` unless ``ok``."""
-    if not ok:
-        raise InputError(f"{key} is {value!r}: expected {wanted}")
-
-
-def check_augmentation(a: Augmentation) -> None:
-    """Raise ``InputError`` for values that no pipeline can honour."""
-    for name in ("color_jitter", "grayscale", "gaussian_blur", "solarization", "equalization", "horizontal_flip"):
-        prob = getattr(a, name).prob
-        require(0 <= prob <= 1, f"augmentations.{name}.prob", prob, "a number from 0 to 1")
-    for name in ("brightness", "contrast", "saturation"):
-        value = getattr(a.color_jitter, name)
-        require(value >= 0, f"augmentations.color_jitter.{name}", value, "a number from 0 up")
-    hue = a.color_jitter.hue
-    require(0 <= hue <= 0.5, "augmentations.color_jitter.hue", hue, "a number from 0 to 0.5")
-    require(a.gaussian_noise.std >= 0, "augmentations.gaussian_noise.std", a.gaussian_noise.std, "a number from 0 up")
-    require(a.crop_size >= 1, "augmentations.crop_size", a.crop_size, "an integer from 1 up")
-    require(a.num_crops >= 1, "augmentations.num_crops", a.num_crops, "an integer from 1 up")
-    low, high = a.rrc.crop_min_scale, a.rrc.crop_max_scale
-    require(0 < low <= high <= 1, "augmentations.rrc", (low, high), "0 < crop_min_scale <= crop_max_scale <= 1")
-    for name, least in (("mean", "any"), ("std", "positive")):
-        value = getattr(a, name)
-        fits = value is None or (len(value) == 3 and (name == "mean" or min(value) > 0))
-        require(fits, f"augmentations.{name}", value, f"three {least} numbers, one per channel")
-
-    pad = a.random_crop
-    require(not (pad.enabled and a.rrc.enabled), "augmentations.random_crop.enabled", True, "rrc.enabled=false with it")
-    if pad.padding_mode not in PADDING_MODES:
-        raise unknown("augmentations.random_crop.padding_mode", pad.padding_mode, PADDING_MODES)
-    require(pad.padding >= 0, "augmentations.random_crop.padding", pad.padding, "an integer from 0 up")
-    if pad.enabled and pad.padding_mode == "reflect":  # a reflection has only crop_size - 1 pixels to show
-        wanted = f"less than crop_size ({a.crop_size}) for reflection"
-        require(pad.padding < a.crop_size, "augmentations.random_crop.padding", pad.padding, wanted)
-
-
-def check_data(cfg: DataConfig) -> None:
-    """Raise ``InputError`` for values out of range; whether files exist is for ``load_splits`` to find out."""
-    if cfg.format not in FORMATS:
-        raise unknown("data.format", cfg.format, FORMATS)
-    require(cfg.num_workers >= 0, "data.num_workers", cfg.num_workers, "an integer from 0 up")
-    require(cfg.fraction == -1 or 0 < cfg.fraction <= 1, "data.fraction", cfg.fraction, "-1 (all) or a share in (0, 1]")
-    require(0 <= cfg.val_split < 1, "data.val_split", cfg.val_split, "a share in [0, 1)")
-    for name in ("max_train_images", "max_val_images"):
-        value = getattr(cfg, name)
-        require(value is None or value >= 1, f"data.{name}", value, "an integer from 1 up, or null for all")
-    if cfg.no_labels:
-        fits = cfg.dataset in ("custom", "parquet")
-        require(fits, "data.no_labels", True, f"false unless dataset is custom or parquet, and it is {cfg.dataset!r}")
-        require(cfg.val_split == 0, "data.val_split", cfg.val_split, "0 where no_labels is true, nothing can be scored")

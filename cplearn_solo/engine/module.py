@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cplearn_solo.backbones import build_backbone
-from cplearn_solo.config import Config
+from cplearn_solo.config.schema import Config
+from cplearn_solo.core.distributed import rank, sum_ranks, world_size
 from cplearn_solo.data import BatchAugment, ImageSet, step_generator
-from cplearn_solo.distributed import rank, sum_ranks, world_size
 from cplearn_solo.engine.optim import build_optimizer, build_scheduler, lr_scale
 from cplearn_solo.methods import Progress, Views, build_method, frozen_statistics, pixel_range
 from cplearn_solo.metrics import knn_accuracy
@@ -227,7 +227,7 @@ class Pretrainer(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Adds what evaluation needs, in plain types, so that ``weights_only`` loading works."""
-        checkpoint |= our_entry(self.config, self.num_classes, self.mean, self.std)
+        checkpoint |= checkpoint_entry(self.config, self.num_classes, self.mean, self.std)
 
     # ---- details
 
@@ -300,7 +300,7 @@ class Pretrainer(LightningModule):
             return self.encode(images)
 
 
-def our_entry(config: Config, num_classes: int, mean: list[float], std: list[float]) -> dict[str, Any]:
+def checkpoint_entry(config: Config, num_classes: int, mean: list[float], std: list[float]) -> dict[str, Any]:
     """The part of a checkpoint that says how to read the rest."""
     return {
         CHECKPOINT_KEY: {

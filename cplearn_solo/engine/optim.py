@@ -13,8 +13,8 @@ from timm.optim import Lars
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from cplearn_solo.config import Config, OptimizerConfig, SchedulerConfig
-from cplearn_solo.registry import InputError
+from cplearn_solo.config.schema import Config, OptimizerConfig, SchedulerConfig
+from cplearn_solo.core.errors import InputError
 
 Group = dict[str, Any]
 

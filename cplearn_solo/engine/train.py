@@ -19,18 +19,18 @@ from lightning.pytorch.plugins.layer_sync import TorchSyncBatchNorm
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch import nn
 
-from cplearn_solo.config import Config
+from cplearn_solo.config.schema import Config
+from cplearn_solo.core.distributed import rank, sync_batchnorm, world_size
+from cplearn_solo.core.errors import InputError
 from cplearn_solo.data import MemoryLoader, Splits, eval_loader, load_splits, train_loader
-from cplearn_solo.distributed import rank, sync_batchnorm, world_size
 from cplearn_solo.engine.allocator import keep_freed_memory
 from cplearn_solo.engine.checkpoint import LAST, EpochCheckpoint, read_checkpoint
-from cplearn_solo.engine.collapse import CollapseWatch
 from cplearn_solo.engine.log import EpochLog
 from cplearn_solo.engine.module import NotFinite, Pretrainer, image_statistics
 from cplearn_solo.engine.optim import lr_scale
-from cplearn_solo.engine.run import RUN_VARIABLE, RunFolder, open_run, shared_with_processes
+from cplearn_solo.engine.runs import RUN_VARIABLE, RunFolder, open_run, shared_with_processes
+from cplearn_solo.engine.watch import CollapseWatch
 from cplearn_solo.metrics.verdict import Verdict
-from cplearn_solo.registry import InputError
 
 
 class LayerSync(TorchSyncBatchNorm):

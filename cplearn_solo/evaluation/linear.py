@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from cplearn_solo.core.errors import InputError, unknown
 from cplearn_solo.evaluation.heads import OPTIMIZERS, train_heads
 from cplearn_solo.metrics.checks import check_count, check_number, check_split
-from cplearn_solo.registry import InputError, unknown
 
 HELD_OUT = 10  # one training row in so many helps to choose a learning rate
 

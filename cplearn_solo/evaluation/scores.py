@@ -6,9 +6,9 @@ from typing import Any
 
 import torch
 
-from cplearn_solo.config import EvaluationConfig
-from cplearn_solo.evaluation.features import Features
+from cplearn_solo.config.schema import EvaluationConfig
 from cplearn_solo.evaluation.linear import linear_probe
+from cplearn_solo.inference.features import Features
 from cplearn_solo.metrics import clustering_scores, codes_used, effective_rank, kmeans_ami, knn_accuracy
 
 EMBEDDED_SAMPLES = 10_000  # rows that the effective rank and k-means look at, a seeded choice where there are more

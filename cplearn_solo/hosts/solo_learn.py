@@ -19,11 +19,11 @@ from omegaconf import OmegaConf
 from torch import Tensor, nn
 
 from cplearn_solo.backbones import build_backbone
-from cplearn_solo.config import parse_config
+from cplearn_solo.config.read import parse_config
+from cplearn_solo.core.errors import InputError
 from cplearn_solo.data import IMAGENET_MEAN, IMAGENET_STD, NORMALISATION
-from cplearn_solo.engine.module import our_entry
+from cplearn_solo.engine.module import checkpoint_entry
 from cplearn_solo.methods import METHODS, Method, Progress, Views, build_method, frozen_statistics, pixel_range
-from cplearn_solo.registry import InputError
 
 RESNET8 = "cplearn_resnet8"  # solo-learn takes a name that starts with resnet for torchvision's and rewires it
 LOGITS_UP_TO = 16_384  # codes; with more of them solo-learn's "z" is the embedding instead of the logits
@@ -140,7 +140,9 @@ class Hosted:
         """Adds what our evaluation needs to read it."""
         super().on_save_checkpoint(checkpoint)
         mean, std = self.statistics
-        checkpoint |= our_entry(parse_config(_our_config(self.plain_cfg)), self.num_classes, list(mean), list(std))
+        checkpoint |= checkpoint_entry(
+            parse_config(_our_config(self.plain_cfg)), self.num_classes, list(mean), list(std)
+        )
 
     def _progress(self) -> Progress:
         trainer = self.trainer

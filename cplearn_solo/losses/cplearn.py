@@ -8,8 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from cplearn_solo.precision import full_precision, without_autocast
-from cplearn_solo.registry import InputError, unknown
+from cplearn_solo.core.errors import InputError, unknown
+from cplearn_solo.core.precision import at_least_float32, without_autocast
 
 PRIOR_LOSSES = ("reverse", "forward")
 
@@ -47,7 +47,7 @@ def cplearn_loss(
     elif prior_loss not in PRIOR_LOSSES:
         raise unknown("prior_loss", prior_loss, PRIOR_LOSSES)
     with without_autocast(z1):
-        log_p1, log_p2 = (torch.log_softmax(full_precision(z), dim=1) for z in (z1, z2))
+        log_p1, log_p2 = (torch.log_softmax(at_least_float32(z), dim=1) for z in (z1, z2))
         invariance = -((log_p1.exp() * log_p2).sum() + (log_p2.exp() * log_p1).sum()) / (2 * n)
         log_q = log_p1.new_full((c,), -math.log(c)) if prior is None else prior.to(log_p1).log()
         matching = (_prior_term(log_p1, log_q, prior_loss) + _prior_term(log_p2, log_q, prior_loss)) / 2
@@ -65,7 +65,7 @@ class Assignments(NamedTuple):
 @torch.no_grad()
 def assignments(z: Tensor) -> Assignments:
     """What logits ``(n, c)`` assign samples to; ``codes`` are the most likely ones."""
-    log_p = torch.log_softmax(full_precision(z), dim=1)
+    log_p = torch.log_softmax(at_least_float32(z), dim=1)
     p = log_p.exp()
     return Assignments(-(p * log_p).sum(dim=1).mean(), torch.special.entr(p.mean(dim=0)).sum(), z.argmax(dim=1))
 

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from cplearn_solo.precision import full_precision, without_autocast
-from cplearn_solo.registry import InputError
+from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.precision import at_least_float32, without_autocast
 
 
 class GEDILoss(NamedTuple):
@@ -33,7 +33,7 @@ def gedi_loss(z1: Tensor, z2: Tensor, *, beta: float = 0.1) -> GEDILoss:
     if z1.ndim != 2 or z1.shape != z2.shape:
         raise InputError(f"logits of shapes {tuple(z1.shape)} and {tuple(z2.shape)}: both must be the same (n, c)")
     with without_autocast(z1):
-        log_p1, log_p2 = (torch.log_softmax(full_precision(z), dim=1) for z in (z1, z2))
+        log_p1, log_p2 = (torch.log_softmax(at_least_float32(z), dim=1) for z in (z1, z2))
         prior = -(torch.logsumexp(log_p1, dim=0) - math.log(len(z1))).sum()
         invariance = -(log_p2.exp() * log_p1).sum(dim=1).mean()
         return GEDILoss((prior + beta * invariance) / 2, invariance, prior)
@@ -41,7 +41,7 @@ def gedi_loss(z1: Tensor, z2: Tensor, *, beta: float = 0.1) -> GEDILoss:
 
 def energy(logits: Tensor) -> Tensor:
     """E ``(n,)`` of logits ``(n, c)``: -logsumexp_j z_j, so that exp(-E) is an unnormalised density (JEM, Eq. 6)."""
-    return -torch.logsumexp(full_precision(logits), dim=1)
+    return -torch.logsumexp(at_least_float32(logits), dim=1)
 
 
 def langevin(

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from cplearn_solo.matrix import log_coefficient, log_exact
-from cplearn_solo.precision import full_precision, without_autocast
-from cplearn_solo.registry import InputError
+from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.matrix import log_coefficient, log_exact
+from cplearn_solo.core.precision import at_least_float32, without_autocast
 
 
 class LanguageModelLoss(NamedTuple):
@@ -52,7 +52,7 @@ def language_model_loss(
     """
     _check(logits, targets, embeddings, mu, order)
     with without_autocast(logits):
-        log_q = torch.log_softmax(full_precision(logits), dim=1)
+        log_q = torch.log_softmax(at_least_float32(logits), dim=1)
         q, e = log_q.exp(), F.normalize(embeddings.to(log_q.dtype), dim=1)
         cross_entropy = F.nll_loss(log_q, targets)
         log_quadratic = _exact if order is None else _taylor

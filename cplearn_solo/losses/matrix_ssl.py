@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from cplearn_solo.matrix import log_exact, log_taylor, trace_log
-from cplearn_solo.precision import full_precision, without_autocast
-from cplearn_solo.registry import InputError, unknown
+from cplearn_solo.core.errors import InputError, unknown
+from cplearn_solo.core.matrix import log_exact, log_taylor, trace_log
+from cplearn_solo.core.precision import at_least_float32, without_autocast
 
 DIVERGENCES = ("mce", "mkl")
 
@@ -62,7 +62,7 @@ def matrix_ssl_loss(
         raise InputError(f"features of shapes {tuple(p.shape)} and {tuple(z.shape)}: both must be the same (n, d)")
     check_matrix_ssl(mu=mu, order=order, divergence=divergence)
     with without_autocast(z):
-        p, z = (F.normalize(full_precision(x), dim=1) for x in (p, z))
+        p, z = (F.normalize(at_least_float32(x), dim=1) for x in (p, z))
         p, z = (x - x.mean(dim=0) for x in (p, z))
         identity = torch.eye(z.shape[1], dtype=z.dtype, device=z.device)
         covariances = torch.stack([p.mT @ z, p.mT @ p, z.mT @ z]) / len(z)

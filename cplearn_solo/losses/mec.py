@@ -7,9 +7,9 @@ from typing import NamedTuple
 from torch import Tensor
 from torch.nn import functional as F
 
-from cplearn_solo.matrix import trace_log
-from cplearn_solo.precision import full_precision, without_autocast
-from cplearn_solo.registry import InputError
+from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.matrix import trace_log
+from cplearn_solo.core.precision import at_least_float32, without_autocast
 
 
 class MECLoss(NamedTuple):
@@ -36,7 +36,7 @@ def mec_loss(p: Tensor, z: Tensor, *, scale: float, order: int | None = 4) -> ME
         raise InputError(f"embeddings of shapes {tuple(p.shape)} and {tuple(z.shape)}: both must be the same (m, d)")
     m, d = p.shape
     with without_autocast(z):
-        p, z = (F.normalize(full_precision(x), dim=1) for x in (p, z))
+        p, z = (F.normalize(at_least_float32(x), dim=1) for x in (p, z))
         c = scale * (p @ z.mT if m <= d else z.mT @ p)
         return MECLoss(-trace_log(c, order) / (scale * m), (p * z).detach().sum() / m, c.detach().norm())
 

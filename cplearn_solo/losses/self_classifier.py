@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from cplearn_solo.precision import full_precision, without_autocast
-from cplearn_solo.registry import InputError
+from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.precision import at_least_float32, without_autocast
 
 
 def self_classifier_loss(z1: Tensor, z2: Tensor, *, tau_row: float = 0.1, tau_col: float = 0.05) -> Tensor:
@@ -22,7 +22,7 @@ def self_classifier_loss(z1: Tensor, z2: Tensor, *, tau_row: float = 0.1, tau_co
         raise InputError(f"logits of shapes {tuple(z1.shape)} and {tuple(z2.shape)}: both must be the same (n, c)")
     n, c = z1.shape
     with without_autocast(z1):
-        views = [full_precision(z) for z in (z1, z2)]
+        views = [at_least_float32(z) for z in (z1, z2)]
         targets = [_shares(torch.softmax(z / tau_col, dim=0), dim=1) for z in views]
         predictions = [n / c * _shares(torch.softmax(z / tau_row, dim=1), dim=0) for z in views]
         pairs = ((targets[0], predictions[1]), (targets[1], predictions[0]))

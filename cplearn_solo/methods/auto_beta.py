@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from cplearn_solo.distributed import sum_ranks, world_size
+from cplearn_solo.core.distributed import sum_ranks, world_size
 
 # Runs on digits and CIFAR-10 at the best fixed beta stay above it, runs that lose their codes pass it on the way down.
 HEALTHY_USE = 0.5

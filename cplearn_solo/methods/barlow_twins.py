@@ -10,9 +10,9 @@ from lightly.loss import BarlowTwinsLoss
 from lightly.models.modules.heads import BarlowTwinsProjectionHead
 from torch import Tensor
 
-from cplearn_solo.distributed import gather
+from cplearn_solo.core.distributed import gather
+from cplearn_solo.core.precision import at_least_float32, without_autocast
 from cplearn_solo.methods.base import METHODS, Method, Views
-from cplearn_solo.precision import full_precision, without_autocast
 
 
 @METHODS.register("barlow_twins")
@@ -37,6 +37,6 @@ class BarlowTwins(Method):
         self.scale_loss = scale_loss
 
     def loss(self, views: Views) -> dict[str, Tensor]:
-        z1, z2 = (gather(full_precision(self.projector(feats))) for feats in views.feats)
+        z1, z2 = (gather(at_least_float32(self.projector(feats))) for feats in views.feats)
         with without_autocast(z1):
             return {"loss": self.scale_loss * self.criterion(z1, z2)}

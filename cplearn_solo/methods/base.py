@@ -6,21 +6,19 @@ A method knows no trainer, data set or device. Hosts (the built-in engine, other
 
 from __future__ import annotations
 
-import inspect
-import types
-import typing
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Union
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from cplearn_solo.registry import InputError, Registry, unknown
+from cplearn_solo.core.errors import InputError
+from cplearn_solo.methods.registry import METHODS
 
-METHODS: Registry[type[Method]] = Registry("method")
+__all__ = ["METHODS", "Method", "Progress", "Views", "frozen_statistics", "pixel_range"]
 
 
 @dataclass(frozen=True)
@@ -125,57 +123,3 @@ def frozen_statistics(module: nn.Module) -> Iterator[None]:
         yield
     finally:
         module.train(training)
-
-
-def build_method(name: str, features_dim: int, *, batch_size: int, method_kwargs: Mapping[str, Any]) -> Method:
-    """The method registered as ``name``; ``InputError`` for an unknown name or keyword or a value of wrong type."""
-    cls = METHODS[name]
-    allowed = method_arguments(cls)
-    for key, value in method_kwargs.items():
-        if key not in allowed:
-            raise unknown(f"key of {name}'s method_kwargs", key, allowed)
-        check_type(f"method_kwargs.{key}", value, allowed[key])
-    return cls(features_dim, batch_size=batch_size, **method_kwargs)
-
-
-def method_arguments(cls: type[Method]) -> dict[str, Any]:
-    """Names and types of a method's ``method_kwargs``, read from its ``__init__``."""
-    hints = typing.get_type_hints(cls.__init__)
-    parameters = inspect.signature(cls.__init__).parameters.values()
-    keyword_only = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name != "batch_size"]
-    return {name: hints.get(name, Any) for name in keyword_only}
-
-
-def check_type(key: str, value: Any, expected: Any) -> None:
-    """``InputError`` unless ``value`` fits the annotation (plain types, lists, ``Literal`` and unions of them)."""
-    origin = typing.get_origin(expected)
-    if origin is Literal:
-        if value not in typing.get_args(expected):
-            raise unknown(key, value, map(str, typing.get_args(expected)))
-    elif not _fits(value, expected):
-        raise InputError(f"{key} = {value!r}: must be of type {_type_name(expected)}")
-
-
-def _type_name(expected: Any) -> str:
-    if typing.get_origin(expected) in (Union, types.UnionType):
-        return " or ".join(_type_name(arg) for arg in typing.get_args(expected))
-    if typing.get_origin(expected) is Literal:
-        return " or ".join(map(repr, typing.get_args(expected)))
-    return getattr(expected, "__name__", str(expected)) if typing.get_origin(expected) is None else str(expected)
-
-
-def _fits(value: Any, expected: Any) -> bool:
-    origin, args = typing.get_origin(expected), typing.get_args(expected)
-    if expected is Any:
-        return True
-    if origin in (Union, types.UnionType):
-        return any(_fits(value, arg) for arg in args)
-    if origin is Literal:
-        return value in args
-    if origin is list:
-        return isinstance(value, list) and all(_fits(item, args[0]) for item in value)
-    if expected is None or expected is type(None):
-        return value is None
-    if isinstance(value, bool):
-        return expected is bool
-    return isinstance(value, (int, float) if expected is float else expected)

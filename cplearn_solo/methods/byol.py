@@ -10,8 +10,8 @@ from lightly.models.modules.heads import BYOLPredictionHead, BYOLProjectionHead
 from torch import Tensor
 from torch.nn import functional as F
 
+from cplearn_solo.core.precision import at_least_float32
 from cplearn_solo.methods.base import METHODS, Method, Views
-from cplearn_solo.precision import full_precision
 
 
 @METHODS.register("byol")
@@ -40,13 +40,13 @@ class BYOL(Method):
     def loss(self, views: Views) -> dict[str, Tensor]:
         """Sum over ordered pairs (teacher on a large crop, student on another crop) of 2 - 2 cos, Eq. 2."""
         z = [self.projector(feats) for feats in views.feats]
-        p = [full_precision(self.predictor(zi)) for zi in z]
+        p = [at_least_float32(self.predictor(zi)) for zi in z]
         terms = [
-            2 + 2 * self.criterion(p[j], full_precision(target))
+            2 + 2 * self.criterion(p[j], at_least_float32(target))
             for i, target in enumerate(views.teacher)
             for j in range(len(p))
             if j != i
         ]
         # 1/sqrt(d) when embeddings are spread over the sphere, 0 when they have collapsed to a point
-        spread = F.normalize(full_precision(z[0].detach()), dim=1).std(dim=0).mean()
+        spread = F.normalize(at_least_float32(z[0].detach()), dim=1).std(dim=0).mean()
         return {"loss": sum(terms), "embedding_std": spread}

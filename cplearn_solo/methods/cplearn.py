@@ -16,14 +16,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from cplearn_solo.core.distributed import world_size
+from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.precision import at_least_float32
 from cplearn_solo.dictionary import check_dictionary, pack_dictionary, temperature
-from cplearn_solo.distributed import world_size
-from cplearn_solo.kernels import KEPT_LOGITS_MB, Objective, PackedDictionary, check_shares, objective
 from cplearn_solo.losses import assignments, check_prior, cplearn_loss, strict_bound
 from cplearn_solo.methods.auto_beta import AutoBeta
 from cplearn_solo.methods.base import METHODS, Method, Views
-from cplearn_solo.precision import full_precision
-from cplearn_solo.registry import InputError
+from cplearn_solo.objective import Objective, PackedDictionary, check_shares, objective
 
 _LOGITS_AT_ONCE = 1 << 24  # bounds the memory of evaluation
 
@@ -70,7 +70,7 @@ class CPLearn(Method):
         dictionary_seed: int = 0,
         global_prior: bool = False,
         dictionary_parallel: bool = False,
-        kept_logits_mb: float = KEPT_LOGITS_MB,
+        kept_logits_mb: float = 64,
     ) -> None:
         super().__init__(features_dim, batch_size=batch_size)
         f, c = proj_hidden_dim, proj_output_dim
@@ -132,7 +132,7 @@ class CPLearn(Method):
 
     def embed(self, feats: Tensor) -> Tensor:
         """Embeddings H ``(n, f)`` (Eq. 1), in float32 or better."""
-        h = full_precision(self.projector(feats))
+        h = at_least_float32(self.projector(feats))
         h = math.sqrt(h.shape[1]) * F.normalize(h, dim=1) if self.activation == "l2" else torch.tanh(h)
         return h / self._root_n
 

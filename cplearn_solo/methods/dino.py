@@ -8,9 +8,9 @@ from __future__ import annotations
 from lightly.loss import DINOLoss
 from torch import Tensor
 
+from cplearn_solo.core.precision import at_least_float32, without_autocast
 from cplearn_solo.methods.base import METHODS, Method, Progress, Views
 from cplearn_solo.methods.heads import PrototypeHead
-from cplearn_solo.precision import full_precision, without_autocast
 
 
 @METHODS.register("dino")
@@ -56,8 +56,8 @@ class DINO(Method):
 
     def loss(self, views: Views) -> dict[str, Tensor]:
         """Mean over pairs (teacher on a large crop, student on another crop) of the cross-entropy, Eq. 3."""
-        student = [full_precision(self.projector(feats)) for feats in views.feats]
-        teacher = [full_precision(scores) for scores in views.teacher]
+        student = [at_least_float32(self.projector(feats)) for feats in views.feats]
+        teacher = [at_least_float32(scores) for scores in views.teacher]
         with without_autocast(student[0]):
             loss = self.criterion(teacher, student, self._teacher_temperature(views.progress.epoch))
         return {"loss": loss, "codes": views.teacher[0].argmax(dim=1)}

@@ -11,12 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cplearn_solo.distributed import gather, rank, shared_generator, world_size
+from cplearn_solo.core.distributed import gather, rank, shared_generator, world_size
+from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.precision import without_autocast
 from cplearn_solo.losses import energy, langevin
 from cplearn_solo.methods.base import METHODS, Views, frozen_statistics
 from cplearn_solo.methods.gedi_nogen import GEDINoGen
-from cplearn_solo.precision import without_autocast
-from cplearn_solo.registry import InputError
 
 
 @METHODS.register("gedi")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from lightly.models.modules.heads import ProjectionHead
 from torch import Tensor, nn
 
-from cplearn_solo.distributed import gather
+from cplearn_solo.core.distributed import gather
+from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.precision import at_least_float32
 from cplearn_solo.losses import gedi_loss
 from cplearn_solo.methods.base import METHODS, Method, Views
-from cplearn_solo.precision import full_precision
-from cplearn_solo.registry import InputError
 
 
 @METHODS.register("gedi_nogen")
@@ -52,4 +52,4 @@ class GEDINoGen(Method):
 
     def forward(self, feats: Tensor) -> Tensor:
         """Logits ``(n, c)``."""
-        return full_precision(self.projector(feats)) / self.temperature
+        return at_least_float32(self.projector(feats)) / self.temperature

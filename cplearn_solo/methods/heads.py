@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import weight_norm
 
-from cplearn_solo.precision import full_precision
+from cplearn_solo.core.precision import at_least_float32
 
 
 class PrototypeHead(nn.Module):
@@ -43,7 +43,7 @@ class PrototypeHead(nn.Module):
 
     def embed(self, feats: Tensor) -> Tensor:
         """Unit embeddings ``(n, f)``."""
-        return F.normalize(full_precision(self.mlp(feats)), dim=1)
+        return F.normalize(at_least_float32(self.mlp(feats)), dim=1)
 
     def forward(self, feats: Tensor) -> Tensor:
         return self.prototypes(self.embed(feats))

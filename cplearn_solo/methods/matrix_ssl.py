@@ -11,10 +11,10 @@ import torch
 from lightly.models.modules.heads import SimSiamPredictionHead, SimSiamProjectionHead
 from torch import Tensor
 
-from cplearn_solo.distributed import gather
+from cplearn_solo.core.distributed import gather
+from cplearn_solo.core.precision import at_least_float32
 from cplearn_solo.losses import check_matrix_ssl, matrix_ssl_loss
 from cplearn_solo.methods.base import METHODS, Method, Views
-from cplearn_solo.precision import full_precision
 
 
 @METHODS.register("matrix_ssl")
@@ -51,8 +51,8 @@ class MatrixSSL(Method):
 
     def loss(self, views: Views) -> dict[str, Tensor]:
         """Mean over ordered pairs (teacher on a large crop, student on another crop), each of the whole batch."""
-        targets = [gather(full_precision(target)) for target in views.teacher]
-        z = [gather(full_precision(self.predictor(self.projector(feats)))) for feats in views.feats]
+        targets = [gather(at_least_float32(target)) for target in views.teacher]
+        z = [gather(at_least_float32(self.predictor(self.projector(feats)))) for feats in views.feats]
         pairs = [(i, j) for i in range(len(targets)) for j in range(len(z)) if i != j]
         losses = [matrix_ssl_loss(targets[i], z[j], **self.weights, **self.form) for i, j in pairs]
         parts = ("loss", "uniformity", "alignment", "taylor_norm")

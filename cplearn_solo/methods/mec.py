@@ -9,11 +9,11 @@ import torch
 from lightly.models.modules.heads import SimSiamPredictionHead, SimSiamProjectionHead
 from torch import Tensor
 
-from cplearn_solo.distributed import gather
+from cplearn_solo.core.distributed import gather
+from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.precision import at_least_float32
 from cplearn_solo.losses import coding_scale, mec_loss
 from cplearn_solo.methods.base import METHODS, Method, Progress, Views
-from cplearn_solo.precision import full_precision
-from cplearn_solo.registry import InputError
 
 
 @METHODS.register("mec")
@@ -48,8 +48,8 @@ class MEC(Method):
 
     def loss(self, views: Views) -> dict[str, Tensor]:
         """Mean over ordered pairs (teacher on a large crop, student on another crop), each of the whole batch."""
-        targets = [gather(full_precision(target)) for target in views.teacher]
-        z = [gather(full_precision(self.predictor(self.projector(feats)))) for feats in views.feats]
+        targets = [gather(at_least_float32(target)) for target in views.teacher]
+        z = [gather(at_least_float32(self.predictor(self.projector(feats)))) for feats in views.feats]
         scale = self.scale(*z[0].shape, views.progress)
         pairs = [(i, j) for i in range(len(targets)) for j in range(len(z)) if i != j]
         losses = [mec_loss(targets[i], z[j], scale=scale, order=self.order) for i, j in pairs]

@@ -11,9 +11,9 @@ from lightly.models.modules.heads import MoCoProjectionHead
 from torch import Tensor
 from torch.nn import functional as F
 
+from cplearn_solo.core.precision import at_least_float32, without_autocast
 from cplearn_solo.methods.base import METHODS, Method, Views
 from cplearn_solo.methods.queue import Queue
-from cplearn_solo.precision import full_precision, without_autocast
 
 
 @METHODS.register("mocov2plus")
@@ -42,7 +42,7 @@ class MoCoV2Plus(Method):
     def loss(self, views: Views) -> dict[str, Tensor]:
         """InfoNCE of each view's embeddings with the teacher's of the other view, Eq. 1, mean of both directions."""
         q1, q2 = (self.embed(feats) for feats in views.feats)
-        k1, k2 = (F.normalize(full_precision(t), dim=1) for t in views.teacher)
+        k1, k2 = (F.normalize(at_least_float32(t), dim=1) for t in views.teacher)
         old1, old2 = self.queue.rows.clone()  # the queue moves on before the backward pass needs them
         with without_autocast(q1):
             loss = (self._info_nce(q1, k2, old2) + self._info_nce(q2, k1, old1)) / 2
@@ -51,7 +51,7 @@ class MoCoV2Plus(Method):
 
     def embed(self, feats: Tensor) -> Tensor:
         """Unit embeddings ``(n, f)``."""
-        return F.normalize(full_precision(self.projector(feats)), dim=1)
+        return F.normalize(at_least_float32(self.projector(feats)), dim=1)
 
     def _info_nce(self, queries: Tensor, keys: Tensor, negatives: Tensor) -> Tensor:
         positive = (queries * keys).sum(dim=1, keepdim=True)

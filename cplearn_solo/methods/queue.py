@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cplearn_solo.distributed import gather
-from cplearn_solo.registry import InputError
+from cplearn_solo.core.distributed import gather
+from cplearn_solo.core.errors import InputError
 
 
 class Queue(nn.Module):

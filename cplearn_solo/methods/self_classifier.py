@@ -10,7 +10,7 @@ from itertools import combinations
 import torch
 from torch import Tensor, nn
 
-from cplearn_solo.distributed import gather
+from cplearn_solo.core.distributed import gather
 from cplearn_solo.losses import self_classifier_loss
 from cplearn_solo.methods.base import METHODS, Method, Views
 from cplearn_solo.methods.heads import PrototypeHead

@@ -9,9 +9,9 @@ from lightly.loss import NTXentLoss
 from lightly.models.modules.heads import SimCLRProjectionHead
 from torch import Tensor
 
-from cplearn_solo.distributed import gather
+from cplearn_solo.core.distributed import gather
+from cplearn_solo.core.precision import at_least_float32, without_autocast
 from cplearn_solo.methods.base import METHODS, Method, Views
-from cplearn_solo.precision import full_precision, without_autocast
 
 
 @METHODS.register("simclr")
@@ -35,6 +35,6 @@ class SimCLR(Method):
 
     def loss(self, views: Views) -> dict[str, Tensor]:
         """NT-Xent, Eq. 1, averaged over the 2n embeddings."""
-        z1, z2 = (gather(full_precision(self.projector(feats))) for feats in views.feats)
+        z1, z2 = (gather(at_least_float32(self.projector(feats))) for feats in views.feats)
         with without_autocast(z1):
             return {"loss": self.criterion(z1, z2)}

@@ -12,8 +12,8 @@ from lightly.models.modules.heads import SimSiamPredictionHead, SimSiamProjectio
 from torch import Tensor
 from torch.nn import functional as F
 
+from cplearn_solo.core.precision import at_least_float32
 from cplearn_solo.methods.base import METHODS, Method, Views
-from cplearn_solo.precision import full_precision
 
 
 @METHODS.register("simsiam")
@@ -38,8 +38,8 @@ class SimSiam(Method):
 
     def loss(self, views: Views) -> dict[str, Tensor]:
         """Negative cosine of prediction and the other view's embedding, mean of both directions, Eq. 4."""
-        z1, z2 = (full_precision(self.projector(feats)) for feats in views.feats)
-        p1, p2 = (full_precision(self.predictor(z)) for z in (z1, z2))
+        z1, z2 = (at_least_float32(self.projector(feats)) for feats in views.feats)
+        p1, p2 = (at_least_float32(self.predictor(z)) for z in (z1, z2))
         loss = (self.criterion(p1, z2.detach()) + self.criterion(p2, z1.detach())) / 2
         # 1/sqrt(d) when embeddings are spread over the sphere, 0 when they have collapsed to a point
         return {"loss": loss, "embedding_std": F.normalize(z1.detach(), dim=1).std(dim=0).mean()}

@@ -12,11 +12,11 @@ from lightly.models.modules.heads import SwaVProjectionHead
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cplearn_solo.distributed import gather
+from cplearn_solo.core.distributed import gather
+from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.precision import at_least_float32
 from cplearn_solo.methods.base import METHODS, Method, Progress, Views
 from cplearn_solo.methods.queue import Queue
-from cplearn_solo.precision import full_precision
-from cplearn_solo.registry import InputError
 
 
 @METHODS.register("swav")
@@ -65,7 +65,7 @@ class SwAV(Method):
     def loss(self, views: Views) -> dict[str, Tensor]:
         """Mean over large crops of the cross-entropy of their codes with every other crop's prediction, Eq. 2."""
         z = [self.embed(feats) for feats in views.feats]
-        scores = [gather(full_precision(self.prototypes(zi))) for zi in z]  # codes are balanced over all ranks
+        scores = [gather(at_least_float32(self.prototypes(zi))) for zi in z]  # codes are balanced over all ranks
         queued = None
         if self.queue is not None:
             if views.n_large != len(self.queue.rows):
@@ -73,14 +73,14 @@ class SwAV(Method):
                     f"{views.n_large} large crops: SwAV's queue needs 2; set method_kwargs.queue_size to 0"
                 )
             if self.queue.full and views.progress.epoch >= self.epoch_queue_starts:
-                queued = [full_precision(self.prototypes(rows)) for rows in self.queue.rows]
+                queued = [at_least_float32(self.prototypes(rows)) for rows in self.queue.rows]
             self.queue.push(z[: views.n_large])
         loss = self.criterion(scores[: views.n_large], scores[views.n_large :], queued).squeeze()
         return {"loss": loss, "codes": scores[0].argmax(dim=1)}
 
     def embed(self, feats: Tensor) -> Tensor:
         """Unit embeddings Z ``(n, f)``."""
-        return F.normalize(full_precision(self.projector(feats)), dim=1)
+        return F.normalize(at_least_float32(self.projector(feats)), dim=1)
 
     def assign(self, feats: Tensor) -> Tensor:
         return self(feats).argmax(dim=1)

@@ -10,10 +10,10 @@ from lightly.loss.vicreg_loss import covariance_loss, invariance_loss, variance_
 from lightly.models.modules.heads import VICRegProjectionHead
 from torch import Tensor
 
-from cplearn_solo.distributed import gather
+from cplearn_solo.core.distributed import gather
+from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.precision import at_least_float32, without_autocast
 from cplearn_solo.methods.base import METHODS, Method, Views
-from cplearn_solo.precision import full_precision, without_autocast
-from cplearn_solo.registry import InputError
 
 
 @METHODS.register("vicreg")
@@ -42,7 +42,7 @@ class VICReg(Method):
 
     def loss(self, views: Views) -> dict[str, Tensor]:
         """Terms are logged before weighting; one that is switched off is logged and gets no gradient."""
-        z1, z2 = (gather(full_precision(self.projector(feats))) for feats in views.feats)
+        z1, z2 = (gather(at_least_float32(self.projector(feats))) for feats in views.feats)
         with without_autocast(z1):
             terms = {
                 "invariance": invariance_loss(z1, z2),

@@ -13,10 +13,10 @@ from lightly.loss.wmse_loss import Whitening2d, norm_mse_loss
 from lightly.models.modules.heads import ProjectionHead
 from torch import Tensor, nn
 
-from cplearn_solo.distributed import gather, shared_generator
+from cplearn_solo.core.distributed import gather, shared_generator
+from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.precision import at_least_float32, without_autocast
 from cplearn_solo.methods.base import METHODS, Method, Views
-from cplearn_solo.precision import full_precision, without_autocast
-from cplearn_solo.registry import InputError
 
 
 @METHODS.register("wmse")
@@ -58,7 +58,7 @@ class WMSE(Method):
 
     def loss(self, views: Views) -> dict[str, Tensor]:
         """Mean over blocks and pairs of crops of 2 - 2 cos of whitened embeddings, Eq. 6."""
-        z = [gather(full_precision(self.projector(feats))) for feats in views.feats]
+        z = [gather(at_least_float32(self.projector(feats))) for feats in views.feats]
         generator, losses = shared_generator(z[0].device), []
         with without_autocast(z[0]):
             for _ in range(self.whitening_iters):

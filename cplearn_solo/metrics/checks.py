@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cplearn_solo.registry import InputError
+from cplearn_solo.core.errors import InputError
 
 INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.uint16, torch.uint32)
 

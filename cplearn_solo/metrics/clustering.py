@@ -14,8 +14,8 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score, normalized_mutual_info_score
 from sklearn.metrics.cluster import contingency_matrix
 
+from cplearn_solo.core.errors import InputError
 from cplearn_solo.metrics.checks import check_count, check_features, check_ids
-from cplearn_solo.registry import InputError
 
 # With more codes than this a one-to-one match to the classes leaves most samples out and says nothing.
 MAX_MATCHED_CODES = 512

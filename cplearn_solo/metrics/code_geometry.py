@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
+from cplearn_solo.core.errors import InputError
 from cplearn_solo.metrics.checks import check_features, check_ids
-from cplearn_solo.registry import InputError
 
 
 @torch.no_grad()

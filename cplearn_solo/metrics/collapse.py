@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from cplearn_solo.core.errors import InputError
 from cplearn_solo.metrics.checks import check_count, check_features, check_ids
-from cplearn_solo.registry import InputError
 
 
 @torch.no_grad()

@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cplearn_solo.matrix import log_exact, log_taylor, trace_log
+from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.matrix import log_exact, log_taylor, trace_log
+from cplearn_solo.core.precision import at_least_float32
 from cplearn_solo.metrics.checks import check_count, check_number
-from cplearn_solo.precision import full_precision
-from cplearn_solo.registry import InputError
 
 _TOLERANCE = 1e-5  # rounding of a covariance in float32, relative to its largest entry
 
@@ -105,7 +105,7 @@ def _check_square(name: str, values: Any) -> Tensor:
 def _check_matrix(name: str, values: Any) -> Tensor:
     """A matrix in float32 or better, still attached to its graph."""
     try:
-        matrix = full_precision(torch.as_tensor(values))
+        matrix = at_least_float32(torch.as_tensor(values))
     except (TypeError, ValueError, RuntimeError):
         raise InputError(f"{name} must be a matrix of numbers, got {type(values).__name__}") from None
     if matrix.ndim != 2 or not matrix.numel():

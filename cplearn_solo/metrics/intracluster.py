@@ -15,8 +15,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 from torch import Tensor
 
+from cplearn_solo.core.errors import InputError
 from cplearn_solo.metrics.checks import check_count, check_features, check_ids, check_number
-from cplearn_solo.registry import InputError
 
 _NATS_A_DIMENSION = 1e-4  # a mixture whose likelihood gains less in a step has converged
 

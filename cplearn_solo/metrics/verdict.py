@@ -6,10 +6,10 @@ import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from cplearn_solo.core.errors import InputError
 from cplearn_solo.metrics.checks import check_features, check_ids
 from cplearn_solo.metrics.collapse import code_entropy, spread, stable_rank
 from cplearn_solo.metrics.intracluster import within_cluster_variance
-from cplearn_solo.registry import InputError
 
 
 class Criterion(NamedTuple):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 from dataclasses import asdict
 
-from cplearn_solo.config import Config, parse_config
-from cplearn_solo.difference import difference
-from cplearn_solo.registry import InputError
+from cplearn_solo.config.identity import identifying
+from cplearn_solo.config.read import parse_config
+from cplearn_solo.config.schema import Config
+from cplearn_solo.core.errors import InputError
 from cplearn_solo.tables.plan import FLOORS, Cell
 
 
@@ -24,6 +25,5 @@ def identity(cell: Cell) -> str:
     config = checked(cell)
     kind = cell.row if cell.row in FLOORS else "trained"
     missing = [f"without evaluation.{key}" for key, wanted in asdict(config.evaluation).items() if not wanted]
-    # where it differs from an empty configuration: what a resumed run must agree on, and nothing else
-    lines = [kind, *difference(config.plain(), {}), *missing]
+    lines = [kind, *identifying(config.plain()), *missing]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]

@@ -8,7 +8,7 @@ from typing import Any
 from omegaconf import OmegaConf
 from yaml import YAMLError
 
-from cplearn_solo.registry import InputError, unknown
+from cplearn_solo.core.errors import InputError, unknown
 from cplearn_solo.tables.schema import PaperTable, Row, Setting, read
 
 PAPERS = Path(__file__).parent / "papers"

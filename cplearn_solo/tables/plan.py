@@ -14,7 +14,7 @@ from typing import Any
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from cplearn_solo.registry import InputError, unknown
+from cplearn_solo.core.errors import InputError, unknown
 from cplearn_solo.tables.paper import load_table
 from cplearn_solo.tables.schema import Column, GridConfig, Metric, Overrides, PaperTable, Setting
 

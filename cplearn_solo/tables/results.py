@@ -11,7 +11,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 import cplearn_solo
-from cplearn_solo.registry import InputError
+from cplearn_solo.core.errors import InputError
 from cplearn_solo.tables.plan import Cell, Grid
 
 FORMAT = 1  # of these files; raised whenever an older program could not read them

@@ -11,10 +11,10 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from cplearn_solo.difference import difference
-from cplearn_solo.registry import InputError, unknown
+from cplearn_solo.config.identity import difference
+from cplearn_solo.core.errors import InputError, unknown
+from cplearn_solo.jobs.launch import ATTEMPT, LOG, RESULT, Job, Launcher, Local, Program, Slurm, failure
 from cplearn_solo.tables.identity import checked, identity
-from cplearn_solo.tables.launch import ATTEMPT, LOG, RESULT, Job, Launcher, Local, Program, Slurm, failure
 from cplearn_solo.tables.plan import Cell, Grid
 from cplearn_solo.tables.progress import Board
 from cplearn_solo.tables.results import Found, Record, Results

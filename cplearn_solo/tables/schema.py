@@ -9,7 +9,7 @@ from typing import Any, Dict, List, Optional, Type, TypeVar
 from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from cplearn_solo.registry import InputError
+from cplearn_solo.core.errors import InputError
 
 T = TypeVar("T")
 

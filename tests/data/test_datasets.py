@@ -15,9 +15,9 @@ import torchvision
 from helpers import noise_images, pil
 from omegaconf import OmegaConf
 
+from cplearn_solo.core.errors import InputError
 from cplearn_solo.data import Augmentation, DataConfig, FileSet, MemorySet, check_augmentation, load_splits
 from cplearn_solo.data.schema import RRC, ColorJitter, GaussianNoise, Prob, RandomCrop
-from cplearn_solo.registry import InputError
 
 CIFAR = Path(__file__).parents[3] / "shared/data/cifar10"
 

@@ -11,9 +11,9 @@ import pytest
 import torch
 from helpers import noise_images, pil
 
+from cplearn_solo.core.errors import InputError
 from cplearn_solo.data import Augmentation, EpochSampler, FileSet, MemorySet, eval_loader, step_generator, train_loader
 from cplearn_solo.data.schema import ColorJitter, GaussianNoise
-from cplearn_solo.registry import InputError
 
 SIZE = 23
 AUG = Augmentation(crop_size=8, num_crops=2, color_jitter=ColorJitter(0.8), gaussian_noise=GaussianNoise(0.1))

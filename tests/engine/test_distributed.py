@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from cplearn_solo.config import parse_config
+from cplearn_solo.config.read import parse_config
 from cplearn_solo.data import eval_loader, load_splits
 from cplearn_solo.engine.log import EpochLog
 from cplearn_solo.engine.module import Pretrainer, image_statistics
@@ -34,7 +34,7 @@ CONFIG = {
 TRAIN = """
 import json, sys
 import torch.distributed as dist
-from cplearn_solo.config import parse_config
+from cplearn_solo.config.read import parse_config
 from cplearn_solo.engine.train import pretrain
 pretrain(parse_config(json.loads(sys.argv[1])))
 if dist.is_initialized():
@@ -43,7 +43,7 @@ if dist.is_initialized():
 """
 GATHER = """
 import torch, torch.distributed as dist
-from cplearn_solo.distributed import gather, sum_ranks
+from cplearn_solo.core.distributed import gather, sum_ranks
 dist.init_process_group("gloo")
 rank = dist.get_rank()
 x = torch.arange(6.0).view(6, 1)[rank * 3 : rank * 3 + 3].requires_grad_()

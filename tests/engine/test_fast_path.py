@@ -10,14 +10,14 @@ from lightning import seed_everything
 from omegaconf import OmegaConf
 
 from cplearn_solo import load_backbone
-from cplearn_solo.config import parse_config
+from cplearn_solo.config.read import parse_config
+from cplearn_solo.core.errors import InputError
 from cplearn_solo.data import load_splits, step_generator, train_loader
 from cplearn_solo.engine.module import Pretrainer, image_statistics
 from cplearn_solo.engine.optim import build_scheduler
 from cplearn_solo.engine.train import pretrain
 from cplearn_solo.losses import cplearn_loss
 from cplearn_solo.methods.cplearn import CPLearn
-from cplearn_solo.registry import InputError
 
 EPOCHS = 4
 

@@ -14,15 +14,15 @@ from omegaconf import OmegaConf
 
 from cplearn_solo import load_backbone
 from cplearn_solo.cli.tasks import pretrain_task
-from cplearn_solo.config import parse_config
+from cplearn_solo.config.read import parse_config
+from cplearn_solo.core.errors import InputError
 from cplearn_solo.data import load_splits, train_loader
-from cplearn_solo.engine.checkpoint import load_pretrained
 from cplearn_solo.engine.log import EpochLog
 from cplearn_solo.engine.module import Pretrainer, image_statistics
 from cplearn_solo.engine.train import pretrain
-from cplearn_solo.evaluation.features import extract
+from cplearn_solo.inference.features import extract
+from cplearn_solo.inference.pretrained import load_pretrained
 from cplearn_solo.methods.cplearn import CPLearn
-from cplearn_solo.registry import InputError
 
 SCRIPTS = Path(__file__).parents[2] / "scripts/pretrain"
 DIGITS = sorted(path.stem for path in (SCRIPTS / "digits").glob("*.yaml"))

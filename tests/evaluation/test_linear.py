@@ -10,9 +10,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 from torch import Tensor
 
+from cplearn_solo.core.errors import InputError
 from cplearn_solo.evaluation.heads import train_heads
 from cplearn_solo.evaluation.linear import linear_probe
-from cplearn_solo.registry import InputError
 
 
 def separable(n: int, classes: int, seed: int) -> tuple[Tensor, Tensor]:

@@ -17,13 +17,13 @@ import torch
 from torch import nn
 
 from cplearn_solo.cli.main import main
+from cplearn_solo.core.errors import InputError
 from cplearn_solo.hosts.dino import fitting_methods, write_patch
 from cplearn_solo.hosts.dino.images import PatientImageFolder
 from cplearn_solo.hosts.dino.networks import Head, NoTeacher
 from cplearn_solo.hosts.dino.script import USED
 from cplearn_solo.hosts.dino.substitutes import check_arguments, plain
 from cplearn_solo.methods import Progress, Views
-from cplearn_solo.registry import InputError
 
 ROOT = Path(__file__).parents[2]
 CHECKOUT = Path(os.environ.get("DINO", "nowhere"))

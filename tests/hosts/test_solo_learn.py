@@ -12,10 +12,10 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from cplearn_solo.cli.tasks import TASKS
-from cplearn_solo.config import parse_config
-from cplearn_solo.engine.checkpoint import load_pretrained
+from cplearn_solo.config.read import parse_config
+from cplearn_solo.core.errors import InputError
 from cplearn_solo.engine.train import pretrain
-from cplearn_solo.registry import InputError
+from cplearn_solo.inference.pretrained import load_pretrained
 
 ROOT = Path(__file__).parents[2]
 CHECKOUT = Path(os.environ.get("SOLO_LEARN", "nowhere"))

@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
+from cplearn_solo.core.errors import InputError
 from cplearn_solo.dictionary import make_dictionary, temperature
 from cplearn_solo.losses import cplearn_loss, strict_bound
-from cplearn_solo.registry import InputError
 
 UNEVEN = [0.4, 0.3, 0.2, 0.06, 0.04]
 

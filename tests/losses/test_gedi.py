@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
+from cplearn_solo.core.errors import InputError
 from cplearn_solo.losses import energy, gedi_loss, langevin
-from cplearn_solo.registry import InputError
 
 
 def loops(z1, z2, beta):

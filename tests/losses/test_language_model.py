@@ -9,8 +9,8 @@ import torch
 from differences import finite_differences
 from torch import nn
 
+from cplearn_solo.core.errors import InputError
 from cplearn_solo.losses import language_model_loss
-from cplearn_solo.registry import InputError
 
 RNG = np.random.default_rng(0)
 TARGETS = [3, 0, 3, 6]

@@ -6,9 +6,9 @@ import scipy.linalg
 import torch
 from differences import finite_differences
 
+from cplearn_solo.core.errors import InputError
 from cplearn_solo.losses import matrix_ssl_loss
 from cplearn_solo.metrics import matrix_cross_entropy, matrix_kl
-from cplearn_solo.registry import InputError
 
 RNG = np.random.default_rng(0)
 N, D = 9, 4

@@ -8,8 +8,8 @@ import scipy.linalg
 import torch
 from differences import finite_differences
 
+from cplearn_solo.core.errors import InputError
 from cplearn_solo.losses import coding_scale, mec_loss
-from cplearn_solo.registry import InputError
 
 RNG = np.random.default_rng(0)
 M, D = 6, 4

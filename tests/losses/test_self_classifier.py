@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
+from cplearn_solo.core.errors import InputError
 from cplearn_solo.losses import self_classifier_loss
-from cplearn_solo.registry import InputError
 
 
 def loops(views, tau_row, tau_col):

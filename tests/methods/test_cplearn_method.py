@@ -5,10 +5,10 @@ import math
 import pytest
 import torch
 
+from cplearn_solo.core.errors import InputError
 from cplearn_solo.dictionary import make_dictionary, temperature
 from cplearn_solo.losses import cplearn_loss
 from cplearn_solo.methods import Progress, Views, build_method, cplearn
-from cplearn_solo.registry import InputError
 
 N, D = 16, 24
 SMALL = {"proj_hidden_dim": 32, "proj_output_dim": 50}

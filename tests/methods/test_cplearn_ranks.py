@@ -2,8 +2,8 @@
 
 import pytest
 
+from cplearn_solo.core.errors import InputError
 from cplearn_solo.methods import METHODS
-from cplearn_solo.registry import InputError
 
 
 @pytest.mark.parametrize("ranks, words", [(1, "on one process"), (3, "c = 64 codes on 3 processes: must be divisible")])

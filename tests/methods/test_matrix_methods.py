@@ -3,9 +3,9 @@
 import pytest
 import torch
 
+from cplearn_solo.core.errors import InputError
 from cplearn_solo.losses import coding_scale, matrix_ssl_loss, mec_loss
 from cplearn_solo.methods import Progress, Views, build_method
-from cplearn_solo.registry import InputError
 
 N, D = 16, 24
 HEADS = {"proj_hidden_dim": 32, "proj_output_dim": 20, "pred_hidden_dim": 32}

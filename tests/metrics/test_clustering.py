@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from torchmetrics import clustering as reference
 
 from cplearn_solo import metrics
-from cplearn_solo.registry import InputError
+from cplearn_solo.core.errors import InputError
 
 RNG = np.random.default_rng(0)
 LABELS = RNG.integers(0, 4, 60)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from cplearn_solo.core.errors import InputError
 from cplearn_solo.dictionary import make_dictionary
 from cplearn_solo.metrics.code_geometry import block_gap, code_alignment, orthonormality_gap
-from cplearn_solo.registry import InputError
 
 F, N = 16, 64
 W = make_dictionary(F, F, kind="hadamard").double()

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from cplearn_solo.core.errors import InputError
 from cplearn_solo.metrics import collapse
-from cplearn_solo.registry import InputError
 
 RANDOM = np.random.default_rng(0)
 FEATURES = {

@@ -7,6 +7,7 @@ import pytest
 import scipy.linalg
 import torch
 
+from cplearn_solo.core.errors import InputError
 from cplearn_solo.metrics import (
     effective_rank,
     matrix_cross_entropy,
@@ -15,7 +16,6 @@ from cplearn_solo.metrics import (
     matrix_log,
     total_coding_rate,
 )
-from cplearn_solo.registry import InputError
 
 RNG = np.random.default_rng(0)
 

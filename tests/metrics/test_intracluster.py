@@ -8,8 +8,8 @@ import torch
 from scipy.special import logsumexp
 from sklearn.metrics import calinski_harabasz_score
 
+from cplearn_solo.core.errors import InputError
 from cplearn_solo.metrics import intracluster
-from cplearn_solo.registry import InputError
 
 RANDOM = np.random.default_rng(1)
 X = RANDOM.normal(size=(90, 5)) * [1, 2, 3, 0.5, 0.1]

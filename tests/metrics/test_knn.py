@@ -5,8 +5,8 @@ import pytest
 import torch
 from sklearn.neighbors import KNeighborsClassifier
 
+from cplearn_solo.core.errors import InputError
 from cplearn_solo.metrics import knn_accuracy
-from cplearn_solo.registry import InputError
 
 RNG = np.random.default_rng(0)
 CENTRES = RNG.normal(size=(5, 6))

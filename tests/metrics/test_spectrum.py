@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from cplearn_solo.core.errors import InputError
 from cplearn_solo.metrics import effective_rank
-from cplearn_solo.registry import InputError
 
 RNG = np.random.default_rng(0)
 

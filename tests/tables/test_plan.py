@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from cplearn_solo.methods import METHODS, method_arguments
-from cplearn_solo.registry import InputError
+from cplearn_solo.core.errors import InputError
+from cplearn_solo.jobs.launch import _groups
+from cplearn_solo.methods import method_facts
 from cplearn_solo.tables.identity import checked, identity
-from cplearn_solo.tables.launch import _groups
 from cplearn_solo.tables.paper import load_table, table_names
 from cplearn_solo.tables.plan import FLOORS, plan
 from cplearn_solo.tables.render import escape_latex
@@ -44,7 +44,7 @@ def test_every_row_of_every_table_is_a_run_of_its_own(name):
         trained = [cell.config for cell in planned.cells if not cell.floor]
         assert len({json.dumps(config) for config in trained}) == len(trained), "two cells would learn the same"
         for config in trained:
-            assert set(config["method_kwargs"]) <= set(method_arguments(METHODS[config["method"]]))
+            assert set(config["method_kwargs"]) <= set(method_facts(config["method"]).arguments)
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from cplearn_solo.registry import InputError
+from cplearn_solo.core.errors import InputError
 
 
 def stay_on_cpu(utils: ModuleType) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections import defaultdict
 from collections.abc import Mapping
 from itertools import combinations
@@ -11,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cplearn_solo.methods import METHODS, Progress, Views, build_method
-from cplearn_solo.registry import InputError
+from cplearn_solo.core.errors import InputError
+from cplearn_solo.methods import Progress, Views, build_method, method_facts
 
 N_LARGE = 2  # DINO's global crops
 
@@ -31,7 +30,7 @@ class Head(nn.Module):
         super().__init__()
         self.method = build_method(name, features_dim, batch_size=n, method_kwargs=method_kwargs)
         self.n = n
-        self.settings = {"method": name, "n": n, **_defaults(name), **method_kwargs}
+        self.settings = {"method": name, "n": n, **method_facts(name).defaults, **method_kwargs}
         self.sums: dict[str, Tensor | float] = defaultdict(float)
         self.steps = 0
 
@@ -97,8 +96,3 @@ class StudentsLoss(nn.Module):
 
     def forward(self, student_output: Tensor, teacher_output: None, epoch: int) -> Tensor:
         return student_output
-
-
-def _defaults(name: str) -> dict[str, Any]:
-    parameters = inspect.signature(METHODS[name].__init__).parameters.values()
-    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and p.name != "batch_size"}

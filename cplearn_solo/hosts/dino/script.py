@@ -12,8 +12,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from cplearn_solo.core.errors import InputError
 from cplearn_solo.hosts.dino.substitutes import IN_SCRIPT, IN_UTILS, install
-from cplearn_solo.registry import InputError
 
 USED = ("get_args_parser", "DataAugmentationDINO", "vits", "datasets.ImageFolder", "utils.init_distributed_mode")
 USED += (*IN_SCRIPT, *(f"utils.{name}" for name in IN_UTILS))

@@ -18,11 +18,11 @@ import torch
 from PIL import Image
 from torch import nn
 
+from cplearn_solo.core.errors import InputError
 from cplearn_solo.hosts.dino.cpu import stay_on_cpu
 from cplearn_solo.hosts.dino.images import PatientImageFolder
 from cplearn_solo.hosts.dino.networks import Head, NoTeacher, StudentsLoss
-from cplearn_solo.methods import METHODS, Progress
-from cplearn_solo.registry import InputError
+from cplearn_solo.methods import METHODS, Progress, method_facts
 
 IN_SCRIPT = ("DINOHead", "DINOLoss", "train_dino", "train_one_epoch")
 IN_UTILS = (
@@ -41,12 +41,13 @@ WITHOUT_MEANING = (
 
 def fitting_methods() -> list[str]:
     """Names of the methods that need features of crops and nothing else."""
-    return sorted(name for name, cls in METHODS.items() if not (cls.teacher or cls.needs_images))
+    facts = {name: method_facts(name) for name in METHODS}
+    return sorted(name for name, method in facts.items() if not (method.teacher or method.needs_images))
 
 
 def check_method(name: str) -> None:
     """``InputError`` unless it is one of :func:`fitting_methods`."""
-    needs = "a teacher" if METHODS[name].teacher else "the images themselves"
+    needs = "a teacher" if method_facts(name).teacher else "the images themselves"
     if name not in fitting_methods():
         choices = ", ".join(fitting_methods())
         raise InputError(f"method {name!r} needs {needs}, not there in DINO's loop: choices are {choices}")

@@ -1,0 +1,106 @@
+"""The figures of a report, in order: file name, title, what to look for, and the function that draws it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from matplotlib.figure import Figure
+
+from cplearn_solo.collapse import curves, matrices, scatter
+from cplearn_solo.collapse.comparison import Comparison
+from cplearn_solo.collapse.style import png
+from cplearn_solo.core.errors import InputError
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A kind of figure; ``draw`` raises ``InputError`` with the reason where there is nothing to draw."""
+
+    file: str
+    title: str
+    about: str
+    draw: Callable[[Comparison], Figure]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A figure as PNG, or the ``reason`` for its absence."""
+
+    plot: Plot
+    png: bytes | None
+    reason: str = ""
+
+
+PLOTS = (
+    Plot(
+        "spectra.png",
+        "Singular values of the covariance",
+        "Dimensional collapse is a cliff: singular values that fall by orders of magnitude or end before the others; "
+        "values that are zero to rounding are not drawn. Representation collapse is a curve far below the others. "
+        "(CPLearn, Figs. 6a, 13a, 14; Jing et al., 2022)",
+        curves.spectra,
+    ),
+    Plot(
+        "entropy.png",
+        "Entropy by a diagonal Gaussian mixture",
+        "Higher is less intracluster collapse. Differential entropy depends on scale, so all features were centred and "
+        "divided by one number that makes their variance 1 on average over dimensions; it also depends on the "
+        "dimension, so parts of different dimensions are not compared. Monte Carlo over 10,000 draws. "
+        "(CPLearn, Figs. 6b, 13b, 15)",
+        curves.entropies,
+    ),
+    Plot(
+        "covariance.png",
+        "Covariance and adjacency of the embeddings",
+        "A healthy covariance is close to a diagonal; the adjacency of clustered embeddings has a block for each code. "
+        "One red square is representation or cluster collapse. Where there are no embeddings, the features stand in. "
+        "(CPLearn, Figs. 4, 8, 9)",
+        matrices.covariance_and_adjacency,
+    ),
+    Plot(
+        "codes.png",
+        "Use of the codes",
+        "Level is healthy; cluster collapse is one point at 100 %. Dotted: as even as codes and samples allow.",
+        curves.code_usage,
+    ),
+    Plot(
+        "class_ranks.png",
+        "Effective rank within and between classes",
+        "Within classes, a rank that falls towards 1 is intracluster collapse. (Matrix-SSL, Fig. 3)",
+        curves.class_ranks,
+    ),
+    Plot(
+        "tsne.png",
+        "t-SNE of the representation",
+        "At most 1,000 samples of ten classes. Distances between clusters mean little. (Matrix-SSL, Fig. 2)",
+        scatter.tsne,
+    ),
+    Plot(
+        "statistics.png",
+        "Mean and standard deviation of each dimension",
+        "Line: mean; band: one standard deviation on each side. No band is representation collapse. (CPLearn, Fig. 7)",
+        scatter.statistics,
+    ),
+    Plot(
+        "training.png",
+        "Training",
+        "Loss and its parts, adjacency and t-SNE of each run. (CPLearn, Fig. 12)",
+        scatter.training,
+    ),
+    Plot(
+        "dictionary.png",
+        "The dictionary",
+        "W^T W / f and its entries: 1 on the diagonal, and around 0 with standard deviation 1 / sqrt(f) elsewhere. "
+        "(CPLearn, Fig. 3)",
+        matrices.dictionaries,
+    ),
+)
+
+
+def draw(plot: Plot, comparison: Comparison) -> Drawn:
+    """The plot as PNG, or why it is left out."""
+    try:
+        return Drawn(plot, png(plot.draw(comparison)))
+    except InputError as error:
+        return Drawn(plot, None, str(error))

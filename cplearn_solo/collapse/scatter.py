@@ -1,0 +1,122 @@
+"""Figures of one panel a subject: t-SNE, statistics of dimensions, and the course of training."""
+
+from __future__ import annotations
+
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from cplearn_solo.collapse.comparison import Comparison
+from cplearn_solo.collapse.matrices import adjacency
+from cplearn_solo.collapse.sources import Subject
+from cplearn_solo.collapse.style import COLOURS, empty, grid, legend_below, panels
+from cplearn_solo.collapse.tsne import Map
+from cplearn_solo.core.errors import InputError
+
+UNLABELLED = "#7F7F7F"
+LONGEST_CLASS = 16  # characters of a class's name in a legend
+# what metrics.csv logs of training besides the loss and its parts
+NOT_LOSS = ("acc1", "images", "seconds", "probe_loss", "codes_used")
+NOT_LOSS += ("beta", "bound_gap", "assignment_entropy", "mean_entropy", "taylor_norm", "embedding_std")
+
+
+def tsne(comparison: Comparison) -> Figure:
+    """t-SNE of the representation, coloured by class (Matrix-SSL, Fig. 2)."""
+    if all(isinstance(found, str) for found in comparison.maps):
+        raise InputError(comparison.maps[0])
+    classes = _classes(comparison)
+    figure, axes = grid(len(comparison.maps))
+    for ax, found, name in zip(axes, comparison.maps, comparison.names):
+        _scatter(ax, found, list(classes))
+        ax.set_title(name, fontsize=9)
+    _class_legend(figure, classes)
+    return figure
+
+
+def statistics(comparison: Comparison) -> Figure:
+    """Mean and standard deviation of each dimension of the representation (CPLearn, Fig. 7)."""
+    figure, axes = grid(len(comparison.subjects))
+    for ax, subject, name in zip(axes, comparison.subjects, comparison.names):
+        z = subject.features.double().numpy()
+        mean, std = z.mean(axis=0), z.std(axis=0)
+        dimensions = range(len(mean))
+        ax.fill_between(dimensions, mean - std, mean + std, color=COLOURS[4], alpha=0.5, linewidth=0)
+        ax.plot(dimensions, mean, color=COLOURS[0], linewidth=0.8)
+        ax.set_title(name, fontsize=9)
+        ax.set_xlabel("dimension of Z", fontsize=8)
+        ax.set_ylabel("mean ± standard deviation", fontsize=8)
+        ax.margins(x=0)
+    return figure
+
+
+def training(comparison: Comparison) -> Figure:
+    """Loss and its parts over epochs, adjacency, and t-SNE, a row a run (CPLearn, Fig. 12)."""
+    runs = [i for i, subject in enumerate(comparison.subjects) if subject.rows]
+    if not runs:
+        raise InputError("no run folder with a metrics.csv: there is no training to show")
+    classes = _classes(comparison)
+    figure, axes = panels(len(runs), 3, width=3.8)
+    for (loss, blocks, cloud), i in zip(axes, runs):
+        subject = comparison.subjects[i]
+        _losses(loss, subject)
+        loss.set_title(comparison.names[i], fontsize=9)
+        adjacency(blocks, subject, seed=comparison.seed)
+        _scatter(cloud, comparison.maps[i], list(classes))
+        cloud.set_title("t-SNE of Z", fontsize=9)
+    _class_legend(figure, classes)
+    return figure
+
+
+def _losses(ax: Axes, subject: Subject) -> None:
+    names = sorted({key.removeprefix("train_") for row in subject.rows for key in row if key.startswith("train_")})
+    for name in sorted(set(names) - set(NOT_LOSS), key=lambda name: (name != "loss", name)):
+        epochs = [int(row["epoch"]) + 1 for row in subject.rows if f"train_{name}" in row]
+        values = [row[f"train_{name}"] for row in subject.rows if f"train_{name}" in row]
+        width = 2.0 if name == "loss" else 1.0
+        ax.plot(epochs, values, label=name, linewidth=width, marker="o" if len(epochs) == 1 else None)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.set_xlabel("epoch", fontsize=8)
+    ax.set_ylabel("training loss", fontsize=8)
+    ax.grid(alpha=0.3)
+    ax.legend(fontsize=7)
+
+
+def _scatter(ax: Axes, found: Map | str, classes: list[int]) -> None:
+    if isinstance(found, str):
+        empty(ax, found)
+        return
+    ax.set_xticks([])
+    ax.set_yticks([])
+    ax.set_xlabel("t-SNE 1", fontsize=8)
+    ax.set_ylabel("t-SNE 2", fontsize=8)
+    if found.labels is None:
+        colours = UNLABELLED
+    else:
+        colours = [_class_colour(classes.index(label)) for label in found.labels.tolist()]
+    ax.scatter(*found.points.T.numpy(), c=colours, s=4, linewidths=0)
+
+
+def _classes(comparison: Comparison) -> dict[int, str]:
+    """Name of each class in a map; its number where subjects do not agree on a name or have none."""
+    names: dict[int, set[str]] = {}
+    for subject, found in zip(comparison.subjects, comparison.maps):
+        if isinstance(found, Map) and found.labels is not None:
+            for label in found.labels.unique().tolist():
+                known = label < len(subject.classes)
+                names.setdefault(label, set()).add(subject.classes[label] if known else str(label))
+    return {label: names[label].pop() if len(names[label]) == 1 else str(label) for label in sorted(names)}
+
+
+def _class_legend(figure: Figure, classes: dict[int, str]) -> None:
+    handles = [
+        Line2D([], [], linestyle="", marker="o", ms=5, color=_class_colour(k), label=name[:LONGEST_CLASS])
+        for k, name in enumerate(classes.values())
+    ]
+    if handles:
+        legend_below(figure, handles)
+
+
+def _class_colour(index: int) -> tuple[float, ...]:
+    return colormaps["tab10"](index % 10)

@@ -1,0 +1,238 @@
+"""What a report compares: runs, checkpoints and features of other software, read into one kind of subject."""
+
+from __future__ import annotations
+
+import math
+import pickle
+import re
+import zipfile
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.schema import read_schema
+from cplearn_solo.data import DataConfig, ImageSet, load_splits
+from cplearn_solo.engine.log import EpochLog
+from cplearn_solo.engine.module import CHECKPOINT_KEY
+from cplearn_solo.inference.features import extract
+from cplearn_solo.inference.pretrained import Pretrained, load_pretrained
+from cplearn_solo.methods import Method
+from cplearn_solo.methods.cplearn import CPLearn
+from cplearn_solo.metrics.checks import INTEGERS, as_tensor, check_features
+from cplearn_solo.objective.packed import PackedDictionary
+
+ARRAYS = (".npy", ".npz", ".pt", ".pth")
+PARTS = ("features", "embeddings", "labels", "codes")
+MAX_EPOCHS = 8  # kept checkpoints whose features are extracted, spread evenly over training
+EMBEDDED_AT_ONCE = 4096
+
+
+@dataclass(frozen=True)
+class CodeSpace:
+    """What CPLearn's promises are about: its dictionary at one bit an entry, and the factor that brings its embeddings
+    from Eq. 1's length sqrt(f / n), n the training batch, to sqrt(f)."""
+
+    dictionary: PackedDictionary
+    unscale: float
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One column of the report.
+
+    ``features`` Z ``(n, d)``; ``embeddings`` H ``(n, f)``; ``labels`` ``(n,)``, -1 where unknown; ``codes`` ``(n,)``.
+    ``rows`` are the epochs of a run's metrics.csv, ``kept`` the features of its kept checkpoints by epoch.
+    """
+
+    names: tuple[str, ...]  # from short to long
+    path: Path
+    samples: str  # what the n samples are
+    features: Tensor
+    embeddings: Tensor | None = None
+    labels: Tensor | None = None
+    codes: Tensor | None = None
+    codes_total: int | None = None
+    entropies: tuple[float, float] | None = None
+    classes: tuple[str, ...] = ()
+    code_space: CodeSpace | None = None
+    trained: bool = False  # from a checkpoint, with data of its own
+    run: Path | None = None
+    rows: list[dict[str, float]] = field(default_factory=list)
+    kept: dict[int, Tensor] = field(default_factory=dict)
+
+
+def read_subject(path: str | Path, *, images: int, data: dict[str, Any], seed: int) -> Subject:
+    """The run folder, checkpoint or file of features at ``path``, with a seeded choice of at most ``images`` samples.
+
+    ``data`` overrides the data that a run was trained on. Raises ``InputError`` for anything missing, damaged, of
+    another shape or not finite.
+    """
+    path = Path(path)
+    stored = _read_arrays(path) if path.suffix in ARRAYS else None
+    if stored is None or CHECKPOINT_KEY in stored:
+        return _from_run(path, images=images, data=data, seed=seed)
+    return _from_arrays(path, stored, images=images, seed=seed)
+
+
+# --- features of other software -----------------------------------------------------------------------------------
+
+
+def _read_arrays(path: Path) -> dict[str, Any]:
+    """The named arrays of a file; a single one is ``features``."""
+    if not path.is_file():
+        raise InputError(f"{path} does not exist: give a run folder, a checkpoint or a file of features")
+    try:
+        if path.suffix in (".npy", ".npz"):
+            stored = np.load(path, allow_pickle=False)
+            stored = stored if isinstance(stored, np.ndarray) else dict(stored)
+        else:
+            stored = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, pickle.UnpicklingError, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{path} is damaged or holds no arrays: {reason}") from error
+    if isinstance(stored, (np.ndarray, Tensor)):
+        return {"features": stored}
+    if not isinstance(stored, dict) or not {"features", CHECKPOINT_KEY} & stored.keys():
+        held = ", ".join(map(str, stored)) if isinstance(stored, dict) else type(stored).__name__
+        raise InputError(f"{path} has no 'features' (n, d), it has: {held[:200] or 'nothing'}")
+    return stored
+
+
+def _from_arrays(path: Path, stored: dict[str, Any], *, images: int, seed: int) -> Subject:
+    parts = {name: as_tensor(f"{path}: {name}", stored[name]) for name in PARTS if name in stored}
+    n = len(parts["features"]) if parts["features"].ndim else 0
+    for name in ("features", "embeddings"):
+        if name in parts:
+            if parts[name].is_complex():
+                raise InputError(f"{path}: {name} must be real numbers, got {parts[name].dtype}")
+            parts[name] = _checked(f"{path}: {name}", parts[name].float())
+    for name in ("labels", "codes"):
+        if name in parts and (parts[name].ndim != 1 or parts[name].dtype not in INTEGERS):
+            got = f"{parts[name].dtype} {tuple(parts[name].shape)}"
+            raise InputError(f"{path}: {name} must be integers, shape (n,), got {got}")
+    for name, values in parts.items():
+        if len(values) != n:
+            raise InputError(f"{path}: {name} must have one row for each of {n} features, got {len(values)}")
+    for name, least in (("labels", -1), ("codes", 0)):
+        if name in parts and (low := int(parts[name].long().min())) < least:
+            raise InputError(f"{path}: {name} must be {least} or more, got {low}")
+    chosen = _choice(n, images, seed)
+    parts = {name: values[chosen] for name, values in parts.items()}
+    for name in {"labels", "codes"} & parts.keys():
+        parts[name] = parts[name].long()
+    if "labels" in parts and not (parts["labels"] >= 0).any():
+        del parts["labels"]
+    names = (path.stem, path.name, f"{path.resolve().parent.name}/{path.name}")
+    return Subject(names, path, _told(len(chosen), n, "rows"), **parts)
+
+
+# --- runs and checkpoints -----------------------------------------------------------------------------------------
+
+
+def _from_run(path: Path, *, images: int, data: dict[str, Any], seed: int) -> Subject:
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model = load_pretrained(path, device=device)
+    held_out, samples = _held_out(model, data, images=images, seed=seed)
+    features = _features(model, held_out, device)
+    x = _checked(f"{path}: features", features.x)
+    embeddings = torch.cat([model.method.embed(part.to(device)).cpu() for part in x.split(EMBEDDED_AT_ONCE)])
+    entropies = model.method.code_entropies(x.to(device))
+    epoch = re.fullmatch(r"epoch=(\d+)", model.checkpoint.stem)
+    kept = _kept(model.run, held_out, device) if path.is_dir() else {}
+    return Subject(
+        names=_run_names(model),
+        path=path,
+        samples=samples,
+        features=x,
+        embeddings=_checked(f"{path}: embeddings", embeddings),
+        labels=features.y if (features.y >= 0).any() else None,
+        codes=features.codes,
+        codes_total=model.method.codes_total,
+        entropies=None if entropies is None else tuple(entropy.item() for entropy in entropies),
+        classes=held_out.classes,
+        code_space=_code_space(model.method),
+        trained=True,
+        run=model.run,
+        rows=_rows(model.run, int(epoch[1]) if epoch else None),
+        kept=kept,
+    )
+
+
+def _held_out(model: Pretrained, data: dict[str, Any], *, images: int, seed: int) -> tuple[ImageSet, str]:
+    """A seeded choice of held-out images, of training images where there are no others, and what they are."""
+    config = read_schema({**asdict(model.config.data), **data}, DataConfig)
+    splits = load_splits(config, seed=model.config.seed, mean=model.mean, std=model.std)
+    whole = splits.train if splits.test is None else splits.test
+    kind = "training images: none are held out" if splits.test is None else f"{splits.name} images"
+    chosen = _choice(len(whole), images, seed)
+    return whole.subset(chosen), _told(len(chosen), len(whole), f"{config.dataset} {kind}")
+
+
+def _features(model: Pretrained, images: ImageSet, device: torch.device):
+    return extract(
+        model.backbone,
+        model.method,
+        images,
+        crop_size=model.config.augmentations[0].crop_size,
+        num_workers=model.config.data.num_workers,
+        device=device,
+    )
+
+
+def _kept(run: Path, images: ImageSet, device: torch.device) -> dict[int, Tensor]:
+    """Features by epoch of checkpoints that the run kept, first and last among them."""
+    files = {int(p.stem.partition("=")[2]): p for p in run.glob("checkpoints/epoch=*.ckpt")}
+    epochs = sorted(files)
+    if len(epochs) > MAX_EPOCHS:
+        epochs = [epochs[round(i * (len(epochs) - 1) / (MAX_EPOCHS - 1))] for i in range(MAX_EPOCHS)]
+    return {epoch: _features(load_pretrained(files[epoch], device=device), images, device).x for epoch in epochs}
+
+
+def _rows(run: Path | None, epochs: int | None) -> list[dict[str, float]]:
+    """Rows of the run's metrics.csv, up to the checkpoint's epoch."""
+    if run is None or not (run / "metrics.csv").is_file():
+        return []
+    try:
+        rows = EpochLog.read(run)
+        return [row for row in rows if epochs is None or row["epoch"] < epochs]
+    except (ValueError, KeyError, OSError) as error:
+        raise InputError(f"{run / 'metrics.csv'} is damaged: {error}") from error
+
+
+def _code_space(method: Method) -> CodeSpace | None:
+    if not isinstance(method, CPLearn):
+        return None
+    # the released code's embeddings have that length already
+    dictionary = PackedDictionary(method.words.cpu(), method.spec["f"])
+    return CodeSpace(dictionary, math.sqrt(int(method.n)) if method.scale == "paper" else 1.0)
+
+
+def _run_names(model: Pretrained) -> tuple[str, ...]:
+    name = model.config.name
+    if model.checkpoint.stem != "last":
+        name = f"{name} {model.checkpoint.stem}"
+    return (name, f"{name} {model.run.resolve().name}") if model.run else (name,)
+
+
+# --- both ---------------------------------------------------------------------------------------------------------
+
+
+def _checked(name: str, values: Tensor) -> Tensor:
+    values = check_features(name, values)
+    if len(values) < 2:
+        raise InputError(f"{name} must have at least 2 rows, got 1")
+    return values
+
+
+def _choice(size: int, most: int, seed: int) -> Tensor:
+    """At most ``most`` of ``size`` indices, sorted; the same for every subject of that size."""
+    return torch.randperm(size, generator=torch.Generator().manual_seed(seed))[:most].sort().values
+
+
+def _told(chosen: int, size: int, kind: str) -> str:
+    return f"{chosen:,} {kind}" if chosen == size else f"{chosen:,} of {size:,} {kind}"

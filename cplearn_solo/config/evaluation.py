@@ -1,0 +1,50 @@
+"""Configuration of the evaluation programs: every key with its type, default and meaning."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass
+class EvalConfig:
+    """What all of them have."""
+
+    pretrained: str | None = None  # run folder or checkpoint
+    data: dict[str, Any] = field(default_factory=dict)  # overrides of the data the run was trained on
+    batch_size: int = 256  # images at once while features are extracted; no score depends on it
+    num_workers: int = 4  # for images that are decoded from files
+    accelerator: str = "auto"  # auto, cpu, cuda
+    seed: int = 0
+
+
+@dataclass
+class ProbeOptimizer:
+    name: str = "adam"  # adam, sgd
+    lr: Any = 1e-2  # or a list, of which the best on a tenth of the training images is taken
+    batch_size: int = 256
+    weight_decay: float = 0.0
+
+
+@dataclass
+class LinearConfig(EvalConfig):
+    """Linear probe; the defaults are the protocol of the CPLearn paper (Appendix I)."""
+
+    optimizer: ProbeOptimizer = field(default_factory=ProbeOptimizer)
+    max_epochs: int = 100
+    last_blocks: int = 0  # of a ViT, whose class tokens are the features, as in DINO; 0: the backbone's own features
+
+
+@dataclass
+class KNNConfig(EvalConfig):
+    """Weighted kNN on L2-normalised features."""
+
+    k: int = 20
+    temperature: float = 0.07
+
+
+@dataclass
+class ClusteringConfig(EvalConfig):
+    """Codes against classes, chance included, and k-means on the representation."""
+
+    # eval: BatchNorm on running statistics. train: on each batch's own, as the released scripts do, so that the codes
+    # depend on batch_size; for comparison only
+    protocol: str = "eval"

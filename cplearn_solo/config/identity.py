@@ -1,0 +1,132 @@
+"""When two configurations are the same run: the keys that count, and where two configurations differ in them.
+
+A key that a release adds must not end every unfinished run and make every kept result stale. What an older
+configuration does not say is filled in with what the program did before the key existed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import cache
+from typing import Any
+
+from cplearn_solo.config.schema import Config
+from cplearn_solo.core.errors import InputError
+from cplearn_solo.data.schema import KNOWN_IMAGES, Augmentation
+from cplearn_solo.methods.catalog import method_facts
+
+# Raised only when training learns something else from the same keys. Releases before it was written down: RELEASES.
+LEARNING_VERSION = 2
+RELEASES = {"0.1.0": 1, "0.2.0": 2}
+
+# Keys that came after 0.2.0, with the value at which the program does what it did before them. A key of every
+# augmentation is written augmentations.KEY, one of a method method_kwargs.KEY.
+ADDED_KEYS: dict[str, Any] = {}
+
+# A run that is resumed by name may have them changed; what follows from them, such as learning rates, is printed.
+DEVICES = ("devices", "num_nodes", "optimizer.batch_size", "strategy", "sync_batchnorm")
+
+# Where images are. What they are, if they are the user's own and not a data set known by its name.
+PATHS = ("data.train_path", "data.val_path")
+
+# Keys that do not change what is learned: a run may be resumed although they differ.
+NOT_IDENTITY = (
+    "accelerator",
+    "auto_resume",
+    "checkpoint",
+    "data.num_workers",
+    "enable_model_summary",
+    "enable_progress_bar",
+    "evaluation",
+    "log_every_n_steps",
+    "method_kwargs.dictionary_parallel",
+    "method_kwargs.kept_logits_mb",
+    "on_collapse",
+    "performance.compile",
+    "resume_from_checkpoint",
+    "tensorboard",
+    "wandb",
+)
+
+
+def difference(ours: dict[str, Any], theirs: dict[str, Any], *, but: Sequence[str] = ()) -> list[str]:
+    """Where two plain configurations would learn something different: ``"optimizer.lr: 0.1 there, 0.2 here"``, ...
+
+    A key that one of them lacks has there the value that the program has without it. ``but``: keys that do not count.
+    """
+    here, there = _counting(ours, but), _counting(theirs, but)
+    found = []
+    for key in sorted(here.keys() | there.keys()):
+        a, b = (side.get(key, _without(key, plain)) for side, plain in ((here, ours), (there, theirs)))
+        if a != b:
+            a, b = ("absent" if value is None else value for value in (a, b))
+            found.append(f"{key}: {b!r} there, {a!r} here")
+    return found
+
+
+def identifying(plain: dict[str, Any]) -> list[str]:
+    """A line for each key that decides what a complete plain configuration learns, for a hash.
+
+    Keys at a value that the program had before they existed are left out. The words are those of 0.2.0, whose hashes
+    name kept results: any other words would give all of them new names.
+    """
+    counting = _counting(plain, ())
+    return [
+        f"{key}: 'absent' there, {value!r} here"
+        for key, value in sorted(counting.items())
+        if value is not None and not (_general(key) in ADDED_KEYS and ADDED_KEYS[_general(key)] == value)
+    ]
+
+
+def learning_version(head: dict[str, Any]) -> int | None:
+    """The learning version of a checkpoint's entry or of a results folder's head; ``None`` if it cannot be known."""
+    if "learning_version" in head:
+        return head["learning_version"]
+    return RELEASES.get(head.get("cplearn-solo", "0.2.0"))
+
+
+def _counting(plain: dict[str, Any], but: Sequence[str]) -> dict[str, Any]:
+    """The keys that count, by their full name."""
+    flat = _flat(plain)
+    paths = PATHS if flat.get("data.dataset") in KNOWN_IMAGES else ()
+    ignored = tuple(f"{name}." for name in (*NOT_IDENTITY, *paths, *but))
+    return {key: value for key, value in flat.items() if not f"{key}.".startswith(ignored)}
+
+
+def _without(key: str, plain: dict[str, Any]) -> Any:
+    """What the program does for a plain configuration that does not say ``key``; ``None`` where it does nothing."""
+    general = _general(key)
+    if general in ADDED_KEYS:
+        return ADDED_KEYS[general]
+    if general.startswith("method_kwargs."):
+        return _method_defaults(plain.get("method", "")).get(general.partition(".")[2])
+    return _defaults().get(general)
+
+
+def _general(key: str) -> str:
+    """``augmentations.1.rrc.enabled`` as ``augmentations.rrc.enabled``."""
+    return ".".join(part for part in key.split(".") if not part.isdigit())
+
+
+@cache
+def _defaults() -> dict[str, Any]:
+    of_views = {f"augmentations.{key}": value for key, value in _flat(asdict(Augmentation())).items()}
+    return {**_flat(asdict(Config())), **of_views}
+
+
+def _method_defaults(name: str) -> dict[str, Any]:
+    try:
+        return method_facts(name).defaults
+    except InputError:  # of a package that is not installed here
+        return {}
+
+
+def _flat(values: Any, path: str = "") -> dict[str, Any]:
+    if isinstance(values, dict):
+        items = values.items()
+    elif isinstance(values, list) and any(isinstance(v, dict) for v in values):
+        items = enumerate(values)
+    else:
+        return {path: values}
+    return {k: v for key, value in items for k, v in _flat(value, f"{path}.{key}" if path else str(key)).items()}

@@ -1,0 +1,37 @@
+"""A checked configuration from what a YAML file and overrides say."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from cplearn_solo.config.checks import check_config
+from cplearn_solo.config.schema import Config
+from cplearn_solo.config.solo_learn import drop_ignored
+from cplearn_solo.config.trainer_keys import trainer_keys
+from cplearn_solo.core.errors import InputError, unknown
+from cplearn_solo.core.schema import read_schema
+
+
+def parse_config(raw: DictConfig | dict[str, Any]) -> Config:
+    """A checked :class:`Config`.
+
+    Raises ``InputError`` naming the key, the value and the choices.
+    """
+    try:
+        values = OmegaConf.to_container(OmegaConf.create(raw), resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise InputError(f"configuration: {str(error).splitlines()[0]}") from error
+    drop_ignored(values)
+    own = {f.name for f in fields(Config)} - {"trainer"}
+    trainer = trainer_keys() - own
+    for key in values:
+        if key not in own | trainer:
+            raise unknown("configuration key", key, own | trainer)
+    ours = {key: value for key, value in values.items() if key in own}
+    config = read_schema({**ours, "trainer": {key: values[key] for key in trainer & values.keys()}}, Config)
+    check_config(config)
+    return config

@@ -1,0 +1,39 @@
+"""What a solo-learn YAML may carry that means nothing here: it is dropped, with one warning."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+IGNORED = {
+    "dali",
+    "auto_umap",
+    "debug_augmentations",
+    "auto_resume.max_hours",
+    "knn_eval.distance_func",
+    "data.num_classes",
+}
+IGNORED_METHOD_KWARGS = {"simsiam": {"temperature"}}
+# Operations that solo-learn switches by their probability only, although some of its YAMLs say more.
+PROB_ONLY = {"color_jitter", "grayscale", "gaussian_blur", "solarization", "equalization", "horizontal_flip"}
+
+
+def drop_ignored(values: dict[str, Any]) -> None:
+    """Removes such keys from ``values``."""
+    ignored = IGNORED | {f"method_kwargs.{k}" for k in IGNORED_METHOD_KWARGS.get(values.get("method"), ())}
+    dropped = []
+    for path in sorted(ignored):
+        *parents, key = path.split(".")
+        node = values
+        for parent in parents:
+            node = node.get(parent) or {}
+        if isinstance(node, dict) and key in node:
+            del node[key]
+            dropped.append(path)
+    for i, augmentation in enumerate(values.get("augmentations") or []):
+        for name, operation in augmentation.items() if isinstance(augmentation, dict) else ():
+            if isinstance(operation, dict) and name in PROB_ONLY and "enabled" in operation:
+                del operation["enabled"]
+                dropped.append(f"augmentations[{i}].{name}.enabled")
+    if dropped:
+        warnings.warn(f"ignored, they mean nothing here: {', '.join(dropped)}", stacklevel=3)

@@ -1,0 +1,35 @@
+"""The one kind of error that users see: a line that names the key, the value and the choices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class InputError(ValueError):
+    """Bad input from a user: one line that names the key, the value and the choices.
+
+    Command-line programs print it without a traceback and exit with code 2; everything else is a bug and
+    keeps its traceback.
+    """
+
+
+class UnknownName(InputError, KeyError):
+    """A name that is not among the choices."""
+
+    __str__ = ValueError.__str__  # KeyError would show the repr
+
+
+def unknown(kind: str, name: object, choices: Iterable[str]) -> UnknownName:
+    """The error for ``name``, closest choices first: ``unknown method 'cplern': did you mean 'cplearn'? ...``."""
+    names = sorted(choices)
+    close = get_close_matches(str(name), names, n=5, cutoff=0.5)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    listed = names if len(names) <= 40 else [*close, f"... ({len(names)} in all)"]
+    return UnknownName(f"unknown {kind} {name!r}: {hint}choices are {', '.join(listed) or 'none'}")
+
+
+def require(ok: bool, key: str, value: object, wanted: str) -> None:
+    """Raises ``InputError``, ``key = value: must be wanted``, unless ``ok``."""
+    if not ok:
+        raise InputError(f"{key} = {value!r}: must be {wanted}")

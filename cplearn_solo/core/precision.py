@@ -1,0 +1,19 @@
+"""The precision in which losses are computed."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+
+import torch
+from torch import Tensor
+
+
+def at_least_float32(x: Tensor) -> Tensor:
+    """``x`` in float32, or as it is where it is float64: for what half precision would round away."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+def without_autocast(x: Tensor) -> AbstractContextManager:
+    """Context in which operations keep the precision of their inputs; mixed precision would run matrix products of
+    float32 in half precision."""
+    return torch.autocast(x.device.type, enabled=False)

@@ -1,0 +1,70 @@
+"""Names to objects: a mapping that fills through a decorator, or imports an object when its name is looked up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
+from typing import TypeVar
+
+from cplearn_solo.core.errors import unknown
+
+T = TypeVar("T")
+
+
+class Registry(Mapping[str, T]):
+    """A read-only mapping that fills through a decorator, refuses duplicates and explains unknown names.
+
+    ``find`` gives functions by name that import an object, and register or return it. They are called when their name
+    is looked up, so that listing names imports nothing.
+
+    >>> COLOURS = Registry("colour")
+    >>> @COLOURS.register("red")
+    ... class Red: ...
+    >>> COLOURS["red"] is Red
+    True
+    >>> COLOURS["rde"]
+    Traceback (most recent call last):
+    ...
+    cplearn_solo.core.errors.UnknownName: unknown colour 'rde': did you mean 'red'? choices are red
+    """
+
+    def __init__(self, kind: str, *, find: Callable[[], Mapping[str, Callable[[], T | None]]] | None = None) -> None:
+        self.kind = kind
+        self._find = find
+        self._items: dict[str, T] = {}
+
+    def register(self, name: str) -> Callable[[T], T]:
+        """Decorator that adds its object under ``name``; raises ``ValueError`` if the name is taken."""
+
+        def add(item: T) -> T:
+            if name in self._items:
+                raise ValueError(f"{self.kind} {name!r} is registered twice")
+            self._items[name] = item
+            return item
+
+        return add
+
+    def loaded(self, name: str) -> T | None:
+        """The object of that name, if it has been registered already."""
+        return self._items.get(name)
+
+    def __getitem__(self, name: str) -> T:
+        if not isinstance(name, str) or name not in self:
+            raise unknown(self.kind, name, self)
+        if name not in self._items:
+            found = self._importers[name]()
+            self._items.setdefault(name, found)  # an import may have registered it by itself
+        return self._items[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._items or name in self._importers
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted({*self._items, *self._importers}))
+
+    def __len__(self) -> int:
+        return len({*self._items, *self._importers})
+
+    @cached_property
+    def _importers(self) -> Mapping[str, Callable[[], T | None]]:
+        return self._find() if self._find else {}

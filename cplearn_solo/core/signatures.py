@@ -1,0 +1,86 @@
+"""What classes take, read from their source text: importing them would take seconds, a look at the text does not."""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Argument:
+    """A keyword of ``__init__``: its annotation's text and its default, which is text where it is no literal."""
+
+    annotation: str | None
+    default: Any
+
+
+@dataclass(frozen=True)
+class ClassText:
+    """A class as its source has it; ``attributes`` hold the text of their values."""
+
+    name: str
+    bases: list[str]
+    decorators: list[str]
+    attributes: dict[str, str]
+    keyword_only: dict[str, Argument]  # of its own __init__
+
+
+@cache
+def read_classes(path: Path) -> dict[str, ClassText]:
+    """The classes of a file by name."""
+    return {node.name: _class(node) for node in _tree(path).body if isinstance(node, ast.ClassDef)}
+
+
+def registered_classes(path: Path, registry: str) -> dict[str, ClassText]:
+    """The classes of a file by the names under which ``@registry.register("name")`` adds them."""
+    decorator = re.compile(rf"{registry}\.register\('(\w+)'\)")
+    return {
+        match.group(1): text
+        for text in read_classes(path).values()
+        for match in map(decorator.fullmatch, text.decorators)
+        if match
+    }
+
+
+def module_docstring(path: Path) -> str:
+    """The docstring of a file; empty if it has none."""
+    return ast.get_docstring(_tree(path)) or ""
+
+
+def literal(text: str) -> Any:
+    """The value of a literal's text, or the text of what is no literal."""
+    try:
+        return ast.literal_eval(text)
+    except ValueError:
+        return text
+
+
+@cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def _class(node: ast.ClassDef) -> ClassText:
+    attributes = {}
+    for item in node.body:
+        targets = item.targets if isinstance(item, ast.Assign) else [getattr(item, "target", None)]
+        if isinstance(targets[0], ast.Name) and getattr(item, "value", None):
+            attributes[targets[0].id] = ast.unparse(item.value)
+    init = next((item for item in node.body if isinstance(item, ast.FunctionDef) and item.name == "__init__"), None)
+    keyword_only = zip(init.args.kwonlyargs, init.args.kw_defaults) if init else ()
+    return ClassText(
+        name=node.name,
+        bases=[ast.unparse(base) for base in node.bases],
+        decorators=[ast.unparse(decorator) for decorator in node.decorator_list],
+        attributes=attributes,
+        keyword_only={
+            argument.arg: Argument(
+                argument.annotation and ast.unparse(argument.annotation), default and literal(ast.unparse(default))
+            )
+            for argument, default in keyword_only
+        },
+    )

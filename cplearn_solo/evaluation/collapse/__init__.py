@@ -1,5 +1,0 @@
-"""The collapse report: runs, checkpoints and features side by side, as figures and one page."""
-
-from cplearn_solo.evaluation.collapse.report import Report, write_report
-
-__all__ = ["Report", "write_report"]

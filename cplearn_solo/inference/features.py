@@ -1,0 +1,65 @@
+"""Features of a data set, extracted once."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+
+import torch
+from rich.progress import track
+from torch import Tensor, nn
+
+from cplearn_solo.core.errors import InputError
+from cplearn_solo.data import ImageSet, eval_loader
+from cplearn_solo.methods import Method
+
+
+@dataclass(frozen=True)
+class Features:
+    """Representation ``x`` ``(n, d)`` float32, labels ``y`` ``(n,)``, -1 where unknown, and codes ``(n,)``, if any."""
+
+    x: Tensor
+    y: Tensor
+    codes: Tensor | None
+
+    def labelled(self) -> Features:
+        """Only the samples with a label."""
+        known = self.y >= 0
+        return (
+            self
+            if known.all()
+            else Features(self.x[known], self.y[known], None if self.codes is None else self.codes[known])
+        )
+
+
+@torch.no_grad()
+def extract(
+    backbone: nn.Module,
+    method: Method | None,
+    images: ImageSet,
+    *,
+    crop_size: int,
+    batch_size: int = 256,
+    num_workers: int = 0,
+    device: torch.device | str = "cpu",
+    batch_statistics: bool = False,
+    title: str = "features",
+) -> Features:
+    """Features of ``images`` and codes by ``method``, in order; the result does not depend on ``batch_size``.
+
+    ``batch_statistics=True`` is the released scripts' protocol instead: BatchNorm uses each evaluation batch's own
+    statistics, so that codes depend on the batch. The models handed in are left as they were.
+    """
+    if batch_statistics and len(images) % batch_size == 1:
+        raise InputError(f"batch_size = {batch_size}: the last batch of {len(images)} images has one, so no statistics")
+    backbone, method = (m and copy.deepcopy(m).to(device).train(batch_statistics) for m in (backbone, method))
+    loader = eval_loader(images, crop_size=crop_size, batch_size=batch_size, num_workers=num_workers)
+    xs, ys, codes = [], [], []
+    for _, batch, labels in track(loader, description=title, total=len(loader), disable=len(images) < 20_000):
+        feats = backbone(batch.to(device)).float()
+        code = method and method.assign(feats)
+        xs.append(feats.cpu())
+        ys.append(labels)
+        if code is not None:
+            codes.append(code.cpu())
+    return Features(torch.cat(xs), torch.cat(ys), torch.cat(codes) if codes else None)

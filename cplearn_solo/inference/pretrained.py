@@ -1,0 +1,55 @@
+"""The model of a run folder or checkpoint."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from cplearn_solo.config import Config, parse_config
+from cplearn_solo.core.errors import InputError
+from cplearn_solo.engine.checkpoint import find_checkpoint, read_checkpoint
+from cplearn_solo.engine.module import CHECKPOINT_KEY, Pretrainer
+from cplearn_solo.methods import Method
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """A trained model in evaluation mode, and what it was trained with."""
+
+    backbone: nn.Module
+    method: Method
+    config: Config
+    num_classes: int
+    mean: list[float]
+    std: list[float]
+    checkpoint: Path
+    run: Path | None  # its run folder, if it lies in one
+
+
+def load_pretrained(path: str | Path, *, device: torch.device | str = "cpu") -> Pretrained:
+    """Backbone and method of a run folder or checkpoint, in evaluation mode on ``device``."""
+    file, run = find_checkpoint(path)
+    checkpoint = read_checkpoint(file)
+    saved = checkpoint[CHECKPOINT_KEY]
+    config = parse_config(saved["config"])
+    statistics = {key: saved[key] for key in ("num_classes", "mean", "std")}
+    module = Pretrainer(config, **statistics)
+    module.teacher = None  # not evaluated, and other hosts keep theirs under other names
+    wanted = ("backbone.", "method.", "classifier.")
+    try:
+        module.load_state_dict({k: v for k, v in checkpoint["state_dict"].items() if k.startswith(wanted)})
+    except RuntimeError as error:
+        raise InputError(f"{file} does not fit its own configuration: {str(error).splitlines()[-1].strip()}") from error
+    module.eval().requires_grad_(False).to(device)
+    return Pretrained(module.backbone, module.method, config, **statistics, checkpoint=file, run=run)
+
+
+def load_backbone(path: str | Path, *, device: torch.device | str = "cpu") -> nn.Module:
+    """The trained backbone of a run folder or checkpoint, in evaluation mode.
+
+    It maps normalised images ``(n, 3, h, w)`` to features ``(n, d)``; d is its ``num_features``.
+    """
+    return load_pretrained(path, device=device).backbone

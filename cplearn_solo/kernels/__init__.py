@@ -1,6 +1,0 @@
-"""CPLearn's objective for dictionaries that are too large to multiply out."""
-
-from cplearn_solo.kernels.objective import IMPLEMENTATIONS, KEPT_LOGITS_MB, Objective, check_shares, objective
-from cplearn_solo.kernels.packed import PackedDictionary
-
-__all__ = ["IMPLEMENTATIONS", "KEPT_LOGITS_MB", "Objective", "PackedDictionary", "check_shares", "objective"]

@@ -1,0 +1,52 @@
+"""What the implementations of the objective are given and give back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from cplearn_solo.objective.packed import PackedDictionary
+
+
+@dataclass(frozen=True)
+class Problem:
+    """The objective but for its embeddings.
+
+    A rank may hold all samples and a share of the codes (``codes_shared``), or all codes and a share of the samples
+    whose mean assignment is matched with the prior (``samples_shared``).
+    """
+
+    dictionary: PackedDictionary
+    temperature: float
+    beta: float
+    log_q: Tensor  # (c,) or, if it is uniform, ()
+    prior_loss: str
+    pairs: list[tuple[int, int]]
+    samples: int  # that share a mean assignment
+    needs_grad: bool
+    kept_bytes: int  # of logits, where not all are held
+    codes_shared: bool = False
+    samples_shared: bool = False
+
+    def log_prior(self, codes: slice, like: Tensor) -> Tensor:
+        """log q of some codes, ``(width,)`` or ``()``, in the type of ``like``."""
+        # one number stays on the CPU, where a GPU need not be waited for
+        return self.log_q[codes].to(like) if self.log_q.ndim else self.log_q.to(like.dtype)
+
+    def partners(self, views: int) -> list[list[int]]:
+        """For each view those that it is compared with."""
+        return [[b for pair in self.pairs for a, b in (pair, pair[::-1]) if a == view] for view in range(views)]
+
+
+@dataclass(frozen=True)
+class Solution:
+    """Parts of the loss as float64 scalars, codes of the first view ``(n,)`` and the gradient of
+    ``beta * invariance + prior`` with respect to the embeddings ``(views, n, f)``, if it is needed."""
+
+    invariance: Tensor
+    prior: Tensor
+    assignment_entropy: Tensor
+    mean_entropy: Tensor
+    codes: Tensor
+    grad: Tensor | None

@@ -1,0 +1,93 @@
+"""Tiles of the dictionary and of the logits, in memory that is allocated once."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from cplearn_solo.core.precision import at_least_float32
+from cplearn_solo.objective.packed import PackedDictionary
+
+TILE_BYTES = 6 << 20  # of a tile of W: more take more memory, less more time between operations
+LOGITS_BYTES = 8 << 20  # of what is computed from a tile
+GPU_FACTOR = 16  # on both: a GPU wants more work at once
+LEAST_WIDTH = 64  # codes, whatever the bytes; narrower tiles spend their time between operations
+
+
+class Tiles:
+    """Logits H W / tau of all views, a tile of codes at a time.
+
+    ``h``: embeddings ``(views, n, f)``. ``kept_bytes``: of logits that need not be multiplied out again. Where h is in
+    half precision, products are, if the processor has units for it; everything else is in float32, or in float64 where
+    h is.
+    """
+
+    def __init__(self, h: Tensor, dictionary: PackedDictionary, temperature: float, *, kept_bytes: int) -> None:
+        full = at_least_float32(h)
+        self.h = (full / temperature).to(h.dtype if has_units(h.device, h.dtype) else full.dtype)
+        self.dictionary, self.dtype = dictionary, full.dtype
+        views, n, _ = h.shape
+        factor = GPU_FACTOR if h.is_cuda else 1
+        width = factor * min(TILE_BYTES // (128 * len(dictionary.words)), LOGITS_BYTES // (12 * views * n))
+        self.width = width = min(max(width // 16 * 16, LEAST_WIDTH), dictionary.c)  # 16: a vector register
+        self.bounds = [(k, min(k + width, dictionary.c)) for k in range(0, dictionary.c, width)]
+        self._w_tile: tuple[int | None, Tensor | None] = (None, None)
+        self._buffers: dict[str, Tensor] = {}
+        size = views * n * width
+        kept = min(len(self.bounds), kept_bytes // (size * self.h.element_size()))
+        self._known = [False] * kept
+        # one more where not all are kept
+        self._logits = h.new_empty(min(kept + 1, len(self.bounds)), size, dtype=self.h.dtype)
+
+    def __len__(self) -> int:
+        return len(self.bounds)
+
+    def w(self, k: int) -> Tensor:
+        """The k-th tile of W, ``(f, width)`` in the type of products; valid until another is asked for."""
+        if self._w_tile[0] != k:
+            self._w_tile = (k, self._unpack(*self.bounds[k]))
+        return self._w_tile[1]
+
+    def logits(self, k: int) -> Tensor:
+        """The k-th tile of logits, ``(views, n, width)`` in the type of products; valid until another is asked for."""
+        z = self._shaped(self._logits[min(k, len(self._known))], k)
+        if k >= len(self._known) or not self._known[k]:
+            torch.mm(self.h.flatten(0, 1), self.w(k), out=z.flatten(0, 1))
+            self._known[k : k + 1] = [True] * (k < len(self._known))
+        return z
+
+    def shifted(self, k: int, z: Tensor, top: Tensor) -> tuple[Tensor, Tensor]:
+        """d = z - top and exp(d) of the k-th tile for ``top`` ``(views, n)``; valid until called again."""
+        d, e = (self._shaped(self._memory(name, z.shape[0] * z.shape[1], self.dtype), k) for name in ("d", "e"))
+        torch.sub(z, top[:, :, None], out=d)
+        return d, torch.exp(d, out=e)
+
+    def work(self, k: int) -> Tensor:
+        """Memory ``(n, width)`` to compute in."""
+        return self._shaped(self._memory("work", self.h.shape[1], self.dtype), k, views=1)[0]
+
+    def _unpack(self, start: int, stop: int) -> Tensor:
+        memory = self._memory("w", 32 * len(self.dictionary.words), torch.float32)
+        return self.dictionary.tile(start, stop, out=memory).to(self.h.dtype)
+
+    def _memory(self, name: str, rows: int, dtype: torch.dtype) -> Tensor:
+        """``rows`` of the widest tile, the same memory each time."""
+        if name not in self._buffers:
+            self._buffers[name] = self.h.new_empty(rows * self.width, dtype=dtype)
+        return self._buffers[name]
+
+    def _shaped(self, memory: Tensor, k: int, views: int | None = None) -> Tensor:
+        start, stop = self.bounds[k]
+        shape = (views or len(self.h), self.h.shape[1], stop - start)
+        return memory[: math.prod(shape)].view(shape)
+
+
+def has_units(device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether products in ``dtype`` are no slower than in float32."""
+    if device.type != "cpu" or dtype not in (torch.bfloat16, torch.float16):
+        return True
+    if dtype == torch.float16:
+        return torch.cpu._is_amx_fp16_supported()
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()

@@ -1,0 +1,100 @@
+"""Shapes, stems and names of the backbones."""
+
+import pytest
+import timm
+import torch
+import torchvision
+from torch import nn
+
+from cplearn_solo.backbones import BACKBONES, LastBlocks, build_backbone
+from cplearn_solo.core.errors import InputError
+
+
+@pytest.mark.parametrize("name", ["resnet8", "resnet18", "resnet34", "resnet50", "vit_tiny", "timm/resnet10t"])
+@pytest.mark.parametrize("size", [32, 96])
+def test_features(name, size):
+    model = build_backbone(name, crop_size=size)
+    assert model.eval()(torch.zeros(2, 3, size, size)).shape == (2, model.num_features)
+
+
+def test_every_registered_name_is_listed():
+    assert set(BACKBONES) == {"resnet8", "resnet18", "resnet34", "resnet50", "vit_tiny", "vit_small", "vit_base"}
+
+
+def test_resnet8_is_table_5():
+    """Eight 3x3 convolutions of width F and block 1's 1x1 shortcut, nothing else."""
+    width = 16
+    shapes = [tuple(p.shape) for p in build_backbone("resnet8", crop_size=32, width=width).parameters() if p.ndim == 4]
+    assert sorted(shapes) == sorted([(width, 3, 3, 3), *[(width, width, 3, 3)] * 7, (width, 3, 1, 1)])
+    positions = []
+    model = build_backbone("resnet8", crop_size=32, width=width)
+    for block in model.blocks:
+        block.register_forward_hook(lambda _, __, out: positions.append(out.shape[-1]))
+    model(torch.zeros(1, 3, 32, 32))
+    assert positions == [8, 8, 8]  # blocks 1 and 2 halve 32 pixels, blocks 3 and 4 do not
+
+
+def test_small_crops_of_no_whole_number_of_patches():
+    assert build_backbone("vit_tiny", crop_size=224, other_sizes=[96])
+    with pytest.raises(InputError, match="crop_size = 100: not divisible by backbone.kwargs.patch_size = 16"):
+        build_backbone("vit_tiny", crop_size=224, other_sizes=[96, 100])
+
+
+def test_small_images_get_the_cifar_stem():
+    small, large = (build_backbone("resnet18", crop_size=size) for size in (64, 65))
+    assert small.conv1.kernel_size == (3, 3) and isinstance(small.maxpool, nn.Identity)
+    assert large.conv1.kernel_size == (7, 7) and isinstance(large.maxpool, nn.MaxPool2d)
+
+
+def test_weights_load_into_torchvision_and_timm():
+    theirs = torchvision.models.resnet18()
+    theirs.fc = nn.Identity()
+    theirs.load_state_dict(build_backbone("resnet18", crop_size=224).state_dict(), strict=True)
+    vit = timm.create_model("vit_tiny_patch16_224", num_classes=0)
+    vit.load_state_dict(build_backbone("vit_tiny", crop_size=224).state_dict(), strict=True)
+
+
+def test_vit_takes_crops_of_another_size():
+    model = build_backbone("vit_tiny", crop_size=32).eval()
+    assert model(torch.zeros(1, 3, 16, 16)).shape == (1, model.num_features)
+
+
+@pytest.mark.parametrize(
+    "name, kwargs, words",
+    [
+        ("resnet9", {}, "did you mean 'resnet"),
+        ("timm/resnet10tt", {}, "did you mean 'resnet10t'"),
+        ("resnet8", {"widht": 4}, "refuses backbone.kwargs"),
+        ("resnet8", {"width": 0}, "width = 0"),
+        ("resnet18", {"nonsense": 1}, "refuses backbone.kwargs"),
+        ("vit_tiny", {"patch_size": 5}, "not divisible"),
+    ],
+)
+def test_bad_input(name, kwargs, words):
+    with pytest.raises(InputError, match=words):
+        build_backbone(name, crop_size=32, **kwargs)
+
+
+def test_any_timm_model_says_its_own_width():
+    model = build_backbone("timm/mobilenetv3_small_050", crop_size=32)
+    assert model.training and model(torch.randn(2, 3, 32, 32)).shape == (2, model.num_features)
+    with pytest.raises(InputError, match="crop_size = 32: .*img_size=32 may help"):
+        build_backbone("timm/vit_tiny_patch16_224", crop_size=32)
+    assert build_backbone("timm/vit_tiny_patch16_224", crop_size=32, img_size=32).num_features == 192
+
+
+def test_last_blocks_are_class_tokens_side_by_side():
+    vit = build_backbone("vit_tiny", crop_size=32).eval()
+    images = torch.randn(2, 3, 32, 32)
+    four, one = LastBlocks(vit, 4)(images), LastBlocks(vit, 1)(images)
+    assert four.shape == (2, 4 * vit.num_features)
+    torch.testing.assert_close(one, vit(images))  # what the backbone gives
+    torch.testing.assert_close(four[:, -vit.num_features :], one)
+    x = vit._pos_embed(vit.patch_embed(images))
+    for block in vit.blocks[:-1]:
+        x = block(x)
+    torch.testing.assert_close(four[:, -2 * vit.num_features : -vit.num_features], vit.norm(x)[:, 0])
+    with pytest.raises(InputError, match="last_blocks = 13: must be 1 to 12"):
+        LastBlocks(vit, 13)
+    with pytest.raises(InputError, match="no ViT with a class token"):
+        LastBlocks(build_backbone("resnet8", crop_size=32), 4)

@@ -1,0 +1,148 @@
+"""Configurations: what is read, what is refused, what counts as the same run."""
+
+import warnings
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from cplearn_solo.config.identity import difference
+from cplearn_solo.config.read import parse_config
+from cplearn_solo.config.schema import Config, MomentumConfig
+from cplearn_solo.core.errors import InputError
+from cplearn_solo.data import Augmentation
+
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+BASE = {"method": "cplearn", "augmentations": [{"crop_size": 8, "num_crops": 2}]}
+
+
+def test_defaults_are_filled_and_types_converted():
+    config = parse_config({**BASE, "optimizer": {"lr": "1e-3"}, "precision": "bf16-mixed", "max_epochs": 3})
+    assert config.optimizer.lr == 1e-3 and config.data.dataset == "digits" and config.n_large == 2
+    assert config.trainer == {"precision": "bf16-mixed"}
+    assert config.plain()["precision"] == "bf16-mixed"
+    assert parse_config(config.plain()) == config
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        ({"optimiser": {}}, "did you mean 'optimizer'"),
+        ({"optimizer": {"learning_rate": 1}}, "unknown key of optimizer 'learning_rate'"),
+        ({"augmentations": [{"color_jitr": {}}]}, "did you mean 'color_jitter'"),
+        ({"augmentations": [{"color_jitter": {"probability": 1}}]}, "did you mean 'prob'"),
+        ({"augmentations": []}, "augmentations is missing"),
+        ({"augmentations": [{"num_crops": 1}]}, "1 view"),
+        ({"augmentations": [{"num_crops": 2, "grayscale": {"prob": 1.5}}]}, "prob"),
+        ({"augmentations": [{"crop_size": 8}, {"crop_size": 4}, {"crop_size": 8}]}, "8, 4, 8: the largest must come"),
+        ({"augmentations": [{"crop_size": 4}, {"crop_size": 8}]}, "4, 8: the largest must come first"),
+        ({"precision": "bf16-true"}, "precision = 'bf16-true': choices are 32-true, 16-mixed, bf16-mixed"),
+        ({"precision": 64}, "precision = '64'"),
+        ({"augmentations": {"crop_size": 8}}, "augmentations"),
+        ({"optimizer": {"lr": "fast"}}, "optimizer.lr = 'fast'"),
+        ({"optimizer": {"batch_size": 1.5}}, "optimizer.batch_size = 1.5"),
+        ({"optimizer": {"batch_size": 1}}, "optimizer.batch_size = 1: must be at least 2"),
+        ({"optimizer": {"name": "adamm"}}, "did you mean 'adam'"),
+        ({"optimizer": "adam"}, "optimizer = 'adam': must be a mapping"),
+        ({"scheduler": {"name": "cosine"}}, "did you mean 'warmup_cosine'"),
+        ({"scheduler": {"name": "step"}}, "lr_decay_steps is missing"),
+        ({"max_epochs": 0}, "max_epochs = 0"),
+        ({"method": "cplearnn"}, "did you mean 'cplearn'"),
+        ({"method": "byol"}, "momentum is missing"),
+        ({"method": "barlow_twins", "augmentations": [{"num_crops": 3}]}, "takes exactly 2"),
+        ({"name": "${nothing}"}, "nothing"),
+    ],
+)
+def test_bad_input(change, words):
+    with pytest.raises(InputError, match=words) as error:
+        parse_config({**BASE, **change})
+    assert "\n" not in str(error.value)
+
+
+def test_solo_learn_keys_without_meaning_are_dropped_with_one_warning():
+    extra = {"auto_resume": {"enabled": True, "max_hours": 3}, "dali": {"device": "gpu"}, "data": {"num_classes": 10}}
+    extra["augmentations"] = [{"num_crops": 2, "grayscale": {"enabled": True, "prob": 0.2}}]
+    words = r"auto_resume.max_hours, dali, data.num_classes, augmentations\[0\].grayscale.enabled"
+    with pytest.warns(UserWarning, match=words) as caught:
+        parse_config({**BASE, **extra})
+    assert len(caught) == 1
+
+
+def test_difference_names_what_would_be_learned_differently():
+    config = parse_config(BASE).plain()
+    other = parse_config({**BASE, "seed": 7, "method_kwargs": {"beta": 0.5}, "checkpoint": {"frequency": 9}}).plain()
+    assert difference(config, config) == []
+    assert difference(other, config) == ["method_kwargs.beta: 'absent' there, 0.5 here", "seed: 5 there, 7 here"]
+
+
+def test_other_folders_are_other_images_unless_the_data_set_is_known_by_its_name():
+    def paths(dataset):
+        here, there = (
+            parse_config({**BASE, "data": {"dataset": dataset, "train_path": path}}).plain() for path in ("a", "b")
+        )
+        return difference(here, there)
+
+    assert paths("custom") == paths("parquet") == ["data.train_path: 'b' there, 'a' here"]
+    assert paths("cifar10") == []
+
+
+def composed(path):
+    with initialize_config_dir(str(path.parent), version_base="1.3"):
+        return compose(path.stem)
+
+
+@pytest.mark.parametrize("path", sorted(SCRIPTS.glob("pretrain/**/*.yaml")), ids=lambda p: f"{p.parent.name}/{p.stem}")
+def test_every_pretraining_yaml_parses_without_a_warning_and_opens_with_its_command(path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        parse_config(composed(path))
+    assert path.read_text().startswith("# python main_pretrain.py ")
+    assert path.name in path.read_text().splitlines()[0]
+
+
+def test_a_config_as_solo_learn_writes_it(tmp_path):
+    """Its defaults list, augmentations in a folder of their own, W&B group and disabled Hydra outputs."""
+    (tmp_path / "augmentations").mkdir()
+    (tmp_path / "augmentations/two.yaml").write_text(
+        "- {crop_size: 32, num_crops: 1}\n- {crop_size: 32, num_crops: 1}\n"
+    )
+    (tmp_path / "wandb").mkdir()
+    (tmp_path / "wandb/private.yaml").write_text('enabled: False\nentity: None\nproject: "solo-learn"\n')
+    (tmp_path / "barlow.yaml").write_text(
+        """
+defaults:
+  - _self_
+  - augmentations: two.yaml
+  - wandb: private.yaml
+  - override hydra/hydra_logging: disabled
+  - override hydra/job_logging: disabled
+hydra:
+  output_subdir: null
+  run:
+    dir: .
+name: "barlow"
+method: "barlow_twins"
+method_kwargs: {proj_hidden_dim: 2048, proj_output_dim: 2048, scale_loss: 0.1}
+optimizer: {name: "lars", batch_size: 256, lr: 0.3, kwargs: {clip_lr: True, eta: 0.02, exclude_bias_n_norm: True}}
+devices: [0]
+sync_batchnorm: True
+accelerator: "gpu"
+strategy: "ddp"
+precision: 16-mixed
+"""
+    )
+    config = parse_config(composed(tmp_path / "barlow.yaml"))
+    assert config.single_process and config.n_large == 2
+    assert config.trainer["strategy"] == "ddp" and config.trainer["sync_batchnorm"] is True
+
+
+def test_none_as_a_value_means_absent():
+    assert parse_config(OmegaConf.create({**BASE, "resume_from_checkpoint": None})).resume_from_checkpoint is None
+
+
+def test_the_documented_keys_and_defaults_are_the_real_ones():
+    text = (SCRIPTS.parent / "docs/configuration.md").read_text().split("```yaml")[1].split("```")[0]
+    documented = OmegaConf.to_container(OmegaConf.create(text))
+    real = Config(augmentations=[Augmentation()], momentum=MomentumConfig()).plain()
+    assert documented == real
