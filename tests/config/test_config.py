@@ -73,7 +73,7 @@ def test_difference_names_what_would_be_learned_differently():
     config = parse_config(BASE).plain()
     other = parse_config({**BASE, "seed": 7, "method_kwargs": {"beta": 0.5}, "checkpoint": {"frequency": 9}}).plain()
     assert difference(config, config) == []
-    assert difference(other, config) == ["method_kwargs.beta: 'absent' there, 0.5 here", "seed: 5 there, 7 here"]
+    assert difference(other, config) == ["method_kwargs.beta: 1.0 there, 0.5 here", "seed: 5 there, 7 here"]
 
 
 def test_other_folders_are_other_images_unless_the_data_set_is_known_by_its_name():
