@@ -1,12 +1,16 @@
 """Packaging; ``scripts/`` travels as ``cplearn_solo/scripts`` so that an installed copy has the configurations."""
 
 import platform
+import re
 import sys
 from pathlib import Path
 
 from setuptools import Extension, find_packages, setup
 
-# of CPUs' vectors, by torch's name for them; without a compiler the objective is slower but the same
+HERE = Path(__file__).parent
+(VERSION,) = re.findall(r'^__version__ = "(.+)"', (HERE / "cplearn_solo/__init__.py").read_text(), re.MULTILINE)
+
+# Compiler flags by torch's name for a CPU's vectors. Without a compiler the objective is slower but the same.
 VECTORS = {"avx2": "-march=haswell", "avx512": "-march=skylake-avx512"}
 LOOKUP = [
     Extension(
@@ -22,9 +26,9 @@ LOOKUP = [
 
 setup(
     name="cplearn-solo",
-    version="0.2.0",
+    version=VERSION,
     description="CPLearn and its baselines: self-supervised representations that do not collapse",
-    long_description=Path(__file__).with_name("README.md").read_text(),
+    long_description=(HERE / "README.md").read_text(),
     long_description_content_type="text/markdown",
     license="MIT",
     license_files=["LICENSE"],
@@ -49,7 +53,7 @@ setup(
         "tqdm>=4.60",
     ],
     extras_require={
-        "dev": ["pytest>=8", "ruff>=0.9", "build>=1.2"],
+        "dev": ["pytest>=8", "ruff>=0.9", "build>=1.2", "mypy>=1.13", "pre-commit>=4"],
         "wandb": ["wandb>=0.17"],
         "tensorboard": ["tensorboard>=2.15"],
         "slurm": ["hydra-submitit-launcher>=1.2"],

@@ -14,6 +14,7 @@ import tempfile
 import time
 from unittest import mock
 
+from history import record
 from shared import short_run
 
 from cplearn_solo.engine.log import EpochLog
@@ -43,6 +44,7 @@ def main() -> None:
     share = [seconds / step for seconds, step in zip(looks, steps)][1:]  # the first epoch warms up
     print(f"steps of an epoch  {1000 * statistics.median(steps[1:]):7.1f} ms")
     print(f"look at collapse   {1000 * statistics.median(looks[1:]):7.1f} ms   {statistics.median(share):.3f}x")
+    record(__file__, {"look": statistics.median(share)})
 
 
 if __name__ == "__main__":

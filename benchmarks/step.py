@@ -16,6 +16,7 @@ from collections.abc import Callable
 
 import torch
 from engine_overhead import engine
+from history import record
 from objective import released
 from shared import own_process, run, short_run, timed, turn_by_turn
 from torchvision.transforms.v2.functional import to_pil_image
@@ -93,6 +94,7 @@ def main() -> None:
     megabytes = {(size, name): own_process(__file__, name, size)[0] for size in SIZES for name in names}
     print(f"{torch.get_num_threads()} threads" + ("" if units else "; no units for bf16 here, so not measured"))
     print(f"{'64 images, two views of 32 pixels':36}{'ms a step':>10}{'of plain':>10}{'of backbone':>12}{'memory':>10}")
+    found = {}
     for size in SIZES:
         with tempfile.TemporaryDirectory() as folder:
             spent = turn_by_turn({name: way(name, size, folder) for name in names})
@@ -100,6 +102,8 @@ def main() -> None:
             ratios = [f"{spent[name] / spent[other]:.2f}x" for other in ("plain", "backbone")]
             line = f"{size + ', ' + name:36}{1e3 * spent[name]:10.0f}{ratios[0]:>10}{ratios[1]:>12}"
             print(line + f"{megabytes[size, name]:7.0f} MB", flush=True)
+            found[f"{size}, {name}"] = spent[name] / spent["plain"]
+    record(__file__, found)
 
 
 def two_steps(name: str, size: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from cplearn_solo.config.schema import Config
 from cplearn_solo.core.errors import InputError, unknown
 from cplearn_solo.data.checks import check_augmentation
@@ -55,7 +57,7 @@ def check_config(config: Config) -> None:
         raise InputError("scheduler.lr_decay_steps is missing: scheduler.name = 'step' needs a list of epochs")
 
 
-def check_numbers(at_least: dict[str, tuple[float, float]], *, seed: int) -> None:
+def check_numbers(at_least: Mapping[str, tuple[float, float]], *, seed: int) -> None:
     """Raises ``InputError`` for a key whose value is less than it may be, and for a seed that no generator takes."""
     for key, (value, low) in at_least.items():
         if not value >= low:

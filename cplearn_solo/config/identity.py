@@ -124,9 +124,9 @@ def _method_defaults(name: str) -> dict[str, Any]:
 
 def _flat(values: Any, path: str = "") -> dict[str, Any]:
     if isinstance(values, dict):
-        items = values.items()
+        items = list(values.items())
     elif isinstance(values, list) and any(isinstance(v, dict) for v in values):
-        items = enumerate(values)
+        items = list(enumerate(values))
     else:
         return {path: values}
     return {k: v for key, value in items for k, v in _flat(value, f"{path}.{key}" if path else str(key)).items()}

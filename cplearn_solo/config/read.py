@@ -22,7 +22,7 @@ def parse_config(raw: DictConfig | dict[str, Any]) -> Config:
     Raises ``InputError`` naming the key, the value and the choices.
     """
     try:
-        values = OmegaConf.to_container(OmegaConf.create(raw), resolve=True, throw_on_missing=True)
+        values: Any = OmegaConf.to_container(OmegaConf.create(raw), resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         raise InputError(f"configuration: {str(error).splitlines()[0]}") from error
     drop_ignored(values)

@@ -14,6 +14,8 @@ OURS = {"self", "callbacks", "enable_checkpointing", "logger", "plugins"}  # not
 @cache
 def trainer_keys() -> frozenset[str]:
     """Read from Lightning's source: importing it takes seconds."""
-    (folder,) = find_spec("lightning").submodule_search_locations
-    trainer = read_classes(Path(folder, "pytorch", "trainer", "trainer.py"))["Trainer"]
+    lightning = find_spec("lightning")
+    if lightning is None or lightning.origin is None:
+        raise ModuleNotFoundError("lightning is not installed")
+    trainer = read_classes(Path(lightning.origin).parent / "pytorch" / "trainer" / "trainer.py")["Trainer"]
     return frozenset(trainer.keyword_only) - OURS

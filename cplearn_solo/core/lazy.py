@@ -15,7 +15,8 @@ def lazy_imports(file: str) -> tuple[Callable[[str], Any], list[str]]:
     What it offers are the imports in its ``if TYPE_CHECKING:`` block, which type checkers read and Python skips.
     """
     block = next(node for node in ast.parse(Path(file).read_text(encoding="utf-8")).body if isinstance(node, ast.If))
-    places = {alias.name: node.module for node in block.body for alias in node.names}
+    imports = (node for node in block.body if isinstance(node, ast.ImportFrom))
+    places = {alias.name: str(node.module) for node in imports for alias in node.names}
 
     def __getattr__(name: str) -> Any:
         if name not in places:

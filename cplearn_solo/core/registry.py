@@ -53,7 +53,8 @@ class Registry(Mapping[str, T]):
             raise unknown(self.kind, name, self)
         if name not in self._items:
             found = self._importers[name]()
-            self._items.setdefault(name, found)  # an import may have registered it by itself
+            if found is not None and name not in self._items:  # an import may have registered it by itself
+                self._items[name] = found
         return self._items[name]
 
     def __contains__(self, name: object) -> bool:

@@ -21,7 +21,8 @@ def read_schema(values: Any, schema: type[T], where: str = "") -> T:
     place = f"{where}: " if where else ""
     _check_keys(values, schema, "", place)
     try:
-        return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), values))
+        filled: Any = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), values))
+        return filled
     except OmegaConfBaseException as error:
         key = getattr(error, "full_key", None) or "configuration"
         raise InputError(f"{place}{key} = {_lookup(values, key)!r}: {str(error).splitlines()[0]}") from error

@@ -67,9 +67,9 @@ def _tree(path: Path) -> ast.Module:
 def _class(node: ast.ClassDef) -> ClassText:
     attributes = {}
     for item in node.body:
-        targets = item.targets if isinstance(item, ast.Assign) else [getattr(item, "target", None)]
-        if isinstance(targets[0], ast.Name) and getattr(item, "value", None):
-            attributes[targets[0].id] = ast.unparse(item.value)
+        if isinstance(item, (ast.Assign, ast.AnnAssign)) and item.value:
+            target = item.targets[0] if isinstance(item, ast.Assign) else item.target
+            attributes[ast.unparse(target)] = ast.unparse(item.value)
     init = next((item for item in node.body if isinstance(item, ast.FunctionDef) and item.name == "__init__"), None)
     keyword_only = zip(init.args.kwonlyargs, init.args.kw_defaults) if init else ()
     return ClassText(
@@ -79,7 +79,8 @@ def _class(node: ast.ClassDef) -> ClassText:
         attributes=attributes,
         keyword_only={
             argument.arg: Argument(
-                argument.annotation and ast.unparse(argument.annotation), default and literal(ast.unparse(default))
+                None if argument.annotation is None else ast.unparse(argument.annotation),
+                None if default is None else literal(ast.unparse(default)),
             )
             for argument, default in keyword_only
         },
