@@ -1,6 +1,11 @@
 """Backbones: images ``(n, 3, h, w)`` to features ``(n, d)``, d being the module's ``num_features``."""
 
-from cplearn_solo.backbones.last_blocks import LastBlocks
-from cplearn_solo.backbones.registry import BACKBONES, build_backbone
+from typing import TYPE_CHECKING
 
-__all__ = ["BACKBONES", "LastBlocks", "build_backbone"]
+from cplearn_solo.core.lazy import lazy_imports
+
+if TYPE_CHECKING:
+    from cplearn_solo.backbones.last_blocks import LastBlocks
+    from cplearn_solo.backbones.registry import BACKBONES, build_backbone
+
+__getattr__, __all__ = lazy_imports(__file__)

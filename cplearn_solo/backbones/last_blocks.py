@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.errors import require
 
 
 class LastBlocks(nn.Module):
@@ -17,10 +17,9 @@ class LastBlocks(nn.Module):
 
     def __init__(self, vit: nn.Module, blocks: int) -> None:
         super().__init__()
-        if getattr(vit, "cls_token", None) is None:
-            raise InputError(f"last_blocks = {blocks}: the backbone is no ViT with a class token; leave it at 0")
-        if not 1 <= blocks <= len(vit.blocks):
-            raise InputError(f"last_blocks = {blocks}: must be 1 to {len(vit.blocks)}, the blocks of the backbone")
+        has_token = getattr(vit, "cls_token", None) is not None
+        require(has_token, "last_blocks", blocks, "0 for a backbone that is no ViT with a class token")
+        require(1 <= blocks <= len(vit.blocks), "last_blocks", blocks, f"1 to {len(vit.blocks)}, the backbone's blocks")
         self.vit, self.blocks = vit, blocks
         self.num_features = blocks * vit.num_features
 

@@ -12,7 +12,7 @@ import torchvision
 from torch import nn
 
 from cplearn_solo.backbones.resnet8 import ResNet8
-from cplearn_solo.core.errors import InputError, unknown
+from cplearn_solo.core.errors import InputError, require, unknown
 from cplearn_solo.core.registry import Registry
 
 BACKBONES: Registry[Callable[..., nn.Module]] = Registry("backbone")
@@ -32,7 +32,7 @@ def build_backbone(name: str, *, crop_size: int, other_sizes: Iterable[int] = ()
     try:
         model = build(crop_size, **kwargs)
     except (TypeError, AssertionError) as error:  # how torchvision and timm refuse arguments
-        raise InputError(f"backbone {name!r} refuses backbone.kwargs = {kwargs}: {error}") from error
+        raise InputError(f"backbone.kwargs = {kwargs}: must be keywords that {name!r} takes ({error})") from error
     if hasattr(model, "patch_embed"):
         for size in other_sizes:
             _check_patches(size, max(model.patch_embed.patch_size))
@@ -42,8 +42,7 @@ def build_backbone(name: str, *, crop_size: int, other_sizes: Iterable[int] = ()
 @BACKBONES.register("resnet8")
 def resnet8(crop_size: int, *, width: int = 128) -> nn.Module:
     """Table 5 of the CPLearn paper."""
-    if width < 1:
-        raise InputError(f"backbone.kwargs.width = {width}: must be at least 1")
+    require(width >= 1, "backbone.kwargs.width", width, "an integer from 1 up")
     return ResNet8(width)
 
 
@@ -69,8 +68,7 @@ def _vit(size: str, crop_size: int, *, patch_size: int | None = None, **kwargs: 
 
 
 def _check_patches(crop_size: int, patch: int) -> None:
-    if crop_size % patch:
-        raise InputError(f"crop_size = {crop_size}: not divisible by backbone.kwargs.patch_size = {patch}")
+    require(crop_size % patch == 0, "crop_size", crop_size, f"divisible by backbone.kwargs.patch_size ({patch})")
 
 
 def _any_timm(name: str, crop_size: int, **kwargs: Any) -> nn.Module:
@@ -81,10 +79,10 @@ def _any_timm(name: str, crop_size: int, **kwargs: Any) -> nn.Module:
         with torch.no_grad():
             (*_, model.num_features) = shape = model.eval()(torch.zeros(1, 3, crop_size, crop_size)).shape
     except (RuntimeError, AssertionError) as error:
-        hint = "" if "img_size" in kwargs else f" (backbone.kwargs.img_size={crop_size} may help)"
-        raise InputError(f"backbone 'timm/{name}' takes no images of crop_size = {crop_size}: {error}{hint}") from error
-    if len(shape) != 2:
-        raise InputError(f"backbone 'timm/{name}' gives {tuple(shape)} for an image, not one vector")
+        hint = "" if "img_size" in kwargs else f"; backbone.kwargs.img_size={crop_size} may help"
+        raise InputError(f"crop_size = {crop_size}: must be one that 'timm/{name}' takes ({error}{hint})") from error
+    wanted = f"a model that gives one vector for an image, and its output is {tuple(shape)}"
+    require(len(shape) == 2, "backbone.name", f"timm/{name}", wanted)
     return model.train(training)
 
 

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING
 from cplearn_solo.core.lazy import lazy_imports
 
 if TYPE_CHECKING:
+    from cplearn_solo.data.batch_views import BatchAugment, eval_batch
     from cplearn_solo.data.checks import check_augmentation, check_data
-    from cplearn_solo.data.datasets import DATASETS, NORMALISATION, Splits, load_splits
     from cplearn_solo.data.image_set import IMAGENET_MEAN, IMAGENET_STD, FileSet, ImageSet, MemorySet
-    from cplearn_solo.data.loaders import EpochSampler, MemoryLoader, eval_loader, step_generator, train_loader
-    from cplearn_solo.data.per_batch import BatchAugment, eval_batch
-    from cplearn_solo.data.per_image import eval_image, per_image
+    from cplearn_solo.data.image_views import eval_image, per_image
+    from cplearn_solo.data.loaders import MemoryLoader, eval_loader, train_loader
+    from cplearn_solo.data.order import EpochSampler, step_generator
     from cplearn_solo.data.schema import KNOWN_IMAGES, Augmentation, DataConfig
+    from cplearn_solo.data.sources import DATASETS
+    from cplearn_solo.data.splits import Splits, load_splits
+    from cplearn_solo.data.statistics import NORMALISATION
 
 __getattr__, __all__ = lazy_imports(__file__)

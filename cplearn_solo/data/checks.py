@@ -28,7 +28,8 @@ def check_augmentation(a: Augmentation) -> None:
         require(fits, f"augmentations.{name}", value, f"three {least} numbers, one per channel")
 
     pad = a.random_crop
-    require(not (pad.enabled and a.rrc.enabled), "augmentations.random_crop.enabled", True, "rrc.enabled=false with it")
+    either = not (pad.enabled and a.rrc.enabled)
+    require(either, "augmentations.random_crop.enabled", True, "false where augmentations.rrc.enabled is true")
     if pad.padding_mode not in PADDING_MODES:
         raise unknown("augmentations.random_crop.padding_mode", pad.padding_mode, PADDING_MODES)
     require(pad.padding >= 0, "augmentations.random_crop.padding", pad.padding, "an integer from 0 up")

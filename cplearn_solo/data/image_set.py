@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from io import BytesIO
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
+import numpy as np
+import torch
 from PIL import Image
+from rich.progress import track
 from torch import Tensor
 
-from cplearn_solo.core.errors import InputError
+from cplearn_solo.data.decode import EncodedImage, decode, source_name
 
 Channels = tuple[float, float, float]
 IMAGENET_MEAN: Channels = (0.485, 0.456, 0.406)
 IMAGENET_STD: Channels = (0.229, 0.224, 0.225)
-SKIPPED = 0.01  # share of a set's files that may be unreadable
-NAMED = 3  # of them, in a message
-UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)  # what PIL raises for broken images
+SMALL_SIDE = 64  # pixels; images with longer sides stay encoded
+SLOW_DECODE = 5000  # images from which decoding takes long enough to show a progress bar
 
 
 class ImageSet(Protocol):
@@ -58,18 +59,11 @@ class MemorySet:
         return replace(self, images=self.images[indices], labels=self.labels[indices])
 
 
-class Encoded(NamedTuple):
-    """An encoded image and where it came from, for error messages."""
-
-    data: bytes
-    where: str
-
-
 @dataclass(frozen=True)
 class FileSet:
     """Images of any size, decoded when asked for: ``sources`` are file paths or encoded images."""
 
-    sources: Sequence[str | Encoded]
+    sources: Sequence[str | EncodedImage]
     labels: Tensor
     num_classes: int
     mean: Channels = IMAGENET_MEAN
@@ -84,16 +78,23 @@ class FileSet:
 
     def load(self, i: int) -> Image.Image:
         """Image ``i`` in RGB; raises ``InputError`` naming the file, or the row, that cannot be decoded."""
-        source = self.sources[i]
-        file = BytesIO(source.data) if isinstance(source, Encoded) else source
-        try:
-            with Image.open(file) as image:
-                return image.convert("RGB")
-        except UNREADABLE as error:
-            reason = str(error).partition("\n")[0]
-            raise InputError(f"unreadable image {self.name(i)}: {reason}") from error
+        return decode(self.sources[i])
 
     def name(self, i: int) -> str:
         """Where image ``i`` comes from."""
-        source = self.sources[i]
-        return source.where if isinstance(source, Encoded) else source
+        return source_name(self.sources[i])
+
+
+def decoded_if_small(images: FileSet) -> ImageSet:
+    """The same images in memory if they are small and of one size, else as they are."""
+    width, height = images.load(0).size
+    if max(width, height) > SMALL_SIDE:
+        return images
+    pixels = np.empty((len(images), height, width, 3), np.uint8)
+    for i in track(range(len(images)), "decoding images", disable=len(images) <= SLOW_DECODE, transient=True):
+        image = images.load(i)
+        if image.size != (width, height):
+            return images
+        pixels[i] = image
+    tensor = torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous()
+    return MemorySet(tensor, images.labels, images.num_classes, classes=images.classes)

@@ -36,7 +36,7 @@ def test_resnet8_is_table_5():
 
 def test_small_crops_of_no_whole_number_of_patches():
     assert build_backbone("vit_tiny", crop_size=224, other_sizes=[96])
-    with pytest.raises(InputError, match="crop_size = 100: not divisible by backbone.kwargs.patch_size = 16"):
+    with pytest.raises(InputError, match=r"crop_size = 100: must be divisible by backbone.kwargs.patch_size \(16\)"):
         build_backbone("vit_tiny", crop_size=224, other_sizes=[96, 100])
 
 
@@ -64,10 +64,10 @@ def test_vit_takes_crops_of_another_size():
     [
         ("resnet9", {}, "did you mean 'resnet"),
         ("timm/resnet10tt", {}, "did you mean 'resnet10t'"),
-        ("resnet8", {"widht": 4}, "refuses backbone.kwargs"),
+        ("resnet8", {"widht": 4}, "backbone.kwargs = .*: must be keywords that"),
         ("resnet8", {"width": 0}, "width = 0"),
-        ("resnet18", {"nonsense": 1}, "refuses backbone.kwargs"),
-        ("vit_tiny", {"patch_size": 5}, "not divisible"),
+        ("resnet18", {"nonsense": 1}, "backbone.kwargs = .*: must be keywords that"),
+        ("vit_tiny", {"patch_size": 5}, "must be divisible"),
     ],
 )
 def test_bad_input(name, kwargs, words):
@@ -96,5 +96,5 @@ def test_last_blocks_are_class_tokens_side_by_side():
     torch.testing.assert_close(four[:, -2 * vit.num_features : -vit.num_features], vit.norm(x)[:, 0])
     with pytest.raises(InputError, match="last_blocks = 13: must be 1 to 12"):
         LastBlocks(vit, 13)
-    with pytest.raises(InputError, match="no ViT with a class token"):
+    with pytest.raises(InputError, match="last_blocks = 4: must be 0 for .* no ViT with a class token"):
         LastBlocks(build_backbone("resnet8", crop_size=32), 4)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 import torchvision
-from helpers import noise_images, pil
 from omegaconf import OmegaConf
+from support.images import noise_images, pil
 
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.data import Augmentation, DataConfig, FileSet, MemorySet, check_augmentation, load_splits
@@ -85,17 +87,17 @@ def test_given_normalisation_replaces_the_data_sets() -> None:
     [
         ({"dataset": "digit"}, "unknown data.dataset 'digit': did you mean 'digits'"),
         ({"format": "h5"}, "unknown data.format 'h5'"),
-        ({"num_workers": -1}, "data.num_workers is -1"),
-        ({"max_train_images": 0}, "data.max_train_images is 0"),
-        ({"max_val_images": -3}, "data.max_val_images is -3"),
-        ({"fraction": 0.0}, "data.fraction is 0.0"),
-        ({"fraction": 1.5}, "data.fraction is 1.5"),
-        ({"val_split": 1.0}, "data.val_split is 1.0"),
-        ({"val_split": 1e-5}, "data.val_split is 1e-05: it leaves no"),
-        ({"val_split": 0.9999}, "data.val_split is 0.9999: it leaves no"),
-        ({"fraction": 1e-5}, "data.fraction is 1e-05: it leaves no"),
-        ({"no_labels": True}, "data.no_labels is True"),
-        ({"dataset": "custom", "no_labels": True, "val_split": 0.1}, "data.val_split is 0.1"),
+        ({"num_workers": -1}, "data.num_workers = -1: must be"),
+        ({"max_train_images": 0}, "data.max_train_images = 0: must be"),
+        ({"max_val_images": -3}, "data.max_val_images = -3: must be"),
+        ({"fraction": 0.0}, "data.fraction = 0.0: must be"),
+        ({"fraction": 1.5}, "data.fraction = 1.5: must be"),
+        ({"val_split": 1.0}, "data.val_split = 1.0: must be"),
+        ({"val_split": 1e-5}, "data.val_split = 1e-05: must be a share that leaves both"),
+        ({"val_split": 0.9999}, "data.val_split = 0.9999: must be a share that leaves both"),
+        ({"fraction": 1e-5}, "data.fraction = 1e-05: must be a share that keeps"),
+        ({"no_labels": True}, "data.no_labels = True: must be false"),
+        ({"dataset": "custom", "no_labels": True, "val_split": 0.1}, "data.val_split = 0.1: must be 0"),
     ],
 )
 def test_bad_config(config: dict, message: str) -> None:
@@ -189,14 +191,18 @@ def test_folder_errors(folder: Path) -> None:
 
     train = str(folder / "train")
     (folder / "empty/cat").mkdir(parents=True)
-    fails("data.train_path is 'nowhere'", train_path="nowhere")
-    fails("data.train_path is None", train_path=None)
-    fails("data.val_path is 'nowhere'", train_path=train, val_path="nowhere")
-    fails("no images below", train_path=str(folder / "empty"))
-    fails("no images below", train_path=str(folder / "empty"), no_labels=True)
-    fails("has no class folders", train_path=str(folder / "empty/cat"))
+    fails("data.train_path = 'nowhere': must be a file or folder that exists", train_path="nowhere")
+    fails("data.train_path = None: must be", train_path=None)
+    fails("data.val_path = 'nowhere': must be", train_path=train, val_path="nowhere")
+    fails("data.train_path = .*: must be a folder with images", train_path=str(folder / "empty"))
+    fails("data.train_path = .*: must be a folder with images", train_path=str(folder / "empty"), no_labels=True)
+    fails("data.train_path = .*: must be a folder of class folders", train_path=str(folder / "empty/cat"))
     write_images(folder / "other", ["horse/1.png"])
-    fails("class folder 'horse'", train_path=train, val_path=str(folder / "other"))
+    fails(
+        "data.val_path = .*: must be a folder of the classes in data.train_path, and 'horse' is none",
+        train_path=train,
+        val_path=str(folder / "other"),
+    )
 
 
 @pytest.mark.parametrize("content", [b"", b"nonsense", "half"])
@@ -271,23 +277,39 @@ def test_parquet_errors(tmp_path: Path) -> None:
 
     images = noise_images(3, 8, 8)
     good = write_parquet(tmp_path / "good.parquet", images, [0, 1, 0])
-    fails("data.image_column is 'image': columns of .* are img, label", train_path=good, image_column="image")
-    fails("data.label_column is 'fine': columns of .* are img, label", train_path=good, label_column="fine")
-    fails("data.image_column of .* holds int64", train_path=good, image_column="label", no_labels=True)
-    fails("are both 'label'", train_path=good, image_column="label")
-    fails("data.train_path is 'nowhere'", train_path="nowhere")
+    fails("data.image_column = 'image': must be a column of .*: img, label", train_path=good, image_column="image")
+    fails("data.label_column = 'fine': must be a column of .*: img, label", train_path=good, label_column="fine")
+    fails(
+        "data.image_column = 'label': must be a column of binary .* it is int64",
+        train_path=good,
+        image_column="label",
+        no_labels=True,
+    )
+    fails(
+        "data.image_column = 'label': must be another column than data.label_column",
+        train_path=good,
+        image_column="label",
+    )
+    fails("data.train_path = 'nowhere': must be a file or folder that exists", train_path="nowhere")
     (tmp_path / "empty").mkdir()
-    fails("no rows", train_path=str(tmp_path / "empty"))
+    fails("data.train_path = .*: must be parquet files with rows", train_path=str(tmp_path / "empty"))
     (tmp_path / "broken.parquet").write_bytes(b"nonsense")
     fails("unreadable parquet file .*broken", train_path=str(tmp_path / "broken.parquet"))
 
     def bad(labels: list, names: list[str] | None = None) -> str:
         return write_parquet(tmp_path / "bad.parquet", images, labels, names)
 
-    fails("holds string: expected integers", train_path=bad(["a", "b", "c"]))
-    fails("holds -1: expected labels from 0 up", train_path=bad([0, -1, 1]))
-    fails("holds label 2: expected labels from 0 to 1", train_path=bad([0, 1, 2], ["a", "b"]))
-    fails("holds label 5: expected labels from 0 to 1", train_path=good, val_path=bad([0, 5, 0]))
+    fails("data.label_column = .*: must be a column of integers, .* it is string", train_path=bad(["a", "b", "c"]))
+    fails("data.label_column = .*: must be a column of labels from 0 up, .* holds -1", train_path=bad([0, -1, 1]))
+    fails(
+        "data.label_column = .*: must be a column of labels from 0 to 1, .* holds 2",
+        train_path=bad([0, 1, 2], ["a", "b"]),
+    )
+    fails(
+        "data.label_column = .*: must be a column of labels from 0 to 1, .* holds 5",
+        train_path=good,
+        val_path=bad([0, 5, 0]),
+    )
     unreadable = write_parquet(tmp_path / "c.parquet", [images[0], b"nonsense", images[1]], [0, 1, 0])
     fails("unreadable image row 1 of .*c.parquet", train_path=unreadable)
     fails("unreadable image row 0 of", train_path=write_parquet(tmp_path / "d.parquet", [None], [0]))
@@ -309,21 +331,24 @@ def test_cifar_parquet() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"grayscale": Prob(1.2)}, r"augmentations.grayscale.prob is 1.2"),
-        ({"color_jitter": ColorJitter(-0.1)}, r"augmentations.color_jitter.prob is -0.1"),
-        ({"color_jitter": ColorJitter(0.5, hue=0.6)}, r"augmentations.color_jitter.hue is 0.6"),
-        ({"color_jitter": ColorJitter(0.5, contrast=-1)}, r"augmentations.color_jitter.contrast is -1"),
-        ({"gaussian_noise": GaussianNoise(-1)}, r"augmentations.gaussian_noise.std is -1"),
-        ({"crop_size": 0}, r"augmentations.crop_size is 0"),
-        ({"num_crops": 0}, r"augmentations.num_crops is 0"),
-        ({"rrc": RRC(crop_min_scale=0.9, crop_max_scale=0.3)}, r"augmentations.rrc is \(0.9, 0.3\)"),
-        ({"rrc": RRC(crop_min_scale=0.0)}, r"augmentations.rrc is \(0.0, 1.0\)"),
-        ({"random_crop": RandomCrop(True)}, r"expected rrc.enabled=false"),
+        ({"grayscale": Prob(1.2)}, r"augmentations.grayscale.prob = 1.2"),
+        ({"color_jitter": ColorJitter(-0.1)}, r"augmentations.color_jitter.prob = -0.1"),
+        ({"color_jitter": ColorJitter(0.5, hue=0.6)}, r"augmentations.color_jitter.hue = 0.6"),
+        ({"color_jitter": ColorJitter(0.5, contrast=-1)}, r"augmentations.color_jitter.contrast = -1"),
+        ({"gaussian_noise": GaussianNoise(-1)}, r"augmentations.gaussian_noise.std = -1"),
+        ({"crop_size": 0}, r"augmentations.crop_size = 0"),
+        ({"num_crops": 0}, r"augmentations.num_crops = 0"),
+        ({"rrc": RRC(crop_min_scale=0.9, crop_max_scale=0.3)}, r"augmentations.rrc = \(0.9, 0.3\)"),
+        ({"rrc": RRC(crop_min_scale=0.0)}, r"augmentations.rrc = \(0.0, 1.0\)"),
+        (
+            {"random_crop": RandomCrop(True)},
+            r"random_crop.enabled = True: must be false where augmentations.rrc.enabled is true",
+        ),
         ({"random_crop": RandomCrop(False, 4, "wrap")}, r"unknown augmentations.random_crop.padding_mode 'wrap'"),
-        ({"random_crop": RandomCrop(False, -1)}, r"augmentations.random_crop.padding is -1"),
+        ({"random_crop": RandomCrop(False, -1)}, r"augmentations.random_crop.padding = -1"),
         ({"rrc": RRC(False), "random_crop": RandomCrop(True, 8), "crop_size": 8}, r"less than crop_size \(8\)"),
-        ({"mean": [0.5]}, r"augmentations.mean is \[0.5\]"),
-        ({"std": [0.5, 0.0, 0.5]}, r"augmentations.std is"),
+        ({"mean": [0.5]}, r"augmentations.mean = \[0.5\]"),
+        ({"std": [0.5, 0.0, 0.5]}, r"augmentations.std = .*: must be three positive"),
     ],
 )
 def test_bad_augmentation(change: dict, message: str) -> None:
@@ -338,3 +363,15 @@ def test_schema_is_a_structured_config() -> None:
     assert (augmentation.rrc.enabled, augmentation.mean) == (False, [0.1, 0.2, 0.3])
     check_augmentation(merged)
     assert OmegaConf.to_object(OmegaConf.structured(DataConfig)) == DataConfig()
+
+
+def test_checks_need_no_torch() -> None:
+    code = """
+import sys
+from cplearn_solo.data import DATASETS, Augmentation, DataConfig, check_augmentation, check_data
+check_augmentation(Augmentation())
+check_data(DataConfig())
+assert "parquet" in DATASETS
+print(*{"torch", "numpy", "PIL"} & set(sys.modules))
+"""
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "\n"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
-from helpers import noise_images, pil, smooth_image
 from PIL import Image
+from support.images import noise_images, pil, smooth_image
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as F
 
-from cplearn_solo.data import eval_batch, eval_image
-from cplearn_solo.data import per_batch as ops
+from cplearn_solo.data import colour, eval_batch, eval_image, geometry
+from cplearn_solo.data.random_source import RandomSource
 
 LEVEL = 1 / 255
 
@@ -25,9 +25,9 @@ def test_crop_and_resize_like_pil(box: tuple[int, ...], size: int, flip: bool) -
         wanted = F.to_image(F.horizontal_flip(wanted) if flip else wanted) / 255
         positions = torch.arange(size)[None]
         top, left, height, width = (torch.tensor([float(v)]) for v in (top, left, height, width))
-        rows = ops.bicubic_weights(top, height, positions, 40)
-        columns = ops.bicubic_weights(left, width, positions.flip(1) if flip else positions, 48)
-        ours = ops.resample(image[None] / 255, rows, columns)[0]
+        rows = geometry.bicubic_weights(top, height, positions, 40)
+        columns = geometry.bicubic_weights(left, width, positions.flip(1) if flip else positions, 48)
+        ours = geometry.resample(image[None] / 255, rows, columns)[0]
         # PIL rounds to 8 bits after either pass; a sharp filter may enlarge the first rounding by its gain, 1.5.
         assert (ours - wanted).abs().max() <= (0.5 + 0.5 * 1.5 + 0.01) * LEVEL
 
@@ -35,8 +35,8 @@ def test_crop_and_resize_like_pil(box: tuple[int, ...], size: int, flip: bool) -
 @pytest.mark.parametrize("mode", ["reflect", "constant", "edge"])
 def test_padding_like_torchvision(mode: str) -> None:
     image, n = noise_images(1, 12, 12)[0], 200
-    dice = ops.Dice(torch.Generator().manual_seed(0), torch.device("cpu"))
-    crops = ops._resize_and_crop((image / 255).expand(n, -1, -1, -1), dice, 12, 3, mode, flip=0.0)
+    random = RandomSource(torch.Generator().manual_seed(0), torch.device("cpu"))
+    crops = geometry.resize_and_crop((image / 255).expand(n, -1, -1, -1), random, 12, 3, mode, flip=0.0)
     padded = F.pad(image / 255, [3] * 4, padding_mode=mode)
     windows = padded.unfold(1, 12, 1).unfold(2, 12, 1).permute(1, 2, 0, 3, 4).flatten(0, 1)
     distance = (crops[:, None] - windows[None]).abs().amax((2, 3, 4))
@@ -50,7 +50,7 @@ def test_blur_like_torchvision(sigma: float, size: int) -> None:
     x = noise_images(3, size, size) / 255
     taps = 2 * min(6, size - 1) + 1
     wanted = F.gaussian_blur(x, [taps, taps], [sigma, sigma])
-    torch.testing.assert_close(ops.blur(x, torch.full((3,), sigma)), wanted, atol=1e-4, rtol=0)
+    torch.testing.assert_close(geometry.blur(x, torch.full((3,), sigma)), wanted, atol=1e-4, rtol=0)
 
 
 def colours() -> torch.Tensor:
@@ -63,10 +63,10 @@ def colours() -> torch.Tensor:
 @pytest.mark.parametrize(
     ("ours", "theirs", "factors"),
     [
-        (ops.brightness, F.adjust_brightness, (0.0, 0.6, 1.0, 1.4)),
-        (ops.contrast, F.adjust_contrast, (0.0, 0.6, 1.0, 1.4)),
-        (ops.saturation, F.adjust_saturation, (0.0, 0.8, 1.0, 1.2)),
-        (ops.hue, F.adjust_hue, (-0.5, -0.1, 0.0, 0.37)),
+        (colour.brightness, F.adjust_brightness, (0.0, 0.6, 1.0, 1.4)),
+        (colour.contrast, F.adjust_contrast, (0.0, 0.6, 1.0, 1.4)),
+        (colour.saturation, F.adjust_saturation, (0.0, 0.8, 1.0, 1.2)),
+        (colour.hue, F.adjust_hue, (-0.5, -0.1, 0.0, 0.37)),
     ],
 )
 def test_colour_like_torchvision(ours, theirs, factors: tuple[float, ...]) -> None:
@@ -78,17 +78,19 @@ def test_colour_like_torchvision(ours, theirs, factors: tuple[float, ...]) -> No
 
 def test_grayscale_solarize_equalize_like_torchvision() -> None:
     images = noise_images(4, 16, 16)
-    x, dice = images / 255, ops.Dice(None, torch.device("cpu"))
-    torch.testing.assert_close(ops.grayscale(x, dice), F.rgb_to_grayscale(x, 3), atol=1e-4, rtol=0)
-    torch.testing.assert_close(ops.solarize(x, dice), F.solarize(images, 128) / 255)
-    torch.testing.assert_close(ops.equalize(x, dice), F.equalize(images) / 255)
+    x, random = images / 255, RandomSource(None, torch.device("cpu"))
+    torch.testing.assert_close(colour.grayscale(x, random), F.rgb_to_grayscale(x, 3), atol=1e-4, rtol=0)
+    torch.testing.assert_close(colour.solarize(x, random), F.solarize(images, 128) / 255)
+    torch.testing.assert_close(colour.equalize(x, random), F.equalize(images) / 255)
 
 
 @pytest.mark.parametrize(("height", "width"), [(32, 32), (8, 8), (20, 60), (60, 20), (5, 200)])
 @pytest.mark.parametrize("scale", [(0.08, 1.0), (0.9, 1.0)])
 def test_boxes_like_torchvision(height: int, width: int, scale: tuple[float, float]) -> None:
     n = 20_000
-    boxes = ops.random_boxes(n, height, width, scale, ops.Dice(torch.Generator().manual_seed(0), torch.device("cpu")))
+    boxes = geometry.random_boxes(
+        n, height, width, scale, RandomSource(torch.Generator().manual_seed(0), torch.device("cpu"))
+    )
     top, left, h, w = boxes
     assert ((h >= 1) & (w >= 1) & (top >= 0) & (left >= 0) & (top + h <= height) & (left + w <= width)).all()
     torch.manual_seed(0)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from helpers import noise_images, pil, smooth_image
 from scipy.stats import ks_2samp
 from sklearn.datasets import load_digits
+from support.images import noise_images, pil, smooth_image
 from torch import Tensor
 from torchvision.transforms.v2 import functional as F
 

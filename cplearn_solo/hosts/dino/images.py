@@ -8,7 +8,7 @@ import torch
 from torchvision.datasets import ImageFolder
 
 from cplearn_solo.core.errors import InputError
-from cplearn_solo.data.image_set import NAMED, SKIPPED, UNREADABLE
+from cplearn_solo.data.decode import NAMED, SKIPPED, UNREADABLE
 
 
 class PatientImageFolder(ImageFolder):

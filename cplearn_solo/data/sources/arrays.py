@@ -1,0 +1,80 @@
+"""Images that come as arrays: scikit-learn's digits and torchvision's downloads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torchvision
+from sklearn.datasets import load_digits
+
+from cplearn_solo.core.errors import InputError
+from cplearn_solo.data.image_set import MemorySet
+from cplearn_solo.data.schema import DataConfig
+from cplearn_solo.data.selection import stratified
+from cplearn_solo.data.sources import DATASETS
+
+
+@DATASETS.register("digits")
+def digits(cfg: DataConfig, with_test: bool) -> tuple[MemorySet, MemorySet]:
+    """scikit-learn's 1797 digits of 8x8 pixels; every fifth of a class is a test image, whatever the run's seed."""
+    data = load_digits()
+    images = torch.from_numpy(data.images * (255 / 16)).round().to(torch.uint8)[:, None].repeat(1, 3, 1, 1)
+    whole = MemorySet(images, torch.from_numpy(data.target).long(), 10, classes=tuple("0123456789"))
+    test, train = stratified(whole.labels, 0.2, seed=0)
+    return whole.subset(train), whole.subset(test)
+
+
+@DATASETS.register("cifar10")
+def cifar10(cfg: DataConfig, with_test: bool) -> tuple[MemorySet, MemorySet | None]:
+    """torchvision's CIFAR-10: 50,000 training and 10,000 test images of 32x32 pixels in 10 classes."""
+    return _download(cfg, "CIFAR10", 10, {"train": True}, {"train": False} if with_test else None)
+
+
+@DATASETS.register("cifar100")
+def cifar100(cfg: DataConfig, with_test: bool) -> tuple[MemorySet, MemorySet | None]:
+    """torchvision's CIFAR-100: 50,000 training and 10,000 test images of 32x32 pixels in 100 classes."""
+    return _download(cfg, "CIFAR100", 100, {"train": True}, {"train": False} if with_test else None)
+
+
+@DATASETS.register("svhn")
+def svhn(cfg: DataConfig, with_test: bool) -> tuple[MemorySet, MemorySet | None]:
+    """torchvision's SVHN: 73,257 training and 26,032 test images of 32x32 pixels in 10 classes."""
+    return _download(cfg, "SVHN", 10, {"split": "train"}, {"split": "test"} if with_test else None)
+
+
+@DATASETS.register("stl10")
+def stl10(cfg: DataConfig, with_test: bool) -> tuple[MemorySet, MemorySet | None]:
+    """torchvision's STL-10: 105,000 training images of 96x96 pixels, 5,000 of them labelled, and 8,000 test images."""
+    return _download(cfg, "STL10", 10, {"split": "train+unlabeled"}, {"split": "test"} if with_test else None)
+
+
+def _download(
+    cfg: DataConfig, name: str, num_classes: int, train: dict[str, Any], test: dict[str, Any] | None
+) -> tuple[MemorySet, MemorySet | None]:
+    """Parts of torchvision's class of that name; ``train`` and ``test`` are the keyword arguments that choose them."""
+    root = cfg.train_path or "./datasets"
+    training = _part(name, num_classes, root, train)
+    if test is None:
+        return training, None
+    # solo-learn's configs leave other data sets' folders in val_path; only an existing one can be meant.
+    test_root = cfg.val_path if cfg.val_path and Path(cfg.val_path).is_dir() else root
+    return training, _part(name, num_classes, test_root, test)
+
+
+def _part(name: str, num_classes: int, root: str, arguments: dict[str, Any]) -> MemorySet:
+    try:
+        raw = getattr(torchvision.datasets, name)(root, download=True, **arguments)
+    except (OSError, RuntimeError) as error:
+        reason = str(error).partition("\n")[0]
+        raise InputError(
+            f"{name} could not be read or downloaded ({reason}): "
+            f"put its files in {root} (data.train_path), or set data.dataset=digits"
+        ) from error
+    images = torch.from_numpy(np.asarray(raw.data))
+    if images.shape[-1] == 3:  # CIFAR has channels last
+        images = images.permute(0, 3, 1, 2).contiguous()
+    labels = torch.as_tensor(np.asarray(raw.targets if hasattr(raw, "targets") else raw.labels)).long()
+    return MemorySet(images, labels, num_classes, classes=tuple(getattr(raw, "classes", ())))

@@ -1,0 +1,53 @@
+"""The training and scoring images that a ``DataConfig`` asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from cplearn_solo.data.checks import check_data
+from cplearn_solo.data.image_set import ImageSet, decoded_if_small
+from cplearn_solo.data.schema import DataConfig
+from cplearn_solo.data.selection import first, fraction, hold_out
+from cplearn_solo.data.sources import DATASETS
+from cplearn_solo.data.statistics import NORMALISATION, channel_statistics
+
+
+@dataclass(frozen=True)
+class Splits:
+    """``train`` to learn from, ``test`` to score on (None: nothing to score), and what ``test`` is: test or val."""
+
+    train: ImageSet
+    test: ImageSet | None
+    name: str
+
+
+def load_splits(
+    cfg: DataConfig, *, seed: int, mean: Sequence[float] | None = None, std: Sequence[float] | None = None
+) -> Splits:
+    """The images ``cfg`` asks for; every selection is a function of ``cfg`` and ``seed`` only.
+
+    ``mean`` and ``std`` (three numbers each) replace those of the data set in both parts. Raises ``InputError`` for
+    anything missing, unreadable or out of range.
+    """
+    check_data(cfg)
+    with_test = cfg.val_split == 0 and not cfg.no_labels  # else the test images are not even opened
+    train, test = DATASETS[cfg.dataset](cfg, with_test)
+    train = first(train, cfg.max_train_images)
+    if cfg.val_split:
+        train, test = hold_out(train, cfg.val_split, seed)
+    if cfg.fraction != -1:
+        train = fraction(train, cfg.fraction, seed)
+    if test is not None:
+        test = first(test, cfg.max_val_images)
+
+    if cfg.dataset == "parquet":
+        train = decoded_if_small(train)
+        test = None if test is None else decoded_if_small(test)
+    own_mean, own_std = NORMALISATION.get(cfg.dataset) or channel_statistics(train)
+    normalisation = {"mean": tuple(mean or own_mean), "std": tuple(std or own_std)}
+    return Splits(
+        train=replace(train, **normalisation),
+        test=None if test is None else replace(test, **normalisation),
+        name="val" if cfg.val_split else "test",
+    )
