@@ -127,7 +127,13 @@ PAIRS += [("blur", "sharp"), ("resize", "sharp"), ("rrc_shrinking", "sharp")]
 FAIR = 0.01 / len(PAIRS)
 
 
-@pytest.mark.parametrize(("case", "image"), PAIRS)
+def marked(case: str, image: str) -> object:
+    """Pipelines are in the default tests on one image each, the longest on two."""
+    repeated = image in ("digit", "square") and (case, image) != ("asymmetric", "digit")
+    return pytest.param(case, image, marks=pytest.mark.slow if repeated else ())
+
+
+@pytest.mark.parametrize(("case", "image"), [marked(*pair) for pair in PAIRS])
 def test_same_distribution(case: str, image: str) -> None:
     aug = CASES[case]
     p, name = least_p(singly(aug, IMAGES[image]), together(aug, IMAGES[image]))
