@@ -74,4 +74,5 @@ def judge(method: Method, feats: Tensor) -> Verdict:
         codes,
         codes_total=method.codes_total,
         entropies=None if entropies is None else tuple(entropy.item() for entropy in entropies),
+        advice=method.advice,
     )

@@ -1,7 +1,7 @@
 """Barlow Twins: make the cross-correlation of two views the identity (Zbontar et al., ICML 2021).
 
-Loss and projector are lightly's. Its statistics are of one process, so embeddings are gathered first: several devices
-compute the loss of the whole batch.
+Loss and projector are lightly's. Embeddings are gathered from all devices first, as lightly's loss takes its statistics
+over one process only.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from cplearn_solo.methods.base import METHODS, Method, Views
 @METHODS.register("barlow_twins")
 class BarlowTwins(Method):
     """``proj_hidden_dim``, ``proj_output_dim``: widths of the three-layer projector. ``lamb``: weight of the
-    off-diagonal terms. ``scale_loss``: factor on the whole loss; names and defaults as in solo-learn.
+    off-diagonal terms. ``scale_loss``: factor of the whole loss. Names and defaults as in solo-learn.
     """
 
     def __init__(

@@ -1,24 +1,27 @@
 """What a method is: everything that stands on top of a backbone, and nothing else.
 
-A method knows no trainer, data set or device. Hosts (the built-in engine, others) compute features, hand them over as
-:class:`Views` and minimise ``loss(views)["loss"]``.
+A method knows no trainer, data set or device. A host (the built-in engine, solo-learn, DINO) computes features, passes
+them on as :class:`Views` and minimises ``loss(views)["loss"]``.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.errors import require
 from cplearn_solo.methods.registry import METHODS
 
-__all__ = ["METHODS", "Method", "Progress", "Views", "frozen_statistics", "pixel_range"]
+if TYPE_CHECKING:
+    from cplearn_solo.objective.packed import PackedDictionary
+
+__all__ = ["METHODS", "Method", "Progress", "ReportMeasure", "Views", "frozen_statistics", "pixel_range"]
 
 
 @dataclass(frozen=True)
@@ -33,38 +36,53 @@ class Progress:
 
 @dataclass(frozen=True)
 class Views:
-    """What a host hands to a method in one training step."""
+    """What a method gets from its host in one training step."""
 
     feats: list[Tensor]  # (n, d) per crop, large crops first, with gradient
     n_large: int
     progress: Progress
-    teacher: list[Tensor] | None = None  # large crops through the EMA copy, no gradient
-    images: list[Tensor] | None = None  # only if the class says needs_images
+    teacher: list[Tensor] | None = None  # the teacher's output for each large crop, without gradient
+    # the next three only for a method with needs_images
+    images: list[Tensor] | None = None  # (n, 3, h, w) per crop
     pixel_range: tuple[Tensor, Tensor] | None = None  # normalised (low, high) per channel
     encode: Callable[[Tensor], Tensor] | None = None  # images -> feats, BatchNorm statistics frozen
+
+
+class ReportMeasure(NamedTuple):
+    """A row that one method adds to the collapse report, under the heading ``section``.
+
+    ``compute(embeddings, codes, last)`` takes H ``(n, f)``, codes ``(n,)`` or ``None``, and the last row of the run's
+    metrics.csv, empty without one. It raises ``InputError`` with the reason where there is no number.
+    """
+
+    section: str
+    title: str
+    note: str
+    compute: Callable[[Tensor, Tensor | None, Mapping[str, float]], float]
 
 
 class Method(nn.Module, ABC):
     """Base of all methods. Keywords of ``__init__`` are the method's ``method_kwargs``, checked by name and type.
 
-    ``features_dim``: d, width of the backbone's features. ``batch_size``: n, images a device sees in one step, a
-    constant of the run.
+    ``features_dim``: d, width of the backbone's features. ``batch_size``: n, images per device and step, a constant of
+    the run.
     """
 
-    teacher: ClassVar[str | None] = None  # submodule that gets an EMA twin, e.g. "projector"
+    teacher: ClassVar[str | None] = None  # submodule of which the host keeps an EMA copy, e.g. "projector"
     multicrop: ClassVar[bool] = False  # takes more than two crops
     needs_images: ClassVar[bool] = False
-    # several devices compute the loss of the whole batch ("global", by gathering embeddings) or each that of its own
+    # with several devices, each computes the loss of the whole batch ("global") or of its own images ("device")
     coupling: str = "global"
+    # what to try against a collapse, in this method's keys, by measure of metrics.verdict.CRITERIA
+    advice: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, features_dim: int, *, batch_size: int) -> None:
         super().__init__()
-        if batch_size < 2:
-            raise InputError(f"batch_size = {batch_size}: BatchNorm in training needs at least 2 images")
+        require(batch_size >= 2, "batch_size", batch_size, "at least 2, for BatchNorm in training")
 
     @abstractmethod
     def loss(self, views: Views) -> dict[str, Tensor]:
-        """``"loss"`` and its parts as scalars, all logged; ``"codes"`` ``(n,)``, if there, counts codes in use."""
+        """``"loss"`` and its parts as scalars, all logged; optional ``"codes"`` ``(n,)``, whose use is counted."""
 
     def embed(self, feats: Tensor) -> Tensor:
         """Embeddings H ``(n, f)`` of features ``(n, d)``, for collapse analysis."""
@@ -82,7 +100,8 @@ class Method(nn.Module, ABC):
     def code_entropies(self, feats: Tensor) -> tuple[Tensor, Tensor] | None:
         """Entropy of the mean assignment and mean entropy of assignments, scalars in nats; ``None`` without codes.
 
-        Here each sample has one code: the entropy of the codes' shares, and 0. A method of soft codes overrides this.
+        By default each sample is assigned to its code with certainty, so the second is 0. A method with soft
+        assignments overrides this.
         """
         codes = self.assign(feats)
         if codes is None:
@@ -95,17 +114,26 @@ class Method(nn.Module, ABC):
         return self.embed(feats)
 
     def param_groups(self) -> list[dict[str, Any]]:
-        """Optimizer groups; one may set its own ``lr`` or ``weight_decay``, or ``static_lr`` against the schedule."""
+        """Optimizer groups; one may set its own ``lr``, ``weight_decay``, or ``static_lr`` for a constant rate."""
         return [{"params": [p for p in self.parameters() if p.requires_grad]}]
 
     def check_ranks(self, ranks: int) -> None:
-        """Raises ``InputError`` where the method cannot be trained on so many processes."""
+        """Raises ``InputError`` if the method cannot be trained on so many processes."""
 
     def before_step(self, progress: Progress) -> None:
         """Called before each forward pass."""
 
     def after_backward(self, progress: Progress) -> None:
         """Called between backward pass and optimizer step."""
+
+    def report_measures(self) -> list[ReportMeasure]:
+        """Rows that this method adds to the collapse report."""
+        return []
+
+    @property
+    def dictionary(self) -> PackedDictionary | None:
+        """Fixed codes that embeddings are assigned to, for the collapse report's figure, or ``None``."""
+        return None
 
 
 def pixel_range(mean: Sequence[float], std: Sequence[float], *, device: Any = None) -> tuple[Tensor, Tensor]:
@@ -116,7 +144,7 @@ def pixel_range(mean: Sequence[float], std: Sequence[float], *, device: Any = No
 
 @contextmanager
 def frozen_statistics(module: nn.Module) -> Iterator[None]:
-    """While this lasts, BatchNorm in ``module`` uses its running statistics and leaves them as they are."""
+    """Inside the block, BatchNorm in ``module`` uses its running statistics and leaves them as they are."""
     training = module.training
     module.eval()
     try:

@@ -17,7 +17,7 @@ from cplearn_solo.methods.base import METHODS, Method, Views
 @METHODS.register("byol")
 class BYOL(Method):
     """``proj_hidden_dim``, ``proj_output_dim``: widths of the projector. ``pred_hidden_dim``: hidden width of the
-    predictor; names and defaults as in solo-learn's CIFAR configuration.
+    predictor. Names and defaults as in solo-learn's CIFAR configuration.
     """
 
     teacher = "projector"

@@ -1,4 +1,4 @@
-"""What a method takes and asks of its host, without importing those of this package: that would take seconds."""
+"""What a method takes and asks of its host, read from source text: importing the methods would take seconds."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MethodFacts:
-    """``arguments``: names and types of its ``method_kwargs``; ``defaults``: their defaults; the rest are attributes of
-    the class, see :class:`~cplearn_solo.methods.base.Method`."""
+    """``summary``: first line of the file; ``arguments``: types of the ``method_kwargs`` by name; ``defaults``: their
+    defaults; the rest are attributes of :class:`~cplearn_solo.methods.base.Method`."""
 
     summary: str
     arguments: dict[str, Any]
@@ -32,11 +32,10 @@ class MethodFacts:
 
 
 def method_facts(name: str) -> MethodFacts:
-    """Facts of the method registered as ``name``; ``InputError`` for an unknown one."""
+    """Facts of the method registered as ``name``; raises ``InputError`` for an unknown one."""
     loaded = METHODS.loaded(name)
-    ours = _ours()
-    if loaded is None and name in ours:
-        return ours[name]
+    if loaded is None and name in _ours():
+        return _ours()[name]
     return _of_class(loaded or METHODS[name])
 
 
@@ -79,7 +78,7 @@ def _ours() -> dict[str, MethodFacts]:
 
 def _of_text(text: ClassText, classes: dict[str, ClassText], *, summary: str) -> MethodFacts:
     def attribute(key: str, default: Any) -> Any:
-        """The nearest base's, in this folder."""
+        """That of the class or of its nearest base in this folder."""
         place: ClassText | None = text
         while place is not None:
             if key in place.attributes:

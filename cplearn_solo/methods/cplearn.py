@@ -22,7 +22,8 @@ from cplearn_solo.core.precision import at_least_float32
 from cplearn_solo.dictionary import check_dictionary, pack_dictionary, temperature
 from cplearn_solo.losses import assignments, check_prior, cplearn_loss, strict_bound
 from cplearn_solo.methods.auto_beta import AutoBeta
-from cplearn_solo.methods.base import METHODS, Method, Views
+from cplearn_solo.methods.base import METHODS, Method, ReportMeasure, Views
+from cplearn_solo.methods.optimum import optimum_measures
 from cplearn_solo.objective import Objective, PackedDictionary, check_shares, objective
 
 _LOGITS_AT_ONCE = 1 << 24  # bounds the memory of evaluation
@@ -52,6 +53,12 @@ class CPLearn(Method):
     """
 
     multicrop = True
+    advice = {
+        "code_use": "CPLearn: lower beta, above 1 the prior loses (Table 9), or set beta=auto",
+        "told_apart": "CPLearn: raise beta, at 0 there is no invariance (Fig. 12), or set beta=auto",
+        "stable_rank": "strengthen decorrelation (CPLearn: more codes, proj_output_dim)",
+        "within_code": "use more codes (CPLearn: proj_output_dim, Fig. 13), stronger augmentation or fewer epochs",
+    }
 
     def __init__(
         self,
@@ -89,7 +96,7 @@ class CPLearn(Method):
         words = pack_dictionary(f, c, kind=dictionary, seed=dictionary_seed)
         self.register_buffer("words", words, persistent=False)
         self.plain = (f + 16 * batch_size) * c <= _PLAIN_FLOATS and not global_prior and not dictionary_parallel
-        self.register_buffer("w", self.packed.tile(0, c) if self.plain else None, persistent=False)
+        self.register_buffer("w", self.dictionary.tile(0, c) if self.plain else None, persistent=False)
         q = None if prior is None else torch.tensor(prior, dtype=torch.float32)
         if q is not None:
             check_prior(q, c, prior_loss)
@@ -136,8 +143,11 @@ class CPLearn(Method):
         h = math.sqrt(h.shape[1]) * F.normalize(h, dim=1) if self.activation == "l2" else torch.tanh(h)
         return h / self._root_n
 
+    def report_measures(self) -> list[ReportMeasure]:
+        return optimum_measures(self.dictionary, math.sqrt(int(self.n)) if self.scale == "paper" else 1.0)
+
     @property
-    def packed(self) -> PackedDictionary:
+    def dictionary(self) -> PackedDictionary:
         """W at one bit an entry."""
         return PackedDictionary(self.words, self.spec["f"])
 
@@ -176,16 +186,16 @@ class CPLearn(Method):
 
     def _blocks(self, h: Tensor) -> Iterator[tuple[int, Tensor]]:
         """First code and logits ``(n, block)`` of each block of codes."""
-        packed = self.packed
+        dictionary = self.dictionary
         block = max(1, _LOGITS_AT_ONCE // max(h.shape))  # the tile of W is as large as that of logits
         for start in range(0, self.codes_total, block):
-            tile = packed.tile(start, min(start + block, self.codes_total))
+            tile = dictionary.tile(start, min(start + block, self.codes_total))
             yield start, h @ tile.to(h.dtype) / self.temperature
 
     def _objective(self, embeddings: list[Tensor], pairs: list[tuple[int, int]], beta: float | Tensor) -> Objective:
         return objective(
             embeddings,
-            self.packed,
+            self.dictionary,
             temperature=self.temperature,
             beta=float(beta),
             prior=self.prior,

@@ -18,7 +18,7 @@ class DINO(Method):
     """``proj_hidden_dim``, ``proj_output_dim``: hidden width and f of the head. ``num_prototypes``: K.
     ``student_temperature``, ``teacher_temperature``: of the softmaxes; the teacher's rises linearly from
     ``warmup_teacher_temperature`` over ``warmup_teacher_temperature_epochs``. ``use_bn_in_head``: BatchNorm in the
-    head. ``norm_last_layer``: unit prototypes. ``freeze_last_layer``: first epochs in which prototypes do not move.
+    head. ``norm_last_layer``: unit prototypes. ``freeze_last_layer``: number of first epochs with fixed prototypes.
     Names and defaults as in solo-learn.
     """
 

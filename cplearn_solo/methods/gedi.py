@@ -1,7 +1,7 @@
 """GEDI: clusters that also model the density of images (Sansone & Manhaeve, 2022).
 
-The network that assigns images to clusters gives each an energy. Its likelihood is raised by contrasting images with
-samples, drawn in pixel space by Langevin dynamics that start from a replay buffer of earlier samples.
+The logits of an image over the clusters give its energy. Training lowers the energy of images and raises that of
+samples, which Langevin dynamics draw in pixel space, starting from a replay buffer of earlier samples.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from cplearn_solo.core.distributed import gather, rank, shared_generator, world_size
-from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.errors import require
 from cplearn_solo.core.precision import without_autocast
 from cplearn_solo.losses import energy, langevin
 from cplearn_solo.methods.base import METHODS, Views, frozen_statistics
@@ -21,13 +21,13 @@ from cplearn_solo.methods.gedi_nogen import GEDINoGen
 
 @METHODS.register("gedi")
 class GEDI(GEDINoGen):
-    """Arguments of ``gedi_nogen``, and: ``likelihood_weight``: of the generative term; the papers at hand give none,
-    and 1 leaves the two losses as they are. ``sgld_steps``, ``sgld_step_size``, ``sgld_noise``: of the Langevin
-    dynamics on pixels in [-1, 1]. ``replay_size``: samples kept. ``reinit_prob``: chance of starting from noise
-    instead. Defaults are JEM's; its input noise is ``gaussian_noise`` of the augmentation.
+    """Arguments of ``gedi_nogen``, and: ``likelihood_weight``: of the generative term; the papers do not give it.
+    ``sgld_steps``, ``sgld_step_size``, ``sgld_noise``: of the Langevin dynamics on pixels in [-1, 1].
+    ``replay_size``: samples kept. ``reinit_prob``: probability of starting from noise instead. Defaults are JEM's,
+    whose input noise is ``gaussian_noise`` of the augmentation.
 
-    Samples are kept in half precision, whose rounding is a twentieth of the dynamics' noise, and out of the buffers
-    that data-parallel training sends around each step; a checkpoint holds them.
+    The samples are kept in half precision, whose rounding error is a twentieth of the dynamics' noise. They are no
+    module buffer, which data-parallel training would broadcast in each step; a checkpoint holds them.
     """
 
     needs_images = True
@@ -56,14 +56,14 @@ class GEDI(GEDINoGen):
             beta=beta,
             temperature=temperature,
         )
-        if replay_size < batch_size:
-            raise InputError(f"method_kwargs.replay_size = {replay_size}: must be at least the batch, {batch_size}")
+        wanted = f"at least the batch, {batch_size}"
+        require(replay_size >= batch_size, "method_kwargs.replay_size", replay_size, wanted)
         self.likelihood_weight, self.sgld_noise, self.reinit_prob = likelihood_weight, sgld_noise, reinit_prob
         self.sgld = {"steps": sgld_steps, "step_size": sgld_step_size}
         self.replay_size, self.replay = replay_size, None  # (size, 3, h, w) in [-1, 1] from the first step on
 
     def loss(self, views: Views) -> dict[str, Tensor]:
-        """``likelihood`` is the mean energy of images less that of samples, whose gradient is the likelihood's."""
+        """``likelihood``: mean energy of images minus that of samples; its gradient is that of -log likelihood."""
         parts = super().loss(views)
         low, high = views.pixel_range
 
@@ -79,7 +79,7 @@ class GEDI(GEDINoGen):
         return {**parts, "loss": loss, "likelihood": likelihood}
 
     def _sample(self, energies: Any, like: Tensor) -> Tensor:
-        """One sample for each row of ``like``. All ranks draw for the whole batch and keep the same replay buffer."""
+        """One sample for each row of ``like``. All ranks draw for the whole batch, so they keep the same buffer."""
         n, generator = len(like) * world_size(), shared_generator(like.device)
         mine = slice(rank() * len(like), (rank() + 1) * len(like))
         shape, options = like.shape[1:], {"generator": generator, "device": like.device}

@@ -1,4 +1,4 @@
-"""GEDI without its generative term: even clusters, and the same one for two views (Sansone & Manhaeve, 2024)."""
+"""GEDI without its generative term: even clusters, the same for two views of an image (Sansone & Manhaeve, 2024)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from lightly.models.modules.heads import ProjectionHead
 from torch import Tensor, nn
 
 from cplearn_solo.core.distributed import gather
-from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.errors import require
 from cplearn_solo.core.precision import at_least_float32
 from cplearn_solo.losses import gedi_loss
 from cplearn_solo.methods.base import METHODS, Method, Views
@@ -29,8 +29,8 @@ class GEDINoGen(Method):
         temperature: float = 0.1,
     ) -> None:
         super().__init__(features_dim, batch_size=batch_size)
-        if not (beta >= 0 and temperature > 0):
-            raise InputError(f"method_kwargs: beta = {beta} must be at least 0, temperature = {temperature} above 0")
+        require(beta >= 0, "method_kwargs.beta", beta, "at least 0")
+        require(temperature > 0, "method_kwargs.temperature", temperature, "above 0")
         self.projector = ProjectionHead(
             [
                 (features_dim, proj_hidden_dim, nn.BatchNorm1d(proj_hidden_dim), nn.ReLU()),

@@ -1,4 +1,4 @@
-"""Heads that more than one method stands on."""
+"""Heads that several methods share."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from cplearn_solo.core.precision import at_least_float32
 class PrototypeHead(nn.Module):
     """Three-layer MLP to unit embeddings ``(n, f)``, then scores ``(n, K)`` against weight-normalised prototypes.
 
-    DINO's head and Self-Classifier's. ``unit``: prototypes keep length 1. lightly's version cannot be copied into a
-    teacher, because its weight normalisation is of the old kind.
+    The head of DINO and Self-Classifier. ``unit``: prototypes keep length 1. lightly's head cannot be copied into a
+    teacher, as it uses the old kind of weight normalisation.
     """
 
     def __init__(

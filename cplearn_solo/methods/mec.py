@@ -1,4 +1,4 @@
-"""MEC: make embeddings as costly to code as possible, an entropy, while views agree (Liu et al., NeurIPS 2022).
+"""MEC: maximise the coding length of embeddings, an entropy, while views agree (Liu et al., NeurIPS 2022).
 
 Heads are lightly's; the host keeps the teacher, an EMA copy of backbone and projector.
 """
@@ -10,7 +10,7 @@ from lightly.models.modules.heads import SimSiamPredictionHead, SimSiamProjectio
 from torch import Tensor
 
 from cplearn_solo.core.distributed import gather
-from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.errors import require
 from cplearn_solo.core.precision import at_least_float32
 from cplearn_solo.losses import coding_scale, mec_loss
 from cplearn_solo.methods.base import METHODS, Method, Progress, Views
@@ -20,7 +20,7 @@ from cplearn_solo.methods.base import METHODS, Method, Progress, Views
 class MEC(Method):
     """``proj_hidden_dim``, ``proj_output_dim``: widths of the three-layer projector. ``pred_hidden_dim``: hidden width
     of the predictor. ``eps``: squared distortion of the code. ``order``: terms of the logarithm's Taylor series, or
-    none for the exact one. ``warmup_epochs``: over them 1/lambda falls from eight times its value.
+    ``null`` for the exact logarithm. ``warmup_epochs``: epochs in which 1/lambda falls from eight times its value.
     """
 
     teacher = "projector"
@@ -39,9 +39,9 @@ class MEC(Method):
         warmup_epochs: float = 10.0,
     ) -> None:
         super().__init__(features_dim, batch_size=batch_size)
-        if not (eps > 0 and warmup_epochs >= 0 and (order is None or order > 0)):
-            values = f"eps = {eps}, order = {order}, warmup_epochs = {warmup_epochs}"
-            raise InputError(f"{values}: eps and order must be above 0, warmup_epochs at least 0")
+        require(eps > 0, "method_kwargs.eps", eps, "above 0")
+        require(order is None or order > 0, "method_kwargs.order", order, "above 0")
+        require(warmup_epochs >= 0, "method_kwargs.warmup_epochs", warmup_epochs, "at least 0")
         self.projector = SimSiamProjectionHead(features_dim, proj_hidden_dim, proj_output_dim)
         self.predictor = SimSiamPredictionHead(proj_output_dim, pred_hidden_dim, proj_output_dim)
         self.eps, self.order, self.warmup_epochs = eps, order, warmup_epochs

@@ -1,7 +1,7 @@
-"""MoCo v2+: tell an image's other view from a queue of a slow teacher's embeddings (He et al., CVPR 2020; Chen et al.,
-2020), symmetrised over the two views as in solo-learn.
+"""MoCo v2+: recognise an image's other view among a queue of a slow teacher's embeddings (He et al., CVPR 2020; Chen et
+al., 2020), symmetrised over the two views as in solo-learn.
 
-The projector is lightly's. Its memory bank is not kept in checkpoints, so queue and InfoNCE are here.
+The projector is lightly's. Queue and InfoNCE are not, as checkpoints do not hold lightly's memory bank.
 """
 
 from __future__ import annotations

@@ -7,14 +7,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cplearn_solo.core.distributed import gather
-from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.errors import require
 
 
 class Queue(nn.Module):
     """The last ``size`` rows of all ranks for each of ``views`` views: ``rows`` ``(views, size, dim)``.
 
-    It starts with random unit vectors. A checkpoint holds rows and position. Raises ``InputError`` unless batches fill
-    it evenly, here for one rank's batch and at the first :meth:`push` for that of all ranks.
+    It starts with random unit vectors. A checkpoint holds rows and position. Raises ``InputError`` unless ``size`` is
+    a multiple of the batch: here of one rank's, in :meth:`push` of that of all ranks.
     """
 
     def __init__(self, views: int, size: int, dim: int, *, batch_size: int) -> None:
@@ -25,14 +25,14 @@ class Queue(nn.Module):
 
     @property
     def full(self) -> bool:
-        """Whether only real embeddings are left."""
+        """Whether no random vectors are left."""
         return self.seen >= self.rows.shape[1]
 
     def push(self, views: list[Tensor]) -> None:
-        """Replaces the oldest rows by those of every rank, ``(n, dim)`` for each view."""
+        """Replaces the oldest rows by those of all ranks, ``(n, dim)`` for each view."""
         new = torch.stack([gather(rows.detach()) for rows in views])
         self._check(new.shape[1])
-        # a run resumed with another batch may not be at a multiple of it
+        # the position is no multiple of the batch in a run that was resumed with another one
         self.rows[:, (self.seen + torch.arange(new.shape[1], device=new.device)) % self.rows.shape[1]] = new
         self.seen += new.shape[1]
 
@@ -44,5 +44,5 @@ class Queue(nn.Module):
 
     def _check(self, batch: int) -> None:
         size = self.rows.shape[1]
-        if size < batch or size % batch:
-            raise InputError(f"method_kwargs.queue_size = {size}: must be a multiple of the whole batch, {batch}")
+        multiple = size >= batch and size % batch == 0
+        require(multiple, "method_kwargs.queue_size", size, f"a multiple of the whole batch, {batch}")

@@ -21,7 +21,7 @@ GROUP = "cplearn_solo.methods"  # of entry points
 
 
 def _importers() -> dict[str, Callable[[], type[Method] | None]]:
-    """Functions that import each method; a name of ours is not an outside package's to take."""
+    """Functions that import each method; an outside package cannot replace a method of this package."""
     outside = {plugin.name: partial(_load, plugin) for plugin in entry_points(group=GROUP)}
     ours = {
         name: partial(_import, f"{__package__}.{path.stem}")
@@ -38,7 +38,7 @@ def _import(module: str) -> None:
 def _load(plugin: EntryPoint) -> type[Method]:
     try:
         return plugin.load()
-    except Exception as error:  # whatever an outside package may raise
+    except Exception as error:  # an outside package may raise anything
         raise InputError(f"method = {plugin.name!r}: {plugin.value} cannot be imported: {error}") from error
 
 

@@ -1,4 +1,4 @@
-"""Self-Classifier: learn labels and classifier together in one softmax (Amrani et al., ECCV 2022).
+"""Self-Classifier: learn labels and classifier together with one softmax (Amrani et al., ECCV 2022).
 
 A three-layer MLP gives unit embeddings ``(n, f)``, scored against c weight-normalised class vectors.
 """

@@ -1,4 +1,4 @@
-"""SimCLR: tell an image's other view from all other images of the batch (Chen et al., ICML 2020).
+"""SimCLR: recognise an image's other view among all other images of the batch (Chen et al., ICML 2020).
 
 Loss and projector are lightly's; embeddings are gathered first, so that negatives come from every device.
 """
@@ -17,7 +17,7 @@ from cplearn_solo.methods.base import METHODS, Method, Views
 @METHODS.register("simclr")
 class SimCLR(Method):
     """``proj_hidden_dim``, ``proj_output_dim``: widths of the two-layer projector. ``temperature``: of the softmax
-    over similarities; names and defaults as in solo-learn's CIFAR configuration.
+    over similarities. Names and defaults as in solo-learn's CIFAR configuration.
     """
 
     def __init__(

@@ -19,7 +19,7 @@ from cplearn_solo.methods.base import METHODS, Method, Views
 @METHODS.register("simsiam")
 class SimSiam(Method):
     """``proj_hidden_dim``, ``proj_output_dim``: widths of the projector. ``pred_hidden_dim``: hidden width of the
-    predictor, whose learning rate is constant; names and defaults as in solo-learn's CIFAR configuration.
+    predictor, whose learning rate is constant. Names and defaults as in solo-learn's CIFAR configuration.
     """
 
     def __init__(

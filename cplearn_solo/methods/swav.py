@@ -1,8 +1,8 @@
-"""SwAV: predict the code of one view from another, codes being balanced over prototypes (Caron et al., NeurIPS 2020).
+"""SwAV: predict the code of one view from another, with codes balanced over prototypes (Caron et al., NeurIPS 2020).
 
 Unit embeddings Z ``(n, f)`` are scored against K unit prototypes; Sinkhorn-Knopp turns the scores of a large crop into
 codes Q ``(n, K)`` with equal mass on every prototype, and every other crop predicts them. Loss, Sinkhorn and projector
-are lightly's; its prototypes have a bias, which the paper's do not, so they are a plain layer here.
+are lightly's. The prototypes are a plain layer, as lightly's have a bias and the paper's do not.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cplearn_solo.core.distributed import gather
-from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.errors import require
 from cplearn_solo.core.precision import at_least_float32
 from cplearn_solo.methods.base import METHODS, Method, Progress, Views
 from cplearn_solo.methods.queue import Queue
@@ -23,8 +23,9 @@ from cplearn_solo.methods.queue import Queue
 class SwAV(Method):
     """``proj_hidden_dim``, ``proj_output_dim``: hidden width and f of the projector. ``num_prototypes``: K.
     ``temperature``: of the predictions. ``sk_epsilon``, ``sk_iters``: Sinkhorn's entropy weight and rounds.
-    ``queue_size``: earlier embeddings that share the balancing, 0 for none, used from ``epoch_queue_starts`` on.
-    ``freeze_prototypes_epochs``: first epochs in which prototypes do not move. Names and defaults as in solo-learn.
+    ``queue_size``: earlier embeddings that are balanced together with the batch, 0 for none, from epoch
+    ``epoch_queue_starts`` on. ``freeze_prototypes_epochs``: number of first epochs with fixed prototypes.
+    Names and defaults as in solo-learn.
     """
 
     multicrop = True
@@ -68,10 +69,8 @@ class SwAV(Method):
         scores = [gather(at_least_float32(self.prototypes(zi))) for zi in z]  # codes are balanced over all ranks
         queued = None
         if self.queue is not None:
-            if views.n_large != len(self.queue.rows):
-                raise InputError(
-                    f"{views.n_large} large crops: SwAV's queue needs 2; set method_kwargs.queue_size to 0"
-                )
+            size, wanted = self.queue.rows.shape[1], f"0 with {views.n_large} large crops, as the queue needs 2"
+            require(views.n_large == len(self.queue.rows), "method_kwargs.queue_size", size, wanted)
             if self.queue.full and views.progress.epoch >= self.epoch_queue_starts:
                 queued = [at_least_float32(self.prototypes(rows)) for rows in self.queue.rows]
             self.queue.push(z[: views.n_large])

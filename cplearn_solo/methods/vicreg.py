@@ -1,7 +1,7 @@
 """VICReg: invariance between views, variance of each dimension, no covariance between them (Bardes et al., ICLR 2022).
 
-Terms and projector are lightly's, whose terms are those of the authors' code: the invariance is averaged over
-dimensions, where Eq. 5 sums, and the variance over the two views, where Eq. 6 sums.
+Terms and projector are lightly's. As in the authors' code, the invariance is averaged over dimensions, where Eq. 5
+sums, and the variance over the two views, where Eq. 6 sums.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from lightly.models.modules.heads import VICRegProjectionHead
 from torch import Tensor
 
 from cplearn_solo.core.distributed import gather
-from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.errors import require
 from cplearn_solo.core.precision import at_least_float32, without_autocast
 from cplearn_solo.methods.base import METHODS, Method, Views
 
@@ -20,8 +20,13 @@ from cplearn_solo.methods.base import METHODS, Method, Views
 class VICReg(Method):
     """``proj_hidden_dim``, ``proj_output_dim``: widths of the three-layer projector. ``sim_loss_weight``,
     ``var_loss_weight``, ``cov_loss_weight``: weights of the three terms; 0 switches a term off. Names and defaults as
-    in solo-learn, where the variance term counts twice as much.
+    in solo-learn, whose variance term is twice as large.
     """
+
+    advice = {
+        "spread": "bring back what keeps samples apart (VICReg: var_loss_weight) or lower the learning rate",
+        "stable_rank": "strengthen decorrelation (VICReg: cov_loss_weight)",
+    }
 
     def __init__(
         self,
@@ -37,8 +42,11 @@ class VICReg(Method):
         super().__init__(features_dim, batch_size=batch_size)
         self.projector = VICRegProjectionHead(features_dim, proj_hidden_dim, proj_output_dim)
         self.weights = {"invariance": sim_loss_weight, "variance": var_loss_weight, "covariance": cov_loss_weight}
-        if min(self.weights.values()) < 0 or not any(self.weights.values()):
-            raise InputError(f"method_kwargs: weights of VICReg's terms {self.weights}: at least one must be above 0")
+        weights = {"sim": sim_loss_weight, "var": var_loss_weight, "cov": cov_loss_weight}
+        for term, weight in weights.items():
+            require(weight >= 0, f"method_kwargs.{term}_loss_weight", weight, "at least 0")
+        wanted = "above 0, as the weights of the other terms are 0"
+        require(any(weights.values()), "method_kwargs.sim_loss_weight", sim_loss_weight, wanted)
 
     def loss(self, views: Views) -> dict[str, Tensor]:
         """Terms are logged before weighting; one that is switched off is logged and gets no gradient."""

@@ -1,7 +1,7 @@
 """W-MSE: whiten the embeddings of a batch, then pull views together (Ermolov et al., ICML 2021).
 
-Whitening and distance are lightly's. Its loss draws the permutation on each process for that process's rows, so the
-loop over blocks is here: several devices whiten blocks of the whole batch, all with the same permutation.
+Whitening and distance are lightly's. The loop over blocks is not, as lightly's loss draws a permutation for the rows of
+one process: here all devices whiten blocks of the whole batch with the same permutation.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from lightly.models.modules.heads import ProjectionHead
 from torch import Tensor, nn
 
 from cplearn_solo.core.distributed import gather, shared_generator
-from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.errors import InputError, require
 from cplearn_solo.core.precision import at_least_float32, without_autocast
 from cplearn_solo.methods.base import METHODS, Method, Views
 
@@ -40,13 +40,11 @@ class WMSE(Method):
         whitening_eps: float = 0.0,
     ) -> None:
         super().__init__(features_dim, batch_size=batch_size)
-        if batch_size % whitening_size:
-            raise InputError(f"method_kwargs.whitening_size = {whitening_size}: must divide the batch, {batch_size}")
-        if whitening_size < 2 * proj_output_dim:
-            raise InputError(
-                f"method_kwargs.whitening_size = {whitening_size}: must be at least twice proj_output_dim, "
-                f"{proj_output_dim}, for a covariance that can be inverted"
-            )
+        key, least = "method_kwargs.whitening_size", 2 * proj_output_dim
+        divides = whitening_size > 0 and batch_size % whitening_size == 0
+        require(divides, key, whitening_size, f"a divisor of the batch, {batch_size}")
+        wanted = f"at least twice proj_output_dim, {least}, for a covariance that can be inverted"
+        require(whitening_size >= least, key, whitening_size, wanted)
         self.projector = ProjectionHead(
             [
                 (features_dim, proj_hidden_dim, nn.BatchNorm1d(proj_hidden_dim), nn.ReLU()),

@@ -14,18 +14,16 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score, normalized_mutual_info_score
 from sklearn.metrics.cluster import contingency_matrix
 
-from cplearn_solo.core.errors import InputError
-from cplearn_solo.metrics.checks import check_count, check_features, check_ids
+from cplearn_solo.metrics.checks import check_count, check_features, check_ids, check_length
 
 # With more codes than this a one-to-one match to the classes leaves most samples out and says nothing.
 MAX_MATCHED_CODES = 512
 
 
 def _pair(codes: Any, labels: Any) -> tuple[np.ndarray, np.ndarray]:
-    codes, labels = check_ids("codes", codes).cpu().numpy(), check_ids("labels", labels).cpu().numpy()
-    if len(codes) != len(labels):
-        raise InputError(f"labels must have one label for each of {len(codes)} codes, got {len(labels)}")
-    return codes, labels
+    codes, labels = check_ids("codes", codes), check_ids("labels", labels)
+    check_length("labels", labels, len(codes), "code")
+    return codes.cpu().numpy(), labels.cpu().numpy()
 
 
 def nmi(codes: Any, labels: Any) -> float:
@@ -74,8 +72,7 @@ def codes_used(codes: Any) -> int:
 def kmeans_ami(features: Any, labels: Any, *, seed: int = 0) -> float:
     """AMI of k-means clusters of ``features`` (n, d) with k = the number of classes present, best of 10 starts."""
     features, labels = check_features("features", features).float(), check_ids("labels", labels)
-    if len(features) != len(labels):
-        raise InputError(f"labels must have one label for each of {len(features)} rows, got {len(labels)}")
+    check_length("labels", labels, len(features), "row of features")
     kmeans = KMeans(n_clusters=codes_used(labels), n_init=10, random_state=seed)
     return ami(kmeans.fit_predict(features.cpu().numpy()), labels)
 

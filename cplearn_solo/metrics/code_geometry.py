@@ -12,7 +12,7 @@ import torch
 from torch.nn import functional as F
 
 from cplearn_solo.core.errors import InputError
-from cplearn_solo.metrics.checks import check_features, check_ids
+from cplearn_solo.metrics.checks import check_features, check_ids, check_length
 
 
 @torch.no_grad()
@@ -22,8 +22,7 @@ def code_alignment(embeddings: Any, dictionary: Any, codes: Any) -> float:
     ``dictionary`` W ``(f, c)``; ``codes`` ``(n,)``, the column each sample is assigned to.
     """
     h, w = check_features("embeddings", embeddings).double(), check_features("dictionary", dictionary).double()
-    if len(w) != h.shape[1]:
-        raise InputError(f"dictionary has {len(w)} rows: must be the {h.shape[1]} dimensions of the embeddings")
+    check_length("dictionary", w, h.shape[1], "dimension of the embeddings")
     codes = _codes(codes, len(h), w.shape[1])
     return F.cosine_similarity(h, w[:, codes].T).mean().item()
 
@@ -52,6 +51,5 @@ def block_gap(embeddings: Any, codes: Any) -> float:
 
 def _codes(codes: Any, n: int, c: int | None) -> torch.Tensor:
     codes = check_ids("codes", codes, c)
-    if len(codes) != n:
-        raise InputError(f"codes must be one for each of {n} samples, got {len(codes)}")
+    check_length("codes", codes, n, "sample")
     return codes

@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.errors import InputError, require
 from cplearn_solo.core.matrix import log_exact, log_taylor, trace_log
 from cplearn_solo.core.precision import at_least_float32
-from cplearn_solo.metrics.checks import check_count, check_number
+from cplearn_solo.metrics.checks import check_count, check_finite, check_number
 
 _TOLERANCE = 1e-5  # rounding of a covariance in float32, relative to its largest entry
 
@@ -43,8 +43,7 @@ def matrix_cross_entropy(p: Any, q: Any) -> Tensor:
     ``InputError`` as for :func:`matrix_log`, and for matrices of two sizes.
     """
     p, q = _check_semidefinite("p", p), _check_semidefinite("q", q)
-    if p.shape != q.shape:
-        raise InputError(f"p and q must have one shape (d, d), got {tuple(p.shape)} and {tuple(q.shape)}")
+    require(q.shape == p.shape, "q.shape", tuple(q.shape), f"that of p, {tuple(p.shape)}")
     return q.trace() - (p * log_exact(q)).sum()
 
 
@@ -79,8 +78,8 @@ def matrix_log(a: Any, order: int | None = None) -> Tensor:
     check_count("order", order)
     x = _check_square("a", a)
     x = x - torch.eye(len(x), dtype=x.dtype, device=x.device)
-    if (norm := torch.linalg.matrix_norm(x.detach(), ord=2).item()) >= 1:
-        raise InputError(f"||a - I|| = {norm:g}: the Taylor series of the logarithm converges only below 1")
+    norm = torch.linalg.matrix_norm(x.detach(), ord=2).item()
+    require(norm < 1, "||a - I||", norm, "below 1, where the Taylor series of the logarithm converges")
     return log_taylor(x, order)
 
 
@@ -88,17 +87,17 @@ def _check_semidefinite(name: str, values: Any) -> Tensor:
     matrix = _check_square(name, values)
     with torch.no_grad():
         allowed = _TOLERANCE * matrix.abs().max().item()
-        if (matrix - matrix.mT).abs().max().item() > allowed:
-            raise InputError(f"{name} must be symmetric")
-        if (low := torch.linalg.eigvalsh(matrix)[0].item()) < -allowed:
-            raise InputError(f"{name} must be positive semi-definite, got the eigenvalue {low:g}")
+        difference = (matrix - matrix.mT).abs().max().item()
+        require(difference <= allowed, f"|{name} - {name}^T|", difference, f"0, as {name} must be symmetric")
+        low = torch.linalg.eigvalsh(matrix)[0].item()
+        require(low >= -allowed, f"eigenvalue of {name}", low, f"0 or more, as {name} must be positive semi-definite")
     return matrix
 
 
 def _check_square(name: str, values: Any) -> Tensor:
     matrix = _check_matrix(name, values)
-    if matrix.shape[0] != matrix.shape[1]:
-        raise InputError(f"{name} must be square, got shape {tuple(matrix.shape)}")
+    rows, columns = matrix.shape
+    require(rows == columns, f"{name}.shape", (rows, columns), "(d, d), a square matrix")
     return matrix
 
 
@@ -107,9 +106,7 @@ def _check_matrix(name: str, values: Any) -> Tensor:
     try:
         matrix = at_least_float32(torch.as_tensor(values))
     except (TypeError, ValueError, RuntimeError):
-        raise InputError(f"{name} must be a matrix of numbers, got {type(values).__name__}") from None
-    if matrix.ndim != 2 or not matrix.numel():
-        raise InputError(f"{name} must be a matrix, got shape {tuple(matrix.shape)}")
-    if not matrix.isfinite().all():
-        raise InputError(f"{name} must be finite, got nan or inf")
+        raise InputError(f"{name} = {type(values).__name__}: must be a matrix of numbers") from None
+    require(matrix.ndim == 2 and matrix.numel() > 0, f"{name}.shape", tuple(matrix.shape), "that of a matrix")
+    check_finite(name, matrix)
     return matrix

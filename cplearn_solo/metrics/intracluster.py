@@ -15,8 +15,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 from torch import Tensor
 
-from cplearn_solo.core.errors import InputError
-from cplearn_solo.metrics.checks import check_count, check_features, check_ids, check_number
+from cplearn_solo.core.errors import InputError, require
+from cplearn_solo.metrics.checks import check_count, check_features, check_ids, check_length, check_number
 
 _NATS_A_DIMENSION = 1e-4  # a mixture whose likelihood gains less in a step has converged
 
@@ -30,8 +30,7 @@ def gmm_entropy(features: Any, *, components: int, samples: int = 10_000, seed: 
     check_count("components", components)
     check_count("samples", samples)
     features = check_features("features", features).double().cpu().numpy()
-    if len(features) < components:
-        raise InputError(f"components = {components}: must be at most the {len(features)} samples")
+    require(components <= len(features), "components", components, f"at most the {len(features)} samples")
     # float64: variances of tight clusters cancel in float32. The library's tolerance, 1e-3 nats in any dimension, would
     # spend most of the time on the last thousandth of the entropy
     mixture = GaussianMixture(
@@ -121,6 +120,5 @@ def _erank(around: Tensor) -> float:
 def _clustered(features: Any, clusters: Any) -> tuple[Tensor, Tensor]:
     """Features in float64, and clusters renumbered 0, 1, ... without gaps."""
     features, clusters = check_features("features", features).double(), check_ids("clusters", clusters)
-    if len(clusters) != len(features):
-        raise InputError(f"clusters must be one for each of {len(features)} samples, got {len(clusters)}")
+    check_length("clusters", clusters, len(features), "sample")
     return features, clusters.to(features.device).unique(return_inverse=True)[1]

@@ -126,14 +126,14 @@ def test_kmeans_ami() -> None:
 @pytest.mark.parametrize(
     "codes, labels, message",
     [
-        ([0, 1], [0, -1], "labels must be 0 or more, got -1"),
-        ([-1, 1], [0, 1], "codes must be 0 or more"),
-        ([0, 1], [0], "labels must have one label for each of 2"),
-        ([], [], "codes must be one or more integers"),
-        ([0, 1], [0.0, 1.0], "labels must be one or more integers"),
-        ([[0, 1]], [[0, 1]], "codes must be one or more integers"),
-        ([True, False], [0, 1], "codes must be one or more integers"),
-        ([0, 1], ["cat", "dog"], "labels must be a tensor or an array"),
+        ([0, 1], [0, -1], "labels = -1: must be 0 or more"),
+        ([-1, 1], [0, 1], "codes = -1: must be 0 or more"),
+        ([0, 1], [0], r"labels.shape = \(1,\): must be \(2,\), one for each code"),
+        ([], [], r"codes.shape = \(0,\): must be \(n,\) with n >= 1"),
+        ([0, 1], [0.0, 1.0], "labels.dtype = torch.float64: must be a type of integers"),
+        ([[0, 1]], [[0, 1]], r"codes.shape = \(1, 2\): must be \(n,\)"),
+        ([True, False], [0, 1], "codes.dtype = torch.bool: must be a type of integers"),
+        ([0, 1], ["cat", "dog"], "labels = list: must be a tensor or an array"),
     ],
 )
 def test_bad_pairs(score, codes, labels, message: str) -> None:
@@ -142,13 +142,13 @@ def test_bad_pairs(score, codes, labels, message: str) -> None:
 
 
 def test_other_bad_input() -> None:
-    with pytest.raises(InputError, match="permutations must be an integer from 1, got 0"):
+    with pytest.raises(InputError, match="permutations = 0: must be an integer from 1"):
         metrics.nmi_at_chance(CODES, LABELS, permutations=0)
     with pytest.raises(InputError, match="codes"):
         metrics.codes_used([])
-    with pytest.raises(InputError, match="features must be finite"):
+    with pytest.raises(InputError, match="features = nan: must be finite"):
         metrics.kmeans_ami([[float("nan")], [0.0]], [0, 1])
-    with pytest.raises(InputError, match="labels must have one label for each of 2 rows, got 1"):
+    with pytest.raises(InputError, match=r"labels.shape = \(1,\): must be \(2,\), one for each row of features"):
         metrics.kmeans_ami([[1.0], [0.0]], [0])
-    with pytest.raises(InputError, match="labels must be 0 or more"):
+    with pytest.raises(InputError, match="labels = -1: must be 0 or more"):
         metrics.kmeans_ami([[1.0], [0.0]], [0, -1])

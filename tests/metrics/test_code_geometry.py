@@ -39,9 +39,9 @@ def test_one_point_and_one_code():
 
 
 def test_bad_input():
-    with pytest.raises(InputError, match="one for each of 64"):
+    with pytest.raises(InputError, match=r"codes.shape = \(3,\): must be \(64,\), one for each sample"):
         block_gap(H, CODES[:3])
-    with pytest.raises(InputError, match="dictionary has 8 rows"):
+    with pytest.raises(InputError, match=r"dictionary.shape = \(8, 16\): must be \(16, 16\), one for each dimension"):
         code_alignment(H, W[:8], CODES)
     with pytest.raises(InputError, match="all zero"):
         block_gap(torch.zeros(4, 3), torch.zeros(4, dtype=torch.int64))

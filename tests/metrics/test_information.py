@@ -152,14 +152,14 @@ def test_taylor_series(order: int) -> None:
 
 NOT_SYMMETRIC = [[1.0, 0.5], [0.0, 1.0]]
 BAD = [
-    (np.ones((2, 3)), "must be square, got shape \\(2, 3\\)"),
-    (NOT_SYMMETRIC, "must be symmetric"),
-    ([[1.0, 2.0], [2.0, 1.0]], "positive semi-definite, got the eigenvalue -1"),
-    ([[1.0, np.nan], [np.nan, 1.0]], "must be finite"),
-    ([[np.inf]], "must be finite"),
-    (np.ones(3), "must be a matrix, got shape \\(3,\\)"),
-    (np.ones((0, 0)), "must be a matrix"),
-    ("words", "must be a matrix of numbers, got str"),
+    (np.ones((2, 3)), "shape = \\(2, 3\\): must be \\(d, d\\), a square matrix"),
+    (NOT_SYMMETRIC, "= 0.5: must be 0, as . must be symmetric"),
+    ([[1.0, 2.0], [2.0, 1.0]], "eigenvalue of . = -1.*: must be 0 or more, as . must be positive semi-definite"),
+    ([[1.0, np.nan], [np.nan, 1.0]], "= nan: must be finite"),
+    ([[np.inf]], "= inf: must be finite"),
+    (np.ones(3), "shape = \\(3,\\): must be that of a matrix"),
+    (np.ones((0, 0)), "must be that of a matrix"),
+    ("words", "= str: must be a matrix of numbers"),
 ]
 
 
@@ -179,12 +179,12 @@ def test_bad_matrices(value: object, words: str) -> None:
 @pytest.mark.parametrize(
     "call, words",
     [
-        (lambda: matrix_kl(np.eye(2), np.eye(3)), "must have one shape"),
-        (lambda: matrix_log(2 * np.eye(3), 4), "\\|\\|a - I\\|\\| = 1: the Taylor series .* converges only below 1"),
-        (lambda: matrix_log(np.zeros((2, 2)), 4), "converges only below 1"),
-        (lambda: matrix_log(np.eye(2), 0), "order must be an integer from 1"),
-        (lambda: total_coding_rate(np.ones((3, 2)), epsilon=0.0), "epsilon must be a finite number above 0"),
-        (lambda: total_coding_rate(np.ones(3), epsilon=1.0), "features must be a matrix"),
+        (lambda: matrix_kl(np.eye(2), np.eye(3)), "q.shape = \\(3, 3\\): must be that of p, \\(2, 2\\)"),
+        (lambda: matrix_log(2 * np.eye(3), 4), "\\|\\|a - I\\|\\| = 1.*: must be below 1, where the Taylor series"),
+        (lambda: matrix_log(np.zeros((2, 2)), 4), "must be below 1"),
+        (lambda: matrix_log(np.eye(2), 0), "order = 0: must be an integer from 1"),
+        (lambda: total_coding_rate(np.ones((3, 2)), epsilon=0.0), "epsilon = 0.0: must be a finite number above 0"),
+        (lambda: total_coding_rate(np.ones(3), epsilon=1.0), "features.shape = \\(3,\\): must be that of a matrix"),
     ],
 )
 def test_bad_arguments(call, words: str) -> None:

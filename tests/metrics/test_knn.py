@@ -50,17 +50,17 @@ def test_degenerate() -> None:
 @pytest.mark.parametrize(
     "change, message",
     [
-        ({"train_y": TRAIN_Y - 1}, "train_y must be 0 or more, got -1"),
-        ({"test_y": TEST_Y + 1}, "test_y must be below num_classes=5, got 5"),
-        ({"test_y": TEST_Y[1:]}, "test_y must have one label for each of 150 rows, got 149"),
-        ({"test_x": TEST_X[:, 1:]}, "test_x must have the dimension of train_x, 6, got 5"),
-        ({"train_x": torch.empty(0, 6), "train_y": []}, "train_x must have shape"),
-        ({"test_x": TEST_X * np.nan}, "test_x must be finite"),
-        ({"k": 0}, "k must be an integer from 1, got 0"),
-        ({"block": 1.5}, "block must be an integer from 1, got 1.5"),
-        ({"num_classes": 0}, "num_classes must be an integer from 1"),
-        ({"temperature": 0}, "temperature must be a finite number above 0, got 0"),
-        ({"temperature": float("nan")}, "temperature must be a finite number above 0, got nan"),
+        ({"train_y": TRAIN_Y - 1}, "train_y = -1: must be 0 or more"),
+        ({"test_y": TEST_Y + 1}, "test_y = 5: must be below num_classes = 5"),
+        ({"test_y": TEST_Y[1:]}, r"test_y.shape = \(149,\): must be \(150,\), one for each row of test_x"),
+        ({"test_x": TEST_X[:, 1:]}, r"test_x.shape = \(150, 5\): must be \(n, 6\), with the dimension of train_x"),
+        ({"train_x": torch.empty(0, 6), "train_y": []}, r"train_x.shape = \(0, 6\): must be \(n, d\)"),
+        ({"test_x": TEST_X * np.nan}, "test_x = nan: must be finite"),
+        ({"k": 0}, "k = 0: must be an integer from 1"),
+        ({"block": 1.5}, "block = 1.5: must be an integer from 1"),
+        ({"num_classes": 0}, "num_classes = 0: must be an integer from 1"),
+        ({"temperature": 0}, "temperature = 0: must be a finite number above 0"),
+        ({"temperature": float("nan")}, "temperature = nan: must be a finite number above 0"),
     ],
 )
 def test_bad_input(change: dict, message: str) -> None:

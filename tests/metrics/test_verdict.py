@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from cplearn_solo.core.errors import InputError
-from cplearn_solo.metrics.verdict import collapse_verdict
+from cplearn_solo.metrics.verdict import CRITERIA, collapse_verdict
 
 RANDOM = np.random.default_rng(0)
 CODES = np.arange(600) % 12
@@ -45,8 +45,17 @@ def test_each_collapse_is_named_with_its_number(name, embeddings, codes):
 def test_soft_codes_that_tell_nothing_are_a_cluster_collapse():
     even = math.log(12)
     verdict = collapse_verdict(HEALTHY, HEALTHY, CODES, codes_total=12, entropies=(even, even - 0.1))
-    assert verdict.name == "cluster" and "raise beta" in verdict.advice
+    assert verdict.name == "cluster" and "agreement of an image's views" in verdict.advice
     assert verdict.measures["told_apart"] == pytest.approx(math.exp(0.1)) and verdict.measures["code_use"] == 1
+
+
+def test_advice_names_keys_of_the_method_at_hand_only():
+    one_code = (HEALTHY, HEALTHY, np.zeros(600, dtype=int))
+    general = collapse_verdict(*one_code, codes_total=12)
+    own = collapse_verdict(*one_code, codes_total=12, advice={"code_use": "lower beta", "spread": "no"})
+    assert own.advice == "lower beta" and own.message == f"cluster collapse: {general.reason}; lower beta"
+    for criterion in CRITERIA:
+        assert not any(word in criterion.advice for word in ("beta", "CPLearn", "VICReg", "_weight", "_dim"))
 
 
 def test_one_code_is_a_collapse_whoever_counts():
@@ -64,7 +73,7 @@ def test_what_cannot_be_told_is_absent():
 
 
 def test_bad_input():
-    with pytest.raises(InputError, match="embeddings must be finite"):
+    with pytest.raises(InputError, match="embeddings = nan: must be finite"):
         collapse_verdict(HEALTHY, np.full((600, 4), np.nan))
-    with pytest.raises(InputError, match="one for each of 600"):
+    with pytest.raises(InputError, match=r"codes.shape = \(5,\): must be \(600,\), one for each sample"):
         collapse_verdict(HEALTHY, codes=CODES[:5])

@@ -1,0 +1,20 @@
+"""What is read from the text of a method's file is what its class says when it is imported."""
+
+import pytest
+
+from cplearn_solo.methods import METHODS, catalog
+from cplearn_solo.metrics.verdict import CRITERIA
+
+
+def test_every_method_of_the_package_is_read():
+    assert set(catalog._ours()) == set(METHODS) >= {"cplearn", "gedi", "vicreg"}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_facts_from_text_are_those_of_the_class(name):
+    assert catalog._ours()[name] == catalog._of_class(METHODS[name])
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_advice_is_for_measures_of_the_verdict(name):
+    assert METHODS[name].advice.keys() <= {criterion.measure for criterion in CRITERIA}
