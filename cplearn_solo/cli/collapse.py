@@ -1,4 +1,4 @@
-"""``cplearn collapse``: shows which collapse runs have, side by side."""
+"""``cplearn collapse``: compares runs and shows which of them have collapsed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from cplearn_solo.collapse.comparison import Comparison
 from cplearn_solo.collapse.page import absences, measured, number
 from cplearn_solo.core.errors import InputError
 
-TITLES, VALUES = 41, 13  # characters of the table's first column and of a subject's, borders included
+TITLES, VALUES = 41, 13  # characters of the table's first column and of each other, with borders
 
 
 def report(options: argparse.Namespace) -> None:
@@ -59,11 +59,11 @@ def _table(comparison: Comparison, subjects: slice) -> Table:
 def _data(overrides: list[str]) -> dict[str, Any]:
     for override in overrides:
         if "=" not in override:
-            raise InputError(f"--data {override!r}: write key=value")
+            raise InputError(f"--data = {override!r}: must be key=value")
     try:
         return OmegaConf.to_container(OmegaConf.from_dotlist([o.removeprefix("data.") for o in overrides]))
     except (OmegaConfBaseException, YAMLError) as error:
-        raise InputError(f"--data {' '.join(overrides)}: {str(error).splitlines()[0]}") from error
+        raise InputError(f"--data = {' '.join(overrides)!r}: {str(error).splitlines()[0]}") from error
 
 
 def _print(console: Console, written: Report) -> None:

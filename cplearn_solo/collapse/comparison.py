@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from torch import Tensor
 
 from cplearn_solo.collapse.entropy import Entropy, mixture_entropy
-from cplearn_solo.collapse.measures import MEASURES, Cell, measure
+from cplearn_solo.collapse.measures import MEASURES, Measurement, measure, method_measures
+from cplearn_solo.collapse.progress import Steps
 from cplearn_solo.collapse.sources import Subject
 from cplearn_solo.collapse.tsne import Map, tsne_map
 from cplearn_solo.core.errors import InputError
@@ -20,19 +20,20 @@ LONGEST_NAME = 28  # characters that fit above a panel
 
 @dataclass(frozen=True)
 class Row:
-    """A row of the table, one cell a subject."""
+    """A row of the table, with a cell for each subject."""
 
     section: str
     title: str
     note: str
-    cells: list[Cell]
+    cells: list[Measurement]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Subjects under names that differ, and what was computed on them; every list is in the order of subjects.
+    """Subjects, their distinct names and what was computed on them; every list has the order of the subjects.
 
-    ``entropies`` by part, empty for a subject without that part; ``maps`` have a reason in place of what has no map.
+    ``entropies``: by part, then subject; empty for a subject without that part. ``maps``: a t-SNE map, or the reason
+    why there is none.
     """
 
     subjects: list[Subject]
@@ -45,42 +46,41 @@ class Comparison:
 
 
 def count_steps(subjects: list[Subject], components: tuple[int, ...]) -> int:
-    """How often :func:`compare` says what it is at."""
+    """The number of steps of :func:`compare`."""
     fitted = sum(len(_with_part(subjects, part)) for part in PARTS if not mixed_dimensions(subjects, part))
-    return 2 * len(subjects) + len(MEASURES) + fitted * len(components)
+    measures = len(MEASURES) + len(method_measures(subjects))
+    return 2 * len(subjects) + measures + fitted * len(components)
 
 
-def compare(
-    subjects: list[Subject], *, components: tuple[int, ...], seed: int, at: Callable[[str], None]
-) -> Comparison:
-    """Measures all subjects; ``at`` is told before each step what it is."""
+def compare(subjects: list[Subject], *, components: tuple[int, ...], seed: int, steps: Steps) -> Comparison:
+    """Measures all subjects and reports each step to ``steps``."""
     names = distinct_names(subjects)
     verdicts = []
     for subject, name in zip(subjects, names):
-        at(f"verdict on {name}")
+        steps.start(f"verdict on {name}")
         verdicts.append(_verdict(subject))
     rows = []
-    for row in MEASURES:
-        at(row.title)
-        reason = row.same_dimension and mixed_dimensions(subjects, row.same_dimension)
-        cells = [Cell(None, reason) if reason else measure(row, subject) for subject in subjects]
+    for row in [*MEASURES, *method_measures(subjects)]:
+        steps.start(row.title)
+        reason = mixed_dimensions(subjects, row.same_dimension) if row.same_dimension else ""
+        cells = [Measurement(None, reason) if reason else measure(row, subject) for subject in subjects]
         rows.append(Row(row.section, row.title, row.note, cells))
-    entropies = {part: _entropies(subjects, names, part, components, seed, at) for part in PARTS}
+    entropies = {part: _entropies(subjects, names, part, components, seed, steps) for part in PARTS}
     rows += [row for part in PARTS for row in _entropy_rows(subjects, part, entropies[part], components)]
     maps: list[Map | str] = []
     for subject, name in zip(subjects, names):
-        at(f"t-SNE of {name}")
+        steps.start(f"t-SNE of {name}")
         maps.append(_map(subject, seed))
     return Comparison(subjects, names, verdicts, rows, entropies, maps, seed)
 
 
 def values_of(subject: Subject, part: str) -> Tensor | None:
-    """Representation Z or embeddings H, if it has any."""
+    """Representation Z, or embeddings H if there are any."""
     return subject.features if part == "Z" else subject.embeddings
 
 
 def mixed_dimensions(subjects: list[Subject], part: str) -> str:
-    """Why the differential entropies of a part do not compare, or nothing where it has one dimension everywhere."""
+    """Why differential entropies of a part are not comparable; empty if its dimension is the same everywhere."""
     dimensions = sorted({values.shape[1] for s in subjects if (values := values_of(s, part)) is not None})
     if len(dimensions) < 2:
         return ""
@@ -88,12 +88,11 @@ def mixed_dimensions(subjects: list[Subject], part: str) -> str:
 
 
 def distinct_names(subjects: list[Subject]) -> list[str]:
-    """The shortest name of each subject that no other has; the same path twice is numbered."""
+    """For each subject its shortest name that no other has; the same path twice gets numbers."""
     names: list[str] = []
     for subject in subjects:
-        others = [other.names for other in subjects if other.path.resolve() != subject.path.resolve()]
-        unique = (name for name in subject.names if not any(name in theirs for theirs in others))
-        name = _shortened(next(unique, subject.names[-1]))
+        others = {name for other in subjects if other.path.resolve() != subject.path.resolve() for name in other.names}
+        name = _shortened(next((name for name in subject.names if name not in others), subject.names[-1]))
         same = sum(name == _unnumbered(taken) for taken in names)
         names.append(f"{name} ({same + 1})" if same else name)
     return names
@@ -121,6 +120,7 @@ def _verdict(subject: Subject) -> Verdict:
         subject.codes,
         codes_total=subject.codes_total,
         entropies=subject.entropies,
+        advice=None if subject.method is None else subject.method.advice,
     )
 
 
@@ -130,14 +130,14 @@ def _entropies(
     part: str,
     components: tuple[int, ...],
     seed: int,
-    at: Callable[[str], None],
+    steps: Steps,
 ) -> list[list[Entropy]]:
     curves = []
     for subject, name in zip(subjects, names):
         curve, values = [], values_of(subject, part)
         if values is not None and not mixed_dimensions(subjects, part):
             for count in components:
-                at(f"entropy of {part}, {name}, {count} components")
+                steps.start(f"entropy of {part}, {name}, {count} components")
                 curve.append(mixture_entropy(values, count, seed=seed))
         curves.append(curve)
     return curves
@@ -146,12 +146,11 @@ def _entropies(
 def _entropy_rows(
     subjects: list[Subject], part: str, curves: list[list[Entropy]], components: tuple[int, ...]
 ) -> list[Row]:
-    mixed = mixed_dimensions(subjects, part)
+    missing = mixed_dimensions(subjects, part) or "no embeddings: features only"
     rows = []
     for i, count in enumerate(components):
         cells = [
-            Cell(curve[i].nats, curve[i].reason) if curve else Cell(None, mixed or "no embeddings: features only")
-            for curve in curves
+            Measurement(curve[i].nats, curve[i].reason) if curve else Measurement(None, missing) for curve in curves
         ]
         title = f"entropy of {part}, {count} components"
         rows.append(Row(f"Diagonal Gaussian mixtures, {part}", title, "nats, at unit scale", cells))

@@ -1,4 +1,4 @@
-"""Figures with all subjects in one pair of axes: spectra, entropies, class ranks, use of codes."""
+"""Figures with all subjects in the same axes: spectra, entropies, class ranks, use of codes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cplearn_solo.metrics.collapse import covariance_spectrum
 from cplearn_solo.metrics.intracluster import inter_class_effective_rank, intra_class_effective_rank
 
 PART_NAMES = {"Z": "representation Z", "H": "embeddings H"}
-ROUNDING = 1e-12  # of the largest singular value; smaller ones are zero to rounding
+ROUNDING = 1e-12  # share of the largest singular value below which others count as zero
 WIDE = 4.6  # inches of a panel of curves
 
 
@@ -41,7 +41,7 @@ def spectra(comparison: Comparison) -> Figure:
 
 
 def entropies(comparison: Comparison) -> Figure:
-    """Entropy by a diagonal Gaussian mixture over its number of components (CPLearn, Figs. 6b, 13b, 15)."""
+    """Entropy of a diagonal Gaussian mixture over its number of components (CPLearn, Figs. 6b, 13b, 15)."""
     fitted = {part: _fitted(comparison, part) for part in PARTS}
     if not any(fitted.values()):
         raise InputError(_why_not_fitted(comparison, "Z"))
@@ -65,7 +65,7 @@ def entropies(comparison: Comparison) -> Figure:
 
 
 def _fitted(comparison: Comparison, part: str) -> dict[int, dict[int, float]]:
-    """Entropies by components, by the index of the subject."""
+    """Entropies by index of the subject, then by number of components."""
     curves = {
         i: {e.components: e.nats for e in curve if e.nats is not None}
         for i, curve in enumerate(comparison.entropies[part])
@@ -81,12 +81,12 @@ def _why_not_fitted(comparison: Comparison, part: str) -> str:
 def class_ranks(comparison: Comparison) -> Figure:
     """Intra- and inter-class effective rank of the representation over training (Matrix-SSL, Fig. 3).
 
-    A subject without kept checkpoints is a level line.
+    A subject without kept checkpoints is a horizontal line.
     """
     ranks = {"intra-class": intra_class_effective_rank, "inter-class": inter_class_effective_rank}
     labelled = {i: known for i, s in enumerate(comparison.subjects) if (known := _labelled(s)) is not None}
     if not labelled:
-        classes(comparison.subjects[0])  # raises the reason
+        classes(comparison.subjects[0])  # raises InputError with the reason
     figure, axes = panels(1, 2, width=WIDE)
     over_training = any(comparison.subjects[i].kept for i in labelled)
     for ax, (name, rank) in zip(axes.flat, ranks.items()):
@@ -103,7 +103,7 @@ def class_ranks(comparison: Comparison) -> Figure:
         ax.grid(alpha=0.3, axis="y")
         ax.set_axisbelow(True)
         if over_training:
-            ax.set_xlabel("epoch (level lines: runs without kept checkpoints)")
+            ax.set_xlabel("epoch (horizontal lines: runs without kept checkpoints)")
             ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         else:
             ax.set_xticks([])
@@ -112,7 +112,7 @@ def class_ranks(comparison: Comparison) -> Figure:
 
 
 def code_usage(comparison: Comparison) -> Figure:
-    """Share of samples of each code, most used first; dotted: as even as the samples allow."""
+    """Share of samples of each code, most used first; dotted: the share if all codes were used alike."""
     coded = {i: s for i, s in enumerate(comparison.subjects) if s.codes is not None}
     if not coded:
         raise InputError("no code assignment")
@@ -123,12 +123,15 @@ def code_usage(comparison: Comparison) -> Figure:
         counts = counts[counts > 0]
         shares = (100 * counts / len(subject.codes)).tolist()
         ax.step(range(1, len(counts) + 1), shares, where="mid", **line_style(i))
-        ax.plot(1, shares[0], marker="o", ms=4, color=line_style(i)["color"])  # all there is of a single code
-        if total := subject.codes_total:
-            ax.axhline(100 / min(total, len(subject.codes)), color=line_style(i)["color"], linestyle=":", linewidth=1)
-        names[i] = f"{comparison.names[i]}: {len(counts):,}{f' of {total:,}' if total else ''} codes in use"
+        ax.plot(1, shares[0], marker="o", ms=4, color=line_style(i)["color"])  # shows a single code
+        used = f"{len(counts):,}"
+        if subject.codes_total:
+            even = 100 / min(subject.codes_total, len(subject.codes))
+            ax.axhline(even, color=line_style(i)["color"], linestyle=":", linewidth=1)
+            used += f" of {subject.codes_total:,}"
+        names[i] = f"{comparison.names[i]}: {used} codes in use"
     ax.set(xlabel="code, most used first", ylabel="share of samples / %", xscale="log", yscale="log")
-    ax.set_ylim(10 ** math.floor(math.log10(ax.get_ylim()[0])), 150)  # whole decades, which carry the labels
+    ax.set_ylim(10 ** math.floor(math.log10(ax.get_ylim()[0])), 150)  # from a power of ten, which has a label
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_formatter("{x:g}")
         axis.set_minor_formatter(NullFormatter())

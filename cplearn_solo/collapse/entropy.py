@@ -10,14 +10,14 @@ from torch import Tensor
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.metrics.intracluster import gmm_entropy
 
-COMPONENTS = (10, 20, 50, 100, 200, 500, 1000)  # the paper's
-# The paper fits 1000 components to 10,000 images. With far fewer samples a component, its variance is that of chance.
+COMPONENTS = (10, 20, 50, 100, 200, 500, 1000)  # as in the paper
+# The paper fits 1000 components to 10,000 images. A component with far fewer samples has a variance due to chance.
 SAMPLES_A_COMPONENT = 5
 
 
 @dataclass(frozen=True)
 class Entropy:
-    """Entropy in nats at a number of components, or the ``reason`` for its absence."""
+    """Entropy in nats for a number of components, or the ``reason`` why there is none."""
 
     components: int
     nats: float | None
@@ -27,8 +27,8 @@ class Entropy:
 def unit_scale(features: Tensor) -> Tensor:
     """Features ``(n, d)`` centred and divided by one number, so that their variance is 1 on average over dimensions.
 
-    Differential entropy changes with scale and that of a network's features is arbitrary; ratios between dimensions,
-    which show a collapse, stay. Raises ``InputError`` for constant features.
+    Differential entropy depends on the scale, which is arbitrary for a network's features. The ratios between
+    dimensions, which show a collapse, do not change. Raises ``InputError`` for constant features.
     """
     centred = features.double() - features.double().mean(dim=0)
     variance = centred.square().mean().item()
@@ -39,7 +39,7 @@ def unit_scale(features: Tensor) -> Tensor:
 
 
 def mixture_entropy(features: Tensor, components: int, *, seed: int) -> Entropy:
-    """:func:`gmm_entropy` of features at unit scale where there are samples enough for so many components."""
+    """:func:`gmm_entropy` of features at unit scale, if there are enough samples for so many components."""
     least = SAMPLES_A_COMPONENT * components
     if len(features) < least:
         return Entropy(

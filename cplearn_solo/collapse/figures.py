@@ -15,7 +15,7 @@ from cplearn_solo.core.errors import InputError
 
 @dataclass(frozen=True)
 class Plot:
-    """A kind of figure; ``draw`` raises ``InputError`` with the reason where there is nothing to draw."""
+    """A kind of figure; ``draw`` raises ``InputError`` with the reason if there is nothing to draw."""
 
     file: str
     title: str
@@ -25,7 +25,7 @@ class Plot:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A figure as PNG, or the ``reason`` for its absence."""
+    """A figure as PNG, or the ``reason`` why there is none."""
 
     plot: Plot
     png: bytes | None
@@ -36,32 +36,34 @@ PLOTS = (
     Plot(
         "spectra.png",
         "Singular values of the covariance",
-        "Dimensional collapse is a cliff: singular values that fall by orders of magnitude or end before the others; "
-        "values that are zero to rounding are not drawn. Representation collapse is a curve far below the others. "
+        "Dimensional collapse is a sharp drop: singular values that fall by orders of magnitude or end before the "
+        "others; values that are zero up to rounding are not drawn. Representation collapse is a curve far below the "
+        "others. "
         "(CPLearn, Figs. 6a, 13a, 14; Jing et al., 2022)",
         curves.spectra,
     ),
     Plot(
         "entropy.png",
         "Entropy by a diagonal Gaussian mixture",
-        "Higher is less intracluster collapse. Differential entropy depends on scale, so all features were centred and "
-        "divided by one number that makes their variance 1 on average over dimensions; it also depends on the "
-        "dimension, so parts of different dimensions are not compared. Monte Carlo over 10,000 draws. "
+        "The higher, the less intracluster collapse. Differential entropy depends on scale, so all features were "
+        "centred and divided by one number that makes their variance 1 on average over dimensions; it also depends on "
+        "the dimension, so parts of different dimensions are not compared. Monte Carlo over 10,000 draws. "
         "(CPLearn, Figs. 6b, 13b, 15)",
         curves.entropies,
     ),
     Plot(
         "covariance.png",
         "Covariance and adjacency of the embeddings",
-        "A healthy covariance is close to a diagonal; the adjacency of clustered embeddings has a block for each code. "
-        "One red square is representation or cluster collapse. Where there are no embeddings, the features stand in. "
+        "A healthy covariance is close to diagonal; the adjacency of clustered embeddings has a block for each code. "
+        "A single red square is representation or cluster collapse. Without embeddings, the features are shown. "
         "(CPLearn, Figs. 4, 8, 9)",
         matrices.covariance_and_adjacency,
     ),
     Plot(
         "codes.png",
         "Use of the codes",
-        "Level is healthy; cluster collapse is one point at 100 %. Dotted: as even as codes and samples allow.",
+        "A flat curve is healthy; cluster collapse is one point at 100 %. Dotted: the share if all codes were used "
+        "alike.",
         curves.code_usage,
     ),
     Plot(
@@ -93,13 +95,13 @@ PLOTS = (
         "The dictionary",
         "W^T W / f and its entries: 1 on the diagonal, and around 0 with standard deviation 1 / sqrt(f) elsewhere. "
         "(CPLearn, Fig. 3)",
-        matrices.dictionaries,
+        matrices.dictionary,
     ),
 )
 
 
 def draw(plot: Plot, comparison: Comparison) -> Drawn:
-    """The plot as PNG, or why it is left out."""
+    """The plot as PNG, or the reason why it is left out."""
     try:
         return Drawn(plot, png(plot.draw(comparison)))
     except InputError as error:

@@ -1,4 +1,4 @@
-"""Figures of matrices: embedding covariance and adjacency, and the dictionary."""
+"""Figures of matrices: covariance and adjacency of the embeddings, and the dictionary."""
 
 from __future__ import annotations
 
@@ -12,27 +12,21 @@ from torch.nn import functional as F
 from cplearn_solo.collapse.comparison import Comparison
 from cplearn_solo.collapse.measures import clustered
 from cplearn_solo.collapse.sources import Subject
-from cplearn_solo.collapse.style import COLUMNS, PANEL, empty, panels
+from cplearn_solo.collapse.style import empty, pairs_of_panels
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.objective.packed import PackedDictionary
 
-# more rows than a panel has pixels would only blur
+# a panel has not many more pixels than these rows
 MAX_DIMENSIONS = 256
 MAX_SAMPLES = 400
 MAX_CODES = 300
-COUNTED_CODES = 2000  # codes whose products the histogram counts
+COUNTED_CODES = 2000  # codes of which the histogram counts the products
 
 
 def covariance_and_adjacency(comparison: Comparison) -> Figure:
     """H^T H and H H^T with samples sorted by code (CPLearn, Figs. 4, 8, 9)."""
-    count = len(comparison.subjects)
-    columns = min(count, COLUMNS)
-    bands = -(-count // columns)
-    figure, axes = panels(2 * bands, columns, height=PANEL[1] * 1.05)
-    for ax in axes.flat:
-        ax.set_visible(False)
-    for i, (subject, name) in enumerate(zip(comparison.subjects, comparison.names)):
-        above, below = axes[2 * (i // columns), i % columns], axes[2 * (i // columns) + 1, i % columns]
+    figure, pairs = pairs_of_panels(len(comparison.subjects))
+    for (above, below), subject, name in zip(pairs, comparison.subjects, comparison.names):
         _covariance(above, subject)
         above.set_title(f"{name}\n{above.get_title()}", fontsize=9)
         adjacency(below, subject, seed=comparison.seed)
@@ -50,10 +44,9 @@ def _covariance(ax: Axes, subject: Subject) -> None:
 
 
 def adjacency(ax: Axes, subject: Subject, *, seed: int) -> None:
-    """Cosines between a seeded choice of samples, sorted by code, by class where there are no codes."""
+    """Cosines between a seeded choice of samples, sorted by code, or by class if there are no codes."""
     order = subject.codes if subject.codes is not None else subject.labels
     chosen = torch.randperm(len(subject.features), generator=torch.Generator().manual_seed(seed))[:MAX_SAMPLES]
-    ax.set_visible(True)
     if order is None:
         ax.set_box_aspect(1)
         empty(ax, "no adjacency: no codes or labels to sort by")
@@ -66,7 +59,6 @@ def adjacency(ax: Axes, subject: Subject, *, seed: int) -> None:
 
 
 def _matrix(ax: Axes, matrix: Tensor, title: str, xlabel: str, ylabel: str) -> None:
-    ax.set_visible(True)
     image = ax.imshow(matrix.numpy(), cmap="RdBu_r", vmin=-1, vmax=1, interpolation="nearest")
     ax.set_title(title, fontsize=9)
     ax.set_xlabel(xlabel, fontsize=8)
@@ -75,39 +67,36 @@ def _matrix(ax: Axes, matrix: Tensor, title: str, xlabel: str, ylabel: str) -> N
     bar.ax.tick_params(labelsize=7)
 
 
-def dictionaries(comparison: Comparison) -> Figure:
-    """W^T W / f, and the histogram of its entries (CPLearn, Fig. 3)."""
-    shared: list[tuple[PackedDictionary, list[str]]] = []  # each dictionary, and the names of the runs that share it
-    for subject, name in zip(comparison.subjects, comparison.names):
-        if subject.code_space is not None:
-            w = subject.code_space.dictionary
-            names = next(
-                (names for other, names in shared if w.f == other.f and torch.equal(w.words, other.words)), None
-            )
-            shared.append((w, [name])) if names is None else names.append(name)
-    if not shared:
-        raise InputError("no CPLearn run: there is no dictionary")
-    columns = min(len(shared), COLUMNS)
-    bands = -(-len(shared) // columns)
-    figure, axes = panels(2 * bands, columns, height=PANEL[1] * 1.05)
-    for ax in axes.flat:
-        ax.set_visible(False)
-    for k, (w, names) in enumerate(shared):
-        f, c = w.f, w.c
-        first = w.tile(0, min(c, COUNTED_CODES))  # codes are independent: the first are as good as any
-        products = first.T @ first / f
-        above, below = axes[2 * (k // columns), k % columns], axes[2 * (k // columns) + 1, k % columns]
-        some = "" if c <= MAX_CODES else f", first {MAX_CODES} codes"
+def dictionary(comparison: Comparison) -> Figure:
+    """W^T W / f of each dictionary, and the histogram of its entries (CPLearn, Fig. 3)."""
+    found = _dictionaries(comparison)
+    if not found:
+        raise InputError("no run with a dictionary of codes")
+    figure, pairs = pairs_of_panels(len(found))
+    for (above, below), (w, names) in zip(pairs, found):
+        codes = w.tile(0, min(w.c, COUNTED_CODES))  # codes are independent, so the first represent all
+        products = codes.T @ codes / w.f
         _matrix(above, products[:MAX_CODES, :MAX_CODES], "", "code", "code")
-        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-        above.set_title(f"{names[0]}{more}\nf = {f}, c = {c:,}\nW$^T$W / f{some}", fontsize=9)
-        _histogram(below, products, f)
+        runs = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
+        some = "" if w.c <= MAX_CODES else f", first {MAX_CODES} codes"
+        above.set_title(f"{runs}\nf = {w.f}, c = {w.c:,}\nW$^T$W / f{some}", fontsize=9)
+        _histogram(below, products, w.f)
     return figure
 
 
+def _dictionaries(comparison: Comparison) -> list[tuple[PackedDictionary, list[str]]]:
+    """Each different dictionary, and the names of the runs that have it."""
+    found: dict[tuple[int, bytes], tuple[PackedDictionary, list[str]]] = {}
+    for subject, name in zip(comparison.subjects, comparison.names):
+        w = None if subject.method is None else subject.method.dictionary
+        if w is not None:
+            _, names = found.setdefault((w.f, w.words.numpy().tobytes()), (w, []))
+            names.append(name)
+    return list(found.values())
+
+
 def _histogram(ax: Axes, products: Tensor, f: int) -> None:
-    ax.set_visible(True)
-    # entries are (f - 2 k) / f for whole k: bins of that width hold one value each
+    # entries are (f - 2 k) / f for integers k, so a bin of width 2 / f holds one value
     width = 2 / f * max(1, f // 100)
     counts, edges = np.histogram(products.numpy(), bins=np.arange(-1 - width / 2, 1 + width, width))
     ax.stairs(100 * counts / products.numel(), edges, fill=True)

@@ -1,4 +1,4 @@
-"""The rows of the report's table: what is measured on every subject, and why a number is absent."""
+"""The rows of the report's table: what is measured on every subject, or the reason why a number is missing."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ import torch
 from torch import Tensor
 
 from cplearn_solo.collapse.entropy import unit_scale
-from cplearn_solo.collapse.sources import CodeSpace, Subject
+from cplearn_solo.collapse.sources import Subject
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.metrics import ami, codes_used, effective_rank, kmeans_ami, nmi, nmi_at_chance
-from cplearn_solo.metrics.code_geometry import block_gap, code_alignment, orthonormality_gap
 from cplearn_solo.metrics.collapse import (
     code_entropy,
     dimension_variances,
@@ -33,19 +32,17 @@ from cplearn_solo.metrics.intracluster import (
     pairwise_entropy,
     within_cluster_variance,
 )
-from cplearn_solo.objective.packed import PackedDictionary
 
-PAIRED_SAMPLES = 2000  # rows of estimators whose cost grows faster than the number of samples
-NOISE = 1e-3  # of the log-determinant entropy in each direction, relative to the mean variance
-# Noise of the pairwise entropy relative to the variance of all dimensions together: samples this close count as one.
-# In many dimensions a smaller one tells any two samples apart, whether they have collapsed or not
+PAIRED_SAMPLES = 2000  # for estimators whose cost grows faster than the number of samples
+NOISE = 1e-3  # variance that the log-determinant entropy adds to each direction, relative to the mean variance
+# Variance of the pairwise entropy's noise, relative to that of all dimensions together. Samples closer than the noise
+# count as one; with less noise, any two samples in many dimensions count as two, even after a collapse.
 CLOSE = 0.05
-LARGEST_DICTIONARY = 1 << 24  # entries of which the optimum's H^T H is still computed
 
 
 @dataclass(frozen=True)
-class Cell:
-    """A measured value and the largest it could have, or the reason for its absence."""
+class Measurement:
+    """A value and the largest that it could have, or the reason why there is none."""
 
     value: float | None
     reason: str = ""
@@ -54,10 +51,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class Measure:
-    """One row: ``compute`` raises ``InputError`` with the reason where a subject cannot have the number.
+    """One row: ``compute`` gives its number, or raises ``InputError`` with the reason why a subject has none.
 
-    ``of`` is the largest value it could have. ``same_dimension``: the part, Z or H, that must have one dimension in all
-    subjects for the numbers to compare.
+    ``of`` gives the largest possible value. ``same_dimension``: the part, Z or H, whose dimension must be the same in
+    all subjects for their numbers to be comparable.
     """
 
     section: str
@@ -68,16 +65,16 @@ class Measure:
     same_dimension: str | None = None
 
 
-def measure(row: Measure, subject: Subject) -> Cell:
-    """The cell of ``row`` and ``subject``."""
+def measure(row: Measure, subject: Subject) -> Measurement:
+    """The number of ``row`` for ``subject``."""
     try:
         value, of = float(row.compute(subject)), row.of(subject)
     except InputError as error:
-        return Cell(None, str(error))
-    return Cell(value, of=of) if math.isfinite(value) else Cell(None, f"the result is {value}")
+        return Measurement(None, str(error))
+    return Measurement(value, of=of) if math.isfinite(value) else Measurement(None, f"the result is {value}")
 
 
-# --- what a measure needs, or the reason why it is left out -------------------------------------------------------
+# --- what measures need, or the reason why it is missing -------------------------------------------------------
 
 
 def representation(subject: Subject) -> Tensor:
@@ -100,12 +97,12 @@ def codes(subject: Subject) -> Tensor:
 
 
 def clustered(subject: Subject) -> Tensor:
-    """The space in which the codes are assigned: embeddings where there are any."""
+    """Embeddings, in which codes are assigned, or features without any."""
     return subject.features if subject.embeddings is None else subject.embeddings
 
 
 def classes(subject: Subject) -> tuple[Tensor, Tensor]:
-    """Which samples have a label ``(n,)``, and their labels, of two or more classes."""
+    """Which samples have a label, booleans ``(n,)``, and those labels, of two or more classes."""
     if subject.labels is None:
         raise InputError("no labels")
     known = subject.labels >= 0
@@ -113,13 +110,6 @@ def classes(subject: Subject) -> tuple[Tensor, Tensor]:
     if len(labels.unique()) < 2:
         raise InputError("one class only: needs at least two")
     return known, labels
-
-
-def code_space(subject: Subject) -> CodeSpace:
-    """A CPLearn run's dictionary and scale."""
-    if subject.code_space is None:
-        raise InputError("no CPLearn run")
-    return subject.code_space
 
 
 # --- measures that need more than one call ------------------------------------------------------------------------
@@ -135,19 +125,19 @@ def _codes_by_class(metric: Callable[[Tensor, Tensor], float], subject: Subject)
     return metric(codes(subject)[known], labels)
 
 
-def _some(rows: Tensor) -> Tensor:
-    """The same choice for all of one length, not the first ones: data sets are often in the order of their classes."""
+def _random_rows(rows: Tensor) -> Tensor:
+    """At most ``PAIRED_SAMPLES`` rows, the same for all of one length; the first ones may all be of one class."""
     chosen = torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))[:PAIRED_SAMPLES]
     return rows[chosen.sort().values]
 
 
 def _kmeans(subject: Subject) -> float:
     known, labels = classes(subject)
-    return kmeans_ami(_some(subject.features[known]), _some(labels))
+    return kmeans_ami(_random_rows(subject.features[known]), _random_rows(labels))
 
 
-def _told_apart(part: Callable[[Subject], Tensor], subject: Subject) -> float:
-    values = _some(unit_scale(part(subject)))
+def _pairwise_entropy(part: Callable[[Subject], Tensor], subject: Subject) -> float:
+    values = _random_rows(unit_scale(part(subject)))
     noise = CLOSE * values.shape[1]
     return pairwise_entropy(values, noise=noise) - pairwise_entropy(values[:1], noise=noise)
 
@@ -160,44 +150,8 @@ def _logdet(part: Callable[[Subject], Tensor], subject: Subject) -> float:
     return gaussian_entropy(values, noise=NOISE)
 
 
-def _all_samples_scale(subject: Subject) -> Tensor:
-    """Embeddings at Eq. 1's scale with all samples in place of the batch: rows of length sqrt(f / samples)."""
-    unscale, h = code_space(subject).unscale, embeddings(subject)
-    return h * (unscale / len(h) ** 0.5)
-
-
-def _alignment(subject: Subject) -> float:
-    space = code_space(subject)
-    used, code = codes(subject).unique(return_inverse=True)
-    w = PackedDictionary(space.dictionary.words[:, used], space.dictionary.f).tile(0, len(used))
-    return code_alignment(embeddings(subject), w, code)
-
-
-def _optimal_gap(subject: Subject) -> float:
-    w = code_space(subject).dictionary
-    if w.f * w.c > LARGEST_DICTIONARY:
-        raise InputError(f"a dictionary of {w.f} x {w.c} is too large to multiply out")
-    return orthonormality_gap(w.tile(0, w.c).T / w.c**0.5)
-
-
-def _logged(key: str, subject: Subject) -> float:
-    code_space(subject)
-    if not subject.rows or key not in subject.rows[-1]:
-        raise InputError(f"no {key} in a metrics.csv")
-    return subject.rows[-1][key]
-
-
-def _bound(subject: Subject) -> float:
-    return _logged("train_loss", subject) - _logged("train_bound_gap", subject)
-
-
-def _block_gap(subject: Subject) -> float:
-    code_space(subject)
-    return block_gap(embeddings(subject), codes(subject))
-
-
 def _num_codes(subject: Subject) -> int:
-    """How many codes there are; of a file, which does not say, those up to the last in use."""
+    """How many codes there are; a file does not say, so it is those up to the last in use."""
     return subject.codes_total or int(codes(subject).max()) + 1
 
 
@@ -224,22 +178,22 @@ def _spectral(section: str, part: Callable[[Subject], Tensor]) -> list[Measure]:
     ]
 
 
-CLUSTER, WITHIN, OPTIMUM = "Codes", "Within clusters and classes", "CPLearn's optimum"
+CODES, WITHIN = "Codes", "Within clusters and classes"
 MEASURES: tuple[Measure, ...] = (
     *_spectral("Representation Z", representation),
     *_spectral("Embeddings H", embeddings),
-    Measure(CLUSTER, "codes in use", "on these samples", lambda s: codes_used(codes(s)), of=lambda s: s.codes_total),
+    Measure(CODES, "codes in use", "on these samples", lambda s: codes_used(codes(s)), of=lambda s: s.codes_total),
     Measure(
-        CLUSTER,
+        CODES,
         "entropy of the codes' shares",
         "nats; 0: one code",
         lambda s: code_entropy(codes(s), _num_codes(s)),
         of=lambda s: s.codes_total and math.log(min(s.codes_total, len(s.codes))),
     ),
-    Measure(CLUSTER, "largest code's share", "1: one code", lambda s: largest_share(codes(s), _num_codes(s))),
-    Measure(CLUSTER, "AMI of codes and classes", "corrected for chance", partial(_codes_by_class, ami)),
-    Measure(CLUSTER, "NMI of codes and classes", "grows with the codes in use", partial(_codes_by_class, nmi)),
-    Measure(CLUSTER, "NMI at chance", "the same codes, labels permuted", partial(_codes_by_class, nmi_at_chance)),
+    Measure(CODES, "largest code's share", "1: one code", lambda s: largest_share(codes(s), _num_codes(s))),
+    Measure(CODES, "AMI of codes and classes", "corrected for chance", partial(_codes_by_class, ami)),
+    Measure(CODES, "NMI of codes and classes", "grows with the codes in use", partial(_codes_by_class, nmi)),
+    Measure(CODES, "NMI at chance", "the same codes, labels permuted", partial(_codes_by_class, nmi_at_chance)),
     Measure(WITHIN, "k-means AMI of Z", f"at most {PAIRED_SAMPLES:,} samples", _kmeans),
     Measure(
         WITHIN, "intra-class effective rank of Z", "mean over classes", partial(_by_class, intra_class_effective_rank)
@@ -268,7 +222,7 @@ MEASURES: tuple[Measure, ...] = (
             WITHIN,
             f"pairwise entropy of {name}",
             f"nats above one point's, of at most {PAIRED_SAMPLES:,} samples; log k: k groups told apart",
-            partial(_told_apart, part),
+            partial(_pairwise_entropy, part),
             of=lambda s, part=part: math.log(min(PAIRED_SAMPLES, len(part(s)))),
         )
         for name, part in (("Z", representation), ("H", embeddings))
@@ -283,21 +237,24 @@ MEASURES: tuple[Measure, ...] = (
         )
         for name, part in (("Z", representation), ("H", embeddings))
     ),
-    Measure(OPTIMUM, "gap to the strict bound", "nats above it, last epoch", partial(_logged, "train_bound_gap")),
-    Measure(OPTIMUM, "strict bound", "nats, last epoch", _bound),
-    Measure(
-        OPTIMUM,
-        "mean assignment entropy",
-        "nats, last epoch; 0: hard assignments",
-        partial(_logged, "train_assignment_entropy"),
-    ),
-    Measure(OPTIMUM, "alignment with codes", "cosine of embedding and code; 1 at the optimum", _alignment),
-    Measure(
-        OPTIMUM,
-        "distance of H^T H from I",
-        "Frobenius, relative, at Eq. 1's scale for all samples",
-        lambda s: orthonormality_gap(_all_samples_scale(s)),
-    ),
-    Measure(OPTIMUM, "the same at the optimum", "every code used alike by this dictionary", _optimal_gap),
-    Measure(OPTIMUM, "distance of H H^T from block-diagonal", "share of its square between codes", _block_gap),
 )
+
+
+def method_measures(subjects: list[Subject]) -> list[Measure]:
+    """Rows that the methods of the subjects add, each once (:meth:`Method.report_measures`)."""
+    rows: dict[tuple[str, str], Measure] = {}
+    for subject in subjects:
+        if subject.method is not None:
+            missing = f"no {type(subject.method).__name__} run"
+            for section, title, note, _ in subject.method.report_measures():
+                compute = partial(_added, section, title, missing)
+                rows.setdefault((section, title), Measure(section, title, note, compute))
+    return list(rows.values())
+
+
+def _added(section: str, title: str, missing: str, subject: Subject) -> float:
+    """The number of the row that the subject's own method adds under this section and title."""
+    for row in subject.method.report_measures() if subject.method is not None else []:
+        if (row.section, row.title) == (section, title):
+            return row.compute(embeddings(subject), subject.codes, subject.rows[-1] if subject.rows else {})
+    raise InputError(missing)

@@ -6,15 +6,18 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from cplearn_solo.collapse.comparison import Comparison, compare, count_steps
 from cplearn_solo.collapse.entropy import COMPONENTS
 from cplearn_solo.collapse.figures import PLOTS, draw
-from cplearn_solo.collapse.page import page
+from cplearn_solo.collapse.page import report_page
+from cplearn_solo.collapse.progress import Steps
 from cplearn_solo.collapse.sources import Subject, read_subject
-from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.errors import InputError, require
+from cplearn_solo.core.files import write_file
 from cplearn_solo.metrics.checks import check_count
 
 PAGE = "index.html"
@@ -40,49 +43,45 @@ def write_report(
 ) -> Report:
     """Compares the runs, checkpoints and files of features at ``paths`` in a new folder.
 
-    ``output``: the folder, which must not exist or be empty; by default ``RUN/figures/TIME`` for one run and
-    ``collapse/TIME`` else. ``images``: most samples of each. ``max_components``: most components of the mixtures whose
+    ``output``: the folder, which must be empty or not exist; by default ``RUN/figures/TIME`` for one run, otherwise
+    ``collapse/TIME``. ``images``: most samples of each. ``max_components``: most components of the mixtures whose
     entropy is measured. ``data`` overrides the data that runs were trained on. ``progress`` is called before each step
-    with steps done, steps in all and what comes. Raises ``InputError`` for bad input, before anything is written.
+    with the steps done, their total and the step's title. Raises ``InputError`` for bad input, before anything is
+    written.
     """
     check_count("images", images)
-    if images < 2:
-        raise InputError(f"images must be at least 2, got {images}")
+    require(images >= 2, "images", images, "at least 2")
     components = tuple(count for count in COMPONENTS if count <= max_components)
-    if not components:
-        raise InputError(f"max_components must be at least {COMPONENTS[0]}, got {max_components}")
+    require(len(components) > 0, "max_components", max_components, f"at least {COMPONENTS[0]}")
     if output is not None:
-        _check_free(Path(output))  # now, rather than after minutes of work
-    subjects = []
-    for i, path in enumerate(paths):
-        progress(i, len(paths), f"reading {path}")
+        _check_free(Path(output))  # before minutes of work
+    subjects, reading = [], Steps(len(paths), progress)
+    for path in paths:
+        reading.start(f"reading {path}")
         subjects.append(read_subject(path, images=images, data=data or {}, seed=seed))
-    if data and not any(subject.trained for subject in subjects):
-        raise InputError(f"data = {data}: none of {', '.join(map(str, paths))} is a run with data of its own")
+    if data and all(subject.method is None for subject in subjects):
+        raise InputError(f"data = {data}: must be left out, as none of {', '.join(map(str, paths))} is a run")
 
-    total, done = count_steps(subjects, components) + len(PLOTS), iter(range(1 << 30))
-    comparison = compare(
-        subjects, components=components, seed=seed, at=lambda title: progress(next(done), total, title)
-    )
+    steps = Steps(count_steps(subjects, components) + len(PLOTS), progress)
+    comparison = compare(subjects, components=components, seed=seed, steps=steps)
     drawn = []
     for plot in PLOTS:
-        progress(next(done), total, f"drawing {plot.file}")
+        steps.start(f"drawing {plot.file}")
         drawn.append(draw(plot, comparison))
-    progress(total, total, "writing")
+    steps.start("writing")
     folder = _new_folder(output, subjects)
     for figure in drawn:
         if figure.png is not None:
-            (folder / figure.plot.file).write_bytes(figure.png)
-    (folder / PAGE).write_text(page(comparison, drawn), encoding="utf-8")
-    return Report(comparison, folder / PAGE)
+            write_file(folder / figure.plot.file, figure.png)
+    return Report(comparison, write_file(folder / PAGE, report_page(comparison, drawn)))
 
 
 def _check_free(folder: Path) -> None:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"output = {folder}: exists already; name a folder that does not")
+        raise InputError(f"output = {folder}: must be an empty folder or one that does not exist yet")
     parent = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
     if not parent.is_dir() or not os.access(parent, os.W_OK):
-        raise InputError(f"output = {folder}: {parent} is no folder that can be written to")
+        raise InputError(f"output = {folder}: must be in a folder that can be written to, {parent} is not")
 
 
 def _new_folder(output: str | None, subjects: list[Subject]) -> Path:
@@ -93,9 +92,9 @@ def _new_folder(output: str | None, subjects: list[Subject]) -> Path:
             folder.mkdir(parents=True, exist_ok=True)
             return folder
         run = subjects[0].run if len(subjects) == 1 else None
-        root, stamp, attempt = run / "figures" if run else Path("collapse"), time.strftime("%Y%m%d-%H%M%S"), 1
-        while (folder := root / (stamp if attempt == 1 else f"{stamp}-{attempt}")).exists():
-            attempt += 1
+        root, stamp = run / "figures" if run else Path("collapse"), time.strftime("%Y%m%d-%H%M%S")
+        names = (stamp if attempt == 1 else f"{stamp}-{attempt}" for attempt in count(1))
+        folder = next(root / name for name in names if not (root / name).exists())
         folder.mkdir(parents=True)
         return folder
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Figures of one panel a subject: t-SNE, statistics of dimensions, and the course of training."""
+"""Figures with a panel for each subject: t-SNE, statistics of dimensions, and training over epochs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cplearn_solo.core.errors import InputError
 
 UNLABELLED = "#7F7F7F"
 LONGEST_CLASS = 16  # characters of a class's name in a legend
-# what metrics.csv logs of training besides the loss and its parts
+# columns train_... of metrics.csv that are neither the loss nor a part of it
 NOT_LOSS = ("acc1", "images", "seconds", "probe_loss", "codes_used")
 NOT_LOSS += ("beta", "bound_gap", "assignment_entropy", "mean_entropy", "taylor_norm", "embedding_std")
 
@@ -52,7 +52,7 @@ def statistics(comparison: Comparison) -> Figure:
 
 
 def training(comparison: Comparison) -> Figure:
-    """Loss and its parts over epochs, adjacency, and t-SNE, a row a run (CPLearn, Fig. 12)."""
+    """Loss and its parts over epochs, adjacency and t-SNE, with a row for each run (CPLearn, Fig. 12)."""
     runs = [i for i, subject in enumerate(comparison.subjects) if subject.rows]
     if not runs:
         raise InputError("no run folder with a metrics.csv: there is no training to show")
@@ -99,13 +99,13 @@ def _scatter(ax: Axes, found: Map | str, classes: list[int]) -> None:
 
 
 def _classes(comparison: Comparison) -> dict[int, str]:
-    """Name of each class in a map; its number where subjects do not agree on a name or have none."""
+    """Name of each class in a map; its number if it has no name or subjects name it differently."""
     names: dict[int, set[str]] = {}
     for subject, found in zip(comparison.subjects, comparison.maps):
         if isinstance(found, Map) and found.labels is not None:
             for label in found.labels.unique().tolist():
-                known = label < len(subject.classes)
-                names.setdefault(label, set()).add(subject.classes[label] if known else str(label))
+                name = subject.classes[label] if label < len(subject.classes) else str(label)
+                names.setdefault(label, set()).add(name)
     return {label: names[label].pop() if len(names[label]) == 1 else str(label) for label in sorted(names)}
 
 

@@ -1,12 +1,12 @@
-"""What a report compares: runs, checkpoints and features of other software, read into one kind of subject."""
+"""What a report compares: runs, checkpoints and files of features, all read as a :class:`Subject`."""
 
 from __future__ import annotations
 
-import math
 import pickle
 import re
 import zipfile
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.errors import InputError, require
 from cplearn_solo.core.schema import read_schema
 from cplearn_solo.data import DataConfig, ImageSet, load_splits
 from cplearn_solo.engine.log import EpochLog
@@ -22,31 +22,20 @@ from cplearn_solo.engine.module import CHECKPOINT_KEY
 from cplearn_solo.inference.features import extract
 from cplearn_solo.inference.pretrained import Pretrained, load_pretrained
 from cplearn_solo.methods import Method
-from cplearn_solo.methods.cplearn import CPLearn
-from cplearn_solo.metrics.checks import INTEGERS, as_tensor, check_features
-from cplearn_solo.objective.packed import PackedDictionary
+from cplearn_solo.metrics.checks import as_tensor, check_features, check_integers, check_length
 
 ARRAYS = (".npy", ".npz", ".pt", ".pth")
-PARTS = ("features", "embeddings", "labels", "codes")
 MAX_EPOCHS = 8  # kept checkpoints whose features are extracted, spread evenly over training
 EMBEDDED_AT_ONCE = 4096
 
 
 @dataclass(frozen=True)
-class CodeSpace:
-    """What CPLearn's promises are about: its dictionary at one bit an entry, and the factor that brings its embeddings
-    from Eq. 1's length sqrt(f / n), n the training batch, to sqrt(f)."""
-
-    dictionary: PackedDictionary
-    unscale: float
-
-
-@dataclass(frozen=True)
 class Subject:
-    """One column of the report.
+    """A run, a checkpoint or a file of features: one column of the report.
 
     ``features`` Z ``(n, d)``; ``embeddings`` H ``(n, f)``; ``labels`` ``(n,)``, -1 where unknown; ``codes`` ``(n,)``.
-    ``rows`` are the epochs of a run's metrics.csv, ``kept`` the features of its kept checkpoints by epoch.
+    ``rows`` are the epochs of a run's metrics.csv, ``kept`` the features of its kept checkpoints by epoch. ``method``
+    is that of a run or checkpoint, ``None`` for a file of features.
     """
 
     names: tuple[str, ...]  # from short to long
@@ -59,8 +48,7 @@ class Subject:
     codes_total: int | None = None
     entropies: tuple[float, float] | None = None
     classes: tuple[str, ...] = ()
-    code_space: CodeSpace | None = None
-    trained: bool = False  # from a checkpoint, with data of its own
+    method: Method | None = None
     run: Path | None = None
     rows: list[dict[str, float]] = field(default_factory=list)
     kept: dict[int, Tensor] = field(default_factory=dict)
@@ -79,7 +67,7 @@ def read_subject(path: str | Path, *, images: int, data: dict[str, Any], seed: i
     return _from_arrays(path, stored, images=images, seed=seed)
 
 
-# --- features of other software -----------------------------------------------------------------------------------
+# --- files of features --------------------------------------------------------------------------------------------
 
 
 def _read_arrays(path: Path) -> dict[str, Any]:
@@ -99,36 +87,42 @@ def _read_arrays(path: Path) -> dict[str, Any]:
         return {"features": stored}
     if not isinstance(stored, dict) or not {"features", CHECKPOINT_KEY} & stored.keys():
         held = ", ".join(map(str, stored)) if isinstance(stored, dict) else type(stored).__name__
-        raise InputError(f"{path} has no 'features' (n, d), it has: {held[:200] or 'nothing'}")
+        raise InputError(f"{path} holds no 'features' (n, d), it holds: {held[:200] or 'nothing'}")
     return stored
 
 
 def _from_arrays(path: Path, stored: dict[str, Any], *, images: int, seed: int) -> Subject:
-    parts = {name: as_tensor(f"{path}: {name}", stored[name]) for name in PARTS if name in stored}
-    n = len(parts["features"]) if parts["features"].ndim else 0
-    for name in ("features", "embeddings"):
-        if name in parts:
-            if parts[name].is_complex():
-                raise InputError(f"{path}: {name} must be real numbers, got {parts[name].dtype}")
-            parts[name] = _checked(f"{path}: {name}", parts[name].float())
-    for name in ("labels", "codes"):
-        if name in parts and (parts[name].ndim != 1 or parts[name].dtype not in INTEGERS):
-            got = f"{parts[name].dtype} {tuple(parts[name].shape)}"
-            raise InputError(f"{path}: {name} must be integers, shape (n,), got {got}")
-    for name, values in parts.items():
-        if len(values) != n:
-            raise InputError(f"{path}: {name} must have one row for each of {n} features, got {len(values)}")
-    for name, least in (("labels", -1), ("codes", 0)):
-        if name in parts and (low := int(parts[name].long().min())) < least:
-            raise InputError(f"{path}: {name} must be {least} or more, got {low}")
+    readers = {
+        "features": _numbers,
+        "embeddings": _numbers,
+        "labels": partial(_integers, least=-1),
+        "codes": partial(_integers, least=0),
+    }
+    parts: dict[str, Tensor] = {}
+    for name, read in readers.items():
+        if name in stored:
+            key = f"{path}: {name}"
+            parts[name] = read(key, as_tensor(key, stored[name]))
+            check_length(key, parts[name], len(parts["features"]), "row of features")
+    n = len(parts["features"])
     chosen = _choice(n, images, seed)
     parts = {name: values[chosen] for name, values in parts.items()}
-    for name in {"labels", "codes"} & parts.keys():
-        parts[name] = parts[name].long()
     if "labels" in parts and not (parts["labels"] >= 0).any():
         del parts["labels"]
     names = (path.stem, path.name, f"{path.resolve().parent.name}/{path.name}")
-    return Subject(names, path, _told(len(chosen), n, "rows"), **parts)
+    return Subject(names, path, _described(len(chosen), n, "rows"), **parts)
+
+
+def _numbers(key: str, values: Tensor) -> Tensor:
+    require(not values.is_complex(), f"{key}.dtype", values.dtype, "a type of real numbers")
+    return _checked(key, values.float())
+
+
+def _integers(key: str, values: Tensor, *, least: int) -> Tensor:
+    values = check_integers(key, values)
+    low = int(values.min())
+    require(low >= least, key, low, f"{least} or more")
+    return values
 
 
 # --- runs and checkpoints -----------------------------------------------------------------------------------------
@@ -155,8 +149,7 @@ def _from_run(path: Path, *, images: int, data: dict[str, Any], seed: int) -> Su
         codes_total=model.method.codes_total,
         entropies=None if entropies is None else tuple(entropy.item() for entropy in entropies),
         classes=held_out.classes,
-        code_space=_code_space(model.method),
-        trained=True,
+        method=model.method.cpu(),
         run=model.run,
         rows=_rows(model.run, int(epoch[1]) if epoch else None),
         kept=kept,
@@ -164,13 +157,13 @@ def _from_run(path: Path, *, images: int, data: dict[str, Any], seed: int) -> Su
 
 
 def _held_out(model: Pretrained, data: dict[str, Any], *, images: int, seed: int) -> tuple[ImageSet, str]:
-    """A seeded choice of held-out images, of training images where there are no others, and what they are."""
+    """A seeded choice of held-out images, or of training images if none are held out, and a description of them."""
     config = read_schema({**asdict(model.config.data), **data}, DataConfig)
     splits = load_splits(config, seed=model.config.seed, mean=model.mean, std=model.std)
     whole = splits.train if splits.test is None else splits.test
     kind = "training images: none are held out" if splits.test is None else f"{splits.name} images"
     chosen = _choice(len(whole), images, seed)
-    return whole.subset(chosen), _told(len(chosen), len(whole), f"{config.dataset} {kind}")
+    return whole.subset(chosen), _described(len(chosen), len(whole), f"{config.dataset} {kind}")
 
 
 def _features(model: Pretrained, images: ImageSet, device: torch.device):
@@ -185,7 +178,7 @@ def _features(model: Pretrained, images: ImageSet, device: torch.device):
 
 
 def _kept(run: Path, images: ImageSet, device: torch.device) -> dict[int, Tensor]:
-    """Features by epoch of checkpoints that the run kept, first and last among them."""
+    """Features by epoch of the checkpoints that a run kept, at most eight, the first and the last among them."""
     files = {int(p.stem.partition("=")[2]): p for p in run.glob("checkpoints/epoch=*.ckpt")}
     epochs = sorted(files)
     if len(epochs) > MAX_EPOCHS:
@@ -194,7 +187,7 @@ def _kept(run: Path, images: ImageSet, device: torch.device) -> dict[int, Tensor
 
 
 def _rows(run: Path | None, epochs: int | None) -> list[dict[str, float]]:
-    """Rows of the run's metrics.csv, up to the checkpoint's epoch."""
+    """Rows of the run's metrics.csv before ``epochs``, the checkpoint's, or all."""
     if run is None or not (run / "metrics.csv").is_file():
         return []
     try:
@@ -202,14 +195,6 @@ def _rows(run: Path | None, epochs: int | None) -> list[dict[str, float]]:
         return [row for row in rows if epochs is None or row["epoch"] < epochs]
     except (ValueError, KeyError, OSError) as error:
         raise InputError(f"{run / 'metrics.csv'} is damaged: {error}") from error
-
-
-def _code_space(method: Method) -> CodeSpace | None:
-    if not isinstance(method, CPLearn):
-        return None
-    # the released code's embeddings have that length already
-    dictionary = PackedDictionary(method.words.cpu(), method.spec["f"])
-    return CodeSpace(dictionary, math.sqrt(int(method.n)) if method.scale == "paper" else 1.0)
 
 
 def _run_names(model: Pretrained) -> tuple[str, ...]:
@@ -224,8 +209,7 @@ def _run_names(model: Pretrained) -> tuple[str, ...]:
 
 def _checked(name: str, values: Tensor) -> Tensor:
     values = check_features(name, values)
-    if len(values) < 2:
-        raise InputError(f"{name} must have at least 2 rows, got 1")
+    require(len(values) >= 2, f"{name}.shape", tuple(values.shape), "(n, d) with n >= 2")
     return values
 
 
@@ -234,5 +218,5 @@ def _choice(size: int, most: int, seed: int) -> Tensor:
     return torch.randperm(size, generator=torch.Generator().manual_seed(seed))[:most].sort().values
 
 
-def _told(chosen: int, size: int, kind: str) -> str:
+def _described(chosen: int, size: int, kind: str) -> str:
     return f"{chosen:,} {kind}" if chosen == size else f"{chosen:,} of {size:,} {kind}"

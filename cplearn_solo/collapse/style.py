@@ -1,4 +1,4 @@
-"""How figures of the report look alike: sizes, colours of subjects, legends below the axes."""
+"""What all figures of the report share: sizes, colours of subjects, legends below the axes."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-# Okabe & Ito's colours, which colour-blind readers tell apart, without the yellow that white paper swallows
+# Okabe & Ito's colours, which colour-blind readers can distinguish, without the yellow, too faint on white
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#7F7F7F")
-STYLES = ("-", "--", "-.", ":")  # dashes show a curve that lies under another
+STYLES = ("-", "--", "-.", ":")  # a curve is seen through the gaps of another that covers it
 DPI = 150
 PANEL = (3.4, 3.0)  # inches of one panel
-COLUMNS = 4  # panels side by side at most
+COLUMNS = 4  # most panels in a row
 
 
 def line_style(index: int) -> dict[str, object]:
@@ -43,21 +43,31 @@ def grid(count: int) -> tuple[Figure, list[Axes]]:
     return figure, list(axes.flat[:count])
 
 
+def pairs_of_panels(count: int) -> tuple[Figure, list[tuple[Axes, Axes]]]:
+    """A figure with ``count`` pairs of panels, one above the other, four pairs to a row."""
+    columns = min(count, COLUMNS)
+    figure, axes = panels(2 * math.ceil(count / columns), columns, height=1.05 * PANEL[1])
+    pairs = [pair for rows in zip(axes[::2], axes[1::2]) for pair in zip(*rows)]
+    for ax in (ax for pair in pairs[count:] for ax in pair):
+        ax.remove()
+    return figure, pairs[:count]
+
+
 def empty(ax: Axes, reason: str) -> None:
-    """An empty panel that says why it is."""
+    """An empty panel with the reason why."""
     ax.set_xticks([])
     ax.set_yticks([])
     ax.text(0.5, 0.5, "\n".join(wrap(reason, 26)), ha="center", va="center", fontsize=8, transform=ax.transAxes)
 
 
 def subject_legend(figure: Figure, names: dict[int, str]) -> None:
-    """One legend below all panels: names by the index of their subject."""
+    """One legend below all panels; ``names`` by index of the subject."""
     legend_below(figure, [Line2D([], [], label=name, **line_style(index)) for index, name in names.items()])
 
 
 def legend_below(figure: Figure, handles: list[Line2D]) -> None:
-    """The handles in as many columns as fit below the panels."""
-    inches = max(len(handle.get_label()) for handle in handles) * 0.075 + 0.6  # of one entry
+    """A legend below the panels, with as many columns as fit."""
+    inches = max(len(handle.get_label()) for handle in handles) * 0.075 + 0.6  # width of one entry
     columns = max(1, min(len(handles), int(figure.get_figwidth() / inches)))
     figure.legend(handles=handles, loc="outside lower center", ncols=columns, fontsize=8, frameon=False)
 

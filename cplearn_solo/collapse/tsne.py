@@ -12,23 +12,23 @@ from torch import Tensor
 from cplearn_solo.collapse.entropy import unit_scale
 from cplearn_solo.core.errors import InputError
 
-MAX_POINTS = 1000  # a hundred of each of ten classes
-MAX_CLASSES = 10  # as many as colours can tell apart
+MAX_POINTS = 1000  # about a hundred for each of ten classes
+MAX_CLASSES = 10  # as many as colours can distinguish
 MIN_POINTS = 10
-PRINCIPAL = 50  # directions kept before t-SNE, as its authors do
+PRINCIPAL = 50  # principal components that t-SNE starts from, as its authors recommend
 PERPLEXITY = 30
 
 
 @dataclass(frozen=True)
 class Map:
-    """``points`` ``(m, 2)`` and the ``labels`` ``(m,)`` of the same samples, if there are any."""
+    """``points`` ``(m, 2)`` and the ``labels`` ``(m,)`` of the same samples, if known."""
 
     points: Tensor
     labels: Tensor | None
 
 
 def tsne_map(features: Tensor, labels: Tensor | None, *, seed: int) -> Map:
-    """t-SNE of a seeded choice of at most 1,000 samples, of at most the first ten classes.
+    """t-SNE of a seeded choice of at most 1,000 samples from the first ten classes.
 
     ``features`` ``(n, d)``, ``labels`` ``(n,)``. Raises ``InputError`` for constant features and fewer than 10 samples.
     """

@@ -1,4 +1,4 @@
-"""What every HTML page of this project shares: one skeleton and one style sheet."""
+"""What all HTML pages of this project share: one skeleton and one style sheet."""
 
 from cplearn_solo.pages.base import image, page
 

@@ -1,4 +1,4 @@
-"""A page that needs nothing beside it: everything is inside of one file."""
+"""An HTML page that needs no other file: style and images are inside of it."""
 
 from __future__ import annotations
 

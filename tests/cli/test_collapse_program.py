@@ -60,7 +60,7 @@ def test_runs_checkpoints_and_features_side_by_side(run, here, tmp_path):
     assert "left out: all of “CPLearn's optimum”: other: no CPLearn run" in out
     assert (tmp_path / "out/class_ranks.png").exists()
     code, _, error = here("other.npy", "--output", "out")
-    assert code == 2 and "exists already" in error
+    assert code == 2 and "output = out: must be an empty folder" in error
 
 
 def test_a_run_without_held_out_images_is_measured_on_its_training_images(here, tmp_path):
@@ -87,13 +87,13 @@ def test_help_says_what_it_takes(here):
     [
         (["nowhere"], "nowhere does not exist"),
         (["nowhere.npy"], "nowhere.npy does not exist"),
-        (["nan.npy"], "nan.npy: features must be finite"),
-        (["RUN", "nan.npy"], "nan.npy: features must be finite"),
+        (["nan.npy"], "nan.npy: features = nan: must be finite"),
+        (["RUN", "nan.npy"], "nan.npy: features = nan: must be finite"),
         (["RUN", "--data", "val_pth=x"], "did you mean 'val_path'"),
-        (["RUN", "--data", "max_val_images"], "write key=value"),
-        (["RUN", "--data", "max_val_images=[1"], "--data max_val_images=[1"),
+        (["RUN", "--data", "max_val_images"], "--data = 'max_val_images': must be key=value"),
+        (["RUN", "--data", "max_val_images=[1"], "--data = 'max_val_images=[1'"),
         (["RUN", "--data", "dataset=digit"], "did you mean 'digits'"),
-        (["RUN", "--images", "0"], "images must be an integer from 1"),
+        (["RUN", "--images", "0"], "images = 0: must be an integer from 1"),
         (["RUN/checkpoints"], "is not a run folder"),
         (["RUN/config.yaml"], "damaged or no checkpoint"),
     ],

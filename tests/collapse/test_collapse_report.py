@@ -2,6 +2,7 @@
 
 import math
 import re
+import time
 from pathlib import Path
 
 import numpy as np
@@ -9,18 +10,20 @@ import pytest
 import torch
 from PIL import Image
 
-from cplearn_solo.collapse import write_report
+from cplearn_solo.collapse import Report, style, write_report
 from cplearn_solo.collapse.comparison import compare, distinct_names
 from cplearn_solo.collapse.entropy import mixture_entropy, unit_scale
 from cplearn_solo.collapse.figures import PLOTS, draw
-from cplearn_solo.collapse.measures import MEASURES, measure
+from cplearn_solo.collapse.measures import MEASURES, measure, method_measures
 from cplearn_solo.collapse.page import absences
-from cplearn_solo.collapse.sources import CodeSpace, Subject, read_subject
+from cplearn_solo.collapse.progress import Steps
+from cplearn_solo.collapse.report import _new_folder
+from cplearn_solo.collapse.sources import Subject, read_subject
 from cplearn_solo.collapse.tsne import tsne_map
 from cplearn_solo.core.errors import InputError
-from cplearn_solo.dictionary import make_dictionary, pack_dictionary
+from cplearn_solo.dictionary import make_dictionary
+from cplearn_solo.methods import build_method
 from cplearn_solo.metrics import effective_rank, kmeans_ami
-from cplearn_solo.objective.packed import PackedDictionary
 
 RANDOM = np.random.default_rng(0)
 LABELS = RANDOM.integers(0, 4, size=120)
@@ -33,8 +36,14 @@ def subject(name="x", n=120, **parts):
     return Subject((name,), Path(name), f"{n} rows", **parts)
 
 
+def cplearn(f, c, **kwargs):
+    kwargs = {"proj_hidden_dim": f, "proj_output_dim": c, **kwargs}
+    return build_method("cplearn", 6, batch_size=64, method_kwargs=kwargs)
+
+
 def cell(title, of, section=None):
-    (row,) = (row for row in MEASURES if row.title == title and section in (None, row.section))
+    rows = [*MEASURES, *method_measures([of, subject(method=cplearn(4, 4))])]
+    (row,) = (row for row in rows if row.title == title and section in (None, row.section))
     return measure(row, of)
 
 
@@ -75,18 +84,24 @@ def test_labels_that_are_all_unknown_are_no_labels(tmp_path):
 @pytest.mark.parametrize(
     "parts, words",
     [
-        ({"features": np.where(FEATURES > 3, np.nan, FEATURES)}, "features must be finite"),
-        ({"features": FEATURES, "embeddings": np.full((120, 2), np.inf)}, "embeddings must be finite"),
-        ({"features": FEATURES[0]}, r"features must have shape \(n, d\)"),
-        ({"features": FEATURES[:1]}, "at least 2 rows"),
-        ({"features": np.zeros((0, 3))}, r"features must have shape \(n, d\)"),
-        ({"features": FEATURES * 1j}, "real numbers"),
-        ({"features": FEATURES, "labels": LABELS[:7]}, "labels must have one row for each of 120 features, got 7"),
-        ({"features": FEATURES, "labels": LABELS - 2}, "labels must be -1 or more, got -2"),
-        ({"features": FEATURES, "codes": LABELS - 1}, "codes must be 0 or more, got -1"),
-        ({"features": FEATURES, "labels": LABELS + 0.5}, "labels must be integers"),
-        ({"features": FEATURES, "labels": np.array(["a"] * 120)}, "labels must be a tensor or an array of numbers"),
-        ({"z": FEATURES}, "no 'features' .*, it has: z"),
+        ({"features": np.where(FEATURES > 3, np.nan, FEATURES)}, "features = nan: must be finite"),
+        ({"features": FEATURES, "embeddings": np.full((120, 2), np.inf)}, "embeddings = inf: must be finite"),
+        ({"features": FEATURES[0]}, r"features.shape = \(.*\): must be \(n, d\)"),
+        ({"features": FEATURES[:1]}, r"features.shape = \(1, 6\): must be \(n, d\) with n >= 2"),
+        ({"features": np.zeros((0, 3))}, r"features.shape = \(.*\): must be \(n, d\)"),
+        ({"features": FEATURES * 1j}, "features.dtype = torch.complex64: must be a type of real numbers"),
+        (
+            {"features": FEATURES, "labels": LABELS[:7]},
+            r"labels.shape = \(7,\): must be \(120,\), one for each row of features",
+        ),
+        ({"features": FEATURES, "labels": LABELS - 2}, "labels = -2: must be -1 or more"),
+        ({"features": FEATURES, "codes": LABELS - 1}, "codes = -1: must be 0 or more"),
+        ({"features": FEATURES, "labels": LABELS + 0.5}, "labels.dtype = torch.float64: must be a type"),
+        (
+            {"features": FEATURES, "labels": np.array(["a"] * 120)},
+            "labels = ndarray: must be a tensor or an array of numbers",
+        ),
+        ({"z": FEATURES}, "no 'features' .*, it holds: z"),
     ],
 )
 def test_bad_arrays_name_file_and_part(parts, words, tmp_path):
@@ -140,17 +155,13 @@ def test_a_number_that_would_mean_nothing_has_a_reason_instead(title, parts, rea
     assert found.value is None and reason in found.reason
 
 
-def packed(f, c, kind="rademacher"):
-    return PackedDictionary(pack_dictionary(f, c, kind=kind), f)
-
-
-@pytest.mark.parametrize("unscale", [1.0, 8.0])
-def test_the_optimum_is_recognised_whatever_the_number_of_samples(unscale):
-    """Embeddings that are their codes, every code used alike; a batch of 64 at Eq. 1's scale, or the released one."""
+@pytest.mark.parametrize("scale, length", [("released", 1.0), ("paper", 8.0)])
+def test_the_optimum_is_recognised_whatever_the_number_of_samples(scale, length):
+    """Embeddings that are their codes, every code used alike; a batch of 64 at the released scale, or at Eq. 1's."""
     w = make_dictionary(16, 16, kind="hadamard").float()
     codes = torch.arange(160) % 16
-    space = CodeSpace(packed(16, 16, kind="hadamard"), unscale=unscale)
-    best = subject(features=torch.randn(160, 4), embeddings=w[:, codes].T / unscale, codes=codes, code_space=space)
+    method = cplearn(16, 16, dictionary="hadamard", scale=scale)
+    best = subject(features=torch.randn(160, 4), embeddings=w[:, codes].T / length, codes=codes, method=method)
     assert cell("alignment with codes", best).value == pytest.approx(1)
     assert cell("distance of H^T H from I", best).value == pytest.approx(0, abs=1e-6)
     assert cell("the same at the optimum", best).value == pytest.approx(0, abs=1e-6)
@@ -223,9 +234,12 @@ def test_names_are_short_and_distinct():
     assert len(set(names)) == 6 and max(map(len, names)) <= 32
 
 
+def compared(*subjects, components=(2,)):
+    return compare(list(subjects), components=components, seed=0, steps=Steps(0, lambda done, total, title: None))
+
+
 def test_dimensions_that_differ_leave_entropies_out():
-    other = subject("other", features=torch.randn(120, 9))
-    comparison = compare([subject(), other], components=(10,), seed=0, at=lambda title: None)
+    comparison = compared(subject(n=12), subject("other", features=torch.randn(12, 9)))
     assert comparison.entropies["Z"] == [[], []]
     left = dict(absences(comparison.rows, comparison.names))
     (reason,) = (why for titles, why in left.items() if "log-determinant entropy of Z" in titles)
@@ -234,73 +248,121 @@ def test_dimensions_that_differ_leave_entropies_out():
     assert entropy.png is None and "6 or 9 dimensions" in entropy.reason
 
 
-def test_eight_subjects_of_all_kinds_are_drawn():
-    labels, codes = torch.from_numpy(LABELS), torch.from_numpy(LABELS % 3)
-    space = CodeSpace(packed(6, 5), 4.0)
-    h = torch.from_numpy(FEATURES)
+def test_rows_of_a_method_have_a_reason_for_subjects_of_no_or_another_method():
+    vicreg = build_method("vicreg", 6, batch_size=64, method_kwargs={"proj_hidden_dim": 8, "proj_output_dim": 8})
+    assert method_measures([subject(), subject(method=vicreg)]) == []
+    rows = method_measures([subject(), subject(method=cplearn(6, 5)), subject(method=cplearn(6, 8))])
+    assert len(rows) == 7 and {row.section for row in rows} == {"CPLearn's optimum"}
+    for other in (subject(), subject(method=vicreg, embeddings=torch.from_numpy(FEATURES))):
+        assert {measure(row, other).reason for row in rows} == {"no CPLearn run"}
+
+
+def test_a_verdict_has_the_advice_of_the_method():
+    one_code = {"embeddings": torch.from_numpy(FEATURES[:12]), "codes": torch.zeros(12, dtype=torch.int64)}
+    own, general = subject(n=12, method=cplearn(6, 5), codes_total=5, **one_code), subject("file", n=12, **one_code)
+    verdicts = compared(own, general).verdicts
+    assert [verdict.name for verdict in verdicts] == ["cluster", "cluster"]
+    assert "lower beta" in verdicts[0].advice and "beta" not in verdicts[1].advice
+
+
+def kinds(n):
+    """Subjects of all kinds, of ``n`` rows; the first has the least, the last two most."""
+    labels, codes = torch.from_numpy(LABELS[:n]), torch.from_numpy(LABELS[:n] % 3)
+    h, zeros = torch.from_numpy(FEATURES[:n]), torch.zeros(n, 6)
     rows = [{"epoch": float(i), "train_loss": 2.0 - i, "train_prior": 1.0} for i in range(3)]
-    kinds = [
-        subject("plain"),
-        subject("labels only", labels=labels),
-        subject("constant", features=torch.full((120, 6), 0.1)),
-        subject("zero", features=torch.zeros(120, 6), embeddings=torch.zeros(120, 2), codes=codes * 0, codes_total=4),
-        subject("few", n=12),
-        subject("codes", codes=codes, codes_total=3),
-        subject("run", labels=labels, embeddings=h, codes=codes, codes_total=5, code_space=space, rows=rows),
-        subject("kept", labels=labels, embeddings=h[:, :2], rows=rows[:1], kept={1: h, 5: h * 2}),
-    ]
-    for subjects in (kinds, kinds[:1]):
-        comparison = compare(subjects, components=(10, 20), seed=0, at=lambda title: None)
-        drawn = {plot.file: draw(plot, comparison) for plot in PLOTS}
-        for figure in drawn.values():
-            assert (figure.png or b"").startswith(b"\x89PNG") != bool(figure.reason)
-    assert [file for file, figure in drawn.items() if figure.png is None] == [
-        "codes.png",
-        "class_ranks.png",
-        "training.png",
-        "dictionary.png",
-    ]
+    run = {"labels": labels, "embeddings": h, "codes": codes, "codes_total": 5, "method": cplearn(6, 5)}
+    return {
+        "plain": subject("plain", n=n),
+        "labels only": subject("labels only", n=n, labels=labels),
+        "constant": subject("constant", features=zeros + 0.1),
+        "zero": subject("zero", features=zeros, embeddings=zeros[:, :2], codes=codes * 0, codes_total=4),
+        "few": subject("few", n=12),
+        "codes": subject("codes", n=n, codes=codes, codes_total=3),
+        "kept": subject("kept", n=n, labels=labels, embeddings=h[:, :2], rows=rows[:1], kept={1: h, 5: h * 2}),
+        "run": subject("run", n=n, rows=rows, kept={1: h, 5: h * 2}, **run),
+    }
+
+
+def assert_drawn(comparison):
+    """Every figure is drawn or has a reason; the names of those that are left out."""
+    drawn = [draw(plot, comparison) for plot in PLOTS]
+    for figure in drawn:
+        assert (figure.png or b"").startswith(b"\x89PNG") != bool(figure.reason)
+    return [figure.plot.file for figure in drawn if figure.png is None]
+
+
+def test_subjects_with_little_and_with_all_are_drawn(monkeypatch):
+    monkeypatch.setattr(style, "COLUMNS", 2)  # so that three need a second row
+    found = kinds(24)
+    assert assert_drawn(compared(*(found[name] for name in ("few", "zero", "run")))) == []
+
+
+def test_features_alone_leave_figures_out():
+    missing = ["codes.png", "class_ranks.png", "training.png", "dictionary.png"]
+    assert assert_drawn(compared(subject(n=24))) == missing
+
+
+@pytest.mark.slow
+def test_eight_subjects_of_all_kinds_are_drawn():
+    assert assert_drawn(compared(*kinds(120).values(), components=(10, 20))) == []
 
 
 # --- the report ---------------------------------------------------------------------------------------------------
 
 
-def test_report_on_files(tmp_path, labelled, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    np.save("plain.npy", FEATURES[::-1].copy())
-    steps = []
-    report = write_report([labelled, "plain.npy"], progress=lambda done, total, title: steps.append((done, total)))
-    measuring = [step for step in steps if step[1] > 2]
-    assert [done for done, _ in measuring] == list(range(measuring[0][1] + 1))
-    again = write_report([labelled, "plain.npy"], max_components=10)
-    assert report.page.parent.parent == again.page.parent.parent == Path("collapse")
-    assert report.page.parent != again.page.parent
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    """A report on two files, one with markup in its name, and the steps that it told."""
+    folder, steps = tmp_path_factory.mktemp("files"), []
+    parts = {"labels": LABELS, "codes": LABELS % 2, "embeddings": FEATURES[:, :3]}
+    np.savez(folder / "labelled.npz", features=FEATURES, **parts)
+    np.save(folder / "<b>x&[red].npy", FEATURES[::-1].copy())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        written = write_report(["labelled.npz", "<b>x&[red].npy"], progress=lambda *step: steps.append(step))
+    return Report(written.comparison, folder / written.page), steps
 
-    page = report.page.read_text()
+
+def test_progress_counts_every_step_once(report):
+    _, steps = report
+    assert [step[:2] for step in steps[:2]] == [(0, 2), (1, 2)] and steps[0][2] == "reading labelled.npz"
+    total = steps[-1][1]
+    assert [(done, of) for done, of, _ in steps[2:]] == [(done, total) for done in range(total + 1)]
+
+
+def test_the_page_holds_all_figures_and_reasons(report):
+    written, _ = report
+    page, folder = written.page.read_text(), written.page.parent
     assert not re.findall(r'(?:src|href)="(?!data:)', page) and "http" not in page and "@import" not in page
-    pictures = sorted(p.name for p in report.page.parent.glob("*.png"))
+    pictures = sorted(p.name for p in folder.glob("*.png"))
     assert pictures == sorted({plot.file for plot in PLOTS} - {"training.png", "dictionary.png"})
     assert page.count("data:image/png;base64,") == len(pictures)
-    assert all(Image.open(report.page.parent / name).width > 500 for name in pictures)
-    for words in ("verdict", "no CPLearn run", "120 samples are too few for 50 components", "plain: no labels"):
+    assert all(Image.open(folder / name).width > 500 for name in pictures)
+    for words in ("verdict", "no run with a dictionary", "120 samples are too few for 50 components", ": no labels"):
         assert words in page, words
+    assert "CPLearn's optimum" not in page
 
 
-def test_markup_in_a_name_stays_text(tmp_path):
-    np.save(tmp_path / "<b>x&[red].npy", FEATURES)
-    page = write_report([tmp_path / "<b>x&[red].npy"], output=tmp_path / "out", max_components=10).page.read_text()
-    assert "&lt;b&gt;x&amp;[red]" in page and "<b>" not in page
+def test_markup_in_a_name_stays_text(report):
+    page = report[0].page.read_text()
+    assert page.count("&lt;b&gt;x&amp;[red]: no labels") == 1 and "<b>" not in page and "&amp;lt;" not in page
+
+
+def test_each_report_has_a_folder_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(time, "strftime", lambda *_: "now")
+    assert [str(_new_folder(None, [subject()])) for _ in range(3)] == [f"collapse/now{end}" for end in ("", "-2", "-3")]
 
 
 @pytest.mark.parametrize(
     "settings, words",
     [
-        ({"output": "full"}, "output = full: exists already"),
-        ({"output": "a.npy"}, "output = a.npy: exists already"),
+        ({"output": "full"}, "output = full: must be an empty folder"),
+        ({"output": "a.npy"}, "output = a.npy: must be an empty folder"),
         ({"output": "a.npy/sub"}, "output = a.npy/sub"),
-        ({"images": 1}, "images must be at least 2, got 1"),
-        ({"images": 0}, "images must be an integer from 1, got 0"),
-        ({"max_components": 9}, "max_components must be at least 10, got 9"),
+        ({"images": 1}, "images = 1: must be at least 2"),
+        ({"images": 0}, "images = 0: must be an integer from 1"),
+        ({"max_components": 9}, "max_components = 9: must be at least 10"),
         ({"data": {"val_path": "x"}}, "none of a.npy is a run"),
     ],
 )
