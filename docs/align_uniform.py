@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cplearn_solo.core.distributed import gather
-from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.errors import require
 from cplearn_solo.core.precision import at_least_float32
 from cplearn_solo.methods import METHODS, Method, Views
 
@@ -32,8 +32,7 @@ class AlignUniform(Method):
         t: float = 2.0,
     ) -> None:
         super().__init__(features_dim, batch_size=batch_size)
-        if not t > 0:
-            raise InputError(f"method_kwargs.t = {t}: must be above 0")
+        require(t > 0, "method_kwargs.t", t, "above 0")
         self.projector = SimCLRProjectionHead(features_dim, proj_hidden_dim, proj_output_dim, batch_norm=False)
         self.uniform_weight, self.t = uniform_weight, t
 
