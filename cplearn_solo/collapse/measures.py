@@ -71,10 +71,12 @@ def measure(row: Measure, subject: Subject) -> Measurement:
         value, of = float(row.compute(subject)), row.of(subject)
     except InputError as error:
         return Measurement(None, str(error))
-    return Measurement(value, of=of) if math.isfinite(value) else Measurement(None, f"the result is {value}")
+    if not math.isfinite(value):
+        return Measurement(None, f"the result is {value}")
+    return Measurement(value, of=of)
 
 
-# --- what measures need, or the reason why it is missing -------------------------------------------------------
+# --- what measures need, or the reason why it is missing ----------------------------------------------------------
 
 
 def representation(subject: Subject) -> Tensor:

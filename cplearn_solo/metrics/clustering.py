@@ -16,7 +16,7 @@ from sklearn.metrics.cluster import contingency_matrix
 
 from cplearn_solo.metrics.checks import check_count, check_features, check_ids, check_length
 
-# With more codes than this a one-to-one match to the classes leaves most samples out and says nothing.
+# With more codes than this, a one-to-one match to the classes leaves most samples unmatched.
 MAX_MATCHED_CODES = 512
 
 
@@ -33,10 +33,10 @@ def nmi(codes: Any, labels: Any) -> float:
 
 
 def nmi_at_chance(codes: Any, labels: Any, *, permutations: int = 10, seed: int = 0) -> float:
-    """Mean NMI over random permutations of the labels: what these code sizes score when they carry nothing.
+    """Mean NMI over random permutations of the labels: the score of codes of these sizes that say nothing about labels.
 
-    NMI is not corrected for chance. With few samples a code, each code holds few classes by accident: at one
-    sample a code, random codes determine the label and I = H(labels), so NMI grows with the number of codes.
+    NMI is not corrected for chance. With few samples per code, each code holds few classes by accident: with one
+    sample per code, random codes determine the label and I = H(labels), so NMI grows with the number of codes.
     10,000 balanced labels on 16,384 random codes score 0.35 for 10 classes and 0.63 for 100.
     """
     codes, labels = _pair(codes, labels)
@@ -58,7 +58,7 @@ def ari(codes: Any, labels: Any) -> float:
 
 
 def cluster_accuracy(codes: Any, labels: Any) -> float:
-    """Fraction of samples right under the best one-to-one match of codes to classes (Hungarian algorithm)."""
+    """Fraction of samples whose class is that of their code in the best one-to-one match (Hungarian algorithm)."""
     codes, labels = _pair(codes, labels)
     counts = contingency_matrix(labels, codes)
     return float(counts[linear_sum_assignment(counts, maximize=True)].sum() / len(labels))

@@ -1,4 +1,4 @@
-"""How close CPLearn's embeddings are to what its theory promises at the optimum (Theorem 1, Corollaries 2 and 3).
+"""How close CPLearn's embeddings are to the optimum of its theory (Theorem 1, Corollaries 2 and 3).
 
 ``embeddings`` H ``(n, f)`` at the scale of Eq. 1, rows of length sqrt(f / n); every function raises ``InputError`` for
 bad input.
@@ -29,7 +29,7 @@ def code_alignment(embeddings: Any, dictionary: Any, codes: Any) -> float:
 
 @torch.no_grad()
 def orthonormality_gap(embeddings: Any) -> float:
-    """||H^T H - I|| / ||I|| in the Frobenius norm: 0 where all dimensions are used alike and decorrelated (Cor. 2)."""
+    """||H^T H - I|| / ||I|| in the Frobenius norm: 0 if all dimensions are used alike and decorrelated (Cor. 2)."""
     h = check_features("embeddings", embeddings).double()
     f = h.shape[1]
     return ((h.T @ h - torch.eye(f).to(h)).norm() / f**0.5).item()

@@ -1,7 +1,7 @@
-"""Whether samples of one cluster keep what tells them apart: entropies, ranks and variances within clusters.
+"""How much samples of one cluster still differ: entropies, ranks and variances within clusters.
 
 Every function takes features ``(n, d)`` as a tensor or an array and raises ``InputError`` for bad input. Entropies are
-differential, in nats; they change by d log s where features are scaled by s, so compare features of one scale.
+differential, in nats; scaling features by s adds d log s, so compare features of the same scale.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch import Tensor
 from cplearn_solo.core.errors import InputError, require
 from cplearn_solo.metrics.checks import check_count, check_features, check_ids, check_length, check_number
 
-_NATS_A_DIMENSION = 1e-4  # a mixture whose likelihood gains less in a step has converged
+_NATS_PER_DIMENSION = 1e-4  # a mixture whose likelihood gains less in a step has converged
 
 
 def gmm_entropy(features: Any, *, components: int, samples: int = 10_000, seed: int = 0) -> float:
@@ -31,13 +31,13 @@ def gmm_entropy(features: Any, *, components: int, samples: int = 10_000, seed: 
     check_count("samples", samples)
     features = check_features("features", features).double().cpu().numpy()
     require(components <= len(features), "components", components, f"at most the {len(features)} samples")
-    # float64: variances of tight clusters cancel in float32. The library's tolerance, 1e-3 nats in any dimension, would
-    # spend most of the time on the last thousandth of the entropy
+    # float64, as variances of tight clusters cancel in float32. With scikit-learn's tolerance, 1e-3 nats for all
+    # dimensions together, most of the time would go into the last thousandth of the entropy.
     mixture = GaussianMixture(
-        components, covariance_type="diag", tol=_NATS_A_DIMENSION * features.shape[1], random_state=seed
+        components, covariance_type="diag", tol=_NATS_PER_DIMENSION * features.shape[1], random_state=seed
     )
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # a mixture that is still moving has an entropy too
+        warnings.simplefilter("ignore", ConvergenceWarning)  # a mixture that has not converged has an entropy too
         mixture.fit(features)
     drawn, _ = mixture.sample(samples)
     return -float(mixture.score(drawn))
@@ -60,7 +60,7 @@ def pairwise_entropy(features: Any, *, noise: float = 1e-3) -> float:
     """Upper bound of the entropy of features blurred by Gaussian ``noise``, from distances between all pairs.
 
     d/2 log(2 pi e noise) - mean_i log mean_j exp(-||x_i - x_j||^2 / (2 noise)) (Kolchinsky & Tracey, 2017, Eq. 10 with
-    the KL divergence). It grows by log n at most over that of a single point.
+    the KL divergence). It is at most log n above that of a single point.
     """
     check_number("noise", noise)
     features = check_features("features", features).double()
