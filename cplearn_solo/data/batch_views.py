@@ -26,12 +26,11 @@ class BatchAugment:
 
     def __init__(self, augmentations: Sequence[Augmentation], mean: Sequence[float], std: Sequence[float]) -> None:
         self.pipelines = [(_steps(aug), aug.num_crops) for aug in augmentations]
-        self.mean, self.std = (torch.tensor(tuple(values)).view(3, 1, 1) for values in (mean, std))
+        self.normalise = Normalise(mean, std)
 
     @torch.no_grad()
     def __call__(self, images: Tensor, generator: torch.Generator | None = None) -> list[Tensor]:
         random = RandomSource(generator, images.device)
-        mean, std = self.mean.to(images.device), self.std.to(images.device)
         pixels = images.float().div_(255)
         views = []
         with torch.autocast(images.device.type, enabled=False):  # half precision has fewer levels than 8-bit pixels
@@ -39,20 +38,37 @@ class BatchAugment:
                 x = pixels.repeat(crops, 1, 1, 1)
                 for step in steps:
                     x = step(x, random)
-                views += x.sub_(mean).div_(std).chunk(crops)
+                views += self.normalise(x).chunk(crops)
         return views
 
 
-def eval_batch(images: Tensor, crop_size: int, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+def eval_batch(crop_size: int, mean: Sequence[float], std: Sequence[float]) -> Callable[[Tensor], Tensor]:
     """uint8 (n, 3, H, W) -> float (n, 3, S, S), normalised, with S = max(crop_size, min(H, W)).
 
     Images keep their size, as solo-learn evaluates small ones, unless crops are larger: random crops show things
     enlarged, so a backbone trained on smaller crops does better on whole images at their own size than shrunk.
     """
+    return partial(_centre, crop_size=crop_size, normalise=Normalise(mean, std))
+
+
+def _centre(images: Tensor, crop_size: int, normalise: Normalise) -> Tensor:
     size = max(crop_size, min(images.shape[-2:]))
     if images.shape[-2:] != (size, size):
         images = F.center_crop(F.resize(images, [size], BICUBIC, antialias=True), [size])
-    return F.normalize(images.float().div_(255), list(mean), list(std))
+    return normalise(images.float().div_(255))
+
+
+class Normalise:
+    """Float pixels (n, 3, H, W), which are overwritten, less ``mean`` and over ``std`` (three numbers each)."""
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
+        self.mean, self.std = (torch.tensor(tuple(values)).view(3, 1, 1) for values in (mean, std))
+
+    def __call__(self, pixels: Tensor) -> Tensor:
+        if self.mean.device != pixels.device:  # from the first batch on they are where the images are
+            self.mean = self.mean.to(pixels.device, non_blocking=True)
+            self.std = self.std.to(pixels.device, non_blocking=True)
+        return pixels.sub_(self.mean).div_(self.std)
 
 
 Operation = Callable[[Tensor, RandomSource], Tensor]
@@ -86,5 +102,13 @@ def _apply_randomly(x: Tensor, random: RandomSource, prob: float, operation: Ope
     """``operation`` applied to each sample with probability ``prob``."""
     if prob >= 1:
         return operation(x, random)
-    index = random.chosen(len(x), prob)
+    chosen = random.chosen(len(x), prob)
+    if _computes_all(x):
+        return torch.where(chosen[:, None, None, None], operation(x.clone(), random), x)
+    index = chosen.nonzero().flatten()
     return x.index_copy_(0, index, operation(x[index], random)) if len(index) else x
+
+
+def _computes_all(x: Tensor) -> bool:
+    """A GPU does so, as the program would have to wait for the number of chosen samples; a CPU saves the work."""
+    return x.is_cuda

@@ -23,14 +23,17 @@ def _blend(x: Tensor, other: Tensor, factor: Tensor) -> Tensor:
 
 
 def brightness(x: Tensor, factor: Tensor) -> Tensor:
+    """Pixels times ``factor``."""
     return x.mul_(factor).clamp_(0, 1)
 
 
 def contrast(x: Tensor, factor: Tensor) -> Tensor:
+    """A blend with the mean grey of each image, of which ``factor`` is the image's share."""
     return _blend(x, gray(x.mean((2, 3), keepdim=True)), factor)
 
 
 def saturation(x: Tensor, factor: Tensor) -> Tensor:
+    """A blend with each image in grey, of which ``factor`` is the image's share."""
     return _blend(x, gray(x), factor)
 
 
@@ -44,7 +47,7 @@ def hue(x: Tensor, shift: Tensor) -> Tensor:
     sixths = sixths.div_(chroma.clamp(min=1e-8)).add_(6 * shift)
     # On the colour circle of six sixths a channel is low for two around the one opposite to it, rises for one, is high
     # for two around its own and falls for one: all a function of the distance to its own, red at 0, green 2, blue 4.
-    away = sixths - x.new_tensor([0, 2, 4]).view(3, 1, 1)
+    away = sixths - torch.arange(0, 6, 2, dtype=x.dtype, device=x.device).view(3, 1, 1)
     away.sub_((away / 6).round_(), alpha=6).abs_()
     return away.neg_().add_(2).clamp_(0, 1).mul_(chroma).add_(low)
 
@@ -73,16 +76,20 @@ def _factors(strength: float) -> tuple[float, float]:
 
 
 def grayscale(x: Tensor, random: RandomSource) -> Tensor:
+    """Grey in all three channels."""
     return gray(x).repeat(1, 3, 1, 1)
 
 
 def solarize(x: Tensor, random: RandomSource) -> Tensor:
-    return torch.where(x < 127.5 / 255, x, 1 - x)  # from 128 up once rounded to 8 bits
+    """Pixels from 128 of 255 up inverted."""
+    return torch.where(x < 127.5 / 255, x, 1 - x)  # 128 once rounded to 8 bits
 
 
 def equalize(x: Tensor, random: RandomSource) -> Tensor:
+    """The histogram of each channel made flat, as PIL does."""
     return F.equalize((x * 255).round_().to(torch.uint8)).to(x.dtype).div_(255)
 
 
 def add_noise(x: Tensor, random: RandomSource, std: float) -> Tensor:
+    """Gaussian noise, not clipped."""
     return x.add_(random.normal(x.shape), alpha=std)

@@ -13,6 +13,7 @@ from cplearn_solo.data.image_views import BLUR_SIGMA, blur_radius
 from cplearn_solo.data.random_source import RandomSource
 
 ASPECT = (3 / 4, 4 / 3)
+LOG_ASPECT = torch.tensor(ASPECT).log().tolist()
 
 
 def resample(x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
@@ -56,8 +57,7 @@ def random_boxes(
     with an aspect in range.
     """
     area = height * width * random.uniform(n, 10, low=scale[0], high=scale[1])
-    low, high = torch.tensor(ASPECT).log().tolist()
-    aspect = random.uniform(n, 10, low=low, high=high).exp_()
+    aspect = random.uniform(n, 10, low=LOG_ASPECT[0], high=LOG_ASPECT[1]).exp_()
     w, h = (area * aspect).sqrt_().round_(), (area / aspect).sqrt_().round_()
     fits = (w > 0) & (w <= width) & (h > 0) & (h <= height)
     first = fits.byte().argmax(1, keepdim=True)

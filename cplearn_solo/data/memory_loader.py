@@ -13,39 +13,52 @@ from cplearn_solo.data.image_set import MemorySet
 from cplearn_solo.data.order import EpochSampler
 
 
-class MemoryLoader:
-    """Iterates ``[index (n,) int64, images (n, 3, H, W), labels (n,)]``; images are uint8, not augmented yet."""
+class _OnDevice:
+    """Images in memory that may be moved, so that batches are made where they are."""
 
-    def __init__(self, images: MemorySet, batch_sampler: EpochSampler) -> None:
-        self.images, self.batch_sampler = images, batch_sampler
+    def __init__(self, images: MemorySet) -> None:
+        self.images = images
 
     def to(self, device: str | torch.device) -> None:
-        """Moves all images, so that batches are made there."""
+        """Moves all images and labels."""
         self.images = replace(self.images, images=self.images.images.to(device), labels=self.images.labels.to(device))
 
     @property
     def num_bytes(self) -> int:
         return self.images.images.nbytes
 
+    @property
+    def device(self) -> torch.device:
+        return self.images.images.device
+
+
+class MemoryLoader(_OnDevice):
+    """Iterates ``[index (n,) int64, images (n, 3, H, W), labels (n,)]``; images are uint8, not augmented yet."""
+
+    def __init__(self, images: MemorySet, batch_sampler: EpochSampler) -> None:
+        super().__init__(images)
+        self.batch_sampler = batch_sampler
+
     def __len__(self) -> int:
         return len(self.batch_sampler)
 
     def __iter__(self) -> Iterator[list[Tensor]]:
-        for batch in self.batch_sampler:
-            index = torch.tensor(batch, device=self.images.images.device)
+        # The order of a whole epoch is moved once: a copy in every step would make the program wait for a GPU.
+        for index in self.batch_sampler.batches().to(self.device):
             yield [index, self.images.images[index], self.images.labels[index]]
 
 
-class MemoryEvalLoader:
+class MemoryEvalLoader(_OnDevice):
     """Iterates ``[index (n,) int64, images (n, 3, S, S) float normalised, labels (n,)]`` over ``index`` in order."""
 
     def __init__(self, images: MemorySet, index: Tensor, crop_size: int, batch_size: int) -> None:
-        self.images, self.batches, self.crop_size = images, index.split(batch_size), crop_size
+        super().__init__(images)
+        self.index, self.batch_size = index, batch_size
+        self.pipeline = eval_batch(crop_size, images.mean, images.std)
 
     def __len__(self) -> int:
-        return len(self.batches)
+        return -(-len(self.index) // self.batch_size)
 
     def __iter__(self) -> Iterator[list[Tensor]]:
-        for index in self.batches:
-            batch = eval_batch(self.images.images[index], self.crop_size, self.images.mean, self.images.std)
-            yield [index, batch, self.images.labels[index]]
+        for index in self.index.to(self.device).split(self.batch_size):
+            yield [index, self.pipeline(self.images.images[index]), self.images.labels[index]]

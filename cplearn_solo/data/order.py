@@ -59,5 +59,5 @@ class EpochSampler(Sampler[list[int]]):
         order = np.arange(self.size)
         if self.shuffle:
             np.random.default_rng(hash_seed(self.seed, self.epoch)).shuffle(order)
-        mine = order[self.rank :: self.world][: len(self) * self.batch_size]
-        return torch.from_numpy(mine.reshape(len(self), self.batch_size))
+        mine = torch.from_numpy(order)[self.rank :: self.world][: len(self) * self.batch_size]
+        return mine.reshape(len(self), self.batch_size).contiguous()

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
+from cplearn_solo.data.order import hash_seed
+
 
 class RandomSource:
-    """Random numbers from one generator (None: torch's own), delivered to the device of the images."""
+    """Random numbers from one generator (None: the global ones), delivered to the device of the images.
+
+    Where they are drawn on a GPU, the program does not wait for any of them.
+    """
 
     def __init__(self, generator: torch.Generator | None, device: torch.device) -> None:
         self.generator, self.device = generator, device
@@ -22,9 +29,18 @@ class RandomSource:
         return torch.randn(shape, generator=self.generator, device=self.source).to(self.device)
 
     def chosen(self, n: int, prob: float) -> Tensor:
-        """Indices of the samples, each with probability ``prob``."""
-        draw = torch.rand(n, generator=self.generator, device=self.source)
-        return (draw < prob).nonzero().flatten().to(self.device)
+        """Which of the samples are chosen, each with probability ``prob``; bool of shape (n,)."""
+        return (torch.rand(n, generator=self.generator, device=self.source) < prob).to(self.device)
 
     def order(self, n: int) -> list[int]:
+        """A permutation, as numbers that the program can branch on."""
+        if self.source.type == "cuda":
+            return self._host.sample(range(n), n)
         return torch.randperm(n, generator=self.generator, device=self.source).tolist()
+
+    @cached_property
+    def _host(self) -> random.Random:
+        """Python's generator, whose numbers need not be fetched from a GPU, seeded by the state of ``generator``."""
+        if self.generator is None:
+            return random.Random(random.getrandbits(64))
+        return random.Random(hash_seed(self.generator.initial_seed(), self.generator.get_offset()))

@@ -110,7 +110,7 @@ def test_eval_never_shrinks_images_in_memory(height: int, width: int, crop_size:
     """They keep their size or are enlarged, as ``eval_image`` does at that size."""
     mean, std = (0.5, 0.4, 0.3), (0.25, 0.2, 0.3)
     image = smooth_image(height, width)
-    batch = eval_batch(image[None], crop_size, mean, std)[0]
+    batch = eval_batch(crop_size, mean, std)(image[None])[0]
     single = eval_image(size, mean, std)(pil(image))
     assert batch.shape == (3, size, size)
     assert ((batch - single).abs() * 0.3).max() <= 2.01 * LEVEL

@@ -14,7 +14,7 @@ from support.images import noise_images, pil, smooth_image
 from torch import Tensor
 from torchvision.transforms.v2 import functional as F
 
-from cplearn_solo.data import Augmentation, BatchAugment, per_image
+from cplearn_solo.data import Augmentation, BatchAugment, batch_views, per_image
 from cplearn_solo.data.schema import RRC, ColorJitter, GaussianNoise, Prob, RandomCrop
 
 ZERO, ONE = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
@@ -138,6 +138,25 @@ def test_same_distribution(case: str, image: str) -> None:
     aug = CASES[case]
     p, name = least_p(singly(aug, IMAGES[image]), together(aug, IMAGES[image]))
     assert p > FAIR, name
+
+
+@pytest.fixture
+def computing_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a GPU: operations are computed for all samples and kept for the chosen ones."""
+    monkeypatch.setattr(batch_views, "_computes_all", lambda x: True)
+
+
+def test_same_distribution_computing_all(computing_all: None) -> None:
+    aug = CASES["asymmetric"]
+    p, name = least_p(singly(aug, IMAGES["wide"]), together(aug, IMAGES["wide"]))
+    assert p > FAIR, name
+
+
+def test_computing_all_changes_the_same_samples(request: pytest.FixtureRequest) -> None:
+    aug = Augmentation(**WHOLE, grayscale=Prob(0.5), solarization=Prob(0.5), equalization=Prob(0.5))
+    chosen_only = together(aug, IMAGES["square"], n=100)
+    request.getfixturevalue("computing_all")
+    assert torch.equal(together(aug, IMAGES["square"], n=100), chosen_only)
 
 
 JITTER = ColorJitter(1.0, 0.4, 0, 0, 0)
