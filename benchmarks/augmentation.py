@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
+from history import record
 from shared import own_process, run, timed, turn_by_turn
 from torchvision.transforms.v2.functional import to_pil_image
 
@@ -43,10 +44,13 @@ def main() -> None:
     print(
         f"{'ms for two views of 64 images':30}{'image by image':>15}{'batch':>8}{'ratio':>8}{'memory':>9}{'batch':>9}"
     )
+    found = {}
     for pipeline in PIPELINES:
         one, together = turn_by_turn({name: timed(way(name, pipeline)) for name in names}).values()
-        line = f"{pipeline:30}{1e3 * one:15.1f}{1e3 * together / BATCHES:8.1f}{together / BATCHES / one:7.3f}x"
+        found[pipeline] = together / BATCHES / one
+        line = f"{pipeline:30}{1e3 * one:15.1f}{1e3 * together / BATCHES:8.1f}{found[pipeline]:7.3f}x"
         print(line + "".join(f"{megabytes[pipeline, name]:6.0f} MB" for name in names), flush=True)
+    record(__file__, found)
 
 
 if __name__ == "__main__":

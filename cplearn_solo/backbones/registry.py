@@ -53,7 +53,9 @@ def _resnet(name: str, crop_size: int, *, small_stem: bool | None = None, **kwar
     """
     model = getattr(torchvision.models, name)(weights=None, **kwargs)
     model.num_features, model.fc = model.fc.in_features, nn.Identity()
-    if crop_size <= SMALL_IMAGE if small_stem is None else small_stem:
+    if small_stem is None:
+        small_stem = crop_size <= SMALL_IMAGE
+    if small_stem:
         model.conv1 = nn.Conv2d(3, 64, kernel_size=3, stride=1, padding=2, bias=False)
         model.maxpool = nn.Identity()
     return model
@@ -72,17 +74,18 @@ def _check_patches(crop_size: int, patch: int) -> None:
 
 
 def _any_timm(name: str, crop_size: int, **kwargs: Any) -> nn.Module:
-    """What it gives for an image says d: some models have layers after what timm counts as features."""
+    """Its output for an image says d: some models have layers after what timm counts as features."""
     model = _timm(name, **kwargs)
     training = model.training
     try:
         with torch.no_grad():
-            (*_, model.num_features) = shape = model.eval()(torch.zeros(1, 3, crop_size, crop_size)).shape
+            shape = model.eval()(torch.zeros(1, 3, crop_size, crop_size)).shape
     except (RuntimeError, AssertionError) as error:
         hint = "" if "img_size" in kwargs else f"; backbone.kwargs.img_size={crop_size} may help"
         raise InputError(f"crop_size = {crop_size}: must be one that 'timm/{name}' takes ({error}{hint})") from error
     wanted = f"a model that gives one vector for an image, and its output is {tuple(shape)}"
     require(len(shape) == 2, "backbone.name", f"timm/{name}", wanted)
+    model.num_features = shape[-1]
     return model.train(training)
 
 

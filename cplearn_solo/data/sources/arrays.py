@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -16,6 +16,9 @@ from cplearn_solo.data.schema import DataConfig
 from cplearn_solo.data.selection import stratified
 from cplearn_solo.data.sources import DATASETS
 
+if TYPE_CHECKING:
+    from cplearn_solo.data.sources import Source
+
 
 @DATASETS.register("digits")
 def digits(cfg: DataConfig, with_test: bool) -> tuple[MemorySet, MemorySet]:
@@ -27,41 +30,18 @@ def digits(cfg: DataConfig, with_test: bool) -> tuple[MemorySet, MemorySet]:
     return whole.subset(train), whole.subset(test)
 
 
-@DATASETS.register("cifar10")
-def cifar10(cfg: DataConfig, with_test: bool) -> tuple[MemorySet, MemorySet | None]:
-    """torchvision's CIFAR-10: 50,000 training and 10,000 test images of 32x32 pixels in 10 classes."""
-    return _download(cfg, "CIFAR10", 10, {"train": True}, {"train": False} if with_test else None)
+def _torchvision(name: str, num_classes: int, train: dict[str, Any], test: dict[str, Any]) -> Source:
+    """The source of torchvision's class of that name, whose two parts take these keyword arguments."""
 
+    def load(cfg: DataConfig, with_test: bool) -> tuple[MemorySet, MemorySet | None]:
+        root = cfg.train_path or "./datasets"
+        # solo-learn's configs leave other data sets' folders in val_path; only an existing one can be meant.
+        test_root = cfg.val_path if cfg.val_path and Path(cfg.val_path).is_dir() else root
+        training = _part(name, num_classes, root, train)
+        return training, _part(name, num_classes, test_root, test) if with_test else None
 
-@DATASETS.register("cifar100")
-def cifar100(cfg: DataConfig, with_test: bool) -> tuple[MemorySet, MemorySet | None]:
-    """torchvision's CIFAR-100: 50,000 training and 10,000 test images of 32x32 pixels in 100 classes."""
-    return _download(cfg, "CIFAR100", 100, {"train": True}, {"train": False} if with_test else None)
-
-
-@DATASETS.register("svhn")
-def svhn(cfg: DataConfig, with_test: bool) -> tuple[MemorySet, MemorySet | None]:
-    """torchvision's SVHN: 73,257 training and 26,032 test images of 32x32 pixels in 10 classes."""
-    return _download(cfg, "SVHN", 10, {"split": "train"}, {"split": "test"} if with_test else None)
-
-
-@DATASETS.register("stl10")
-def stl10(cfg: DataConfig, with_test: bool) -> tuple[MemorySet, MemorySet | None]:
-    """torchvision's STL-10: 105,000 training images of 96x96 pixels, 5,000 of them labelled, and 8,000 test images."""
-    return _download(cfg, "STL10", 10, {"split": "train+unlabeled"}, {"split": "test"} if with_test else None)
-
-
-def _download(
-    cfg: DataConfig, name: str, num_classes: int, train: dict[str, Any], test: dict[str, Any] | None
-) -> tuple[MemorySet, MemorySet | None]:
-    """Parts of torchvision's class of that name; ``train`` and ``test`` are the keyword arguments that choose them."""
-    root = cfg.train_path or "./datasets"
-    training = _part(name, num_classes, root, train)
-    if test is None:
-        return training, None
-    # solo-learn's configs leave other data sets' folders in val_path; only an existing one can be meant.
-    test_root = cfg.val_path if cfg.val_path and Path(cfg.val_path).is_dir() else root
-    return training, _part(name, num_classes, test_root, test)
+    load.__doc__ = f"torchvision's {name} with {num_classes} classes, downloaded unless it is there."
+    return load
 
 
 def _part(name: str, num_classes: int, root: str, arguments: dict[str, Any]) -> MemorySet:
@@ -78,3 +58,9 @@ def _part(name: str, num_classes: int, root: str, arguments: dict[str, Any]) -> 
         images = images.permute(0, 3, 1, 2).contiguous()
     labels = torch.as_tensor(np.asarray(raw.targets if hasattr(raw, "targets") else raw.labels)).long()
     return MemorySet(images, labels, num_classes, classes=tuple(getattr(raw, "classes", ())))
+
+
+DATASETS.register("cifar10")(_torchvision("CIFAR10", 10, {"train": True}, {"train": False}))
+DATASETS.register("cifar100")(_torchvision("CIFAR100", 100, {"train": True}, {"train": False}))
+DATASETS.register("svhn")(_torchvision("SVHN", 10, {"split": "train"}, {"split": "test"}))
+DATASETS.register("stl10")(_torchvision("STL10", 10, {"split": "train+unlabeled"}, {"split": "test"}))
