@@ -16,12 +16,13 @@ import pytest
 import torch
 from torch import nn
 
+from cplearn_solo import hosts
 from cplearn_solo.cli.main import main
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.hosts.dino import fitting_methods, write_patch
+from cplearn_solo.hosts.dino.checkout import USED
 from cplearn_solo.hosts.dino.images import PatientImageFolder
 from cplearn_solo.hosts.dino.networks import Head, NoTeacher
-from cplearn_solo.hosts.dino.script import USED
 from cplearn_solo.hosts.dino.substitutes import check_arguments, plain
 from cplearn_solo.methods import Progress, Views
 
@@ -229,6 +230,17 @@ def test_a_patch_applies_whatever_the_end_of_lines(end, imitation):
         write_patch(str(imitation / "it.patch"), str(imitation))
     with pytest.raises(InputError, match="is patched already"):
         write_patch(str(imitation / "other.patch"), str(imitation))
+
+
+def test_patches_of_earlier_releases_go_on_working(imitation):
+    from cplearn_solo.cli.dino import patched
+
+    assert patched is hosts.dino.patched
+    script = imitation / "main_dino.py"
+    old = "    from cplearn_solo.cli.dino import patched\n    patched(sys.modules[__name__])\n    train_dino(None)"
+    script.write_text(script.read_text().replace("    train_dino(None)", old))
+    with pytest.raises(InputError, match="is patched already"):
+        write_patch(str(imitation / "it.patch"), str(imitation))
 
 
 def test_arguments_of_dino_are_checked(tmp_path):

@@ -3,7 +3,14 @@
 Works with ``main_dino.py`` of https://github.com/facebookresearch/dino, unmodified, as a plain checkout.
 """
 
-from cplearn_solo.hosts.dino.script import run, write_patch
-from cplearn_solo.hosts.dino.substitutes import check_method, fitting_methods, install
+from typing import TYPE_CHECKING
 
-__all__ = ["check_method", "fitting_methods", "install", "run", "write_patch"]
+from cplearn_solo.core.lazy import lazy_imports
+
+if TYPE_CHECKING:
+    from cplearn_solo.hosts.dino.options import check_method, fitting_methods, parse_options
+    from cplearn_solo.hosts.dino.patch import patched, write_patch
+    from cplearn_solo.hosts.dino.script import run
+    from cplearn_solo.hosts.dino.substitutes import install
+
+__getattr__, __all__ = lazy_imports(__file__)

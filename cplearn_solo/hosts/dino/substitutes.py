@@ -19,38 +19,16 @@ from PIL import Image
 from torch import nn
 
 from cplearn_solo.core.errors import InputError
+from cplearn_solo.hosts.dino.checkout import IN_SCRIPT, IN_UTILS
 from cplearn_solo.hosts.dino.cpu import stay_on_cpu
 from cplearn_solo.hosts.dino.images import PatientImageFolder
 from cplearn_solo.hosts.dino.networks import Head, NoTeacher, StudentsLoss
-from cplearn_solo.methods import METHODS, Progress, method_facts
+from cplearn_solo.methods import Progress
 
-IN_SCRIPT = ("DINOHead", "DINOLoss", "train_dino", "train_one_epoch")
-IN_UTILS = (
-    "MultiCropWrapper",
-    "cancel_gradients_last_layer",
-    "fix_random_seeds",
-    "has_batchnorms",
-    "restart_from_checkpoint",
-    "save_on_master",
-)
 WITHOUT_MEANING = (
     "out_dim, norm_last_layer, use_bn_in_head, freeze_last_layer, momentum_teacher, warmup_teacher_temp, teacher_temp "
     "and warmup_teacher_temp_epochs"
 )
-
-
-def fitting_methods() -> list[str]:
-    """Names of the methods that need features of crops and nothing else."""
-    facts = {name: method_facts(name) for name in METHODS}
-    return sorted(name for name, method in facts.items() if not (method.teacher or method.needs_images))
-
-
-def check_method(name: str) -> None:
-    """``InputError`` unless it is one of :func:`fitting_methods`."""
-    needs = "a teacher" if method_facts(name).teacher else "the images themselves"
-    if name not in fitting_methods():
-        choices = ", ".join(fitting_methods())
-        raise InputError(f"method {name!r} needs {needs}, not there in DINO's loop: choices are {choices}")
 
 
 def install(main: ModuleType, method: str, method_kwargs: Mapping[str, Any], device: str) -> None:

@@ -1,0 +1,42 @@
+"""What a program tells its user: one line for bad input, one line for a warning."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from cplearn_solo.core.errors import InputError
+
+TALKATIVE = ("lightning.pytorch.utilities.rank_zero", "lightning.pytorch.trainer.connectors.checkpoint_connector")
+
+
+@contextmanager
+def user_errors(program: str) -> Iterator[None]:
+    """Ends ``program`` with one line on standard error and exit code 2 where its block raises ``InputError``.
+
+    In the block warnings are lines too, and Lightning's loggers are quiet; afterwards all is as it was before.
+    """
+    loggers = [logging.getLogger(name) for name in TALKATIVE]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        warnings.showwarning = _one_line
+        for logger in loggers:
+            logger.setLevel(logging.WARNING)
+        try:
+            yield
+        except InputError as error:
+            sys.stdout.flush()
+            reason = str(error).rsplit("InputError: ")[-1]  # one from a data worker carries the worker's traceback
+            print(f"{program}: error: {' '.join(reason.split())}", file=sys.stderr)
+            raise SystemExit(2) from None
+        finally:
+            for logger, level in zip(loggers, levels):
+                logger.setLevel(level)
+
+
+def _one_line(message: Warning | str, category: type[Warning], *_: object) -> None:
+    if category is UserWarning:  # the others concern the authors of libraries
+        print(f"warning: {message}", file=sys.stderr)

@@ -1,0 +1,59 @@
+"""DINO's main script with our methods in itself: a patch of two lines, and what they call."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import re
+import sys
+from pathlib import Path
+from types import ModuleType
+
+from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.user_errors import user_errors
+from cplearn_solo.hosts.dino.checkout import SOURCE, find
+from cplearn_solo.hosts.dino.options import parse_options
+
+ENTRY = re.compile(r"if __name__ == ['\"]__main__['\"]:\s*")
+HOOK = ("from cplearn_solo.hosts.dino import patched", "patched(sys.modules[__name__])")
+
+
+def write_patch(file: str, script: str) -> None:
+    """Writes what ``git apply`` takes in the checkout: two lines by which ``script`` does the same by itself."""
+    path, target = find(script), Path(file)
+    if target.exists():
+        raise InputError(f"{file} is there already")
+    with path.open(encoding="utf-8", newline="\n") as lines:
+        before = list(lines)
+    start = next((i for i, line in enumerate(before) if ENTRY.fullmatch(line)), len(before))
+    if start + 1 >= len(before):
+        raise InputError(f"{path}: looked for if __name__ == '__main__': and what it runs; {SOURCE}")
+    if "import patched" in before[start + 1]:
+        raise InputError(f"{path} is patched already")
+    indent = re.match(r"[ \t]*", before[start + 1]).group()
+    end = before[start][len(before[start].rstrip()) :]
+    after = [*before[: start + 1], *(f"{indent}{line}{end}" for line in HOOK), *before[start + 1 :]]
+    diff = difflib.unified_diff(before, after, f"a/{path.name}", f"b/{path.name}")
+    whole = (line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in diff)
+    target.write_bytes("".join(whole).encode())
+
+
+def patched(main: ModuleType) -> None:
+    """Gives ``main``, a patched script, the options of ``cplearn dino``; without ``--method`` it stays as it was."""
+    with user_errors("main_dino.py"):
+        parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+        options, method_kwargs, theirs = parse_options(parser, sys.argv[1:])
+        if not options.method:
+            return
+
+        from cplearn_solo.hosts.dino.substitutes import install  # nothing of ours is loaded without need
+
+        install(main, options.method, method_kwargs, options.device)
+    train = main.train_dino
+
+    def train_dino(args: argparse.Namespace) -> None:
+        with user_errors("main_dino.py"):
+            train(args)
+
+    main.train_dino = train_dino
+    sys.argv[1:] = theirs

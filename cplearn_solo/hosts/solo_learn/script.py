@@ -1,0 +1,64 @@
+"""A script of a solo-learn checkout, run with our methods."""
+
+from __future__ import annotations
+
+import functools
+import os
+import runpy
+import sys
+from pathlib import Path
+from typing import Any
+
+from cplearn_solo.core.errors import InputError, require
+
+TOP_K = 5
+NEEDED = (
+    "solo-learn 1.0.6 is needed, which is in its repository only: clone https://github.com/vturrisi/solo-learn and "
+    "give the path of one of its scripts: cplearn solo-learn solo-learn/main_pretrain.py ..."
+)
+
+
+def run(script: str, arguments: list[str]) -> None:
+    """Runs the ``script`` of a solo-learn checkout with our methods registered; ``InputError`` where it is none."""
+    path = Path(script).resolve()
+    if not path.is_file() or not (path.parent / "solo").is_dir():
+        raise InputError(f"{script} is no script of a solo-learn checkout. {NEEDED}")
+    sys.path.insert(0, str(path.parent))
+
+    from cplearn_solo.hosts.solo_learn.registration import register  # which takes seconds
+
+    register()
+    _check_classes_of_linear_probes()
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come out as they are, ours in one line
+    sys.argv = [str(path), *_absolute_config_path(arguments)]
+    runpy.run_path(str(path), run_name="__main__")
+
+
+def _check_classes_of_linear_probes() -> None:
+    """solo-learn's linear probe asks for the five best classes and fails without words where there are fewer."""
+    from solo.methods.linear import LinearModel
+
+    build = LinearModel.__init__
+
+    @functools.wraps(build)
+    def checked(self: Any, backbone: Any, cfg: Any, *args: Any, **kwargs: Any) -> None:
+        wanted = f"at least {TOP_K}, for solo-learn's top-{TOP_K} accuracy; cplearn linear evaluates such checkpoints"
+        require(cfg.data.num_classes >= TOP_K, "data.num_classes", cfg.data.num_classes, wanted)
+        build(self, backbone, cfg, *args, **kwargs)
+
+    LinearModel.__init__ = checked
+
+
+def _absolute_config_path(arguments: list[str]) -> list[str]:
+    """Hydra takes a relative ``--config-path`` from the script's folder; users mean the one they are in, or that."""
+    flags = ("--config-path", "-cp")
+    fixed = []
+    for before, argument in zip(["", *arguments], arguments):
+        flag, equals, value = argument.partition("=")
+        if flag in flags and equals and Path(value).is_dir():
+            fixed.append(f"{flag}={Path(value).resolve()}")
+        elif before in flags and Path(argument).is_dir():
+            fixed.append(str(Path(argument).resolve()))
+        else:
+            fixed.append(argument)
+    return fixed
