@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import re
 import sys
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from cplearn_solo.core.errors import InputError, unknown
+from cplearn_solo.core.user_errors import user_errors
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 PACKAGED = Path(__file__).parents[1] / "scripts"  # in an installed copy
 SCRIPTS = PACKAGED if PACKAGED.is_dir() else Path(__file__).parents[2] / "scripts"  # in the repository
 
-QUIET = (  # Hydra makes no folders and logs of its own but a note of each sweep: a run has its run folder
+Task = Callable[["DictConfig"], Any]
+
+QUIET = (  # in a sweep Hydra makes no folders and logs but a note of the sweep: each run has its run folder
     "hydra.run.dir=.",
     "hydra.output_subdir=null",
     "hydra.sweep.dir=runs/.sweep",
@@ -26,7 +32,7 @@ QUIET = (  # Hydra makes no folders and logs of its own but a note of each sweep
 )
 
 
-def hydra_app(task: Callable, arguments: list[str], *, program: str, folder: str, config: str, about: str) -> None:
+def hydra_app(task: Task, arguments: list[str], *, program: str, folder: str, config: str, about: str) -> None:
     """Composes the configuration that ``arguments`` name and runs ``task`` on it.
 
     ``folder`` below ``scripts/`` and ``config`` are the defaults of ``--config-path`` and ``--config-name``. An
@@ -44,74 +50,99 @@ def hydra_app(task: Callable, arguments: list[str], *, program: str, folder: str
         options = parser.parse_intermixed_args(arguments)  # overrides on both sides of -m
         path = _config_folder(options.config_path or f"scripts/{folder}")
         name = _config_name(path, options.config_name)
-        called = sys.argv[: len(sys.argv) - len(arguments)]
-        _run_hydra(task, path, name, [_forced(path, o) for o in options.overrides], options, called)
+        overrides = [_forced(path, override) for override in options.overrides]
+        sweep = options.multirun or "hydra.mode=MULTIRUN" in overrides
+        with _errors_told(path / f"{name}.yaml"):
+            if options.cfg:
+                _print(_composed(path, name, overrides))
+            elif sweep:
+                _sweep(task, path, name, overrides, called=sys.argv[: len(sys.argv) - len(arguments)])
+            else:  # processes that the Trainer starts repeat sys.argv, which is this one job
+                task(_composed(path, name, overrides))
 
 
-class user_errors:
-    """Context that turns ``InputError`` into one line on standard error and exit code 2."""
+def _composed(path: Path, name: str, overrides: list[str]) -> DictConfig:
+    from hydra import compose, initialize_config_dir
 
-    def __init__(self, program: str) -> None:
-        self.program = program
-
-    def __enter__(self) -> None:
-        warnings.showwarning = _one_line
-        for name in ("utilities.rank_zero", "trainer.connectors.checkpoint_connector"):
-            logging.getLogger(f"lightning.pytorch.{name}").setLevel(logging.WARNING)
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, InputError):
-            sys.stdout.flush()
-            reason = str(error).rsplit("InputError: ")[-1]  # one from a data worker carries the worker's traceback
-            print(f"{self.program}: error: {' '.join(reason.split())}", file=sys.stderr)
-            raise SystemExit(2) from None
+    with initialize_config_dir(str(path), version_base="1.3"):
+        return compose(name, overrides)
 
 
-def _one_line(message: Warning | str, category: type[Warning], *_: object) -> None:
-    if category is UserWarning:  # the others concern the authors of libraries
-        print(f"warning: {message}", file=sys.stderr)
+def _print(config: DictConfig) -> None:
+    from omegaconf import OmegaConf
+
+    print(OmegaConf.to_yaml(config), end="")
 
 
-def _run_hydra(
-    task: Callable, path: Path, name: str, overrides: list[str], options: argparse.Namespace, called: list[str]
-) -> None:
+def _sweep(task: Task, path: Path, name: str, overrides: list[str], *, called: list[str]) -> None:
+    """One job for each combination of values, by Hydra's sweeper and launcher.
+
+    Hydra offers sweepers and launchers to ``hydra.main`` only, which reads ``sys.argv``; ``called`` is what stood there
+    before the program's own arguments.
+    """
     import hydra
     from hydra.core.hydra_config import HydraConfig
-    from hydra.errors import HydraException, OverrideParseException
     from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-    from yaml import YAMLError
 
-    flags = [*(["--multirun"] if options.multirun else []), *(["--cfg", options.cfg] if options.cfg else [])]
     failed: list[InputError] = []
     here = os.getpid()
 
-    def guarded(config):
-        # processes that the Trainer starts repeat this one job: without Hydra's own idea of how, by our arguments
+    def job(config: DictConfig) -> Any:
+        # processes that the Trainer starts repeat sys.argv, which has to be this one job; Hydra's own idea of how to
+        # start them is put out of the way
         given = OmegaConf.to_container(HydraConfig.get().overrides.task)  # ${...} as it was written
         sys.argv = [*called, "-cp", str(path), "-cn", name, *given]
         HydraConfig.instance().cfg = None
         try:
-            return task(config)
-        except (InputError, OmegaConfBaseException) as error:  # Hydra would print a traceback
-            if os.getpid() != here:  # a job of a launcher, whose failure Hydra brings back
+            with _errors_told(path / f"{name}.yaml"), _process_left_as_it_was():
+                return task(config)
+        except InputError as error:
+            if os.getpid() != here:  # in a process of a launcher, whose failure Hydra brings back
                 raise
-            failed.append(error if isinstance(error, InputError) else InputError(f"configuration: {error}"))
+            failed.append(error)  # Hydra would print more than its line
 
-    argv, sys.argv = sys.argv, [sys.argv[0], *flags, *QUIET, *overrides]
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # plain exceptions; the ones below are told in one line
+    argv, full_error = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
+    sys.argv = [argv[0], "--multirun", *QUIET, *overrides]
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions as they are, not printed and turned into exit codes
     try:
-        hydra.main(config_path=str(path), config_name=name, version_base="1.3")(guarded)()
-    except OverrideParseException as error:
-        raise InputError(f"override {error.override.lstrip('+')!r}: {error.message.splitlines()[0]}") from error
-    except HydraException as error:
-        raise InputError(f"{path / name}.yaml: {error}") from error
-    except YAMLError as error:
-        raise InputError(f"{path / name}.yaml: {error}") from error
+        hydra.main(config_path=str(path), config_name=name, version_base="1.3")(job)()
     finally:
         sys.argv = argv
+        if full_error is None:
+            del os.environ["HYDRA_FULL_ERROR"]
     if failed:
         raise failed[0]
+
+
+@contextmanager
+def _process_left_as_it_was() -> Iterator[None]:
+    """A job on several devices leaves variables and a process group, which the next one would take for its own."""
+    before = dict(os.environ)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+        distributed = sys.modules.get("torch.distributed")
+        if distributed and distributed.is_initialized():
+            distributed.destroy_process_group()
+
+
+@contextmanager
+def _errors_told(file: Path) -> Iterator[None]:
+    """Errors of Hydra, OmegaConf and YAML about the configuration in ``file`` as ``InputError``."""
+    from hydra.errors import HydraException, OverrideParseException
+    from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
+
+    try:
+        yield
+    except OverrideParseException as error:
+        raise InputError(f"override {error.override.lstrip('+')!r}: {error.message.splitlines()[0]}") from error
+    except (HydraException, YAMLError) as error:
+        raise InputError(f"{file}: {str(error) or error.__cause__}") from error
+    except OmegaConfBaseException as error:
+        raise InputError(f"configuration: {error}") from error
 
 
 def _config_folder(given: str) -> Path:

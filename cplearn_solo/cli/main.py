@@ -8,7 +8,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from cplearn_solo.cli.hydra_app import hydra_app, user_errors
+from cplearn_solo.cli.hydra_app import hydra_app
+from cplearn_solo.core.user_errors import user_errors
 
 USAGE = """usage: cplearn COMMAND ...
 
@@ -201,9 +202,9 @@ def _export(arguments: list[str]) -> None:
     parser.add_argument("file", metavar="FILE", help="must not exist yet")
     options = parser.parse_args(arguments)
     with user_errors("export"):
-        from cplearn_solo.cli.tasks import export
+        from cplearn_solo.cli.tasks import export_task
 
-        export(options.pretrained, options.file)
+        export_task(options.pretrained, options.file)
 
 
 def _solo_learn(arguments: list[str]) -> None:

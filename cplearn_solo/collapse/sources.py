@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 import re
 import zipfile
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,13 @@ import torch
 from torch import Tensor
 
 from cplearn_solo.core.errors import InputError, require
-from cplearn_solo.core.schema import read_schema
-from cplearn_solo.data import DataConfig, ImageSet, load_splits
+from cplearn_solo.data import ImageSet
 from cplearn_solo.engine.log import EpochLog
 from cplearn_solo.engine.module import CHECKPOINT_KEY
-from cplearn_solo.inference.features import extract
+from cplearn_solo.inference.devices import choose_device
+from cplearn_solo.inference.features import Features, extractor
 from cplearn_solo.inference.pretrained import Pretrained, load_pretrained
+from cplearn_solo.inference.splits import splits_of
 from cplearn_solo.methods import Method
 from cplearn_solo.metrics.checks import as_tensor, check_features, check_integers, check_length
 
@@ -129,7 +130,7 @@ def _integers(key: str, values: Tensor, *, least: int) -> Tensor:
 
 
 def _from_run(path: Path, *, images: int, data: dict[str, Any], seed: int) -> Subject:
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = choose_device()
     model = load_pretrained(path, device=device)
     held_out, samples = _held_out(model, data, images=images, seed=seed)
     features = _features(model, held_out, device)
@@ -158,23 +159,15 @@ def _from_run(path: Path, *, images: int, data: dict[str, Any], seed: int) -> Su
 
 def _held_out(model: Pretrained, data: dict[str, Any], *, images: int, seed: int) -> tuple[ImageSet, str]:
     """A seeded choice of held-out images, or of training images if none are held out, and a description of them."""
-    config = read_schema({**asdict(model.config.data), **data}, DataConfig)
-    splits = load_splits(config, seed=model.config.seed, mean=model.mean, std=model.std)
+    splits, config = splits_of(model, data)
     whole = splits.train if splits.test is None else splits.test
     kind = "training images: none are held out" if splits.test is None else f"{splits.name} images"
     chosen = _choice(len(whole), images, seed)
     return whole.subset(chosen), _described(len(chosen), len(whole), f"{config.dataset} {kind}")
 
 
-def _features(model: Pretrained, images: ImageSet, device: torch.device):
-    return extract(
-        model.backbone,
-        model.method,
-        images,
-        crop_size=model.config.augmentations[0].crop_size,
-        num_workers=model.config.data.num_workers,
-        device=device,
-    )
+def _features(model: Pretrained, images: ImageSet, device: torch.device) -> Features:
+    return extractor(model.backbone, model.method, model.config, device=device)(images)
 
 
 def _kept(run: Path, images: ImageSet, device: torch.device) -> dict[int, Tensor]:

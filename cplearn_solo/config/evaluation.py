@@ -3,6 +3,10 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+ACCELERATORS = ("auto", "cpu", "cuda", "gpu")
+OPTIMIZERS = ("adam", "sgd")  # of the linear probe
+PROTOCOLS = ("eval", "train")
+
 
 @dataclass
 class EvalConfig:
@@ -12,13 +16,13 @@ class EvalConfig:
     data: dict[str, Any] = field(default_factory=dict)  # overrides of the data the run was trained on
     batch_size: int = 256  # images at once while features are extracted; no score depends on it
     num_workers: int = 4  # for images that are decoded from files
-    accelerator: str = "auto"  # auto, cpu, cuda
+    accelerator: str = "auto"  # one of ACCELERATORS
     seed: int = 0
 
 
 @dataclass
 class ProbeOptimizer:
-    name: str = "adam"  # adam, sgd
+    name: str = "adam"  # one of OPTIMIZERS
     lr: Any = 1e-2  # or a list, of which the best on a tenth of the training images is taken
     batch_size: int = 256
     weight_decay: float = 0.0

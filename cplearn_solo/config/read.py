@@ -21,10 +21,7 @@ def parse_config(raw: DictConfig | dict[str, Any]) -> Config:
 
     Raises ``InputError`` naming the key, the value and the choices.
     """
-    try:
-        values: Any = OmegaConf.to_container(OmegaConf.create(raw), resolve=True, throw_on_missing=True)
-    except OmegaConfBaseException as error:
-        raise InputError(f"configuration: {str(error).splitlines()[0]}") from error
+    values = resolved(raw)
     drop_ignored(values)
     own = {f.name for f in fields(Config)} - {"trainer"}
     trainer = trainer_keys() - own
@@ -35,3 +32,11 @@ def parse_config(raw: DictConfig | dict[str, Any]) -> Config:
     config = read_schema({**ours, "trainer": {key: values[key] for key in trainer & values.keys()}}, Config)
     check_config(config)
     return config
+
+
+def resolved(raw: DictConfig | dict[str, Any]) -> dict[str, Any]:
+    """Plain values, with every ``${...}`` replaced by its value; ``InputError`` where it has none."""
+    try:
+        return OmegaConf.to_container(OmegaConf.create(raw), resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise InputError(f"configuration: {str(error).splitlines()[0]}") from error

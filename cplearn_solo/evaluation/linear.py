@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from cplearn_solo.core.errors import InputError, unknown
+from cplearn_solo.config.read_evaluation import learning_rates
+from cplearn_solo.core.errors import InputError, require, unknown
 from cplearn_solo.evaluation.heads import OPTIMIZERS, train_heads
 from cplearn_solo.metrics.checks import check_count, check_number, check_split
 
@@ -71,31 +72,21 @@ def linear_probe(
         epoch_done=lambda: progress(next(passed), epochs * (1 + several)) if progress else None,
     )  # fmt: skip
     if several:
-        if len(train_x) < HELD_OUT:
-            raise InputError(f"lr={lr}: a choice needs {HELD_OUT} training rows, got {len(train_x)}; give one lr")
+        few = f"one number: to choose among several needs {HELD_OUT} training rows, here are {len(train_x)}"
+        require(len(train_x) >= HELD_OUT, "lr", lr, few)
         shuffled = torch.randperm(len(train_x), generator=torch.Generator().manual_seed(seed))
         held_out, others = shuffled.tensor_split([len(train_x) // HELD_OUT])
         x, y = train_x[held_out.to(device)], train_y[held_out.to(device)]
         rates = [max(zip(rates, train(others, rates)), key=lambda pair: _accuracy(pair[1], x, y, k=1))[0]]
     (weights,) = train(torch.arange(len(train_x)), rates)
     if not weights.isfinite().all():
-        raise InputError(f"lr={lr} made the linear classifier diverge: choose a smaller one")
+        raise InputError(f"lr = {lr}: must be smaller, the linear classifier diverged")
     return LinearResult(
         acc1=_accuracy(weights, test_x, test_y, k=1),
         acc5=_accuracy(weights, test_x, test_y, k=5) if num_classes >= 5 else None,
         train_acc1=_accuracy(weights, train_x, train_y, k=1),
         lr=rates[0] if several else None,
     )
-
-
-def learning_rates(name: str, value: Any) -> list[float]:
-    """``value``, a learning rate or a list of them, as a list; ``InputError`` names ``name``."""
-    rates = list(value) if isinstance(value, (list, tuple)) else [value]
-    if not rates:
-        raise InputError(f"{name} must be a number above 0 or a list of them, got {value!r}")
-    for rate in rates:
-        check_number(name, rate)
-    return rates
 
 
 def _accuracy(weights: Tensor, features: Tensor, labels: Tensor, *, k: int) -> float:

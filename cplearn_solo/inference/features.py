@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from rich.progress import track
 from torch import Tensor, nn
 
+from cplearn_solo.config import Config
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.data import ImageSet, eval_loader
 from cplearn_solo.methods import Method
@@ -25,11 +28,9 @@ class Features:
     def labelled(self) -> Features:
         """Only the samples with a label."""
         known = self.y >= 0
-        return (
-            self
-            if known.all()
-            else Features(self.x[known], self.y[known], None if self.codes is None else self.codes[known])
-        )
+        if known.all():
+            return self
+        return Features(self.x[known], self.y[known], None if self.codes is None else self.codes[known])
 
 
 @torch.no_grad()
@@ -63,3 +64,22 @@ def extract(
         if code is not None:
             codes.append(code.cpu())
     return Features(torch.cat(xs), torch.cat(ys), torch.cat(codes) if codes else None)
+
+
+def extractor(
+    backbone: nn.Module,
+    method: Method | None,
+    config: Config,
+    *,
+    device: torch.device,
+    batch_size: int = 256,
+    num_workers: int | None = None,
+) -> Callable[..., Features]:
+    """:func:`extract` with the models of a run: what is left to give is the images.
+
+    ``config``, the run's, tells the size of images, and how many processes decode them unless ``num_workers`` does.
+    """
+    workers = config.data.num_workers if num_workers is None else num_workers
+    crop_size = config.augmentations[0].crop_size
+    settings = {"crop_size": crop_size, "batch_size": batch_size, "num_workers": workers, "device": device}
+    return partial(extract, backbone, method, **settings)

@@ -1,46 +1,15 @@
 """``cplearn collapse`` on a run, its checkpoints and other software's features, and its errors of one line."""
 
 import re
-import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from cplearn_solo.cli import collapse, pretrain
-
-QUICK = ["data.max_train_images=128", "max_epochs=2", "accelerator=cpu", "enable_progress_bar=false"]
-QUICK += ["checkpoint.keep_prev=true", "evaluation.linear=false", "evaluation.knn=false", "evaluation.clustering=false"]
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("user")
-    pretrain(["--config-name", "cplearn.yaml", f"checkpoint.dir={folder}/runs", *QUICK])
-    (path,) = folder.glob("runs/cplearn-digits/*")
-    return path
-
-
-@pytest.fixture
-def here(tmp_path, monkeypatch, capfd):
-    """Exit code, standard output and standard error of the program, run in ``tmp_path``."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
-
-    def call(*arguments):
-        code = 0
-        try:
-            collapse([str(argument) for argument in arguments])
-        except SystemExit as end:
-            code = end.code or 0
-        return code, *capfd.readouterr()
-
-    return call
-
 
 def test_one_run_has_its_report_beside_it(run, here, tmp_path):
-    code, out, error = here(run, "--data", "max_val_images=60", "--max-components", "10")
+    code, out, error = here("collapse", run, "--data", "max_val_images=60", "--max-components", "10")
     assert code == 0, error
     page = Path(re.fullmatch(r"report: (.*)", out.splitlines()[-1])[1])
     assert page.parent.parent == run / "figures" and "60 digits test images" in page.read_text()
@@ -51,15 +20,14 @@ def test_one_run_has_its_report_beside_it(run, here, tmp_path):
 
 def test_runs_checkpoints_and_features_side_by_side(run, here, tmp_path):
     np.save("other.npy", np.random.default_rng(0).normal(size=(80, 32)))
-    code, out, error = here(
-        run, run / "checkpoints/epoch=1.ckpt", run, "other.npy", "--images", "60", "--output", "out"
-    )
+    quick = ["--images", "60", "--max-components", "10", "--output", "out"]
+    code, out, error = here("collapse", run, run / "checkpoints/epoch=1.ckpt", run, "other.npy", *quick)
     assert code == 0, error
     for name in ("cplearn-digits:", "cplearn-digits epoch=1:", "cplearn-digits (2):", "other:"):
         assert any(line.startswith(name) for line in out.splitlines()), out
     assert "left out: all of “CPLearn's optimum”: other: no CPLearn run" in out
     assert (tmp_path / "out/class_ranks.png").exists()
-    code, _, error = here("other.npy", "--output", "out")
+    code, _, error = here("collapse", "other.npy", "--output", "out")
     assert code == 2 and "output = out: must be an empty folder" in error
 
 
@@ -68,17 +36,18 @@ def test_a_run_without_held_out_images_is_measured_on_its_training_images(here, 
     for i in range(40):
         Image.fromarray(np.random.default_rng(i).integers(0, 255, (8, 8, 3), dtype=np.uint8)).save(f"images/{i}.png")
     data = ["data.dataset=custom", "data.train_path=images", "data.no_labels=true", "data.num_workers=0"]
-    settings = [setting for setting in QUICK if not setting.startswith("data.")]
-    pretrain(["--config-name", "cplearn.yaml", "optimizer.batch_size=20", *settings, *data])
+    settings = ["max_epochs=2", "accelerator=cpu", "enable_progress_bar=false", "optimizer.batch_size=20"]
+    code, out, error = here("pretrain", "--config-name", "cplearn.yaml", *settings, *data)
+    assert code == 0 and "no labels, so no scores" in out, error
     (unlabelled,) = tmp_path.glob("runs/*/*")
-    code, out, error = here(unlabelled, "--output", "out")
+    code, out, error = here("collapse", unlabelled, "--max-components", "10", "--output", "out")
     assert code == 0, error
     assert "40 custom training images: none are held out" in (tmp_path / "out/index.html").read_text()
     assert "k-means AMI of Z" in out and "no labels" in out
 
 
 def test_help_says_what_it_takes(here):
-    code, out, _ = here("--help")
+    code, out, _ = here("collapse", "--help")
     assert code == 0 and all(words in out for words in ("features.npy", "--output", "--images", "1000 is the"))
 
 
@@ -101,7 +70,7 @@ def test_help_says_what_it_takes(here):
 def test_bad_input_is_one_line_and_leaves_nothing_behind(arguments, words, run, here, tmp_path):
     np.save("nan.npy", np.full((9, 2), np.nan))
     before = sorted(run.rglob("*"))
-    code, _, error = here(*(argument.replace("RUN", str(run)) for argument in arguments))
+    code, _, error = here("collapse", *(argument.replace("RUN", str(run)) for argument in arguments))
     lines = [line for line in error.splitlines() if not line.startswith("warning:")]
     assert code == 2 and len(lines) == 1 and words in lines[0], error
     assert [p.name for p in tmp_path.iterdir()] == ["nan.npy"] and sorted(run.rglob("*")) == before

@@ -1,0 +1,64 @@
+"""A checked configuration of an evaluation program."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, TypeVar
+
+from omegaconf import DictConfig
+
+from cplearn_solo.config.checks import check_numbers
+from cplearn_solo.config.evaluation import (
+    ACCELERATORS,
+    OPTIMIZERS,
+    PROTOCOLS,
+    ClusteringConfig,
+    EvalConfig,
+    KNNConfig,
+    LinearConfig,
+)
+from cplearn_solo.config.read import resolved
+from cplearn_solo.config.schema import Config
+from cplearn_solo.core.errors import InputError, require, unknown
+from cplearn_solo.core.schema import read_schema
+
+E = TypeVar("E", bound=EvalConfig)
+
+
+def parse_evaluation(raw: DictConfig | dict[str, Any], schema: type[E]) -> E:
+    """A checked configuration of the program that ``schema`` belongs to.
+
+    Raises ``InputError`` naming the key, the value and the choices.
+    """
+    config = read_schema(resolved(raw), schema)
+    if not config.pretrained:
+        raise InputError("pretrained is missing: pretrained=RUN_OR_CHECKPOINT")
+    read_schema({"data": config.data}, Config)
+    at_least = {"batch_size": (config.batch_size, 1), "num_workers": (config.num_workers, 0)}
+    choices = {"accelerator": (config.accelerator, ACCELERATORS)}
+    if isinstance(config, LinearConfig):
+        optimizer = config.optimizer
+        learning_rates("optimizer.lr", optimizer.lr)
+        at_least |= {"max_epochs": (config.max_epochs, 1), "optimizer.batch_size": (optimizer.batch_size, 1)}
+        at_least |= {"optimizer.weight_decay": (optimizer.weight_decay, 0), "last_blocks": (config.last_blocks, 0)}
+        choices["optimizer.name"] = (optimizer.name, OPTIMIZERS)
+    if isinstance(config, KNNConfig):
+        at_least["k"] = (config.k, 1)
+        require(config.temperature > 0, "temperature", config.temperature, "a number above 0")
+    if isinstance(config, ClusteringConfig):
+        choices["protocol"] = (config.protocol, PROTOCOLS)
+    check_numbers(at_least, seed=config.seed)
+    for key, (value, allowed) in choices.items():
+        if value not in allowed:
+            raise unknown(key, value, allowed)
+    return config
+
+
+def learning_rates(key: str, value: Any) -> list[float]:
+    """``value``, a learning rate or a list of them, as a list; ``InputError`` names ``key``."""
+    rates = list(value) if isinstance(value, (list, tuple)) else [value]
+    require(bool(rates), key, value, "a number above 0, or a list of them")
+    for rate in rates:
+        fits = type(rate) in (int, float) and 0 < rate < math.inf
+        require(fits, key, rate, "a finite number above 0")
+    return rates

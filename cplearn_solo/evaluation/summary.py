@@ -1,0 +1,65 @@
+"""What ``summary.json`` says of a finished run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cplearn_solo.config import Config
+from cplearn_solo.data import Splits
+from cplearn_solo.engine.log import EpochLog
+from cplearn_solo.engine.runs import git_sha, versions
+from cplearn_solo.engine.train import Trained
+from cplearn_solo.engine.watch import can_be_judged, judge
+from cplearn_solo.evaluation.scores import all_scores, sample
+from cplearn_solo.inference.devices import device_after_training
+from cplearn_solo.inference.features import Features, extractor
+from cplearn_solo.metrics.verdict import Verdict
+
+
+def summarize(trained: Trained) -> tuple[dict[str, Any], Verdict | None]:
+    """Scores of the frozen backbone as ``summary.json`` has them, and the verdict if the run can be judged.
+
+    What cannot be computed is absent, never 0.
+    """
+    module, splits, config = trained.module, trained.splits, trained.module.config
+    rows = EpochLog.read(trained.run.path)
+    seconds = sum(row["train_seconds"] for row in rows)
+    summary: dict[str, Any] = {
+        "method": config.method,
+        "dataset": config.data.dataset,
+        "backbone": config.backbone.name,
+        "seed": config.seed,
+        "epochs": len(rows),
+        "wall_seconds": round(seconds, 2),
+        "images_per_second": round(sum(row["train_images"] for row in rows) / seconds, 1),
+        "online_acc1": rows[-1].get("val_acc1"),
+    }
+    features = extractor(module.backbone, module.method, config, device=device_after_training(config))
+    if splits.test:
+        train = features(splits.train, title="training images")
+        judged = features(splits.test, title=f"{splits.name} images")
+        sizes = {"num_classes": module.num_classes, "codes_total": module.method.codes_total}
+        summary |= split_scores(train, judged, splits, config, **sizes)
+    else:
+        judged = features(splits.train.subset(sample(len(splits.train), config.seed)))
+    verdict = None
+    if can_be_judged(config, len(rows)):
+        seen = judged.x[sample(len(judged.x), config.seed)].to(module.device)
+        verdict = trained.stopped_for or judge(module.method, seen)
+        summary |= {"verdict": verdict.name, "verdict_reason": verdict.reason}
+    summary |= {"loss": rows[-1]["train_loss"], **provenance()}
+    return {key: value for key, value in summary.items() if value is not None}, verdict
+
+
+def split_scores(
+    train: Features, test: Features, splits: Splits, config: Config, *, num_classes: int, codes_total: int | None
+) -> dict[str, Any]:
+    """Scores of ``splits``' features that ``config`` asks for, and the images that they were measured on."""
+    sizes = {"num_classes": num_classes, "codes_total": codes_total}
+    scores = all_scores(train, test, config.evaluation, seed=config.seed, **sizes)
+    return {**scores, "scored_on": splits.name, "scored_images": len(splits.test)}
+
+
+def provenance() -> dict[str, Any]:
+    """The software that computed scores."""
+    return {"versions": versions(), "git_sha": git_sha()}

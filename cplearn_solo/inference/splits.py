@@ -1,0 +1,28 @@
+"""The images that a run was trained on and is scored on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from cplearn_solo.core.errors import InputError, require
+from cplearn_solo.core.schema import read_schema
+from cplearn_solo.data import DataConfig, Splits, load_splits
+from cplearn_solo.inference.pretrained import Pretrained
+
+
+def splits_of(model: Pretrained, overrides: Mapping[str, Any]) -> tuple[Splits, DataConfig]:
+    """The run's images, normalised as in its training, and what says which they are.
+
+    ``overrides`` are keys of ``data`` with other values than in training.
+    """
+    data = read_schema({**asdict(model.config.data), **overrides}, DataConfig)
+    return load_splits(data, seed=model.config.seed, mean=model.mean, std=model.std), data
+
+
+def require_held_out(splits: Splits, data: DataConfig) -> None:
+    """Raises ``InputError`` where there are no images with labels to score on."""
+    if splits.test is None:
+        require(not data.no_labels, "data.no_labels", True, "false, with a folder for each class, to have scores")
+        raise InputError("no held-out images: give data.val_path or data.val_split")

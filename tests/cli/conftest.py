@@ -1,0 +1,45 @@
+"""The programs as a user types them: in this process, which has imported everything already, or in one of their own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cplearn_solo.cli import main
+
+ROOT = Path(__file__).parents[2]
+QUICK = ["data.max_train_images=128", "max_epochs=2", "accelerator=cpu", "enable_progress_bar=false"]
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch, capfd):
+    """Exit code, standard output and standard error of ``cplearn ...`` in ``tmp_path``."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["cplearn", *map(str, arguments)])
+        code = 0
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code or 0
+        return code, *capfd.readouterr()
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def run(tmp_path_factory):
+    """A quick run that kept its checkpoints, made in a folder outside the repository by a process of its own."""
+    folder = tmp_path_factory.mktemp("user")
+    command = [sys.executable, "-c", "from cplearn_solo.cli import main; main()", "pretrain", *QUICK]
+    command += ["--config-name", "cplearn.yaml", "checkpoint.keep_prev=true"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert "cplearn linear pretrained=runs/cplearn-digits/" in done.stdout and "kmeans_ami" in done.stdout
+    assert sorted(p.name for p in folder.iterdir()) == ["runs"]  # nothing else is left behind
+    (path,) = folder.glob("runs/cplearn-digits/*")
+    return path

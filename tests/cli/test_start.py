@@ -1,0 +1,102 @@
+"""How soon programs say something: lists, help and mistakes need neither PyTorch nor Lightning."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+# cplearn with each list of arguments; then what it took long to import
+PROGRAM = """
+import json, sys
+from cplearn_solo.cli import main
+for arguments in json.loads(sys.argv[1]):
+    sys.argv = ["cplearn", *arguments]
+    try:
+        main()
+    except SystemExit as end:
+        print("exit", end.code or 0)
+print([name for name in ("torch", "lightning", "sklearn") if name in sys.modules])
+"""
+MISTAKES = {
+    "pretrain optimizer.lrr=1": "unknown key of optimizer 'lrr': did you mean 'lr'?",
+    "pretrain max_epoch=1": "did you mean 'max_epochs'?",
+    "pretrain benchmarkk=true": "did you mean 'benchmark'?",
+    "pretrain method=cplern": "did you mean 'cplearn'?",
+    "pretrain method_kwargs.bta=1": "did you mean 'beta'?",
+    "pretrain method_kwargs.beta=much": "method_kwargs.beta = 'much': must be of type",
+    "pretrain optimizer.lr=fast": "optimizer.lr = 'fast'",
+    "pretrain max_epochs=0": "max_epochs = 0: must be at least 1",
+    "pretrain -m on_collapse=halt,never": "unknown on_collapse 'halt'",
+    "linear pretrained=x optimizer.lrr=1": "did you mean 'lr'?",
+    "linear pretrained=x optimizer.name=lbfgs": "unknown optimizer.name 'lbfgs'",
+    "linear pretrained=x optimizer.lr=[0.1,fast]": "optimizer.lr = 'fast': must be a finite number above 0",
+    "knn pretrained=x k=0": "k = 0: must be at least 1",
+    "knn pretrained=x temperature=0": "temperature = 0.0: must be a number above 0",
+    "knn pretrained=x data.val_pth=y": "did you mean 'val_path'?",
+    "clustering pretrained=x protocol=y": "unknown protocol 'y'",
+    "clustering pretrained=x accelerator=tpu": "unknown accelerator 'tpu'",
+    "dino x --method byol": "needs a teacher",
+    "dino x --method cplearn --bta 1": "did you mean 'beta'?",
+    "dino nowhere --method cplearn": "nowhere: looked for",
+    "solo-learn nowhere.py": "nowhere.py is no script",
+}
+LISTS = ("--help", "pretrain --help", "table --help", "linear --help", "dino --method cplearn --help", "methods")
+
+
+def python(program, *arguments, cwd):
+    start = time.perf_counter()
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(cwd)])}
+    command = [sys.executable, "-c", program, *arguments]
+    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
+    return done, time.perf_counter() - start
+
+
+def test_what_is_wrong_is_told_before_anything_large_is_imported(tmp_path):
+    arguments = [line.split() for line in (*LISTS, *MISTAKES)]
+    done, _ = python(PROGRAM, json.dumps(arguments), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    told = [line for line in done.stderr.splitlines() if not line.startswith("warning: ")]
+    assert len(told) == len(MISTAKES), done.stderr
+    for line, (mistake, words) in zip(told, MISTAKES.items()):
+        assert line.startswith(f"{mistake.split()[0]}: error: ") and words in line, line
+    assert done.stdout.count("exit 2") == len(MISTAKES)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    "program, seconds",  # five times what an idle machine is to take
+    [
+        ("import cplearn_solo", 1.5),
+        ("from cplearn_solo.cli import main; import sys; sys.argv = ['cplearn', '--help']; main()", 2.5),
+        ("from cplearn_solo.cli import pretrain; pretrain(['--help'])", 2.5),
+        ("from cplearn_solo.cli import pretrain; pretrain(['optimizer.lrr=1'])", 10),
+    ],
+)
+def test_time_to_the_first_word(program, seconds, tmp_path):
+    assert min(python(program, cwd=tmp_path)[1] for _ in range(2)) < seconds
+
+
+def test_a_plugin_is_imported_when_it_is_asked_for_and_a_broken_one_is_one_line(tmp_path):
+    (tmp_path / "broken-1.dist-info").mkdir()
+    (tmp_path / "broken-1.dist-info/METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1\n")
+    (tmp_path / "broken-1.dist-info/entry_points.txt").write_text("[cplearn_solo.methods]\nmine = broken:Mine\n")
+    (tmp_path / "broken.py").write_text("open('imported', 'w').close()\nimport nothing\n")
+    others = ["pretrain method_kwargs.bta=1", "pretrain method=minee", "dino x --method swav --bta 1"]
+    done, _ = python(PROGRAM, json.dumps([line.split() for line in others]), cwd=tmp_path)
+    assert "did you mean 'beta'" in done.stderr and "did you mean 'mine'" in done.stderr
+    assert not (tmp_path / "imported").exists()
+
+    asked = ["pretrain method=mine", "dino x --method mine", "dino x", "methods"]
+    done, _ = python(PROGRAM, json.dumps([line.split() for line in asked]), cwd=tmp_path)
+    reason = "method = 'mine': broken:Mine cannot be imported: No module named 'nothing'"
+    told = done.stderr.splitlines()
+    assert told[:2] == [f"pretrain: error: {reason}", f"dino: error: {reason}"], done.stderr
+    assert "choices are barlow_twins, cplearn" in told[2] and "mine" not in told[2].split("choices")[1]
+    assert f"mine: {reason}" in done.stdout and "cplearn: " in done.stdout
+    assert done.stdout.splitlines()[-1] == "[]"

@@ -1,0 +1,99 @@
+"""``-m``: one job for each combination of values, each of which its own command line would repeat."""
+
+import os
+import sys
+
+import pytest
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import OmegaConf
+
+from cplearn_solo.cli.hydra_app import hydra_app
+from cplearn_solo.core.errors import InputError
+
+
+def sweep(task, *arguments, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["cplearn", "pretrain", *arguments])
+    hydra_app(task, list(arguments), program="pretrain", folder="pretrain/digits", config="cplearn.yaml", about="")
+
+
+def test_each_job_has_its_values_and_a_command_line_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    jobs = []
+
+    def task(config):
+        assert not HydraConfig.initialized()  # or Lightning would start processes in Hydra's way
+        os.environ["LOCAL_RANK"] = "0"  # as Lightning does, for all that follows
+        jobs.append((config.seed, config.method_kwargs.beta, config.name, sys.argv))
+
+    sweep(task, "-m", "seed=1,2", "method_kwargs.beta=range(3,5)", "name='a,b=${seed}'", monkeypatch=monkeypatch)
+    assert [job[:3] for job in jobs] == [(s, b, f"a,b={s}") for s in (1, 2) for b in (3, 4)]
+    assert "LOCAL_RANK" not in os.environ and "HYDRA_FULL_ERROR" not in os.environ
+    assert sys.argv == ["cplearn", "pretrain", "-m", "seed=1,2", "method_kwargs.beta=range(3,5)", "name='a,b=${seed}'"]
+    assert [p.name for p in tmp_path.iterdir()] == ["runs"] and [p.name for p in tmp_path.glob("runs/*")] == [".sweep"]
+
+    repeated = []
+    for *_, argv in jobs:
+        assert argv[:2] == ["cplearn", "pretrain"]
+        sweep(lambda config: repeated.append((config.seed, config.method_kwargs.beta, config.name)), *argv[2:],
+              monkeypatch=monkeypatch)  # fmt: skip
+    assert repeated == [job[:3] for job in jobs]
+
+
+def test_one_bad_job_is_one_line_and_the_others_are_done(tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    done = []
+
+    def task(config):
+        if config.seed == 1:
+            raise InputError("seed = 1: must be another")
+        done.append(config.seed)
+
+    with pytest.raises(SystemExit, match="2"):
+        sweep(task, "-m", "seed=0,1,2", monkeypatch=monkeypatch)
+    assert done == [0, 2]
+    assert capfd.readouterr().err == "pretrain: error: seed = 1: must be another\n"
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["seed=0,1"], "add --multirun"),
+        (["-m", "seed=interval(0,1)"], "does not support sweep type"),
+        (["-m", "hydra/launcher=nowhere"], "nowhere"),
+        (["seed@x=1"], "seed@x"),
+        (["~nothing"], "nothing"),
+    ],
+)
+def test_what_cannot_be_composed_is_one_line(arguments, words, tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match="2"):
+        sweep(lambda config: None, *arguments, monkeypatch=monkeypatch)
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.startswith("pretrain: error: ") and words in line
+
+
+def test_groups_interpolations_and_keys_taken_away(tmp_path, monkeypatch):
+    """A configuration folder of a user's own, with a defaults list."""
+    (tmp_path / "augmentations").mkdir()
+    for name, size in (("small", 8), ("large", 16)):
+        (tmp_path / f"augmentations/{name}.yaml").write_text(f"- {{crop_size: {size}, num_crops: 2}}\n")
+    (tmp_path / "it.yaml").write_text("defaults: [_self_, {augmentations: small}]\nname: of-${seed}\nseed: 1\nx: 2\n")
+    found = []
+    arguments = ["-cp", str(tmp_path), "-cn", "it", "augmentations=large", "~x", "seed=7", "hydra.verbose=true"]
+    sweep(found.append, *arguments, monkeypatch=monkeypatch)
+    values = OmegaConf.to_container(found[0], resolve=True)
+    assert values == {"augmentations": [{"crop_size": 16, "num_crops": 2}], "name": "of-7", "seed": 7}
+
+
+@pytest.mark.parametrize("launcher", ["submitit_local", "joblib"])
+def test_launchers_run_jobs_in_processes_of_their_own(launcher, tmp_path, monkeypatch):
+    pytest.importorskip(f"hydra_plugins.hydra_{launcher.partition('_')[0]}_launcher", reason="it is an extra")
+    monkeypatch.chdir(tmp_path)
+
+    def task(config):
+        (tmp_path / f"{config.seed}").write_text(" ".join([str(os.getpid()), *sys.argv[-1:]]))
+
+    sweep(task, "-m", "seed=1,2", f"hydra/launcher={launcher}", monkeypatch=monkeypatch)
+    for seed in (1, 2):
+        process, last = (tmp_path / str(seed)).read_text().split()
+        assert int(process) != os.getpid() and last == f"++seed={seed}"
