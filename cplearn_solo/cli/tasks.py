@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 from cplearn_solo.config.evaluation import ClusteringConfig, EvalConfig, KNNConfig, LinearConfig
 from cplearn_solo.config.read import parse_config
 from cplearn_solo.config.read_evaluation import parse_evaluation
+from cplearn_solo.data.checks import check_data
 
 if TYPE_CHECKING:
     from cplearn_solo.inference.pretrained import Pretrained
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 def pretrain_task(raw: DictConfig) -> None:
     """Trains, scores the frozen backbone, writes ``summary.json`` and says what to do next."""
     config = parse_config(raw)
+    check_data(config.data)
 
     from lightning.pytorch.utilities import rank_zero_only
     from rich.console import Console

@@ -37,6 +37,7 @@ def parse_config(raw: DictConfig | dict[str, Any]) -> Config:
 def resolved(raw: DictConfig | dict[str, Any]) -> dict[str, Any]:
     """Plain values, with every ``${...}`` replaced by its value; ``InputError`` where it has none."""
     try:
-        return OmegaConf.to_container(OmegaConf.create(raw), resolve=True, throw_on_missing=True)
+        values: Any = OmegaConf.to_container(OmegaConf.create(raw), resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         raise InputError(f"configuration: {str(error).splitlines()[0]}") from error
+    return values

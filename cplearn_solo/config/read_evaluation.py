@@ -34,23 +34,23 @@ def parse_evaluation(raw: DictConfig | dict[str, Any], schema: type[E]) -> E:
     if not config.pretrained:
         raise InputError("pretrained is missing: pretrained=RUN_OR_CHECKPOINT")
     read_schema({"data": config.data}, Config)
-    at_least = {"batch_size": (config.batch_size, 1), "num_workers": (config.num_workers, 0)}
-    choices = {"accelerator": (config.accelerator, ACCELERATORS)}
+    at_least: dict[str, tuple[float, float]] = {
+        "batch_size": (config.batch_size, 1),
+        "num_workers": (config.num_workers, 0),
+    }
+    _one_of("accelerator", config.accelerator, ACCELERATORS)
     if isinstance(config, LinearConfig):
         optimizer = config.optimizer
+        _one_of("optimizer.name", optimizer.name, OPTIMIZERS)
         learning_rates("optimizer.lr", optimizer.lr)
         at_least |= {"max_epochs": (config.max_epochs, 1), "optimizer.batch_size": (optimizer.batch_size, 1)}
         at_least |= {"optimizer.weight_decay": (optimizer.weight_decay, 0), "last_blocks": (config.last_blocks, 0)}
-        choices["optimizer.name"] = (optimizer.name, OPTIMIZERS)
     if isinstance(config, KNNConfig):
         at_least["k"] = (config.k, 1)
         require(config.temperature > 0, "temperature", config.temperature, "a number above 0")
     if isinstance(config, ClusteringConfig):
-        choices["protocol"] = (config.protocol, PROTOCOLS)
+        _one_of("protocol", config.protocol, PROTOCOLS)
     check_numbers(at_least, seed=config.seed)
-    for key, (value, allowed) in choices.items():
-        if value not in allowed:
-            raise unknown(key, value, allowed)
     return config
 
 
@@ -62,3 +62,8 @@ def learning_rates(key: str, value: Any) -> list[float]:
         fits = type(rate) in (int, float) and 0 < rate < math.inf
         require(fits, key, rate, "a finite number above 0")
     return rates
+
+
+def _one_of(key: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise unknown(key, value, choices)

@@ -22,7 +22,7 @@ def user_errors(program: str) -> Iterator[None]:
     loggers = [logging.getLogger(name) for name in TALKATIVE]
     levels = [logger.level for logger in loggers]
     with warnings.catch_warnings():
-        warnings.showwarning = _one_line
+        warnings.showwarning = _one_line  # type: ignore[assignment]
         for logger in loggers:
             logger.setLevel(logging.WARNING)
         try:

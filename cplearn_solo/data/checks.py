@@ -2,6 +2,7 @@
 
 from cplearn_solo.core.errors import require, unknown
 from cplearn_solo.data.schema import Augmentation, DataConfig
+from cplearn_solo.data.sources import DATASETS
 
 PADDING_MODES = ("reflect", "constant", "edge")
 FORMATS = ("image_folder", "dali")
@@ -40,6 +41,8 @@ def check_augmentation(a: Augmentation) -> None:
 
 def check_data(cfg: DataConfig) -> None:
     """Raise ``InputError`` for values out of range; whether files exist is for ``load_splits`` to find out."""
+    if cfg.dataset not in DATASETS:
+        raise unknown("data.dataset", cfg.dataset, DATASETS)
     if cfg.format not in FORMATS:
         raise unknown("data.format", cfg.format, FORMATS)
     require(cfg.num_workers >= 0, "data.num_workers", cfg.num_workers, "an integer from 0 up")

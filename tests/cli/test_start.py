@@ -27,6 +27,8 @@ MISTAKES = {
     "pretrain optimizer.lrr=1": "unknown key of optimizer 'lrr': did you mean 'lr'?",
     "pretrain max_epoch=1": "did you mean 'max_epochs'?",
     "pretrain benchmarkk=true": "did you mean 'benchmark'?",
+    "pretrain data.dataset=digit": "did you mean 'digits'?",
+    "pretrain data.fraction=2": "data.fraction = 2.0: must be",
     "pretrain method=cplern": "did you mean 'cplearn'?",
     "pretrain method_kwargs.bta=1": "did you mean 'beta'?",
     "pretrain method_kwargs.beta=much": "method_kwargs.beta = 'much': must be of type",
