@@ -20,9 +20,9 @@ from cplearn_solo import hosts
 from cplearn_solo.cli.main import main
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.hosts.dino import fitting_methods, write_patch
-from cplearn_solo.hosts.dino.checkout import USED
 from cplearn_solo.hosts.dino.images import PatientImageFolder
 from cplearn_solo.hosts.dino.networks import Head, NoTeacher
+from cplearn_solo.hosts.dino.script import USED
 from cplearn_solo.hosts.dino.substitutes import check_arguments, plain
 from cplearn_solo.methods import Progress, Views
 

@@ -11,8 +11,8 @@ from types import ModuleType
 
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.core.user_errors import user_errors
-from cplearn_solo.hosts.dino.checkout import SOURCE, find
 from cplearn_solo.hosts.dino.options import parse_options
+from cplearn_solo.hosts.dino.script import SOURCE, find
 
 ENTRY = re.compile(r"if __name__ == ['\"]__main__['\"]:\s*")
 HOOK = ("from cplearn_solo.hosts.dino import patched", "patched(sys.modules[__name__])")

@@ -19,10 +19,10 @@ from PIL import Image
 from torch import nn
 
 from cplearn_solo.core.errors import InputError
-from cplearn_solo.hosts.dino.checkout import IN_SCRIPT, IN_UTILS
 from cplearn_solo.hosts.dino.cpu import stay_on_cpu
 from cplearn_solo.hosts.dino.images import PatientImageFolder
 from cplearn_solo.hosts.dino.networks import Head, NoTeacher, StudentsLoss
+from cplearn_solo.hosts.dino.script import IN_SCRIPT, IN_UTILS
 from cplearn_solo.methods import Progress
 
 WITHOUT_MEANING = (

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from cplearn_solo.core.lazy import lazy_imports
 
 if TYPE_CHECKING:
-    from cplearn_solo.hosts.solo_learn.registration import register
+    from cplearn_solo.hosts.solo_learn.hosted import register
     from cplearn_solo.hosts.solo_learn.script import run
 
 __getattr__, __all__ = lazy_imports(__file__)

@@ -1,22 +1,48 @@
-"""A method of ours as one of solo-learn's."""
+"""Our methods and ResNet-8 as solo-learn's own."""
 
 from __future__ import annotations
 
 import copy
+import warnings
+from types import ModuleType
 from typing import Any, ClassVar
 
 import torch
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
+from cplearn_solo.backbones import build_backbone
 from cplearn_solo.config.read import parse_config
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.data import IMAGENET_MEAN, IMAGENET_STD, NORMALISATION
 from cplearn_solo.engine.module import checkpoint_entry
-from cplearn_solo.hosts.solo_learn.config import our_config
-from cplearn_solo.methods import METHODS, Method, Progress, Views, build_method, frozen_statistics, pixel_range
+from cplearn_solo.hosts.solo_learn.config import RESNET8, our_config
+from cplearn_solo.hosts.solo_learn.script import NEEDED
+from cplearn_solo.methods import METHODS, Progress, Views, build_method, frozen_statistics, pixel_range
 
 LOGITS_UP_TO = 16_384  # codes; with more of them solo-learn's "z" is the embedding instead of the logits
+
+
+def register() -> list[str]:
+    """Adds every method that solo-learn lacks to its ``METHODS``, and ResNet-8 to its backbones; returns the names.
+
+    Each becomes a subclass of solo-learn's ``BaseMethod``, or of ``BaseMomentumMethod`` where it has a teacher. One of
+    another package that cannot be imported is left out with a warning. Raises ``InputError`` where solo-learn is
+    missing or another version.
+    """
+    solo = _solo()
+    solo.base.BaseMethod._BACKBONES.setdefault(RESNET8, _resnet8)
+    new = {}
+    for name in METHODS:
+        if name not in solo.METHODS:
+            try:
+                new[name] = METHODS[name]
+            except InputError as error:
+                warnings.warn(str(error), stacklevel=2)
+    for name, method in new.items():
+        base = solo.base.BaseMomentumMethod if method.teacher else solo.base.BaseMethod
+        solo.METHODS[name] = type(method.__name__, (Hosted, base), {"name": name})
+    return list(new)
 
 
 class Hosted:
@@ -25,22 +51,20 @@ class Hosted:
     name: ClassVar[str]
 
     def __init__(self, cfg: Any) -> None:
-        cls = METHODS[self.name]
-        _check(cls, self.name, cfg)
+        config = parse_config(our_config(OmegaConf.to_container(cfg, resolve=True)))
         super().__init__(cfg)
+        self.our_config = config
         self.method = build_method(
             self.name,
             self.features_dim,
-            batch_size=cfg.optimizer.batch_size,
-            method_kwargs=_plain(cfg).get("method_kwargs") or {},
+            batch_size=config.optimizer.batch_size,
+            method_kwargs=config.method_kwargs,
         )
-        if cls.teacher:
+        if self.method.teacher:
             self.momentum_head = copy.deepcopy(self._online_head).requires_grad_(False)
         first = cfg.augmentations[0]
-        self.statistics = NORMALISATION.get(
-            cfg.data.dataset, (first.get("mean", IMAGENET_MEAN), first.get("std", IMAGENET_STD))
-        )
-        self.plain_cfg = _plain(cfg)
+        given = first.get("mean", IMAGENET_MEAN), first.get("std", IMAGENET_STD)
+        self.statistics = NORMALISATION.get(cfg.data.dataset, given)
 
     @property
     def _online_head(self) -> nn.Module:
@@ -97,9 +121,7 @@ class Hosted:
         """Adds what our evaluation needs to read it."""
         super().on_save_checkpoint(checkpoint)
         mean, std = self.statistics
-        checkpoint |= checkpoint_entry(
-            parse_config(our_config(self.plain_cfg)), self.num_classes, list(mean), list(std)
-        )
+        checkpoint |= checkpoint_entry(self.our_config, self.num_classes, list(mean), list(std))
 
     def _progress(self) -> Progress:
         trainer = self.trainer
@@ -111,13 +133,23 @@ class Hosted:
             return self.backbone(images)
 
 
-def _check(cls: type[Method], name: str, cfg: Any) -> None:
-    if cls.teacher and not cfg.get("momentum"):
-        raise InputError(f"momentum is missing: method {name!r} has a teacher; set momentum.base_tau")
-    crops = cfg.data.num_large_crops + cfg.data.num_small_crops
-    if not cls.multicrop and crops != 2:
-        raise InputError(f"augmentations make {crops} views: method {name!r} takes exactly 2")
+def _solo() -> Any:
+    """The module of solo-learn that has its ``METHODS`` and ``base``."""
+    try:
+        import solo.methods as methods
+    except ModuleNotFoundError as error:
+        if error.name and not error.name.startswith("solo"):
+            raise InputError(f"solo-learn needs the package {error.name!r}: pip install {error.name}") from error
+        raise InputError(NEEDED) from error
+    except (ImportError, AttributeError, TypeError) as error:  # 1.0.2 on today's torch and Lightning
+        raise InputError(f"this solo-learn cannot be used ({error}). {NEEDED}") from error
+    base = getattr(methods, "base", None)
+    if not isinstance(base, ModuleType) or not hasattr(getattr(base, "BaseMomentumMethod", None), "momentum_pairs"):
+        raise InputError(f"this solo-learn cannot be used. {NEEDED}")
+    if not hasattr(base.BaseMethod, "_BACKBONES"):
+        raise InputError(f"this solo-learn is too old. {NEEDED}")
+    return methods
 
 
-def _plain(cfg: Any) -> dict[str, Any]:
-    return OmegaConf.to_container(cfg, resolve=True)
+def _resnet8(method: str, width: int = 128, **kwargs: Any) -> nn.Module:
+    return build_backbone("resnet8", crop_size=32, width=width, **kwargs)

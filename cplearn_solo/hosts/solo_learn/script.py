@@ -25,7 +25,7 @@ def run(script: str, arguments: list[str]) -> None:
         raise InputError(f"{script} is no script of a solo-learn checkout. {NEEDED}")
     sys.path.insert(0, str(path.parent))
 
-    from cplearn_solo.hosts.solo_learn.registration import register  # which takes seconds
+    from cplearn_solo.hosts.solo_learn.hosted import register  # which takes seconds
 
     register()
     _check_classes_of_linear_probes()
