@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cplearn_solo.core.errors import InputError, unknown
+from cplearn_solo.core.errors import InputError, require, unknown
 from cplearn_solo.core.user_errors import user_errors
 
 if TYPE_CHECKING:
@@ -166,8 +166,7 @@ def _config_name(folder: Path, given: str) -> str:
 def _forced(folder: Path, override: str) -> str:
     """``key=value`` as ``++key=value``: our own check, which knows every key, says what is unknown."""
     key, equals, value = override.partition("=")
-    if not equals and not override.startswith("~"):
-        raise InputError(f"{override!r} is no override: write key=value")
+    require(bool(equals) or override.startswith("~"), "override", override, "key=value")
     if "=" in value and value[0] not in "'\"[{":  # as in epoch=2.ckpt, which Hydra would not read
         override = f"{key}='{value}'"
     is_group = (folder / key.partition("@")[0]).is_dir()

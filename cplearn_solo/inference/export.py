@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.errors import require
 from cplearn_solo.core.files import whole_file
 from cplearn_solo.inference.pretrained import Pretrained, load_pretrained
 
@@ -17,10 +17,8 @@ def export_backbone(pretrained: str | Path, file: str | Path) -> Pretrained:
     ``pretrained`` is a run folder or a checkpoint.
     """
     target = Path(file)
-    if target.exists():
-        raise InputError(f"{target} exists already: choose another name")
-    if not target.parent.is_dir():
-        raise InputError(f"{target}: there is no folder {target.parent}")
+    require(not target.exists(), "FILE", str(target), "a new file, that one exists already")
+    require(target.parent.is_dir(), "FILE", str(target), f"in a folder, there is no folder {target.parent}")
     model = load_pretrained(pretrained)
     with whole_file(target) as partial:
         torch.save({key: value.contiguous() for key, value in model.backbone.state_dict().items()}, partial)

@@ -12,7 +12,7 @@ from rich.progress import track
 from torch import Tensor, nn
 
 from cplearn_solo.config import Config
-from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.errors import require
 from cplearn_solo.data import ImageSet, eval_loader
 from cplearn_solo.methods import Method
 
@@ -51,8 +51,8 @@ def extract(
     ``batch_statistics=True`` is the released scripts' protocol instead: BatchNorm uses each evaluation batch's own
     statistics, so that codes depend on the batch. The models handed in are left as they were.
     """
-    if batch_statistics and len(images) % batch_size == 1:
-        raise InputError(f"batch_size = {batch_size}: the last batch of {len(images)} images has one, so no statistics")
+    alone = batch_statistics and len(images) % batch_size == 1
+    require(not alone, "batch_size", batch_size, f"another: one of {len(images)} images would be a batch by itself")
     backbone, method = (m and copy.deepcopy(m).to(device).train(batch_statistics) for m in (backbone, method))
     loader = eval_loader(images, crop_size=crop_size, batch_size=batch_size, num_workers=num_workers)
     xs, ys, codes = [], [], []

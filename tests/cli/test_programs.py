@@ -50,7 +50,7 @@ def test_a_file_that_is_no_yaml_is_named(here, tmp_path):
 
 def test_batch_statistics_of_one_image_are_refused(run, here):
     code, _, error = here("clustering", f"pretrained={run}", "protocol=train", "batch_size=358")
-    assert code == 2 and "batch_size = 358: the last batch of 359 images has one" in error
+    assert code == 2 and "batch_size = 358: must be another: one of 359 images would be a batch by itself" in error
 
 
 def test_lists_and_help(here):
@@ -73,7 +73,7 @@ def test_lists_and_help(here):
         (["pretrain", "method=cplearned"], "did you mean 'cplearn'"),
         (["pretrain", "data.dataset=custom", "data.train_path=nowhere"], "nowhere"),
         (["pretrain", "method_kwargs.eps=0.5"], "eps"),
-        (["pretrain", "whatever"], "write key=value"),
+        (["pretrain", "whatever"], "override = 'whatever': must be key=value"),
         (["pretrain", "on_collapse=halt"], "on_collapse 'halt'"),
         (["linear"], "pretrained is missing"),
         (["linear", "pretrained=nowhere"], "nowhere does not exist"),

@@ -43,10 +43,10 @@ MISTAKES = {
     "knn pretrained=x data.val_pth=y": "did you mean 'val_path'?",
     "clustering pretrained=x protocol=y": "unknown protocol 'y'",
     "clustering pretrained=x accelerator=tpu": "unknown accelerator 'tpu'",
-    "dino x --method byol": "needs a teacher",
+    "dino x --method byol": "must be one without a teacher",
     "dino x --method cplearn --bta 1": "did you mean 'beta'?",
     "dino nowhere --method cplearn": "nowhere: looked for",
-    "solo-learn nowhere.py": "nowhere.py is no script",
+    "solo-learn nowhere.py": "PATH = 'nowhere.py': must be a script",
 }
 LISTS = ("--help", "pretrain --help", "table --help", "linear --help", "dino --method cplearn --help", "methods")
 

@@ -107,7 +107,8 @@ def test_the_patch_gives_the_losses_of_the_runner(trained, twelve, tmp_path):
     assert {"train_lr", "train_invariance", "train_prior"} <= log(trained)[0].keys()
 
     wrong = python(copy / "main_dino.py", "--method", "byol", *of_dino(twelve, "out"), cwd=tmp_path)
-    assert wrong.returncode == 2 and wrong.stderr.startswith("main_dino.py: error: method 'byol' needs a teacher")
+    words = "main_dino.py: error: --method = 'byol': must be one without a teacher"
+    assert wrong.returncode == 2 and wrong.stderr.startswith(words)
 
 
 @needs_checkout
@@ -137,10 +138,10 @@ def test_a_run_goes_on_from_a_checkpoint_and_from_no_other(trained, twelve, tmp_
 
     command[command.index("0.25")] = "0.5"
     other = cplearn_dino(tmp_path, *command)
-    assert other.returncode == 2 and "trained with beta = 0.25, this run has 0.5" in other.stderr.splitlines()[-1]
+    assert other.returncode == 2 and "beta = 0.5: must be 0.25, as in the checkpoint" in other.stderr.splitlines()[-1]
     torch.save({"args": argparse.Namespace()}, output / "checkpoint.pth")
     foreign = cplearn_dino(tmp_path, *command)
-    assert foreign.returncode == 2 and "choose another --output_dir" in foreign.stderr.splitlines()[-1]
+    assert foreign.returncode == 2 and "must be another, its checkpoint.pth is of" in foreign.stderr.splitlines()[-1]
 
 
 @needs_checkout
@@ -161,8 +162,11 @@ def test_methods_without_a_teacher_run(method, twelve, tmp_path):
     "options, words",
     [
         (["--method", "cplern"], "unknown method 'cplern': did you mean 'cplearn'?"),
-        (["--method", "byol"], "method 'byol' needs a teacher, not there in DINO's loop: choices are barlow_twins"),
-        (["--method", "gedi"], "method 'gedi' needs the images"),
+        (
+            ["--method", "byol"],
+            "--method = 'byol': must be one without a teacher; choices are barlow_twins",
+        ),
+        (["--method", "gedi"], "--method = 'gedi': must be one that does not need the images"),
         ([], "--method is missing: choices are barlow_twins"),
         (["--method", "cplearn", "--bta", "1"], "unknown key of cplearn's method_kwargs 'bta': did you mean 'beta'?"),
         (["--method", "cplearn", "--beta", "[1"], "method_kwargs.beta = '[1': cannot be read"),
@@ -182,8 +186,8 @@ def test_bad_options_are_one_line(options, words, monkeypatch, capsys):
 @pytest.mark.parametrize(
     "dinos, words",
     [
-        (["--patch_size", "14"], "--patch_size 14: must divide the size of every crop, 96 and"),
-        (["--batch_size_per_gpu", "13"], "fewer images than a batch, 13"),
+        (["--patch_size", "14"], "--patch_size = 14: must be a divisor of 32, for crops of 96 and"),
+        (["--batch_size_per_gpu", "13"], "must be a folder of at least 13 images"),
     ],
 )
 def test_arguments_that_dino_would_fail_on_late_are_one_line(dinos, words, twelve, tmp_path):
@@ -226,9 +230,9 @@ def test_a_patch_applies_whatever_the_end_of_lines(end, imitation):
     write_patch(str(imitation / "it.patch"), str(imitation))
     subprocess.run(["git", "apply", "it.patch"], cwd=imitation, check=True)
     assert f"    patched(sys.modules[__name__]){end}    train_dino(None)".encode() in script.read_bytes()
-    with pytest.raises(InputError, match="is there already"):
+    with pytest.raises(InputError, match="must be a new file"):
         write_patch(str(imitation / "it.patch"), str(imitation))
-    with pytest.raises(InputError, match="is patched already"):
+    with pytest.raises(InputError, match="must be one that is not patched already"):
         write_patch(str(imitation / "other.patch"), str(imitation))
 
 
@@ -239,7 +243,7 @@ def test_patches_of_earlier_releases_go_on_working(imitation):
     script = imitation / "main_dino.py"
     old = "    from cplearn_solo.cli.dino import patched\n    patched(sys.modules[__name__])\n    train_dino(None)"
     script.write_text(script.read_text().replace("    train_dino(None)", old))
-    with pytest.raises(InputError, match="is patched already"):
+    with pytest.raises(InputError, match="must be one that is not patched already"):
         write_patch(str(imitation / "it.patch"), str(imitation))
 
 
@@ -252,17 +256,17 @@ def test_arguments_of_dino_are_checked(tmp_path):
         arch="deit_tiny", patch_size=14, data_path=tmp_path, warmup_epochs=1, epochs=1,
         global_crops_scale=(0.4, 1), local_crops_scale=(0.05, 0.4), local_crops_number=1,
     )  # fmt: skip
-    with pytest.raises(InputError, match="--patch_size 14: .* 96 and 224 pixels; choices are the divisors of 32"):
+    with pytest.raises(InputError, match="--patch_size = 14: must be a divisor of 32, for crops of 96 and 224 pixels"):
         check_arguments(main, args)
     args.patch_size = 16
     check_arguments(main, args)
     args.arch, args.patch_size = "resnet50", 14
     check_arguments(main, args)
     args.warmup_epochs = 2
-    with pytest.raises(InputError, match="--warmup_epochs 2: is longer"):
+    with pytest.raises(InputError, match="--warmup_epochs = 2: must be at most --epochs, 1"):
         check_arguments(main, args)
     args.data_path = "nowhere"
-    with pytest.raises(InputError, match="--data_path nowhere: is no folder"):
+    with pytest.raises(InputError, match="--data_path = 'nowhere': must be a folder"):
         check_arguments(main, args)
 
 
@@ -291,7 +295,7 @@ def test_a_checkpoint_of_other_settings_is_refused():
     head, _ = head_and_crops("cplearn", proj_output_dim=16)
     other, _ = head_and_crops("cplearn", proj_output_dim=16, beta=0.5)
     head.load_state_dict(head.state_dict())
-    with pytest.raises(InputError, match="was trained with beta = 0.5, this run has 1.0"):
+    with pytest.raises(InputError, match="beta = 1.0: must be 0.5, as in the checkpoint"):
         head.load_state_dict(other.state_dict())
 
 

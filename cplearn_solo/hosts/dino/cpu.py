@@ -11,14 +11,13 @@ import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.errors import require
 
 
 def stay_on_cpu(utils: ModuleType) -> None:
     """Makes DINO's calls of CUDA do nothing, in all of this process, and its process group one without a network."""
     processes = os.environ.get("WORLD_SIZE", "1")
-    if processes != "1":
-        raise InputError(f"--device cpu: runs one process, WORLD_SIZE is {processes}")
+    require(processes == "1", "WORLD_SIZE", processes, "1 with --device cpu, which runs one process")
     torch.Tensor.cuda = nn.Module.cuda = lambda self, *_, **__: self
     torch.cuda.synchronize = lambda *_: None
     nn.parallel.DistributedDataParallel = lambda module, device_ids: DistributedDataParallel(module)

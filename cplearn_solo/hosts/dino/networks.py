@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.errors import require
 from cplearn_solo.methods import Progress, Views, build_method, method_facts
 
 N_LARGE = 2  # DINO's global crops
@@ -62,8 +62,7 @@ class Head(nn.Module):
         """``InputError`` for a checkpoint of another method, n or ``method_kwargs``."""
         for key in {**self.settings, **state}:
             was, now = state.get(key), self.settings.get(key)
-            if was != now:
-                raise InputError(f"the checkpoint in output_dir was trained with {key} = {was!r}, this run has {now!r}")
+            require(was == now, key, now, f"{was!r}, as in the checkpoint in --output_dir")
 
     def _loss(self, crops: list[Tensor], n_large: int) -> dict[str, Tensor]:
         parts = self.method.loss(Views(crops, n_large, self.progress))

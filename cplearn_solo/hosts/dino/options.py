@@ -22,9 +22,8 @@ def check_method(name: str) -> None:
     """``InputError`` unless it is one of :func:`fitting_methods`."""
     facts = method_facts(name)
     if facts.teacher or facts.needs_images:
-        needs = "a teacher" if facts.teacher else "the images themselves"
-        choices = ", ".join(fitting_methods())
-        raise InputError(f"method {name!r} needs {needs}, not there in DINO's loop: choices are {choices}")
+        wanted = "one without a teacher" if facts.teacher else "one that does not need the images"
+        raise InputError(f"--method = {name!r}: must be {wanted}; choices are {', '.join(fitting_methods())}")
 
 
 def _fits(name: str) -> bool:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.errors import InputError, require
 from cplearn_solo.core.user_errors import user_errors
 from cplearn_solo.hosts.dino.options import parse_options
 from cplearn_solo.hosts.dino.script import SOURCE, find
@@ -21,15 +21,13 @@ HOOK = ("from cplearn_solo.hosts.dino import patched", "patched(sys.modules[__na
 def write_patch(file: str, script: str) -> None:
     """Writes what ``git apply`` takes in the checkout: two lines by which ``script`` does the same by itself."""
     path, target = find(script), Path(file)
-    if target.exists():
-        raise InputError(f"{file} is there already")
+    require(not target.exists(), "--write-patch", file, "a new file, that one exists already")
     with path.open(encoding="utf-8", newline="\n") as lines:
         before = list(lines)
     start = next((i for i, line in enumerate(before) if ENTRY.fullmatch(line)), len(before))
     if start + 1 >= len(before):
         raise InputError(f"{path}: looked for if __name__ == '__main__': and what it runs; {SOURCE}")
-    if "import patched" in before[start + 1]:
-        raise InputError(f"{path} is patched already")
+    require("import patched" not in before[start + 1], "PATH", str(path), "one that is not patched already")
     indent = re.match(r"[ \t]*", before[start + 1]).group()
     end = before[start][len(before[start].rstrip()) :]
     after = [*before[: start + 1], *(f"{indent}{line}{end}" for line in HOOK), *before[start + 1 :]]

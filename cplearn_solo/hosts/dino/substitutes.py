@@ -18,7 +18,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.errors import InputError, require
 from cplearn_solo.hosts.dino.cpu import stay_on_cpu
 from cplearn_solo.hosts.dino.images import PatientImageFolder
 from cplearn_solo.hosts.dino.networks import Head, NoTeacher, StudentsLoss
@@ -36,8 +36,8 @@ def install(main: ModuleType, method: str, method_kwargs: Mapping[str, Any], dev
     torch.hub.list = lambda *_, **__: []  # DINO asks GitHub for names of architectures
     if device == "cpu":
         stay_on_cpu(main.utils)
-    elif not torch.cuda.is_available():
-        raise InputError("--device cuda: there is no GPU here; --device cpu makes a smoke run")
+    else:
+        require(torch.cuda.is_available(), "--device", device, "cpu, for a smoke run: no GPU was found here")
     Substitutes(main, method, method_kwargs, device)
 
 
@@ -93,8 +93,8 @@ class Substitutes:
         named = inspect.signature(self.theirs.train_one_epoch).bind(*arguments).arguments
         epoch, epochs, loader = named["epoch"], self.args.epochs, named["data_loader"]
         steps = len(loader)
-        if not steps:
-            raise InputError(f"--data_path {self.args.data_path}: has fewer images than a batch, {self.head.n}")
+        wanted = f"a folder of at least {self.head.n} images, which make a batch"
+        require(steps > 0, "--data_path", self.args.data_path, wanted)
         self.head.progress = Progress(epoch, epochs, epoch * steps, epochs * steps)
         logged = {**self.theirs.train_one_epoch(*arguments), **self.head.parts()}
         if skipped := loader.dataset.skipped():
@@ -113,24 +113,22 @@ class Substitutes:
         try:
             self.theirs.restart_from_checkpoint(path, **objects)
         except pickle.UnpicklingError as error:
-            raise InputError(f"{path} is no checkpoint of such a run: choose another --output_dir") from error
+            folder, name = Path(path).parent, Path(path).name
+            raise InputError(f"--output_dir = {folder}: must be another, its {name} is of no such run") from error
 
 
 def check_arguments(main: ModuleType, args: argparse.Namespace) -> None:
     """``InputError`` for arguments of DINO's that it would fail on late or without a word."""
-    if not Path(args.data_path).is_dir():
-        raise InputError(f"--data_path {args.data_path}: is no folder")
-    if args.warmup_epochs > args.epochs:
-        raise InputError(f"--warmup_epochs {args.warmup_epochs}: is longer than the run, --epochs {args.epochs}")
+    require(Path(args.data_path).is_dir(), "--data_path", str(args.data_path), "a folder")
+    most = f"at most --epochs, {args.epochs}"
+    require(args.warmup_epochs <= args.epochs, "--warmup_epochs", args.warmup_epochs, most)
     if not hasattr(main.vits, args.arch.replace("deit", "vit")):
         return
     augment = main.DataAugmentationDINO(args.global_crops_scale, args.local_crops_scale, args.local_crops_number)
     sizes = sorted({crop.shape[-1] for crop in augment(Image.new("RGB", (256, 256)))})
-    if any(size % args.patch_size for size in sizes):
-        raise InputError(
-            f"--patch_size {args.patch_size}: must divide the size of every crop, "
-            f"{' and '.join(map(str, sizes))} pixels; choices are the divisors of {math.gcd(*sizes)}"
-        )
+    largest = math.gcd(*sizes)
+    wanted = f"a divisor of {largest}, for crops of {' and '.join(map(str, sizes))} pixels"
+    require(largest % args.patch_size == 0, "--patch_size", args.patch_size, wanted)
 
 
 def plain(value: Any) -> Any:

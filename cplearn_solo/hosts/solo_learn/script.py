@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from cplearn_solo.core.errors import InputError, require
+from cplearn_solo.core.errors import require
 
 TOP_K = 5
 NEEDED = (
@@ -21,8 +21,8 @@ NEEDED = (
 def run(script: str, arguments: list[str]) -> None:
     """Runs the ``script`` of a solo-learn checkout with our methods registered; ``InputError`` where it is none."""
     path = Path(script).resolve()
-    if not path.is_file() or not (path.parent / "solo").is_dir():
-        raise InputError(f"{script} is no script of a solo-learn checkout. {NEEDED}")
+    found = path.is_file() and (path.parent / "solo").is_dir()
+    require(found, "PATH", script, f"a script of a solo-learn checkout. {NEEDED}")
     sys.path.insert(0, str(path.parent))
 
     from cplearn_solo.hosts.solo_learn.hosted import register  # which takes seconds
