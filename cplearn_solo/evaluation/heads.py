@@ -14,7 +14,7 @@ from torch import Tensor
 
 
 class Adam:
-    """As ``torch.optim.Adam`` with its defaults; ``rates`` (rows, 1) holds a learning rate for each row."""
+    """As ``torch.optim.Adam`` with its defaults, but with a learning rate for each row: ``rates`` (rows, 1)."""
 
     def __init__(self, weights: Tensor, rates: Tensor) -> None:
         self.weights, self.rates, self.steps = weights, rates, 0
@@ -29,7 +29,7 @@ class Adam:
 
 
 class SGD:
-    """As ``torch.optim.SGD`` with momentum 0.9; ``rates`` (rows, 1) holds a learning rate for each row."""
+    """As ``torch.optim.SGD`` with momentum 0.9, but with a learning rate for each row: ``rates`` (rows, 1)."""
 
     def __init__(self, weights: Tensor, rates: Tensor) -> None:
         self.weights, self.rates, self.velocity = weights, rates, torch.zeros_like(weights)
@@ -55,10 +55,11 @@ def train_heads(
     seed: int,
     epoch_done: Callable[[], None],
 ) -> Tensor:
-    """Weights (rates, classes, d + 1), the bias last, fitted to the ``rows`` of features ``x`` (n, d), labels ``y``.
+    """Weights of one classifier for each of ``rates``: (rates, classes, d + 1), the bias last.
 
-    The mean cross-entropy is convex, so they start from zero; only the order of the rows is random, the same on every
-    device.
+    They are trained on the ``rows`` (m,) of features ``x`` (n, d) and labels ``y`` (n,) by "adam" or "sgd";
+    ``epoch_done`` is called after each epoch. The mean cross-entropy is convex, so that they can start from zero. Only
+    the order of the rows is random; for one ``seed`` it is the same on every device.
     """
     g, k, d = len(rates), num_classes, x.shape[1]
     weights = x.new_zeros(g * k, d + 1)
