@@ -10,41 +10,48 @@ from typing import Any
 from omegaconf import OmegaConf
 from rich.console import Console
 
-from cplearn_solo.cli.cell import cell_process
 from cplearn_solo.cli.hydra_app import SCRIPTS
+from cplearn_solo.core.files import write_file
+from cplearn_solo.core.schema import read_schema
 from cplearn_solo.tables.numbers import numbers
 from cplearn_solo.tables.plan import Grid, plan
 from cplearn_solo.tables.render import latex, markdown, page, show
 from cplearn_solo.tables.results import Found, Results
-from cplearn_solo.tables.schema import GridConfig, read
+from cplearn_solo.tables.schema import GridConfig
 from cplearn_solo.tables.sheet import make_sheet
+
+# What cells import: the processes that run them have it from the start.
+PRELOAD = ("cplearn_solo.cli.cell", "cplearn_solo.engine.train", "cplearn_solo.evaluation.summary")
 
 
 def table_task(raw: Any, *, command: str) -> None:
     """Plans the grid, runs what is missing, writes every format and prints the table."""
     values = OmegaConf.to_container(raw, resolve=True)
     own = {field.name for field in fields(GridConfig)}
-    request = read({key: value for key, value in values.items() if key in own}, GridConfig, "table configuration")
+    request = read_schema({key: value for key, value in values.items() if key in own}, GridConfig)
     grid = plan(request, {key: value for key, value in values.items() if key not in own}, scripts=SCRIPTS)
     results = Results(grid)
     found = results.find(grid.cells)
-    if request.run:
+    if request.run and not _complete(grid, found):
         found = _run(grid, results, found)
     _render(grid, results, found, command)
 
 
-def _run(grid: Grid, results: Results, found: Found) -> Found:
-    if not found.stale and all(c in found.records and "summary" in found.records[c] for c in grid.wanted):
-        return found
-    from cplearn_solo.tables.progress import Board
-    from cplearn_solo.tables.schedule import launcher, missing, run, tasks
+def _complete(grid: Grid, found: Found) -> bool:
+    return not found.stale and all(c in found.records and "summary" in found.records[c] for c in grid.wanted)
 
-    todo = tasks(missing(grid, found), results, Path(grid.request.work))
+
+def _run(grid: Grid, results: Results, found: Found) -> Found:
+    from cplearn_solo.cli.cell import cell_program
+    from cplearn_solo.tables.schedule import by_identity, launcher_of, missing, run_cells
+
+    results.require_comparable()
+    todo = by_identity(missing(grid, found))
     if todo:
-        place = launcher(grid, cell_process)
+        launcher = launcher_of(grid, PRELOAD)
         try:
-            with results.lock(), Board() as board:
-                run(todo, place, results, board)
+            with results.locked():
+                run_cells(todo, cell_program, launcher, results, Path(grid.request.work))
         except KeyboardInterrupt:
             raise SystemExit("table: stopped; the same command goes on from here") from None
     return results.find(grid.cells)
@@ -64,7 +71,7 @@ def _render(grid: Grid, results: Results, found: Found, command: str) -> None:
         "table.html": page(sheet, images.values()),
         **images,
     }
-    written: list[Path] = [results.write(name, content) for name, content in files.items()]
+    written = [write_file(results.folder / name, content) for name, content in files.items()]
     console.print(f"\nwritten: {', '.join(map(str, written))}", markup=False, highlight=False)
 
 

@@ -1,48 +1,55 @@
-"""A cell as a process of its own, on this machine or through SLURM."""
+"""Starts the processes of jobs, on this machine or through SLURM."""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any, Protocol
 
-from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.errors import InputError, require, unknown
+from cplearn_solo.jobs.job import Job, Process
+from cplearn_solo.jobs.worker import work
 
-LOG, RESULT = "log.txt", "result.json"
-ATTEMPT = "--- attempt of "  # begins each attempt's part of the log
-MEMORY_A_CELL = 4 * 2**30  # bytes; more than any configuration that is shipped needs, its libraries included
-
-# Runs the cell prepared in a folder with these environment variables, and writes its output to the folder's log.
-Program = Callable[[str, dict[str, str]], None]
-
-
-class Job(Protocol):
-    """A running cell."""
-
-    def done(self) -> bool:
-        """Whether it has ended."""
-
-    def exit_code(self) -> int:
-        """Of an ended one; negative: the signal that killed it."""
-
-    def stop(self) -> None:
-        """Ends it."""
+MEMORY_A_JOB = 4 * 2**30  # bytes; more than any configuration that is shipped needs, its libraries included
 
 
 class Launcher(Protocol):
-    """Starts cells, ``workers`` at a time."""
+    """Starts jobs, ``workers`` at a time."""
 
     workers: int
 
-    def start(self, folder: Path, slot: int) -> Job:
-        """Starts the cell prepared in ``folder`` in the place ``slot``, 0 to ``workers`` - 1."""
+    def start(self, job: Job, slot: int) -> Process:
+        """Starts ``job``, whose folder has its files, in the place ``slot``, 0 to ``workers`` - 1."""
 
 
-class LocalJob:
+def make_launcher(
+    name: str,
+    workers: int | None,
+    *,
+    devices: Any = 1,
+    use_gpus: bool = True,
+    preload: Sequence[str] = (),
+    folder: Path = Path("runs"),
+    slurm: dict[str, Any] | None = None,
+) -> Launcher:
+    """The launcher ``name``, ``"local"`` or ``"slurm"``, with ``workers`` jobs at a time, by default as many as fit.
+
+    ``devices`` (GPUs of each job), ``use_gpus`` and ``preload`` (modules that jobs import) are of the first; ``folder``
+    (of its logs) and ``slurm`` (submitit's parameters) of the second. Raises ``InputError`` where that cannot be.
+    """
+    if name not in ("local", "slurm"):
+        raise unknown("launcher", name, ("local", "slurm"))
+    require(workers is None or workers >= 1, "workers", workers, "at least 1")
+    if name == "slurm":
+        return Slurm(workers, folder=folder, parameters=slurm or {})
+    return Local(workers, devices=devices, use_gpus=use_gpus, preload=preload)
+
+
+class LocalProcess:
     """A child process."""
 
     def __init__(self, process: Any) -> None:
@@ -63,74 +70,62 @@ class LocalJob:
 class Local:
     """Processes on this machine, with its cores divided among them and its GPUs, ``devices`` of them each, in turn.
 
-    They are forked from one process that has imported everything, which saves each of them some seconds.
+    They are forked from one process that has imported ``preload``, which saves each of them some seconds.
     """
 
-    def __init__(self, program: Program, workers: int | None, *, devices: Any, use_gpus: bool) -> None:
-        if workers is not None and workers < 1:
-            raise InputError(f"workers = {workers}: must be at least 1")
-        self._program, self._gpus = program, _groups(_gpus(), devices) if use_gpus else []
+    def __init__(self, workers: int | None, *, devices: Any, use_gpus: bool, preload: Sequence[str]) -> None:
+        self._gpus = _groups(_gpus(), devices) if use_gpus else []
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        self.workers = workers or max(1, min(len(self._gpus) or cores, memory // MEMORY_A_CELL))
+        self.workers = workers or max(1, min(len(self._gpus) or cores, memory // MEMORY_A_JOB))
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload([program.__module__, "cplearn_solo.cli.tasks"])
+        self._context.set_forkserver_preload([work.__module__, *preload])
         # OpenMP reads this when it is loaded
         with _environment(OMP_NUM_THREADS=os.environ.get("OMP_NUM_THREADS", str(max(1, cores // self.workers)))):
             forkserver.ensure_running()
 
-    def start(self, folder: Path, slot: int) -> LocalJob:
+    def start(self, job: Job, slot: int) -> LocalProcess:
         gpu = {"CUDA_VISIBLE_DEVICES": self._gpus[slot % len(self._gpus)]} if self._gpus else {}
-        return LocalJob(self._context.Process(target=self._program, args=(str(folder), gpu)))
+        return LocalProcess(self._context.Process(target=work, args=(job.program, str(job.folder), gpu)))
 
 
-class SlurmJob:
-    """A job of SLURM; it goes on when this process ends."""
+class SlurmProcess:
+    """What submitit has submitted; it goes on when this process ends."""
 
-    def __init__(self, job: Any) -> None:
-        self._job = job
+    def __init__(self, submitted: Any) -> None:
+        self._submitted = submitted
 
     def done(self) -> bool:
-        return self._job.done()
+        return self._submitted.done()
 
     def exit_code(self) -> int:
-        return 0 if self._job.exception() is None else 1
+        return 0 if self._submitted.exception() is None else 1
 
     def stop(self) -> None:
-        self._job.cancel()
+        self._submitted.cancel()
 
 
 class Slurm:
-    """Jobs of SLURM by submitit and its ``parameters``, all at once unless ``workers`` says how many."""
+    """SLURM by submitit and its ``parameters``, all jobs at once unless ``workers`` says how many."""
 
-    def __init__(self, program: Program, workers: int | None, *, folder: Path, parameters: dict[str, Any]) -> None:
+    def __init__(self, workers: int | None, *, folder: Path, parameters: dict[str, Any]) -> None:
         try:
             import submitit
         except ModuleNotFoundError as error:
             raise InputError(
                 "launcher = 'slurm': needs submitit, which is not installed: pip install 'cplearn-solo[slurm]'"
             ) from error
-        self._program, self.workers = program, workers or 1000
+        self.workers = workers or 1000
         cluster = parameters.get("cluster", "slurm")
         own = {key: value for key, value in parameters.items() if key != "cluster"}
         try:
             self._executor = submitit.AutoExecutor(folder=folder / "slurm", cluster=cluster)
-            self._executor.update_parameters(**{"name": "cplearn-table", **own})
+            self._executor.update_parameters(**own)
         except (RuntimeError, NameError, TypeError, ValueError) as error:
             raise InputError(f"launcher = 'slurm': {' '.join(str(error).split())}") from error
 
-    def start(self, folder: Path, slot: int) -> SlurmJob:
-        return SlurmJob(self._executor.submit(self._program, str(folder), {}))
-
-
-def failure(folder: Path, exit_code: int) -> str:
-    """Why a cell's process ended without a result, from its log."""
-    if exit_code < 0:
-        return f"killed by signal {-exit_code}{', perhaps for want of memory' if exit_code == -9 else ''}"
-    log = (folder / LOG).read_text(errors="replace").rpartition(ATTEMPT)[2].splitlines()[1:]
-    lines = [line.strip() for line in log if line.strip()]
-    errors = [line.partition("error: ")[2] for line in lines if line.startswith("cell: error: ")]
-    return (errors or lines or [f"exit code {exit_code}"])[-1]
+    def start(self, job: Job, slot: int) -> SlurmProcess:
+        return SlurmProcess(self._executor.submit(work, job.program, str(job.folder), {}))
 
 
 def _gpus() -> list[str]:
@@ -141,13 +136,19 @@ def _gpus() -> list[str]:
 
 
 def _groups(gpus: list[str], devices: Any) -> list[str]:
-    """The GPUs of one cell each, as ``CUDA_VISIBLE_DEVICES`` has them."""
+    """The GPUs of one job each, as ``CUDA_VISIBLE_DEVICES`` has them."""
     if not gpus:
         return []
-    size = len(devices) if isinstance(devices, list) else int(devices) if str(devices).isdigit() else len(gpus)
-    if not 1 <= size <= len(gpus):
-        raise InputError(f"devices = {devices}: this machine has {len(gpus)} GPUs")
+    size = _count(devices, len(gpus))
+    require(1 <= size <= len(gpus), "devices", devices, f"from 1 to {len(gpus)}, the GPUs of this machine")
     return [",".join(gpus[i : i + size]) for i in range(0, len(gpus) - size + 1, size)]
+
+
+def _count(devices: Any, there: int) -> int:
+    """How many GPUs Lightning's ``devices`` are: a number, a list, or a word for all that are there."""
+    if isinstance(devices, list):
+        return len(devices)
+    return int(devices) if str(devices).isdigit() else there
 
 
 @contextmanager

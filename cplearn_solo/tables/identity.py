@@ -1,15 +1,17 @@
-"""What makes two cells the same: everything in their configurations that changes what is learned."""
+"""What makes two cells the same: everything in their configurations that changes their scores."""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import asdict
+from pathlib import Path
+from typing import Any
 
-from cplearn_solo.config.identity import identifying
+from cplearn_solo.config.identity import LEARNING_VERSION, RELEASES, difference, identifying
 from cplearn_solo.config.read import parse_config
-from cplearn_solo.config.schema import Config
+from cplearn_solo.config.schema import Config, EvaluationConfig
 from cplearn_solo.core.errors import InputError
-from cplearn_solo.tables.plan import FLOORS, Cell
+from cplearn_solo.tables.plan import Cell
 
 
 def checked(cell: Cell) -> Config:
@@ -21,9 +23,27 @@ def checked(cell: Cell) -> Config:
 
 
 def identity(cell: Cell) -> str:
-    """A hash of what decides the cell's scores, 16 hexadecimal digits."""
+    """A hash of what decides the cell's scores, 16 hexadecimal digits. Kept results and run folders carry it."""
     config = checked(cell)
-    kind = cell.row if cell.row in FLOORS else "trained"
+    kind = cell.row if cell.is_reference else "trained"
     missing = [f"without evaluation.{key}" for key, wanted in asdict(config.evaluation).items() if not wanted]
     lines = [kind, *identifying(config.plain()), *missing]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+
+def changes(cell: Cell, earlier: dict[str, Any]) -> list[str]:
+    """Where the cell would now have other scores than with its ``earlier`` configuration, a line for each key."""
+    config = checked(cell)
+    now = asdict(config.evaluation)
+    then = {**asdict(EvaluationConfig()), **(earlier.get("evaluation") or {})}
+    measured = [f"evaluation.{key}: {then[key]!r} there, {now[key]!r} here" for key in now if now[key] != then[key]]
+    return [*difference(config.plain(), earlier), *measured]
+
+
+def cell_folder(work: Path, identity: str) -> Path:
+    """Where cells of that identity run below ``work``.
+
+    That is where a release before learning versions has begun to, if it learns the same.
+    """
+    releases = [work / release / identity for release, version in RELEASES.items() if version == LEARNING_VERSION]
+    return next((path for path in releases if path.exists()), work / str(LEARNING_VERSION) / identity)

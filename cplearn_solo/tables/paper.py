@@ -9,7 +9,8 @@ from omegaconf import OmegaConf
 from yaml import YAMLError
 
 from cplearn_solo.core.errors import InputError, unknown
-from cplearn_solo.tables.schema import PaperTable, Row, Setting, read
+from cplearn_solo.core.schema import read_schema
+from cplearn_solo.tables.schema import PaperTable, Row, Setting
 
 PAPERS = Path(__file__).parent / "papers"
 SETTINGS = "settings.yaml"
@@ -31,9 +32,11 @@ def load_table(name: str) -> PaperTable:
         if path is given:
             raise InputError(f"table = {name}: there is no such file")
         raise unknown("table", name, table_names())
-    table = read(_yaml(path), PaperTable, str(name))
+    table = read_schema(_yaml(path), PaperTable, str(name))
     shared = _yaml(PAPERS / SETTINGS)
-    table.settings = {key: read(value, Setting, SETTINGS) for key, value in shared.items()} | table.settings
+    table.settings = {
+        key: read_schema(value, Setting, f"{SETTINGS}, {key}") for key, value in shared.items()
+    } | table.settings
     _check(table, str(name))
     return table
 

@@ -14,11 +14,10 @@ from typing import Any
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from cplearn_solo.core.errors import InputError, unknown
+from cplearn_solo.core.errors import InputError, require, unknown
+from cplearn_solo.evaluation.reference_rows import REFERENCE_ROWS
 from cplearn_solo.tables.paper import load_table
 from cplearn_solo.tables.schema import Column, GridConfig, Metric, Overrides, PaperTable, Setting
-
-FLOORS = ("Raw pixels", "Random backbone")  # in every table; what a score is worth shows beside them
 
 
 @dataclass(frozen=True)
@@ -31,9 +30,9 @@ class Cell:
     config: dict[str, Any] = field(compare=False)
 
     @property
-    def floor(self) -> bool:
+    def is_reference(self) -> bool:
         """Whether nothing is trained."""
-        return self.row in FLOORS
+        return self.row in REFERENCE_ROWS
 
     def __str__(self) -> str:
         return f"{self.row}, {self.column}, seed {self.seed}"
@@ -80,7 +79,7 @@ def plan(request: GridConfig, overrides: dict[str, Any], *, scripts: Path) -> Gr
     dataset = overrides.get("data", {}).get("dataset")
     setting = _setting(request, table, dataset)
     columns = _columns(request, table, table.settings[setting], dataset)
-    names = [*FLOORS, *(row.name for row in table.rows)]
+    names = [*REFERENCE_ROWS, *(row.name for row in table.rows)]
     for name in request.rows or ():
         if name not in names:
             raise unknown(f"row of {request.table}:", name, names)
@@ -99,8 +98,7 @@ def _setting(request: GridConfig, table: PaperTable, dataset: str | None) -> str
     if request.scale not in scales:
         raise unknown(f"scale of {request.table}:", request.scale, scales)
     if dataset == "digits":
-        if request.scale == "full":
-            raise InputError("scale = 'full': no paper has settings for data.dataset=digits; choices are mini")
+        require(request.scale == "mini", "scale", request.scale, "mini with data.dataset=digits, which no paper uses")
         return "digits"
     return request.scale
 
@@ -124,15 +122,15 @@ def _columns(request: GridConfig, table: PaperTable, setting: Setting, dataset: 
 def _seeds(given: Any) -> list[int]:
     seeds = list(range(given)) if isinstance(given, int) and not isinstance(given, bool) else given
     whole = isinstance(seeds, list) and seeds and all(isinstance(s, int) and s >= 0 for s in seeds)
-    if not whole or len(set(seeds)) < len(seeds):
-        raise InputError(f"seeds = {given!r}: must be how many, at least 1, or a list of different seeds")
+    different = bool(whole) and len(set(seeds)) == len(seeds)
+    require(different, "seeds", given, "how many, at least 1, or a list of different seeds")
     return seeds
 
 
 def _configs(
     table: PaperTable, setting: str, key: str, column: Column, overrides: dict[str, Any], scripts: Path
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Row names and configurations of one column, floors first."""
+    """Row names and configurations of one column, reference rows first."""
     size = table.settings[setting]
     places = ("all", setting, key, f"{setting}.{key}")
 
@@ -141,9 +139,9 @@ def _configs(
         dotted = [part.get(place, {}) for part in parts for place in places]
         return _compose(f"{name}, {key}", path.with_suffix(".yaml"), column.value, dotted, overrides)
 
-    floor = compose("floors", size.floor, [table.overrides, column.overrides])
-    for name in FLOORS:
-        yield name, floor
+    reference = compose("reference rows", size.reference, [table.overrides, column.overrides])
+    for name in REFERENCE_ROWS:
+        yield name, reference
     for row in table.rows:
         file = row.configs.get(setting, row.config)
         yield row.name, compose(row.name, file, [table.overrides, column.overrides, row.overrides])
@@ -160,7 +158,7 @@ def _compose(
         for part in dotted:
             for key, value in part.items():
                 OmegaConf.update(config, key, value, merge=False)
-        config = OmegaConf.merge(config, overrides, {"column": column})
+        config.merge_with(overrides, {"column": column})
         plain = OmegaConf.to_container(config, resolve=True)
     except OmegaConfBaseException as error:
         raise InputError(f"{where}: {str(error).splitlines()[0]}") from error

@@ -8,8 +8,9 @@ from statistics import mean
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from cplearn_solo.evaluation.reference_rows import REFERENCE_ROWS
 from cplearn_solo.tables.paper import published
-from cplearn_solo.tables.plan import FLOORS, Grid
+from cplearn_solo.tables.plan import Grid
 from cplearn_solo.tables.results import Found
 from cplearn_solo.tables.schema import Metric
 from cplearn_solo.tables.scores import COMPANIONS, Line, lines, paper_column
@@ -23,7 +24,9 @@ def curves(grid: Grid, found: Found) -> dict[str, bytes]:
     if grid.table.plot is None or not any("summary" in record for record in found.records.values()):
         return {}
     draw = {"rows": _over_rows, "epochs": _over_epochs}[grid.table.plot]
-    return {f"{column}.png": _png(draw(grid, column, those)) for column, those in _by_column(grid, found).items()}
+    return {
+        f"{column}.png": _png(draw(grid, column, in_column)) for column, in_column in _by_column(grid, found).items()
+    }
 
 
 def _by_column(grid: Grid, found: Found) -> dict[str, list[Line]]:
@@ -33,11 +36,11 @@ def _by_column(grid: Grid, found: Found) -> dict[str, list[Line]]:
     return columns
 
 
-def _over_rows(grid: Grid, column: str, those: list[Line]) -> Figure:
+def _over_rows(grid: Grid, column: str, in_column: list[Line]) -> Figure:
     figure = Figure(figsize=(5.5 * len(grid.table.metrics), 4), layout="constrained")
     panels = figure.subplots(1, len(grid.table.metrics), squeeze=False)[0]
     for axes, (name, metric) in zip(panels, grid.table.metrics.items()):
-        _points(grid, those, axes, metric)
+        _points(grid, in_column, axes, metric)
         _paper_points(grid, column, axes, name)
         axes.set(
             title=f"{metric.label}{f' [{metric.unit}]' if metric.unit else ''}",
@@ -50,11 +53,11 @@ def _over_rows(grid: Grid, column: str, those: list[Line]) -> Figure:
     return figure
 
 
-def _points(grid: Grid, those: list[Line], axes: Axes, metric: Metric) -> None:
+def _points(grid: Grid, in_column: list[Line], axes: Axes, metric: Metric) -> None:
     x = {row.name: row.x for row in grid.table.rows}
     beside = [(key, heading, "s--") for key, heading, _ in COMPANIONS.get(metric.key, ()) if key in PLOTTED[metric.key]]
     for key, label, style in [(metric.key, metric.label, "o-"), *beside]:
-        points = [(x[line.row], line.score(key)) for line in those if line.row in x]
+        points = [(x[line.row], line.score(key)) for line in in_column if line.row in x]
         points = [(at, score) for at, score in points if score is not None]
         if points:
             axes.errorbar(
@@ -66,7 +69,7 @@ def _points(grid: Grid, those: list[Line], axes: Axes, metric: Metric) -> None:
                 label=f"ours, {label}",
                 alpha=1 if key == metric.key else 0.6,
             )
-    for line, style in zip([line for line in those if line.row in FLOORS], (":", "-.")):
+    for line, style in zip([line for line in in_column if line.row in REFERENCE_ROWS], (":", "-.")):
         score = line.score(metric.key)
         if score:
             axes.axhline(score.mean * metric.scale, color="grey", linestyle=style, label=line.row)
@@ -81,10 +84,10 @@ def _paper_points(grid: Grid, column: str, axes: Axes, name: str) -> None:
         axes.errorbar(at, values, [s or 0 for s in spreads], fmt="k^", capsize=3, label=label)
 
 
-def _over_epochs(grid: Grid, column: str, those: list[Line]) -> Figure:
+def _over_epochs(grid: Grid, column: str, in_column: list[Line]) -> Figure:
     figure = Figure(figsize=(11, 4), layout="constrained")
     for axes, scale in zip(figure.subplots(1, 2), ("linear", "log")):
-        for line in those:
+        for line in in_column:
             runs = [r["online_acc1_by_epoch"] for r in line.records if r.get("online_acc1_by_epoch")]
             if runs:
                 values = [mean(epoch) for epoch in zip(*runs)]

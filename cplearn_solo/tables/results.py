@@ -3,46 +3,58 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 import cplearn_solo
+from cplearn_solo.config.identity import LEARNING_VERSION, learning_version
 from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.files import write_file, write_json
+from cplearn_solo.core.locks import try_lock
+from cplearn_solo.tables.identity import changes, identity
 from cplearn_solo.tables.plan import Cell, Grid
 
 FORMAT = 1  # of these files; raised whenever an older program could not read them
+HEAD, CELLS = "grid.json", "cells.jsonl"
 Record = dict[str, Any]  # column, row, seed, identity, config, and either summary or failed: the reason
 
 
 @dataclass(frozen=True)
 class Found:
-    """What a results folder has for a grid. ``stale``: cells with results of another configuration only."""
+    """What a results folder has for a grid.
+
+    ``stale``: cells with results of another configuration only. ``note``: what readers must know of all results.
+    """
 
     records: dict[Cell, Record]
     stale: list[tuple[Cell, Record]]
+    note: str = ""
 
 
 class Results:
     """Results of one grid in ``folder``, which is made when the first is added.
 
-    Raises ``InputError`` where the folder holds something else or was written by another version.
+    Raises ``InputError`` where the folder holds something else.
     """
 
     def __init__(self, grid: Grid) -> None:
         self.folder, self._head = grid.folder, _head(grid)
         self._records: list[Record] = []
-        self.version = self._head["cplearn-solo"]
-        if self._file("grid.json").exists():
-            head = _read(self._file("grid.json"))
-            self._check(head)
-            self.version = head["cplearn-solo"]
-            self._records = _lines(self._file("cells.jsonl"))
+        if (self.folder / HEAD).exists():
+            theirs = _read(self.folder / HEAD)
+            self._check(theirs)
+            self._head = theirs
+            self._records = _lines(self.folder / CELLS)
         elif self.folder.exists() and any(self.folder.iterdir()):
             raise self._error("is not empty and holds no grid")
+
+    @property
+    def _comparable(self) -> bool:
+        """Whether the results are of programs that learn from a configuration what this one does."""
+        return learning_version(self._head) == LEARNING_VERSION
 
     def find(self, cells: Iterable[Cell]) -> Found:
         """The newest result of each cell, told apart from results of a configuration that has changed since.
@@ -53,79 +65,80 @@ class Results:
         for record in self._records:
             by_cell.setdefault((record["column"], record["row"], record["seed"]), []).append(record)
         for cell in cells:
-            same = by_cell.get((cell.column, cell.row, cell.seed), [])
-            current = [r for r in same if r["config"] == cell.config and self.version == self._head["cplearn-solo"]]
-            current = current or _of_identity(same, cell)
+            of_cell = by_cell.get((cell.column, cell.row, cell.seed), [])
+            current = [record for record in of_cell if record["config"] == cell.config]
+            if not current and self._comparable:
+                current = [record for record in of_cell if _of_same_scores(record, cell)]
             if current:
                 records[cell] = current[-1]
-            elif same:
-                stale.append((cell, same[-1]))
-        return Found(records, stale)
+            elif of_cell:
+                stale.append((cell, of_cell[-1]))
+        note = f"Results of {self._writer}: this version learns something else from the same configurations."
+        return Found(records, stale, "" if self._comparable else note)
 
-    def lock(self) -> FileLock:
-        """The folder's lock, held, and its results as they are then.
-
-        Raises ``InputError`` while another process fills it and where results of two versions would mix.
-        """
-        if self.version != self._head["cplearn-solo"]:
+    def require_comparable(self) -> None:
+        """Raises ``InputError`` where results of two learning versions would mix."""
+        if not self._comparable:
             raise self._error(
-                f"written by cplearn-solo {self.version}, this is {self._head['cplearn-solo']}, and results of two "
-                "versions do not mix"
+                f"holds results of {self._writer}, to which those of learning version {LEARNING_VERSION} are not added"
             )
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """A block in which results may be added. At its beginning the results are read again.
+
+        Raises ``InputError`` while another process fills it and where results of two learning versions would mix.
+        """
+        self.require_comparable()
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self._file(".lock"))
-            lock.acquire(timeout=0)
-        except Timeout as error:
-            raise InputError(f"results = {self.folder}: another process is filling it") from error
+            lock = try_lock(self.folder / ".lock")
         except OSError as error:
             raise InputError(f"results = {self.folder}: {error}") from error
-        self._records = _lines(self._file("cells.jsonl"))
-        if not self._file("grid.json").exists():
-            self.write("grid.json", json.dumps(self._head, indent=2) + "\n")
-        return lock
+        if lock is None:
+            raise InputError(f"results = {self.folder}: locked by another process, which fills it")
+        try:
+            self._records = _lines(self.folder / CELLS)
+            if not (self.folder / HEAD).exists():
+                write_json(self.folder / HEAD, self._head)
+            yield
+        finally:
+            lock.release()
 
     def add(self, record: Record) -> None:
-        """Adds a result; the file is there whole, with or without it, whatever happens."""
+        """Adds a result."""
         self._records.append(record)
-        self.write("cells.jsonl", "".join(json.dumps(r) + "\n" for r in self._records))
+        write_file(self.folder / CELLS, "".join(json.dumps(r) + "\n" for r in self._records))
 
-    def write(self, name: str, content: str | bytes) -> Path:
-        """Writes a file of the folder, whole or not at all."""
-        partial = self._file(f".{name}.partial")
-        partial.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return partial.replace(self._file(name))
+    @property
+    def _writer(self) -> str:
+        version = learning_version(self._head)
+        return f"learning version {version or 'unknown'} (cplearn-solo {self._head.get('cplearn-solo')})"
 
-    def _check(self, head: Record) -> None:
-        if head.get("format") != FORMAT:
-            theirs = f"in format {head.get('format')!r} by cplearn-solo {head.get('cplearn-solo')}"
-            raise self._error(f"written {theirs}, this version reads format {FORMAT}")
+    def _check(self, theirs: Record) -> None:
+        if theirs.get("format") != FORMAT:
+            by = f"in format {theirs.get('format')!r} by cplearn-solo {theirs.get('cplearn-solo')}"
+            raise self._error(f"written {by}, this version reads format {FORMAT}")
         for key in ("table", "scale"):
-            if head[key] != self._head[key]:
-                raise self._error(f"holds {key} {head[key]!r}, not {self._head[key]!r}")
+            if theirs[key] != self._head[key]:
+                raise self._error(f"holds {key} {theirs[key]!r}, not {self._head[key]!r}")
 
     def _error(self, reason: str) -> InputError:
         return InputError(f"results = {self.folder}: {reason}; choose another folder with results=FOLDER")
-
-    def _file(self, name: str) -> Path:
-        return self.folder / name
 
 
 def _head(grid: Grid) -> Record:
     return {
         "format": FORMAT,
+        "learning_version": LEARNING_VERSION,
         "cplearn-solo": cplearn_solo.__version__,
         "table": grid.request.table,
         "scale": grid.request.scale,
     }
 
 
-def _of_identity(records: list[Record], cell: Cell) -> list[Record]:
-    if not records:
-        return []
-    from cplearn_solo.tables.identity import identity  # waits for a trainer
-
-    return [r for r in records if r["identity"] == identity(cell)]
+def _of_same_scores(record: Record, cell: Cell) -> bool:
+    return record["identity"] == identity(cell) or not changes(cell, record["config"])
 
 
 def _read(path: Path) -> Record:

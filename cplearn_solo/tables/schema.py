@@ -4,14 +4,9 @@ The dataclasses are OmegaConf structured configs, which need real types: no post
 """
 
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Optional, Type, TypeVar
+from typing import Any, Dict, List, Optional
 
-from omegaconf import MISSING, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-
-from cplearn_solo.core.errors import InputError
-
-T = TypeVar("T")
+from omegaconf import MISSING
 
 # Overrides of pretraining keys by where they hold: "all", a setting (full, mini, digits), a column, "setting.column";
 # later ones win. A value may refer to other keys, ${method_kwargs.proj_hidden_dim}, and to the column, ${column}.
@@ -24,7 +19,7 @@ class Setting:
 
     folder: str = MISSING  # of configurations, below scripts/pretrain
     note: str = MISSING  # what the size is, for readers of the results
-    floor: str = "cplearn"  # configuration that the two floor rows take backbone and images from
+    reference: str = "cplearn"  # configuration that the reference rows take backbone and images from
     columns: Optional[List[str]] = None  # the columns that can be run at this size; all
     metrics: Optional[List[str]] = None  # the scores that mean something at this size; all
     same_images: Optional[bool] = None  # where that differs from the table's
@@ -101,12 +96,3 @@ class GridConfig:
     workers: Optional[int] = None  # cells at a time; default: as devices, cores and memory allow
     launcher: str = "local"  # local, slurm
     slurm: Dict[str, Any] = field(default_factory=dict)  # submitit's parameters: timeout_min, slurm_partition, ...
-
-
-def read(values: Any, schema: Type[T], where: str) -> T:
-    """An instance of ``schema``; ``InputError`` naming ``where`` and the key."""
-    try:
-        return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), values))
-    except OmegaConfBaseException as error:
-        key = getattr(error, "full_key", None)
-        raise InputError(f"{where}: {f'{key}: ' if key else ''}{str(error).splitlines()[0]}") from error

@@ -56,12 +56,12 @@ class Line:
 
 
 def lines(grid: Grid, found: Found) -> Iterator[Line]:
-    """The rows of each column in order, floors first."""
+    """The rows of each column in order, reference rows first."""
     cells: dict[tuple[str, str], list[Cell]] = {}
     for cell in grid.cells:
         cells.setdefault((cell.column, cell.row), []).append(cell)
-    for (column, row), those in cells.items():
-        yield Line(column, row, [found.records[c] for c in those if c in found.records], len(those))
+    for (column, row), of_seeds in cells.items():
+        yield Line(column, row, [found.records[c] for c in of_seeds if c in found.records], len(of_seeds))
 
 
 def paper_column(grid: Grid, column: str) -> tuple[str, str, bool]:

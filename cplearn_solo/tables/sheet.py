@@ -49,13 +49,13 @@ def make_sheet(grid: Grid, found: Found, *, command: str) -> Sheet:
     return Sheet(f"{grid.table.title} ({grid.table.source})", blocks, _notes(grid, found, command), failures)
 
 
-def _block(grid: Grid, column: str, name: str, those: list[Line]) -> Block:
+def _block(grid: Grid, column: str, name: str, in_column: list[Line]) -> Block:
     metric = grid.metrics[name]
     reference, theirs, same = paper_column(grid, column)
     companions = COMPANIONS.get(metric.key, ())
     rows = {row.name: row for row in grid.table.rows}
     body = []
-    for line in those:
+    for line in in_column:
         printed = published(grid.table, rows[line.row], reference, name) if line.row in rows else None
         score = line.score(metric.key)
         difference = score.mean * metric.scale - printed[0] if score and printed and same else None
@@ -74,8 +74,10 @@ def _block(grid: Grid, column: str, name: str, those: list[Line]) -> Block:
 
 
 def _ours(line: Line, score: Score | None, metric: Metric) -> str:
+    if score is None and line.failed:
+        return "failed"
     if score is None:
-        return "failed" if line.failed else ABSENT if line.records else "not run"
+        return ABSENT if line.records else "not run"
     partly = f" ({score.count} of {line.wanted})" if score.count < line.wanted else ""
     return _value(score, metric.scale, metric.decimals + 1) + partly
 
@@ -121,6 +123,7 @@ def _notes(grid: Grid, found: Found, command: str) -> list[str]:
         dates = sorted(r["date"] for r in found.records.values() if "date" in r)
         when = f"on {dates[0]}" if dates[0] == dates[-1] else f"from {dates[0]} to {dates[-1]}"
         notes.append(f"Run {when} with {_versions(done)}.")
+    notes += [found.note] if found.note else []
     return [*notes, f"Command: {command}"]
 
 

@@ -1,74 +1,55 @@
 """A grid as a user runs it: results, failures, what is not run again, and input that does not fit."""
 
-import csv
 import json
 import os
 import random
 import subprocess
 import sys
 import time
-import warnings
 from pathlib import Path
 
 import pytest
 
-from cplearn_solo.cli import main
-
 ROOT = Path(__file__).parents[2]
 TINY = Path(__file__).with_name("tiny.yaml")
+COMMAND = ["--config-name", "table1.yaml", "table=tiny.yaml"]
 QUICK = ["data.dataset=digits", "max_epochs=1", "data.max_train_images=128", "accelerator=cpu"]
 FOLDER = "results/tiny-digits-mini"
 FORMATS = ["digits.png", "table.csv", "table.html", "table.md", "table.tex"]
 
 
 @pytest.fixture(scope="module")
-def call(tmp_path_factory):
-    """Function that runs ``cplearn table ...`` in one folder of its own: exit code, output and errors."""
+def folder(tmp_path_factory):
+    """Where the user is."""
     folder = tmp_path_factory.mktemp("user")
     (folder / "tiny.yaml").write_text(TINY.read_text())
-
-    def run(capfd, *arguments):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.chdir(folder)
-            patch.setattr(warnings, "showwarning", warnings.showwarning)
-            arguments = ["table=tiny.yaml", "seeds=1", *QUICK, *arguments]
-            patch.setattr(sys, "argv", ["cplearn", "table", "--config-name", "table1.yaml", *arguments])
-            capfd.readouterr()
-            try:
-                main()
-                code = 0
-            except SystemExit as end:
-                code = end.code or 0
-            return code, *capfd.readouterr()
-
-    run.folder = folder
-    return run
-
-
-@pytest.fixture
-def done(call, capfd):
-    """The folder of the results, filled by the first test that asks."""
-    folder = call.folder / FOLDER
-    if not folder.exists():
-        code, out, error = call(capfd, "workers=1")
-        assert code == 0, error
-        assert "4 cells to run, 1 at a time" in out
     return folder
 
 
-def lines(folder):
-    with open(folder / "table.csv", newline="") as file:
-        return {(line["row"], line["score"]): line for line in csv.DictReader(file)}
+@pytest.fixture
+def call(table, folder):
+    """Function that runs ``cplearn table ...`` on the tiny table there: exit code, output and errors."""
+    return lambda *arguments: table(folder, *COMMAND, "seeds=1", *QUICK, *arguments)
 
 
-def test_a_grid_runs_and_a_failure_stops_nothing(done):
-    found = lines(done)
+@pytest.fixture
+def done(call, folder):
+    """The folder of the results, filled by the first test that asks."""
+    if not (folder / FOLDER).exists():
+        code, out, error = call("workers=2")
+        assert code == 0, error
+        assert "4 cells to run, 2 at a time" in out
+    return folder / FOLDER
+
+
+def test_a_grid_runs_and_a_failure_stops_nothing(done, numbers):
+    found = numbers(done)
     ours, linear = found["c = f", "Clustering (NMI)"], found["c = f", "Linear probe"]
     assert float(ours["difference"]) == pytest.approx(float(ours["ours"]) - 0.5, abs=1e-5)
     assert 5 < float(linear["ours"]) <= 100 and linear["paper"] == "50" and linear["unit"] == "%"
     assert "eps" in found["too_large", "Clustering (NMI)"]["failed"]
-    for floor in ("Raw pixels", "Random backbone"):
-        assert 5 < float(found[floor, "Linear probe"]["ours"]) <= 100
+    for row in ("Raw pixels", "Random backbone"):
+        assert 5 < float(found[row, "Linear probe"]["ours"]) <= 100
     assert {"nmi_chance", "ami", "codes_used", "kmeans_ami"} <= {score for row, score in found if row == "c = f"}
     assert sorted(path.name for path in done.glob("*.*") if path.name[0] != ".") == sorted(
         [*FORMATS, "cells.jsonl", "grid.json"]
@@ -85,36 +66,42 @@ def test_every_format_has_every_row(done):
     assert (done / "digits.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_what_is_done_is_not_run_again(done, call, capfd):
+def test_what_is_done_is_not_run_again(done, call):
     before = (done / "cells.jsonl").read_text()
-    code, out, error = call(capfd, "rows=['c = f','Raw pixels']")
+    code, out, error = call("rows=['c = f','Raw pixels']")
     assert code == 0 and "to run" not in out and "c = f" in out, error
-    code, out, error = call(capfd, "run=false")
+    code, out, error = call("run=false")
     assert code == 0 and "failed" in out and (done / "cells.jsonl").read_text() == before
-    command = f"Command: cplearn table --config-name table1.yaml table=tiny.yaml seeds=1 {' '.join(QUICK)}\n"
+    command = f"Command: cplearn table {' '.join(COMMAND)} seeds=1 {' '.join(QUICK)}\n"
     assert command in (done / "table.md").read_text()  # which fills all of it, not what this call asked for
 
 
-def test_a_finished_run_is_taken_over_by_another_folder(done, call, capfd):
-    """The runs themselves lie apart from the results, by what they learn."""
-    runs = sorted(call.folder.glob("runs/tables/*/*/*/*"))
-    code, out, error = call(capfd, "results=elsewhere", "rows=['c = f']")
+def test_runs_are_taken_over_and_continued_by_another_folder(done, call, folder, numbers):
+    """The runs themselves lie apart from the results, by what they learn; here as version 0.2.0 has left them."""
+    record = next(json.loads(line) for line in (done / "cells.jsonl").read_text().splitlines() if '"c = f"' in line)
+    (folder / "runs/tables/2").rename(folder / "runs/tables/0.2.0")
+    cell = folder / "runs/tables/0.2.0" / record["identity"]
+    runs = sorted(folder.glob("runs/tables/*/*/*/*"))
+    for unfinished in (cell / "result.json", *cell.glob("*/*/summary.json")):
+        unfinished.unlink()
+    code, out, error = call("results=elsewhere", "rows=['c = f','Raw pixels']")
     assert code == 0, error
-    assert sorted(call.folder.glob("runs/tables/*/*/*/*")) == runs
-    theirs, ours = lines(call.folder / "elsewhere")["c = f", "nmi_chance"], lines(done)["c = f", "nmi_chance"]
-    assert theirs == ours
+    assert sorted(folder.glob("runs/tables/*/*/*/*")) == runs and "resuming" in (cell / "log.txt").read_text()
+    theirs, ours = numbers(folder / "elsewhere"), numbers(done)
+    for number in [("c = f", "nmi_chance"), ("c = f", "Linear probe"), ("Raw pixels", "Linear probe")]:
+        assert theirs[number] == ours[number]
 
 
-def test_an_edited_configuration_names_the_stale_cells(done, call, capfd):
+def test_an_edited_configuration_names_the_stale_cells(done, call):
     before = {path: path.read_bytes() for path in done.iterdir()}
-    code, out, error = call(capfd, "optimizer.lr=0.5")
+    code, out, error = call("optimizer.lr=0.5")
     assert code == 2 and len(error.splitlines()) == 1, error
     assert "optimizer.lr: 0.02 there, 0.5 here" in error and "c = f, digits, seeds 0" in error
     assert before == {path: path.read_bytes() for path in done.iterdir()}
-    code, out, error = call(capfd, "optimizer.lr=0.5", "run=false")
+    code, out, error = call("optimizer.lr=0.5", "run=false")
     assert code == 0 and "c = f, digits, seed 0 is stale" in out
-    call(capfd, "run=false")  # the files as they were
-    code, out, error = call(capfd, "data.train_path=elsewhere", "rows=['c = f']")
+    call("run=false")  # the files as they were
+    code, out, error = call("data.train_path=elsewhere", "rows=['c = f']")
     assert code == 0 and "to run" not in out, "what changes nothing makes nothing stale"
 
 
@@ -125,7 +112,7 @@ def test_an_edited_configuration_names_the_stale_cells(done, call, capfd):
         (["table=nowhere.yaml"], "no such file"),
         (["table=cplearn_table1", "rows=[Barlw]"], "did you mean 'Barlow'"),
         (["scale=ful"], "choices are mini"),
-        (["table=cplearn_table1", "scale=full"], "no paper has settings for data.dataset=digits"),
+        (["table=cplearn_table1", "scale=full"], "scale = 'full': must be mini with data.dataset=digits"),
         (["seeds=0"], "seeds = 0"),
         (["seeds=[1,1]"], "different"),
         (["columns=[svhn]"], "unknown column"),
@@ -137,39 +124,40 @@ def test_an_edited_configuration_names_the_stale_cells(done, call, capfd):
         (["table=cplearn_table1", f"results={FOLDER}"], "holds table 'tiny.yaml'"),
     ],
 )
-def test_bad_input_is_one_line_and_changes_nothing(arguments, words, done, call, capfd):
-    before = sorted(call.folder.rglob("*"))
-    code, out, error = call(capfd, *arguments)
+def test_bad_input_is_one_line_and_changes_nothing(arguments, words, done, call, folder):
+    before = sorted(folder.rglob("*"))
+    code, out, error = call(*arguments)
     assert code == 2 and len(error.splitlines()) == 1 and words in error, error
-    assert sorted(call.folder.rglob("*")) == before
+    assert sorted(folder.rglob("*")) == before
 
 
 @pytest.mark.parametrize(
-    "change, words", [({"format": 99}, "format 99"), ({"cplearn-solo": "9.9"}, "cplearn-solo 9.9")]
+    "change, words",
+    [({"format": 99}, "format 99"), ({"learning_version": 99, "cplearn-solo": "9.9"}, "learning version 99")],
 )
-def test_results_of_another_version_are_left_alone(change, words, done, call, capfd):
+def test_results_of_another_learning_version_are_left_alone(change, words, done, call):
     head = done / "grid.json"
     before = head.read_text()
     try:
         head.write_text(json.dumps({**json.loads(before), **change}))
         left = {path: path.read_bytes() for path in done.iterdir()}
-        code, out, error = call(capfd, "seeds=2")
+        code, out, error = call("seeds=2")
         assert code == 2 and len(error.splitlines()) == 1 and words in error, error
         assert left == {path: path.read_bytes() for path in done.iterdir()}
     finally:
         head.write_text(before)
 
 
-def test_two_processes_do_not_fill_one_folder(done, call, capfd):
+def test_two_processes_do_not_fill_one_folder(done, call):
     from filelock import FileLock
 
     with FileLock(done / ".lock"):
-        code, out, error = call(capfd, "seeds=2")
-    assert code == 2 and "another process is filling it" in error
+        code, out, error = call("seeds=2")
+    assert code == 2 and "locked by another process" in error
 
 
 @pytest.mark.slow
-def test_a_grid_that_is_killed_again_and_again_ends_the_same(tmp_path):
+def test_a_grid_that_is_killed_again_and_again_ends_the_same(tmp_path, numbers):
     """SIGKILL ten times at random moments, then finish: the same table, and no process is left behind."""
     undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
     started = time.time()
@@ -188,7 +176,7 @@ def test_a_grid_that_is_killed_again_and_again_ends_the_same(tmp_path):
     assert start(killed).wait(timeout=600) == 0
     measured = {"wall_seconds", "images_per_second"}
     tables = [
-        {key: line for key, line in lines(folder / FOLDER).items() if key[1] not in measured}
+        {key: line for key, line in numbers(folder / FOLDER).items() if key[1] not in measured}
         for folder in (undisturbed, killed)
     ]
     assert tables[0] == tables[1] and len(tables[0]) > 40
@@ -198,7 +186,7 @@ def start(folder):
     """``main_table.py`` on the tiny grid in ``folder``, in a process of its own."""
     folder.mkdir(exist_ok=True)
     (folder / "tiny.yaml").write_text(TINY.read_text())
-    command = [sys.executable, str(ROOT / "main_table.py"), "--config-name", "table1.yaml", "table=tiny.yaml"]
+    command = [sys.executable, str(ROOT / "main_table.py"), *COMMAND]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with open(folder / "out.txt", "a") as out:
         return subprocess.Popen([*command, "seeds=2", *QUICK], cwd=folder, env=environment, stdout=out, stderr=out)

@@ -2,16 +2,17 @@
 
 import json
 from dataclasses import fields
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from cplearn_solo.core.errors import InputError
-from cplearn_solo.jobs.launch import _groups
+from cplearn_solo.evaluation.reference_rows import REFERENCE_ROWS
 from cplearn_solo.methods import method_facts
 from cplearn_solo.tables.identity import checked, identity
 from cplearn_solo.tables.paper import load_table, table_names
-from cplearn_solo.tables.plan import FLOORS, plan
+from cplearn_solo.tables.plan import plan
 from cplearn_solo.tables.render import escape_latex
 from cplearn_solo.tables.results import Found
 from cplearn_solo.tables.schema import GridConfig
@@ -19,6 +20,7 @@ from cplearn_solo.tables.sheet import make_sheet
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS, DOCS = ROOT / "scripts", ROOT / "docs/tables.md"
+TINY = Path(__file__).with_name("tiny.yaml")
 DIGITS = {"data": {"dataset": "digits"}}
 
 
@@ -33,15 +35,20 @@ def config(planned, row, column):
 
 def sizes(name):
     """The table at every scale it has, and on digits."""
-    scales = [("mini", {}), ("mini", DIGITS), ("full", {})]
-    return [grid(name, data, scale=scale) for scale, data in scales if scale in load_table(name).settings]
+    settings = load_table(name).settings
+    return [planned_as(name, setting) for setting in ("mini", "digits", "full") if setting in settings]
+
+
+@cache
+def planned_as(name, setting):
+    return grid(name, DIGITS) if setting == "digits" else grid(name, scale=setting)
 
 
 @pytest.mark.parametrize("name", table_names())
 def test_every_row_of_every_table_is_a_run_of_its_own(name):
     for planned in sizes(name):
-        assert {cell.row for cell in planned.cells} == {*FLOORS, *(row.name for row in planned.table.rows)}
-        trained = [cell.config for cell in planned.cells if not cell.floor]
+        assert {cell.row for cell in planned.cells} == {*REFERENCE_ROWS, *(row.name for row in planned.table.rows)}
+        trained = [cell.config for cell in planned.cells if not cell.is_reference]
         assert len({json.dumps(config) for config in trained}) == len(trained), "two cells would learn the same"
         for config in trained:
             assert set(config["method_kwargs"]) <= set(method_facts(config["method"]).arguments)
@@ -56,7 +63,7 @@ def test_every_cell_of_every_table_is_a_valid_configuration(name):
 
 def test_a_cell_is_known_by_what_it_learns_and_what_is_measured_of_it():
     def known(**overrides):
-        return identity(grid("cplearn_table1", DIGITS | overrides).cells[-1])
+        return identity(grid(TINY, DIGITS | overrides).cells[2])
 
     assert known() == known(checkpoint={"frequency": 5}) == known(evaluation={"knn": True})
     assert len({known(), known(evaluation={"knn": False}), known(max_epochs=1)}) == 3
@@ -70,7 +77,7 @@ def test_every_table_has_a_configuration(name):
 
 def test_full_scale_of_table_1_is_the_papers():
     """Tables 5 to 7."""
-    planned = grid("cplearn_table1", scale="full")
+    planned = planned_as("cplearn_table1", "full")
     for column, width, epochs, betas in [
         ("cifar10", 128, 200, (0.5, 0.5, 0.05)),
         ("cifar100", 256, 200, (0.5, 0.25, 0.05)),
@@ -116,7 +123,7 @@ def test_data_of_ones_own_stands_for_a_column_of_the_paper():
 def test_a_bad_data_file_is_told_in_one_line(change, words, tmp_path):
     from omegaconf import OmegaConf
 
-    good = OmegaConf.load(Path(__file__).with_name("tiny.yaml"))
+    good = OmegaConf.load(TINY)
     OmegaConf.save(OmegaConf.merge(good, change), tmp_path / "mine.yaml")
     with pytest.raises(InputError, match=words) as error:
         grid(tmp_path / "mine.yaml", DIGITS)
@@ -169,12 +176,3 @@ def test_numbers_of_other_images_have_no_difference():
 
 def test_latex_is_escaped():
     assert escape_latex(r"50 % of a_b & {c} \d ± 1") == r"50 \% of a\_b \& \{c\} \textbackslash{}d $\pm$ 1"
-
-
-def test_each_cell_has_as_many_gpus_as_it_asks_for():
-    gpus = list("01234")
-    assert _groups(gpus, 1) == gpus and _groups([], 8) == []
-    assert _groups(gpus, 2) == _groups(gpus, [0, 1]) == ["0,1", "2,3"]
-    assert _groups(gpus, "auto") == ["0,1,2,3,4"]
-    with pytest.raises(InputError, match="devices = 8: this machine has 5 GPUs"):
-        _groups(gpus, 8)

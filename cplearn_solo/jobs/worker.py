@@ -1,0 +1,44 @@
+"""What the process of a job runs."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+import threading
+from pathlib import Path
+
+from filelock import FileLock
+
+from cplearn_solo.core.files import write_json
+from cplearn_solo.core.user_errors import user_errors
+from cplearn_solo.jobs.job import LOG, NAME, RESULT, Program
+
+
+def work(program: Program, folder: str, environment: dict[str, str]) -> None:
+    """Does the job of ``folder`` in a process that was made for it and ends with the process that made it.
+
+    Waits while another process does the same job; nothing is done where there is a result already. Output goes to the
+    log. Exit code 2, and a line in the log, on bad input.
+    """
+    os.environ.update(environment)
+    _write_to(Path(folder, LOG))
+    if multiprocessing.parent_process():
+        threading.Thread(target=_end_with_parent, daemon=True).start()
+    sys.argv = [sys.modules[program.__module__].__file__, folder]  # what Lightning starts for the job's other devices
+    result = Path(folder, RESULT)
+    with user_errors(NAME), FileLock(Path(folder, ".lock")):
+        if not result.exists():
+            write_json(result, program(Path(folder)), indent=None)
+
+
+def _write_to(log: Path) -> None:
+    file = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+        os.dup2(file, stream.fileno())
+
+
+def _end_with_parent() -> None:
+    multiprocessing.parent_process().join()
+    os._exit(1)  # nothing is lost: the next attempt continues

@@ -1,0 +1,68 @@
+"""What is run for a cell, in its folder: a training and its scores, or a reference row."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from cplearn_solo.config.read import parse_config
+from cplearn_solo.evaluation.reference_rows import REFERENCE_ROWS, reference_row_summary
+
+CONFIG, FACTS = "config.yaml", "cell.json"  # in the folder: the configuration, and what else there is to know
+
+
+def run_cell(folder: Path, pretrain: Callable[[DictConfig], None]) -> dict[str, Any]:
+    """What a result says of the cell prepared in ``folder``; its run is made, or resumed, inside of it.
+
+    ``pretrain`` trains by a configuration and leaves a finished run folder. Where Lightning runs this for the other
+    devices of a cell, there may be no result to tell, and it is empty.
+    """
+    row, raw = json.loads((folder / FACTS).read_text())["row"], OmegaConf.load(folder / CONFIG)
+    if row in REFERENCE_ROWS:
+        return {"summary": reference_row_summary(row, parse_config(raw)), "date": _today()}
+    if not _finished_runs(folder):
+        pretrain(raw)
+    from lightning.pytorch.utilities import rank_zero_only
+
+    if rank_zero_only.rank != 0:
+        return {}
+    command = ["cplearn", "pretrain", "--config-path", str(folder), "--config-name", CONFIG]
+    return {"command": shlex.join(command), **_trained(_finished_runs(folder)[-1]), "date": _today()}
+
+
+def epochs_done(folder: Path, epochs: int) -> tuple[int, int]:
+    """How many epochs of how many the newest run in a cell's folder has trained."""
+    logs = sorted(folder.glob("*/*/metrics.csv"))
+    return (max(0, logs[-1].read_text().count("\n") - 1) if logs else 0), epochs
+
+
+def _finished_runs(folder: Path) -> list[Path]:
+    return [file.parent for file in sorted(folder.glob("*/*/summary.json"))]
+
+
+def _trained(run: Path) -> dict[str, Any]:
+    """Summary, sizes in bytes and learning curve of a finished run."""
+    from io import BytesIO
+
+    import torch
+
+    from cplearn_solo.engine.checkpoint import LAST, read_checkpoint
+    from cplearn_solo.engine.log import EpochLog
+
+    found: dict[str, Any] = {"summary": json.loads((run / "summary.json").read_text()), "run": str(run)}
+    if (run / LAST).exists():
+        weights = BytesIO()
+        torch.save(read_checkpoint(run / LAST)["state_dict"], weights)
+        found |= {"state_dict_bytes": weights.tell(), "checkpoint_bytes": (run / LAST).stat().st_size}
+    accuracy = [row["val_acc1"] for row in EpochLog.read(run) if "val_acc1" in row]
+    return {**found, "online_acc1_by_epoch": [round(value, 4) for value in accuracy]}
+
+
+def _today() -> str:
+    return time.strftime("%Y-%m-%d")

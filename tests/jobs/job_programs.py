@@ -1,0 +1,36 @@
+"""Programs that the jobs of the tests run, at the top of a module as a program must be."""
+
+import os
+import signal
+import sys
+import time
+
+from cplearn_solo.core.errors import InputError
+
+
+def succeed(folder):
+    print("counted")
+    return {"lines": len((folder / "input.txt").read_text().splitlines()), "argv": sys.argv}
+
+
+def refuse(folder):
+    raise InputError("size = 3: must be even")
+
+
+def crash(folder):
+    raise RuntimeError("something broke")
+
+
+def be_killed(folder):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def sleep(folder):
+    (folder / "started").touch()
+    time.sleep(600)
+
+
+def stop_everything(folder):
+    while not (folder.parent / "sleep" / "started").exists():
+        time.sleep(0.05)
+    return {}

@@ -1,0 +1,130 @@
+"""Jobs side by side: what comes of each, and what is left when the program that started them ends."""
+
+import os
+from datetime import datetime
+from multiprocessing import forkserver
+from pathlib import Path
+
+import job_programs as programs
+import pytest
+
+from cplearn_solo.core.errors import InputError
+from cplearn_solo.jobs.job import Job, Running
+from cplearn_solo.jobs.launch import _groups, make_launcher
+from cplearn_solo.jobs.progress import Board
+from cplearn_solo.jobs.queue import run_jobs
+
+
+def job(folder, program, **more):
+    return Job(key=folder.name, folder=folder, label=folder.name, program=program, **more)
+
+
+@pytest.fixture(scope="module")
+def launcher():
+    yield make_launcher("local", 2, use_gpus=False)
+    forkserver._forkserver._stop()  # other tests want other modules in it
+
+
+@pytest.fixture
+def run(launcher):
+    """Function that runs jobs and returns the outcome of each by its key."""
+
+    def outcomes(*jobs):
+        found = {}
+        with Board() as board:
+            run_jobs(jobs, launcher, board, lambda job, outcome, seconds: found.update({job.key: outcome}))
+        return found
+
+    return outcomes
+
+
+def test_each_job_has_an_outcome_and_a_failure_stops_nothing(run, tmp_path, capsys):
+    found = run(
+        job(tmp_path / "crash", programs.crash),
+        job(tmp_path / "refuse", programs.refuse),
+        job(tmp_path / "be_killed", programs.be_killed),
+        job(tmp_path / "succeed", programs.succeed, files={"input.txt": "a\nb\n"}),
+    )
+    assert found["succeed"] == {"lines": 2, "argv": [programs.__file__, str(tmp_path / "succeed")]}
+    assert found["refuse"] == {"failed": "size = 3: must be even", "log": str(tmp_path / "refuse/log.txt")}
+    assert found["crash"]["failed"] == "RuntimeError: something broke"
+    assert found["be_killed"]["failed"] == "killed by signal 9, perhaps for want of memory"
+    assert "counted" in (tmp_path / "succeed/log.txt").read_text()
+    out = capsys.readouterr().out
+    assert "4 jobs to run, 2 at a time" in out and "failed: size = 3: must be even" in out
+
+
+def test_what_has_a_result_is_not_done_again(run, tmp_path):
+    one = job(tmp_path / "one", programs.refuse)
+    assert "failed" in run(one)["one"]
+    (one.folder / "result.json").write_text('{"kept": 1}')
+    assert run(one) == {"one": {"kept": 1}}
+
+
+def test_running_jobs_end_with_the_queue(launcher, tmp_path):
+    """As when a user presses Ctrl-C."""
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    jobs = [job(tmp_path / "sleep", programs.sleep), job(tmp_path / "stop", programs.stop_everything)]
+    with pytest.raises(KeyboardInterrupt), Board() as board:
+        run_jobs(jobs, launcher, board, interrupted)
+    assert not inside(tmp_path / "sleep")
+
+
+def inside(folder):
+    """Processes whose output goes to ``folder``; none where the system does not tell."""
+    found = []
+    for link in Path("/proc").glob("[0-9]*/fd/1"):
+        try:
+            found += [link] if Path(os.readlink(link)).parent == folder else []
+        except OSError:  # it has ended, or is not ours
+            continue
+    return found
+
+
+def test_a_folder_that_cannot_be_made_is_told(run, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="file/below"):
+        run(job(tmp_path / "file/below", programs.succeed))
+
+
+@pytest.mark.parametrize(
+    "name, workers, words",
+    [("cloud", None, "choices are local, slurm"), ("local", 0, "workers = 0: must be at least 1")],
+)
+def test_a_launcher_that_cannot_be_is_told(name, workers, words):
+    with pytest.raises(InputError, match=words):
+        make_launcher(name, workers)
+
+
+def test_each_job_has_as_many_gpus_as_it_asks_for():
+    gpus = list("01234")
+    assert _groups(gpus, 1) == gpus and _groups([], 8) == []
+    assert _groups(gpus, 2) == _groups(gpus, [0, 1]) == ["0,1", "2,3"]
+    assert _groups(gpus, "auto") == ["0,1,2,3,4"]
+    with pytest.raises(InputError, match="devices = 8: must be from 1 to 5, the GPUs of this machine"):
+        _groups(gpus, 8)
+
+
+def test_the_board_tells_when_jobs_end(monkeypatch, tmp_path, capsys):
+    """Steps of a running job tell how long its kind takes; a brief job tells nothing of other kinds."""
+    now = 1000.0
+    monkeypatch.setattr("time.time", lambda: now)
+    brief = Running(job(tmp_path / "brief", None, kind="pixels", brief=True), None, 0, now)
+    long = Running(job(tmp_path / "long", None, kind="method", steps_done=lambda: (1, 4)), None, 0, now + 60)
+    board = Board("cells")
+    board.begin([brief.job, long.job, job(tmp_path / "other", None, kind="other")], workers=1)
+    board.started(brief)
+    now += 60
+    board.ended(brief, None)
+    board.started(long)
+    now += 600
+    assert board._steps(long) == "1 of 4" and board._projected == {"method": 2400}
+    hours = (datetime.strptime(board._end()[-5:], "%H:%M") - datetime.now()).seconds / 3600
+    assert hours == pytest.approx((3 * 600 + 2400) / 3600, abs=0.05), "what is left of it, and the other as long as it"
+    board.ended(long, "no memory")
+    out = capsys.readouterr().out
+    assert "3 cells to run, 1 at a time" in out and "brief: 0:01:00  (1 of 3, ends about (unknown yet))" in out
+    assert "long: failed: no memory  (2 of 3, ends about " in out

@@ -1,0 +1,160 @@
+"""Results that lie in a folder: which of them are of a cell as it is now, whatever release has written them."""
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from cplearn_solo.config import identity as config_identity
+from cplearn_solo.config import read as config_read
+from cplearn_solo.config.schema import Config
+from cplearn_solo.core.errors import InputError
+from cplearn_solo.tables.identity import cell_folder, identity
+from cplearn_solo.tables.plan import plan
+from cplearn_solo.tables.results import Results
+from cplearn_solo.tables.schema import GridConfig
+
+ROOT = Path(__file__).parents[2]
+TINY = Path(__file__).with_name("tiny.yaml")
+KEPT = ROOT / "tests/fixtures/0.2.0/table"  # of the tiny table, written by 0.2.0
+COMMITTED = sorted(path.parent.relative_to(ROOT) for path in ROOT.glob("results/**/grid.json"))
+
+
+def command_of(folder):
+    """The arguments under a committed table."""
+    (line,) = [line for line in (folder / "table.md").read_text().splitlines() if line.startswith("- Command: ")]
+    return shlex.split(line.removeprefix("- Command: cplearn table "))
+
+
+@pytest.mark.parametrize("folder", COMMITTED, ids=str)
+def test_committed_tables_are_shown_as_they_are(folder, table, tmp_path):
+    shutil.copytree(ROOT / "results", tmp_path / "results")
+    code, out, error = table(tmp_path, *command_of(ROOT / folder), "run=false")
+    assert code == 0, error
+    assert "stale" not in out and "not run" not in out
+    has_images = list((ROOT / folder).glob("*.png"))  # whose bytes depend on matplotlib's version
+    for name in ("table.md", "table.csv", "table.tex", *([] if has_images else ["table.html"])):
+        assert (tmp_path / folder / name).read_bytes() == (ROOT / folder / name).read_bytes(), name
+
+
+def test_a_table_is_shown_without_a_trainer(tmp_path):
+    """Neither PyTorch nor Lightning are imported, even where configurations have to be compared key by key."""
+    shutil.copytree(KEPT, tmp_path / "results/tiny-digits-mini")
+    arguments = [f"table={TINY}", "seeds=1", "data.dataset=digits", "data.num_workers=0", "run=false"]
+    head = tmp_path / "results/tiny-digits-mini/grid.json"
+    head.write_text(json.dumps({**json.loads(head.read_text()), "table": str(TINY)}))
+    program = f"""
+import sys
+from cplearn_solo.cli import table
+table({arguments!r})
+assert not {{"torch", "lightning"}} & sys.modules.keys()
+"""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "0.874" in done.stdout and "stale" not in done.stdout
+
+
+def grid(folder, **overrides):
+    """The grid that 0.2.0 filled."""
+    request = GridConfig(table=str(TINY), seeds=1, results=str(folder))
+    return plan(request, {"data": {"dataset": "digits"}, **overrides}, scripts=ROOT / "scripts")
+
+
+@pytest.fixture
+def kept(tmp_path):
+    """A copy of the folder that 0.2.0 filled, and a function that changes its head."""
+    folder = tmp_path / "kept"
+    shutil.copytree(KEPT, folder)
+    head = {**json.loads((folder / "grid.json").read_text()), "table": str(TINY)}
+
+    def write(**change):
+        (folder / "grid.json").write_text(json.dumps({**head, **change}))
+        return folder
+
+    write()
+    return write
+
+
+def find(folder, **overrides):
+    planned = grid(folder, **overrides)
+    return Results(planned).find(planned.cells)
+
+
+def test_cells_of_an_earlier_release_are_done(kept):
+    found = find(kept())
+    assert len(found.records) == 4 and not found.stale and not found.note
+    assert {cell.row for cell, record in found.records.items() if "summary" in record} == {
+        "Raw pixels",
+        "Random backbone",
+        "c = f",
+    }
+    for cell, record in found.records.items():
+        assert identity(cell) == record["identity"], "its run is not found again"
+
+
+def test_what_changes_a_score_makes_stale(kept):
+    assert not find(kept(), data={"dataset": "digits", "num_workers": 0}).stale
+    assert not find(kept(), optimizer={"classifier_lr": 0.04, "exclude_bias_n_norm_wd": False}).stale
+    assert not find(kept(), evaluation={"knn": True}).stale
+    assert len(find(kept(), method_kwargs={"beta": 0.5}).stale) == 4
+    assert len(find(kept(), evaluation={"knn": False}).stale) == 4
+
+
+@dataclass
+class Grown(Config):
+    """The configuration of a later release."""
+
+    made_up: int = 1
+
+
+def test_a_key_that_came_later_makes_nothing_stale(kept, monkeypatch):
+    monkeypatch.setattr(config_read, "Config", Grown)
+    monkeypatch.setattr(config_identity, "Config", Grown)
+    monkeypatch.setattr(config_identity, "ADDED_KEYS", {"made_up": 1})
+    config_identity._defaults.cache_clear()
+    try:
+        for same in ({}, {"made_up": 1}):
+            found = find(kept(), **same)
+            assert not found.stale
+            assert all(identity(cell) == record["identity"] for cell, record in found.records.items())
+        assert len(find(kept(), made_up=2).stale) == 4
+    finally:
+        config_identity._defaults.cache_clear()
+
+
+def test_another_learning_version_is_shown_as_written_and_not_added_to(kept):
+    for change, name in [
+        ({"learning_version": 1}, "learning version 1 (cplearn-solo 0.2.0)"),
+        ({"cplearn-solo": "0.1.0"}, "learning version 1 (cplearn-solo 0.1.0)"),
+        ({"cplearn-solo": "9.9"}, "learning version unknown (cplearn-solo 9.9)"),
+    ]:
+        folder = kept(**change)
+        found = find(folder)
+        assert len(found.records) == 4 and not found.stale and name in found.note
+        assert len(find(folder, data={"dataset": "digits", "num_workers": 0}).stale) == 4
+        with pytest.raises(InputError, match="are not added") as error, Results(grid(folder)).locked():
+            pass
+        assert name in str(error.value)
+
+
+def test_the_learning_version_counts_and_not_the_release(kept):
+    folder = kept(**{"cplearn-solo": "9.9", "learning_version": config_identity.LEARNING_VERSION})
+    assert not find(folder, data={"dataset": "digits", "num_workers": 0}).stale
+    with Results(grid(folder)).locked():
+        pass
+
+
+def test_runs_that_an_earlier_release_began_are_found(tmp_path):
+    assert cell_folder(tmp_path, "abc") == tmp_path / "2/abc"
+    (tmp_path / "0.1.0/abc").mkdir(parents=True)  # which learned something else
+    assert cell_folder(tmp_path, "abc") == tmp_path / "2/abc"
+    (tmp_path / "0.2.0/abc").mkdir(parents=True)
+    assert cell_folder(tmp_path, "abc") == tmp_path / "0.2.0/abc"
