@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import html
 from collections.abc import Iterable
+from html import escape
 
 from rich.console import Console
-from rich.markup import escape
+from rich.markup import escape as escape_markup
 from rich.table import Table
 
+from cplearn_solo import pages
 from cplearn_solo.tables.sheet import Block, Sheet
 
 LATEX = {
@@ -29,24 +29,22 @@ LATEX = {
     "γ": r"$\gamma$",
 }
 STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 68rem; padding: 0 1rem; color: #222; }
-table { border-collapse: collapse; margin: .5rem 0 2rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .25rem .8rem; text-align: right; white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; }
 thead th { border-bottom: 2px solid #222; } tbody tr:nth-child(even) { background: #f4f4f4; }
 tbody tr:nth-child(2) td { border-bottom: 1px solid #999; }
-h2 { font-size: 1.1rem; margin-bottom: 0; } img { max-width: 100%; } .failed { color: #b00020; }
+.failed { color: #b00020; }
 """
 
 
 def show(sheet: Sheet, console: Console) -> None:
     """Prints the sheet."""
     for block in sheet.blocks:
-        table = Table(title=escape(block.title), title_justify="left", show_edge=False)
+        table = Table(title=escape_markup(block.title), title_justify="left", show_edge=False)
         for i, heading in enumerate(block.header):
-            table.add_column(escape(heading), justify="right" if i else "left", no_wrap=i == 0)
+            table.add_column(escape_markup(heading), justify="right" if i else "left", no_wrap=i == 0)
         for i, row in enumerate(block.rows):
-            table.add_row(*map(escape, row), end_section=i == 1)
+            table.add_row(*map(escape_markup, row), end_section=i == 1)
         console.print(table, "")
     for note in sheet.notes:
         console.print(note, style="dim", markup=False, highlight=False)
@@ -73,16 +71,12 @@ def latex(sheet: Sheet) -> str:
 
 def page(sheet: Sheet, images: Iterable[bytes]) -> str:
     """The sheet as one HTML page that needs nothing beside it; ``images`` are PNG files' contents."""
-    body = [f"<h1>{html.escape(sheet.title)}</h1>"]
-    body += [f"<p class=failed>{html.escape(failure)}</p>" for failure in sheet.failures]
+    body = [f"<h1>{escape(sheet.title)}</h1>"]
+    body += [f'<p class="failed">{escape(failure)}</p>' for failure in sheet.failures]
     body += [_html_block(block) for block in sheet.blocks]
-    body += [
-        f'<img alt="{html.escape(sheet.title)}" src="data:image/png;base64,{base64.b64encode(image).decode()}">'
-        for image in images
-    ]
-    body.append("<ul>" + "".join(f"<li>{html.escape(note)}</li>" for note in sheet.notes) + "</ul>")
-    head = f'<meta charset="utf-8"><title>{html.escape(sheet.title)}</title><style>{STYLE}</style>'
-    return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n' + "\n".join(body) + "\n</body></html>\n"
+    body += [pages.image(image, sheet.title) for image in images]
+    body.append("<ul>" + "".join(f"<li>{escape(note)}</li>" for note in sheet.notes) + "</ul>")
+    return pages.page(sheet.title, "\n".join(body), style=STYLE)
 
 
 def _cell(text: str) -> str:
@@ -121,8 +115,8 @@ def escape_latex(text: str) -> str:
 
 def _html_block(block: Block) -> str:
     def row(tag: str, cells: list[str]) -> str:
-        return "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) + "</tr>"
+        return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
 
     body = "\n".join(row("td", cells) for cells in block.rows)
     table = f"<table>\n<thead>{row('th', block.header)}</thead>\n<tbody>\n{body}\n</tbody></table>"
-    return f"<h2>{html.escape(block.title)}</h2>\n{table}"
+    return f'<h2>{escape(block.title)}</h2>\n<div class="wide">{table}</div>'
