@@ -6,12 +6,13 @@ Nothing here needs a trainer, so that a finished table is shown without waiting 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from cplearn_solo.core.errors import InputError, require, unknown
@@ -154,7 +155,7 @@ def _compose(
     if not path.is_file():
         raise unknown(f"configuration of {where}:", path.name, (p.name for p in path.parent.glob("*.yaml")))
     try:
-        config = OmegaConf.create(_read(path, path.stat().st_mtime_ns))
+        config = deepcopy(_read(path, path.stat().st_mtime_ns))
         for part in dotted:
             for key, value in part.items():
                 OmegaConf.update(config, key, value, merge=False)
@@ -167,9 +168,9 @@ def _compose(
 
 
 @cache
-def _read(path: Path, changed: int) -> Any:
-    """Plain types of a file as it was when it was last ``changed``; many cells begin with the same one."""
-    return OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+def _read(path: Path, changed: int) -> DictConfig:
+    """A file as it was when it was last ``changed``; many cells begin with the same one."""
+    return OmegaConf.load(path)
 
 
 def _dotted(values: dict[str, Any], path: str = "") -> Iterator[str]:
