@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Any
 
 from cplearn_solo.config.schema import Config
-from cplearn_solo.core.errors import InputError
 
 RAW_PIXELS, RANDOM_BACKBONE = REFERENCE_ROWS = "Raw pixels", "Random backbone"
 
@@ -23,12 +22,12 @@ def reference_row_summary(row: str, config: Config) -> dict[str, Any]:
     from cplearn_solo.evaluation.summary import provenance, split_scores
     from cplearn_solo.inference.devices import device_after_training
     from cplearn_solo.inference.features import extractor
+    from cplearn_solo.inference.splits import require_held_out
 
     seed_everything(config.seed, verbose=False)
     first = config.augmentations[0]
     splits = load_splits(config.data, seed=config.seed, mean=first.mean, std=first.std)
-    if splits.test is None:
-        raise InputError("no held-out images: give data.val_path or data.val_split")
+    require_held_out(splits, config.data)
     statistics = image_statistics(splits.train)
     backbone, method = nn.Flatten(), None
     if row == RANDOM_BACKBONE:
