@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.errors import require
 
 
 class PackedDictionary:
@@ -15,11 +15,11 @@ class PackedDictionary:
     """
 
     def __init__(self, words: Tensor, f: int) -> None:
-        if words.ndim != 2 or words.dtype != torch.int32 or len(words) != -(-f // 32):
-            raise InputError(
-                f"dictionary words of shape {tuple(words.shape)}, {words.dtype}: must be int32 ({-(-f // 32)}, c), "
-                f"one bit for each of f = {f} rows"
-            )
+        require(
+            words.ndim == 2 and words.dtype == torch.int32 and len(words) == -(-f // 32),
+            *("words", f"{words.dtype} {tuple(words.shape)}"),
+            f"int32 ({-(-f // 32)}, c), one bit for each of f = {f} rows",
+        )
         self.words, self.f, self.c = words, f, words.shape[1]
         self._shifts = torch.arange(31, -1, -1, dtype=torch.int32, device=words.device)[:, None]
         self._one = torch.ones((), device=words.device)
@@ -33,7 +33,7 @@ class PackedDictionary:
 
         ``out``: memory to write them to, float32 with at least 32 ceil(f / 32) (stop - start) elements.
         """
-        words = self.words[:, None, start:stop].bitwise_not()  # a set sign is -1
+        words = self.words[:, None, start:stop].bitwise_not()  # the sign of a float is set where it is negative
         shape = (len(words), 32, stop - start)
         out = torch.empty(shape, device=words.device) if out is None else out[: len(words) * 32 * shape[2]].view(shape)
         torch.bitwise_left_shift(words, self._shifts, out=out.view(torch.int32))  # the bit becomes float32's sign

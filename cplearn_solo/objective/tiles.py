@@ -1,4 +1,4 @@
-"""Tiles of the dictionary and of the logits, in memory that is allocated once."""
+"""Tiles of the dictionary and of the logits, in memory that is allocated once and used again for each tile."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from torch import Tensor
 from cplearn_solo.core.precision import at_least_float32
 from cplearn_solo.objective.packed import PackedDictionary
 
-TILE_BYTES = 6 << 20  # of a tile of W: more take more memory, less more time between operations
+TILE_BYTES = 6 << 20  # of a tile of W; with smaller tiles the time between operations counts
 LOGITS_BYTES = 8 << 20  # of what is computed from a tile
-GPU_FACTOR = 16  # on both: a GPU wants more work at once
-LEAST_WIDTH = 64  # codes, whatever the bytes; narrower tiles spend their time between operations
+GPU_FACTOR = 16  # both are larger by it on a GPU, which needs more work at once
+LEAST_WIDTH = 64  # codes in a tile, whatever its bytes
 
 
 class Tiles:
     """Logits H W / tau of all views, a tile of codes at a time.
 
-    ``h``: embeddings ``(views, n, f)``. ``kept_bytes``: of logits that need not be multiplied out again. Where h is in
-    half precision, products are, if the processor has units for it; everything else is in float32, or in float64 where
-    h is.
+    ``h``: embeddings ``(views, n, f)``. ``kept_bytes``: memory for logits that are kept instead of multiplied out
+    again. ``bounds``: of each tile its first code and the one after its last. Where h is in half precision, products
+    are, if the processor has units for it; everything else is in float32, or in float64 where h is.
     """
 
     def __init__(self, h: Tensor, dictionary: PackedDictionary, temperature: float, *, kept_bytes: int) -> None:
@@ -33,29 +33,27 @@ class Tiles:
         width = factor * min(TILE_BYTES // (128 * len(dictionary.words)), LOGITS_BYTES // (12 * views * n))
         self.width = width = min(max(width // 16 * 16, LEAST_WIDTH), dictionary.c)  # 16: a vector register
         self.bounds = [(k, min(k + width, dictionary.c)) for k in range(0, dictionary.c, width)]
-        self._w_tile: tuple[int | None, Tensor | None] = (None, None)
+        self._unpacked: tuple[int, Tensor] | None = None  # index and entries of the tile of W at hand
         self._buffers: dict[str, Tensor] = {}
         size = views * n * width
-        kept = min(len(self.bounds), kept_bytes // (size * self.h.element_size()))
-        self._known = [False] * kept
-        # one more where not all are kept
-        self._logits = h.new_empty(min(kept + 1, len(self.bounds)), size, dtype=self.h.dtype)
-
-    def __len__(self) -> int:
-        return len(self.bounds)
+        self._kept = min(len(self.bounds), kept_bytes // (size * self.h.element_size()))
+        self._computed: set[int] = set()  # of the tiles that are kept
+        # where not all are kept, the last memory is for all others
+        self._logits = h.new_empty(min(self._kept + 1, len(self.bounds)), size, dtype=self.h.dtype)
 
     def w(self, k: int) -> Tensor:
         """The k-th tile of W, ``(f, width)`` in the type of products; valid until another is asked for."""
-        if self._w_tile[0] != k:
-            self._w_tile = (k, self._unpack(*self.bounds[k]))
-        return self._w_tile[1]
+        if self._unpacked is None or self._unpacked[0] != k:
+            self._unpacked = (k, self._unpack(*self.bounds[k]))
+        return self._unpacked[1]
 
     def logits(self, k: int) -> Tensor:
         """The k-th tile of logits, ``(views, n, width)`` in the type of products; valid until another is asked for."""
-        z = self._shaped(self._logits[min(k, len(self._known))], k)
-        if k >= len(self._known) or not self._known[k]:
+        z = self._shaped(self._logits[min(k, self._kept)], k)
+        if k not in self._computed:
             torch.mm(self.h.flatten(0, 1), self.w(k), out=z.flatten(0, 1))
-            self._known[k : k + 1] = [True] * (k < len(self._known))
+        if k < self._kept:
+            self._computed.add(k)
         return z
 
     def shifted(self, k: int, z: Tensor, top: Tensor) -> tuple[Tensor, Tensor]:

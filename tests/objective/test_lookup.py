@@ -4,7 +4,18 @@ from importlib import import_module
 
 import pytest
 import torch
-from test_objective import C, F, N, check_float32, dictionary, embeddings, gradients, needs_lookup
+from test_objective import (
+    FOUR_VIEWS,
+    TWO_VIEWS,
+    C,
+    F,
+    N,
+    check_float32,
+    dictionary,
+    embeddings,
+    gradients,
+    needs_lookup,
+)
 
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.dictionary import temperature
@@ -14,7 +25,7 @@ from cplearn_solo.objective.lookup import sweeps as lookup
 SETTINGS = dict(temperature=temperature(F, N, C, 1e-8), beta=1.0)
 
 
-@pytest.fixture(params=["avx2", "avx512"])
+@pytest.fixture
 def vectors(request, monkeypatch):
     if request.param == "avx512" and torch.backends.cpu.get_cpu_capability() != "AVX512":
         pytest.skip("this processor has no AVX-512")
@@ -24,7 +35,7 @@ def vectors(request, monkeypatch):
     lookup.library.cache_clear()
 
 
-@pytest.fixture(params=[1, 3])
+@pytest.fixture
 def threads(request):
     before = torch.get_num_threads()
     torch.set_num_threads(request.param)
@@ -32,11 +43,21 @@ def threads(request):
     torch.set_num_threads(before)
 
 
+# Every two values of two parameters meet in one case.
 @needs_lookup
-@pytest.mark.parametrize("prior_loss", ["reverse", "forward"])
-@pytest.mark.parametrize("uneven, scale, kept", [(False, 1.0, 0), (True, 1.0, 1), (True, 40.0, 10)])
-@pytest.mark.parametrize("pairs", [[(0, 1)], [(0, 1), (0, 2), (1, 2), (0, 3)]], ids=["two", "four"])
-def test_parts_and_gradients_are_the_equations(monkeypatch, vectors, threads, prior_loss, uneven, scale, kept, pairs):
+@pytest.mark.parametrize(
+    "vectors, threads, prior_loss, pairs, uneven, scale, kept",
+    [
+        ("avx2", 1, "forward", FOUR_VIEWS, True, 40.0, 10),
+        ("avx2", 1, "reverse", TWO_VIEWS, True, 1.0, 1),
+        ("avx2", 3, "forward", TWO_VIEWS, False, 1.0, 0),
+        ("avx512", 1, "reverse", FOUR_VIEWS, False, 1.0, 0),
+        ("avx512", 3, "forward", FOUR_VIEWS, True, 1.0, 1),
+        ("avx512", 3, "reverse", TWO_VIEWS, True, 40.0, 10),
+    ],
+    indirect=["vectors", "threads"],
+)
+def test_parts_and_gradients_are_the_equations(monkeypatch, vectors, threads, prior_loss, pairs, uneven, scale, kept):
     width = 16
     monkeypatch.setattr(lookup, "TILE", width)
     views = 1 + max(b for _, b in pairs)
@@ -62,7 +83,7 @@ def test_sizes_that_fill_panels_words_and_tiles_or_do_not(n, f, c):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_it_is_what_a_cpu_gets(monkeypatch, dtype):
     calls = []
-    monkeypatch.setattr(lookup.LookupSweeps, "solve", lambda self: calls.append(1) or super(type(self), self).solve())
+    monkeypatch.setattr(lookup.LookupSweeps, "run", lambda self: calls.append(1) or super(type(self), self).run())
     monkeypatch.setattr(import_module("cplearn_solo.objective.interface"), "has_units", lambda *_: False)
     with torch.inference_mode():
         found = objective(embeddings(dtype=dtype), dictionary(), **SETTINGS)
@@ -81,6 +102,9 @@ def test_what_is_not_a_number_stays_so():
 
 def test_without_a_compiler_it_says_what_there_is(monkeypatch):
     monkeypatch.setattr(import_module("cplearn_solo.objective.interface"), "library", lambda: None)
-    with pytest.raises(InputError, match="impl = 'lookup': needs a processor with AVX2 or AVX-512, and a C.. compiler"):
+    words = (
+        "impl = 'lookup': must be auto or chunked here; lookup needs a processor with AVX2 or AVX-512, and a C.. comp"
+    )
+    with pytest.raises(InputError, match=words):
         objective(embeddings(dtype=torch.float32), dictionary(), **SETTINGS, impl="lookup")
     assert objective(embeddings(dtype=torch.float32), dictionary(), **SETTINGS).loss.isfinite()

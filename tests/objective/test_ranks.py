@@ -81,7 +81,7 @@ def test_ranks_together_equal_one_process(tmp_path, ranks):
     assert all(process.exitcode == 0 for process in processes)
     *results, refused, losses = zip(*(torch.load(tmp_path / f"{rank}.pt") for rank in range(ranks)))
     assert set(refused) == {
-        f"dictionary_parallel = True with c = {C - 1} codes on {ranks} processes: must be divisible"
+        f"c = {C - 1}: must be divisible by {ranks}, the number of processes, for dictionary_parallel"
     }
     plain = [method_loss(slice(rank * N, (rank + 1) * N)) for rank in range(ranks)]
     torch.testing.assert_close(torch.stack(losses), torch.stack(plain).mean().expand(ranks))

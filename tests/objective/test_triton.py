@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from test_objective import N, check_float32, dictionary, embeddings, few_codes_at_once
+from test_objective import FOUR_VIEWS, TWO_VIEWS, N, check_float32, dictionary, embeddings, few_codes_at_once
 
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.objective import objective
@@ -13,9 +13,7 @@ DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 @pytest.mark.parametrize("prior_loss", ["reverse", "forward"])
 @pytest.mark.parametrize("uneven, scale, kept", [(False, 1.0, 0), (True, 1.0, 3), (True, 40.0, 3)])
-@pytest.mark.parametrize(
-    "pairs", [[(0, 1)], pytest.param([(0, 1), (0, 2), (1, 2), (0, 3)], marks=pytest.mark.slow)], ids=["two", "four"]
-)
+@pytest.mark.parametrize("pairs", [TWO_VIEWS, pytest.param(FOUR_VIEWS, marks=pytest.mark.slow)], ids=["two", "four"])
 def test_parts_and_gradients_are_the_equations(monkeypatch, prior_loss, uneven, scale, kept, pairs):
     few = few_codes_at_once(monkeypatch, kept=kept, width=48, rows=N * (1 + max(b for _, b in pairs)))
     check_float32(pairs, DEVICE, prior_loss=prior_loss, uneven=uneven, scale=scale, impl="triton", **few)
@@ -24,5 +22,7 @@ def test_parts_and_gradients_are_the_equations(monkeypatch, prior_loss, uneven, 
 @pytest.mark.skipif(DEVICE == "cuda", reason="there is a GPU")
 def test_without_a_gpu_it_says_what_there_is(monkeypatch):
     monkeypatch.delenv("TRITON_INTERPRET")
-    with pytest.raises(InputError, match="impl = 'triton': needs a GPU, the embeddings are on cpu; choices are auto, "):
+    with pytest.raises(
+        InputError, match="impl = 'triton': must be auto or chunked for embeddings on cpu, not on a GPU"
+    ):
         objective(embeddings(), dictionary(), temperature=1.0, beta=1.0, impl="triton")

@@ -1,9 +1,9 @@
 // The objective's sweeps over codes, from the bits of the dictionary.
 //
-// Products go by the method of four Russians: the 16 signed sums of each four rows are tabulated once, and a code is
-// the sum of f / 4 entries that its bits look up. Samples are the lanes of vectors, so that sums over codes are lane by
-// lane: what is said of samples is (views, panels, LANES), sample i in lane i % LANES of panel i / LANES, and a tile of
-// logits is (views, panels, width, LANES). Lanes beyond the last sample have embeddings of zero and infinite shifts.
+// Products use the method of four Russians: the 16 signed sums of each four rows are tabulated once, and the logit of a
+// code is the sum of f / 4 entries that the code's bits select. Samples are the lanes of vectors: a number a sample is
+// (views, panels, LANES), sample i in lane i % LANES of panel i / LANES, and a tile of logits is (views, panels, width,
+// LANES). Lanes beyond the last sample have embeddings of zero and infinite shifts.
 
 #include "lookup.h"
 
@@ -12,7 +12,7 @@
 
 namespace {
 
-constexpr int64_t BLOCK = 64;  // codes whose sums are put together first: long sums in float would err more
+constexpr int64_t BLOCK = 64;  // codes that are summed first, since long sums in float lose accuracy
 
 void largest_logits(const Tile& tile, float* top, int32_t* code) {
     for (int64_t row = 0; row < tile.views * tile.panels; row++)
@@ -73,34 +73,36 @@ float log_column(const Tile& tile, int64_t view, int64_t j, const float* shift) 
     return top + std::log(add_up(total));
 }
 
-// pull (LANES) += sum_j v_ij of one panel for `slope` (codes) = log(pbar / q): v = p slope, or else -p q / pbar.
-void add_pulls(const Tile& tile, int64_t row, const float* shift, const float* slope, bool reverse, float* pull) {
+// grad_sum (LANES) += sum_j g_ij of one panel for `log_ratio` (codes) = log(pbar / q): g = p log_ratio for the reverse
+// prior loss and -p q / pbar for the forward one.
+void add_grad_sums(const Tile& tile, int64_t row, const float* shift, const float* log_ratio, bool reverse,
+                   float* grad_sum) {
     for (int h = 0; h < LANES; h += WIDTH) {
         Vec whole = {};
         for (int64_t first = 0; first < tile.codes; first += BLOCK) {
             Vec part = {};
             for (int64_t j = first; j < std::min(first + BLOCK, tile.codes); j++) {
                 const Vec log_p = tile.logit(row, j, h) - load(shift + h);
-                part += reverse ? exponential(log_p) * slope[j] : -exponential(log_p - slope[j]);
+                part += reverse ? exponential(log_p) * log_ratio[j] : -exponential(log_p - log_ratio[j]);
             }
             whole += part;
         }
-        store(pull + h, load(pull + h) + whole);
+        store(grad_sum + h, load(grad_sum + h) + whole);
     }
 }
 
-// What dloss / dz is made of but logits: numbers of samples (views, panels, LANES), `slope` = log(pbar / q) of codes
-// (views, stride), and `partner` (views, views), 1 where two views are paired and 0 elsewhere.
+// What dloss / dz is made of beside logits: `top`, `shift`, `constant` of samples (views, panels, LANES), `log_ratio` =
+// log(pbar / q) of codes (views, stride), and `paired` (views, views), 1 where two views are paired and 0 elsewhere.
 struct Weights {
-    const float *top, *shift, *slope;
+    const float *top, *shift, *log_ratio;
     int64_t stride;
-    const float *constant, *partner;
+    const float *constant, *paired;
     float beta;
     bool reverse;
 };
 
 // Logits of a panel's samples in all views become dloss / dz but for factors, which is
-// p_a (constant_a - beta sum_b (z_b - top_b)) + k v_a - beta sum_b p_b with sums over the k views b paired with a.
+// p_a (constant_a - beta sum_b (z_b - top_b)) + k g_a - beta sum_b p_b with sums over the k views b paired with a.
 void differentiate(const Tile& tile, int64_t panel, int h, const Weights& w) {
     const int64_t views = tile.views;
     std::vector<float> d(views * WIDTH), p(views * WIDTH);
@@ -116,15 +118,15 @@ void differentiate(const Tile& tile, int64_t panel, int h, const Weights& w) {
             Vec far = {}, taken = {};
             float others = 0;
             for (int64_t b = 0; b < views; b++) {
-                const float paired = w.partner[a * views + b];
+                const float paired = w.paired[a * views + b];
                 far += load(&d[b * WIDTH]) * paired;
                 taken += load(&p[b * WIDTH]) * paired;
                 others += paired;
             }
-            const float m = w.slope[a * w.stride + tile.start + j];
+            const float m = w.log_ratio[a * w.stride + tile.start + j];
             const Vec log_p = tile.logit(row, j, h) - load(w.shift + sample), own = load(&p[a * WIDTH]);
-            const Vec v = w.reverse ? own * m : -exponential(log_p - m);
-            const Vec dz = own * (load(w.constant + sample) - far * w.beta) + v * others - taken * w.beta;
+            const Vec g = w.reverse ? own * m : -exponential(log_p - m);
+            const Vec dz = own * (load(w.constant + sample) - far * w.beta) + g * others - taken * w.beta;
             store(tile.z + (row * tile.width + j) * LANES + h, dz);
         }
     }
@@ -139,46 +141,46 @@ void tabulate_all(const float* h, float* tables, int64_t count) {
     for (int64_t k = 0; k < count; k++) tabulate(h + k * 32 * LANES, tables + k * TABLE);
 }
 
-// The first sweep: of each tile of the share the largest logits `top` (tiles, views, panels, LANES), of the first view
+// The first sweep: of each tile of the shard the largest logits `top` (tiles, views, panels, LANES), of the first view
 // with their codes (tiles, panels, LANES), and sums (tiles, views + count, panels, LANES) as in add_exponentials.
-void first_sweep(const Share* share, const int32_t* terms, int64_t count, float* top, float* sums, int32_t* code) {
-    const int64_t samples = share->panels * LANES;
-    for (int64_t k = 0; k * share->width < share->codes; k++) {
-        const Tile tile = tile_of(*share, k, true);
-        largest_logits(tile, top + k * share->views * samples, code + k * samples);
-        float* sums_here = sums + k * (share->views + count) * samples;
-        add_exponentials(tile, top + k * share->views * samples, terms, count, sums_here);
+void first_sweep(const Shard* shard, const int32_t* terms, int64_t count, float* top, float* sums, int32_t* code) {
+    const int64_t samples = shard->panels * LANES;
+    for (int64_t k = 0; k * shard->width < shard->codes; k++) {
+        const Tile tile = tile_of(*shard, k, true);
+        largest_logits(tile, top + k * shard->views * samples, code + k * samples);
+        float* sums_here = sums + k * (shard->views + count) * samples;
+        add_exponentials(tile, top + k * shard->views * samples, terms, count, sums_here);
     }
 }
 
-// The second: log sum_i p_ij (views, stride) of each code, and `pull` (views, panels, LANES) += the sums of v.
-// `shift` (views, panels, LANES): log-sum-exp z; slope = log sum_i p_ij - `log_target` (codes).
-void second_sweep(const Share* share, const float* shift, const float* log_target, bool reverse, float* log_sums,
-                  int64_t stride, float* pull) {
-    std::vector<float> slope(share->width);
-    for (int64_t k = 0; k * share->width < share->codes; k++) {
-        const Tile tile = tile_of(*share, k, false);
+// The second: log sum_i p_ij (views, stride) of each code, and `grad_sum` (views, panels, LANES) += the sums of g.
+// `shift` (views, panels, LANES): log-sum-exp z; log_ratio = log sum_i p_ij - `log_target` (codes).
+void second_sweep(const Shard* shard, const float* shift, const float* log_target, bool reverse, float* log_sums,
+                  int64_t stride, float* grad_sum) {
+    std::vector<float> log_ratio(shard->width);
+    for (int64_t k = 0; k * shard->width < shard->codes; k++) {
+        const Tile tile = tile_of(*shard, k, false);
         for (int64_t v = 0; v < tile.views; v++) {
             for (int64_t j = 0; j < tile.codes; j++) {
                 const float log_sum = log_column(tile, v, j, shift + v * tile.panels * LANES);
                 log_sums[v * stride + tile.start + j] = log_sum;
-                slope[j] = log_sum - log_target[tile.start + j];
+                log_ratio[j] = log_sum - log_target[tile.start + j];
             }
             for (int64_t row = v * tile.panels; row < (v + 1) * tile.panels; row++)
-                add_pulls(tile, row, shift + row * LANES, slope.data(), reverse, pull + row * LANES);
+                add_grad_sums(tile, row, shift + row * LANES, log_ratio.data(), reverse, grad_sum + row * LANES);
         }
     }
 }
 
 // The third: gradient (views, panels, 32 count, LANES) += dloss / dz W^T but for factors.
-void third_sweep(const Share* share, const float* top, const float* shift, const float* slope, int64_t stride,
-                 const float* constant, const float* partner, float beta, bool reverse, float* gradient) {
-    const Weights weights = {top, shift, slope, stride, constant, partner, beta, reverse};
-    for (int64_t k = 0; k * share->width < share->codes; k++) {
-        const Tile tile = tile_of(*share, k, false);
+void third_sweep(const Shard* shard, const float* top, const float* shift, const float* log_ratio, int64_t stride,
+                 const float* constant, const float* paired, float beta, bool reverse, float* gradient) {
+    const Weights weights = {top, shift, log_ratio, stride, constant, paired, beta, reverse};
+    for (int64_t k = 0; k * shard->width < shard->codes; k++) {
+        const Tile tile = tile_of(*shard, k, false);
         for (int64_t panel = 0; panel < tile.panels; panel++)
             for (int h = 0; h < LANES; h += WIDTH) differentiate(tile, panel, h, weights);
-        multiply_back(*share, tile, gradient);
+        multiply_back(*shard, tile, gradient);
     }
 }
 

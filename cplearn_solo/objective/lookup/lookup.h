@@ -63,7 +63,7 @@ INLINE void tabulate(const float* rows, float* table) {
         }
 }
 
-// Where the entries for a word are in its table, in bytes: found once for all panels.
+// Where the entries for a word are in its table, in bytes; the same for all panels.
 typedef uint16_t Entries[GROUPS];
 
 INLINE void locate(uint32_t word, Entries entries) {
@@ -97,10 +97,10 @@ INLINE void transpose(uint32_t* words) {
         }
 }
 
-// A thread's share of the codes, gone through in tiles of `width`, and memory to compute in. The logits of the first
-// `kept` tiles stay in `logits` (kept + 1, rows, width, LANES); the others are multiplied out by each sweep.
-struct Share {
-    const uint32_t* words;  // (count, stride): the bits of this share's codes
+// The codes of one thread, in tiles of `width`, and memory to compute in. The logits of the first `kept` tiles stay in
+// `logits` (kept + 1, rows, width, LANES); those of the others are computed again by each sweep.
+struct Shard {
+    const uint32_t* words;  // (count, stride): the bits of this shard's codes
     int64_t stride, count;
     const float* tables;  // (rows, count, TABLE) of the embeddings
     int64_t views, panels, codes, width, kept;
@@ -117,43 +117,43 @@ struct Tile {
     Vec logit(int64_t row, int64_t j, int h) const { return load(z + (row * width + j) * LANES + h); }
 };
 
-void multiply(const Share& share, const Tile& tile) {
-    Entries* entries = share.entries;
-    for (int64_t k = 0; k < share.count; k++) {
-        const uint32_t* words = share.words + k * share.stride + tile.start;
+void multiply(const Shard& shard, const Tile& tile) {
+    Entries* entries = shard.entries;
+    for (int64_t k = 0; k < shard.count; k++) {
+        const uint32_t* words = shard.words + k * shard.stride + tile.start;
         for (int64_t j = 0; j < tile.codes; j++) locate(words[j], entries[k * tile.codes + j]);
     }
     for (int64_t row = 0; row < tile.views * tile.panels; row++) {
         float* out = tile.z + row * tile.width * LANES;
         memset(out, 0, tile.codes * LANES * sizeof(float));
-        for (int64_t k = 0; k < share.count; k++)
-            look_up(out, share.tables + (row * share.count + k) * TABLE, entries + k * tile.codes, tile.codes);
+        for (int64_t k = 0; k < shard.count; k++)
+            look_up(out, shard.tables + (row * shard.count + k) * TABLE, entries + k * tile.codes, tile.codes);
     }
 }
 
-// The k-th tile; `first`: none was multiplied out yet.
-Tile tile_of(const Share& share, int64_t k, bool first) {
-    const int64_t start = k * share.width, size = share.views * share.panels * share.width * LANES;
-    const Tile tile = {share.logits + std::min(k, share.kept) * size, share.views, share.panels, share.width, start,
-                       std::min(share.width, share.codes - start)};
-    if (first || k >= share.kept) multiply(share, tile);
+// The k-th tile; `first`: this is the first sweep, and no tile was computed yet.
+Tile tile_of(const Shard& shard, int64_t k, bool first) {
+    const int64_t start = k * shard.width, size = shard.views * shard.panels * shard.width * LANES;
+    const Tile tile = {shard.logits + std::min(k, shard.kept) * size, shard.views, shard.panels, shard.width, start,
+                       std::min(shard.width, shard.codes - start)};
+    if (first || k >= shard.kept) multiply(shard, tile);
     return tile;
 }
 
 // gradient (views, panels, 32 count, LANES) += the product of dz with the codes.
-void multiply_back(const Share& share, const Tile& dz, float* gradient) {
-    const int64_t rows = 32 * share.count;
+void multiply_back(const Shard& shard, const Tile& dz, float* gradient) {
+    const int64_t rows = 32 * shard.count;
     for (int64_t block = 0; block < dz.codes; block += 32)
-        for (int64_t k = 0; k < share.count; k++) {
+        for (int64_t k = 0; k < shard.count; k++) {
             uint32_t square[32] = {};
-            const uint32_t* words = share.words + k * share.stride + dz.start + block;
+            const uint32_t* words = shard.words + k * shard.stride + dz.start + block;
             std::copy(words, words + std::min<int64_t>(32, dz.codes - block), square);
             transpose(square);
-            for (int64_t i = 0; i < 32; i++) locate(square[i], share.entries[block * share.count + k * 32 + i]);
+            for (int64_t i = 0; i < 32; i++) locate(square[i], shard.entries[block * shard.count + k * 32 + i]);
         }
     float table[TABLE], rest[32 * LANES];
     for (int64_t row = 0; row < dz.views * dz.panels; row++) {
-        memset(share.sums, 0, rows * LANES * sizeof(float));
+        memset(shard.sums, 0, rows * LANES * sizeof(float));
         for (int64_t block = 0; block < dz.codes; block += 32) {
             const float* here = dz.z + (row * dz.width + block) * LANES;
             if (dz.codes - block < 32) {
@@ -162,10 +162,10 @@ void multiply_back(const Share& share, const Tile& dz, float* gradient) {
                 here = rest;
             }
             tabulate(here, table);
-            look_up(share.sums, table, share.entries + block * share.count, rows);
+            look_up(shard.sums, table, shard.entries + block * shard.count, rows);
         }
         float* out = gradient + row * rows * LANES;
-        for (int64_t i = 0; i < rows * LANES; i++) out[i] += share.sums[i];
+        for (int64_t i = 0; i < rows * LANES; i++) out[i] += shard.sums[i];
     }
 }
 

@@ -1,4 +1,4 @@
-"""The sweeps of :mod:`chunked` for processors with wide vectors: each is a call of ``lookup.cpp`` for every thread.
+"""The sweeps for CPUs with AVX2 or AVX-512: each sweep is one call of ``lookup.cpp`` in every thread.
 
 Samples are in panels: ``(views, n)`` becomes ``(views, panels, LANES)``, with lanes beyond the last sample empty.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ctypes
 import math
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from importlib.machinery import EXTENSION_SUFFIXES
@@ -18,30 +17,31 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from cplearn_solo.objective.chunked import Sweeps
 from cplearn_solo.objective.packed import PackedDictionary
-from cplearn_solo.objective.problem import Problem, Solution
+from cplearn_solo.objective.softmax_sums import SoftmaxSums, TileSums
+from cplearn_solo.objective.spec import LossAndGradient, LossSpec
+from cplearn_solo.objective.sweeps import Sweeps
 
 LANES = 32  # as in lookup.cpp
 TABLE = 8 * 16 * LANES
-TILE = 1024  # codes: a tile of a hundred samples stays in a core's cache
+TILE = 1024  # codes: the logits of a hundred samples stay in a core's cache
 
 
 @cache
 def library() -> ctypes.CDLL | None:
-    """``lookup.cpp`` as it was built for this processor's vectors; None where it was not."""
+    """``lookup.cpp`` as built for this processor's vectors, or ``None`` where it was not built."""
     vectors = torch.backends.cpu.get_cpu_capability().lower()
     files = [Path(__file__).with_name(f"_lookup_{vectors}{suffix}") for suffix in EXTENSION_SUFFIXES]
     return next((ctypes.CDLL(str(file)) for file in files if file.exists()), None)
 
 
-def lookup(h: Tensor, problem: Problem) -> Solution:
+def lookup(h: Tensor, spec: LossSpec) -> LossAndGradient:
     """The objective of embeddings ``(views, n, f)`` on a CPU, in float32, where all samples share a mean assignment."""
-    return LookupSweeps(h.float(), problem, Shares).solve()
+    return LookupSweeps(h.float(), spec).run()
 
 
-class Share(ctypes.Structure):
-    """As in ``lookup.cpp``."""
+class Shard(ctypes.Structure):
+    """``Shard`` of ``lookup.h``, field by field."""
 
     _fields_ = [
         (name, ctypes.c_void_p if name in ("words", "tables", "logits", "entries", "sums") else ctypes.c_int64)
@@ -52,8 +52,8 @@ class Share(ctypes.Structure):
     ]
 
 
-class Shares:
-    """The codes divided among threads; ``bounds``: of each share its first code and the one after its last."""
+class Shards:
+    """The codes divided among threads; ``bounds``: of each shard its first code and the one after its last."""
 
     def __init__(self, h: Tensor, dictionary: PackedDictionary, temperature: float, *, kept_bytes: int) -> None:
         self.h = h / temperature
@@ -72,9 +72,9 @@ class Shares:
         logits = h.new_empty(len(self.bounds), tiles * tile)
         entries = torch.empty(len(self.bounds), -(-width // 32) * self.rows * 8, dtype=torch.int16)
         sums = h.new_empty(len(self.bounds), self.rows * LANES)
-        self._memory = words, tables, logits, entries, sums  # that is pointed to
-        self.shares = [
-            Share(
+        self._memory = words, tables, logits, entries, sums  # kept alive: the shards hold pointers to it
+        self.shards = [
+            Shard(
                 words=words[:, start:].data_ptr(),
                 stride=words.stride(0),
                 count=len(words),
@@ -103,17 +103,16 @@ class Shares:
         """``x`` ``(..., panels, LANES)`` without empty lanes: ``(..., n)``."""
         return x.flatten(-2)[..., : self.h.shape[1]]
 
-    def each(self, sweep: str, *given: Tensor | float | bool | int | Callable[[int], Tensor]) -> None:
-        """Calls a function of ``lookup.cpp`` for all shares at once; what differs is given by the share's number."""
+    def call(self, sweep: str, arguments: list[tuple[Tensor | float | bool | int, ...]]) -> None:
+        """Calls a function of ``lookup.cpp`` for all shards at once, each in a thread with its own ``arguments``."""
         function = getattr(library(), sweep)
-        mine, *others = (
-            [ctypes.byref(share), *(_argument(x(k) if callable(x) else x) for x in given)]
-            for k, share in enumerate(self.shares)
-        )
-        with ThreadPoolExecutor(len(self.shares)) as pool:
-            for arguments in others:
-                pool.submit(function, *arguments)
-            function(*mine)
+        calls = [
+            [ctypes.byref(shard), *map(_argument, given)] for shard, given in zip(self.shards, arguments, strict=True)
+        ]
+        with ThreadPoolExecutor(len(calls)) as pool:
+            for others in calls[1:]:
+                pool.submit(function, *others)
+            function(*calls[0])
 
 
 def _argument(x: Tensor | float | bool | int) -> Any:
@@ -122,56 +121,57 @@ def _argument(x: Tensor | float | bool | int) -> Any:
 
 
 class LookupSweeps(Sweeps):
-    """What is done to all tiles."""
+    """Each sweep goes over all codes in C++."""
 
-    tiles: Shares
+    def __init__(self, h: Tensor, spec: LossSpec) -> None:
+        super().__init__(h, spec)
+        self.views, self.reverse = len(h), spec.prior_loss == "reverse"
+        self.shards = Shards(h, spec.dictionary, spec.temperature, kept_bytes=spec.kept_bytes)
 
-    def _sum_all(self, first: int) -> None:
-        shares, views, count = self.tiles, len(self.tiles.h), len(self.terms)
-        tiles = [-(-(stop - start) // shares.width) for start, stop in shares.bounds]
-        top = shares.new(len(tiles), tiles[0], views)
-        sums = shares.new(len(tiles), tiles[0], views + count)
-        code = shares.new(len(tiles), tiles[0], dtype=torch.int32)
+    def softmax_sums(self, first: int) -> list[TileSums]:
+        shards, views, count = self.shards, self.views, len(self.terms)
+        tiles = [-(-(stop - start) // shards.width) for start, stop in shards.bounds]
+        top = shards.new(len(tiles), tiles[0], views)
+        sums = shards.new(len(tiles), tiles[0], views + count)
+        code = shards.new(len(tiles), tiles[0], dtype=torch.int32)
         terms = torch.tensor(self.terms, dtype=torch.int32)
-        shares.each("first_sweep", terms, count, *(found.__getitem__ for found in (top, sums, code)))
-        for k, (start, _) in enumerate(shares.bounds):
+        shards.call("first_sweep", [(terms, count, *found) for found in zip(top, sums, code)])
+        result = []
+        for k, (start, _) in enumerate(shards.bounds):
             for t in range(tiles[k]):
-                largest, added, j = (shares.samples(found[k, t]) for found in (top, sums, code))
-                self.rows.add(largest, added[:views], added[views:], first + start + t * shares.width + j.long())
+                max_logit, added, j = (shards.samples(found[k, t]) for found in (top, sums, code))
+                codes = first + start + t * shards.width + j.long()
+                result.append(TileSums(max_logit, added[:views], added[views:], codes))
+        return result
 
-    def _match_all(self) -> None:
-        shares, matching, problem = self.tiles, self.matching, self.problem
-        c, log_n = problem.dictionary.c, math.log(matching.samples)
-        self.shifts = shares.fill(self.rows.top + matching.log_weight.flatten(1), math.inf)
-        log_target = (problem.log_prior(slice(None), like=self.shifts) + log_n).expand(c).contiguous()
-        log_sums, pulls = self.shifts.new_empty(len(shares.h), c), shares.new(len(shares.bounds), len(shares.h)).zero_()
-        shares.each(
+    def mean_assignments(self, sums: SoftmaxSums) -> tuple[Tensor, Tensor]:
+        shards, spec = self.shards, self.spec
+        c, log_n, shift = spec.dictionary.c, math.log(spec.samples), self._shift(sums)
+        log_target = (spec.log_prior(slice(None), like=shift) + log_n).expand(c).contiguous()
+        log_sums, grad_sums = shift.new_empty(self.views, c), shards.new(len(shards.bounds), self.views).zero_()
+        shards.call(
             "second_sweep",
-            self.shifts,
-            lambda k: log_target[shares.bounds[k][0] :],
-            problem.prior_loss == "reverse",
-            lambda k: log_sums[:, shares.bounds[k][0] :],
-            c,
-            pulls.__getitem__,
+            [
+                (shift, log_target[start:], self.reverse, log_sums[:, start:], c, grad_sum)
+                for (start, _), grad_sum in zip(shards.bounds, grad_sums)
+            ],
         )
-        matching.note(slice(None), (log_sums - log_n)[:, None])
-        matching.pull += shares.samples(pulls.sum(dim=0, dtype=torch.float64))[:, None]
+        return (log_sums - log_n)[:, None], shards.samples(grad_sums.sum(dim=0, dtype=torch.float64))
 
-    def _differentiate_all(self) -> Tensor:
-        shares, problem = self.tiles, self.problem
-        (views, _, f), slope = shares.h.shape, self.matching.slope
-        gradient = slope.new_zeros(len(shares.bounds), views, shares.panels, shares.rows, LANES)
-        partner = slope.new_tensor([[b in others for b in range(views)] for others in self.partners])
-        shares.each(
+    def gradient(self, sums: SoftmaxSums, log_ratio: Tensor, constant: Tensor) -> Tensor:
+        shards, spec, f = self.shards, self.spec, self.spec.dictionary.f
+        gradients = log_ratio.new_zeros(len(shards.bounds), self.views, shards.panels, shards.rows, LANES)
+        paired = log_ratio.new_tensor([[b in others for b in range(self.views)] for others in self.partners])
+        top, shift, constant = shards.fill(sums.max_logit), self._shift(sums), shards.fill(constant)
+        shards.call(
             "third_sweep",
-            shares.fill(self.rows.top),
-            self.shifts,
-            lambda k: slope[..., shares.bounds[k][0] :],
-            problem.dictionary.c,
-            shares.fill(self.constant),
-            partner,
-            problem.beta,
-            problem.prior_loss == "reverse",
-            gradient.__getitem__,
+            [
+                (top, shift, log_ratio[..., start:], spec.dictionary.c, constant, paired, spec.beta, self.reverse, grad)
+                for (start, _), grad in zip(shards.bounds, gradients)
+            ],
         )
-        return shares.samples(gradient.sum(dim=0).transpose(1, 2)).transpose(1, 2)[..., :f]
+        return shards.samples(gradients.sum(dim=0).transpose(1, 2)).transpose(1, 2)[..., :f]
+
+    def _shift(self, sums: SoftmaxSums) -> Tensor:
+        """log-sum-exp z in panels, infinite in empty lanes: their p is 0."""
+        return self.shards.fill(sums.max_logit + sums.log_sum_exp, math.inf)

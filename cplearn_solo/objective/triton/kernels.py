@@ -1,7 +1,7 @@
-"""What tiles of codes and logits need beside matrix products, as Triton kernels that read and write them once.
+"""Triton kernels for what is done to a tile beside matrix products; each reads and writes the tile once.
 
 A tile of logits z is ``(views, n, width)``; ``top`` ``(views, n)`` are the maxima it is shifted by, and
-``log_weight`` ``(views, n)`` is log sum_j exp(z_j - top), so that log p = z - top - log_weight.
+``log_sum`` ``(views, n)`` is log sum_j exp(z_j - top) over all codes, so that log p = z - top - log_sum.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-CODES = 1024  # at once along a row
-BLOCK = (32, 64)  # samples and codes at once across rows
+CODES = 1024  # of a row that a program takes at once
+BLOCK = (32, 64)  # samples and codes that a program takes at once where it sums over samples
 
 
 def unpack(words: Tensor, out: Tensor) -> Tensor:
@@ -39,7 +39,7 @@ def moments(z: Tensor, top: Tensor, terms: Tensor) -> Tensor:
     return out
 
 
-def columns(z: Tensor, top: Tensor, log_weight: Tensor, groups: int) -> tuple[Tensor, Tensor]:
+def columns(z: Tensor, top: Tensor, log_sum: Tensor, groups: int) -> tuple[Tensor, Tensor]:
     """log sum_i p_ij over the samples of each of ``groups``, as a maximum and a sum relative to it.
 
     Both are ``(views, groups, width)``.
@@ -47,39 +47,41 @@ def columns(z: Tensor, top: Tensor, log_weight: Tensor, groups: int) -> tuple[Te
     views, n, width = z.shape
     most, total = (z.new_empty(views, groups, width, dtype=torch.float32) for _ in range(2))
     grid = (views * groups, triton.cdiv(width, BLOCK[1]))
-    _columns[grid](z, top, log_weight, most, total, n // groups, width, SAMPLES=BLOCK[0], CODES=BLOCK[1])
+    _columns[grid](z, top, log_sum, most, total, n // groups, width, SAMPLES=BLOCK[0], CODES=BLOCK[1])
     return most, total
 
 
-def pulls(z: Tensor, top: Tensor, log_weight: Tensor, slope: Tensor, *, reverse: bool) -> Tensor:
-    """sum_j v_ij ``(views, n)`` of :mod:`matching` for ``slope`` = log(pbar / q) ``(views, groups, width)``."""
+def grad_sums(z: Tensor, top: Tensor, log_sum: Tensor, log_ratio: Tensor, *, reverse: bool) -> Tensor:
+    """sum_j g_ij ``(views, n)`` of :mod:`prior_term` for ``log_ratio`` = log(pbar / q) ``(views, groups, width)``."""
     views, n, width = z.shape
     out = z.new_empty(views, n, dtype=torch.float32)
-    _pulls[(views * n,)](z, top, log_weight, slope, out, n // slope.shape[1], width, REVERSE=reverse, CODES=CODES)
+    _grad_sums[(views * n,)](
+        z, top, log_sum, log_ratio, out, n // log_ratio.shape[1], width, REVERSE=reverse, CODES=CODES
+    )
     return out
 
 
 def gradient(
     z: Tensor,
     top: Tensor,
-    log_weight: Tensor,
-    slope: Tensor,
+    log_sum: Tensor,
+    log_ratio: Tensor,
     constant: Tensor,
-    partner: Tensor,
+    paired: Tensor,
     *,
     beta: float,
     reverse: bool,
     out: Tensor,
 ) -> Tensor:
-    """dloss / dz but for factors: p_a (constant_a - beta sum_b (z_b - top_b)) + k v_a - beta sum_b p_b.
+    """dloss / dz but for factors: p_a (constant_a - beta sum_b (z_b - top_b)) + k g_a - beta sum_b p_b.
 
-    The sums go over the k views b with which ``partner`` ``(views, views)``, of 0 and 1, pairs a; ``constant`` is
-    ``(views, n)``. Fills ``out``, like ``z``.
+    The sums go over the k views b that are paired with a: ``paired`` ``(views, views)`` is 1 there and 0 elsewhere.
+    ``constant`` is ``(views, n)``. Fills ``out``, like ``z``.
     """
     views, n, width = z.shape
     grid = (views * n, triton.cdiv(width, CODES))
     _gradient[grid](
-        z, top, log_weight, slope, constant, partner, out, beta, n, n // slope.shape[1], width,
+        z, top, log_sum, log_ratio, constant, paired, out, beta, n, n // log_ratio.shape[1], width,
         VIEWS=views, REVERSE=reverse, CODES=CODES,
     )  # fmt: skip
     return out
@@ -133,7 +135,7 @@ def _moments(z, top, terms, out, n, width, CODES: tl.constexpr):
 
 
 @triton.jit
-def _columns(z, top, log_weight, most_out, total_out, samples, width, SAMPLES: tl.constexpr, CODES: tl.constexpr):
+def _columns(z, top, log_sum, most_out, total_out, samples, width, SAMPLES: tl.constexpr, CODES: tl.constexpr):
     group = tl.program_id(0).to(tl.int64)
     j = tl.program_id(1) * CODES + tl.arange(0, CODES)
     most = tl.full((CODES,), -float("inf"), tl.float32)
@@ -141,7 +143,7 @@ def _columns(z, top, log_weight, most_out, total_out, samples, width, SAMPLES: t
     for start in range(0, samples, SAMPLES):
         s = start + tl.arange(0, SAMPLES)
         row = group * samples + s
-        shift = tl.load(top + row, mask=s < samples, other=0.0) + tl.load(log_weight + row, mask=s < samples, other=0.0)
+        shift = tl.load(top + row, mask=s < samples, other=0.0) + tl.load(log_sum + row, mask=s < samples, other=0.0)
         inside = (s < samples)[:, None] & (j < width)[None, :]
         x = tl.load(z + row[:, None] * width + j[None, :], mask=inside, other=-float("inf")).to(tl.float32)
         x -= shift[:, None]
@@ -154,22 +156,22 @@ def _columns(z, top, log_weight, most_out, total_out, samples, width, SAMPLES: t
 
 
 @triton.jit
-def _pulls(z, top, log_weight, slope, out, samples, width, REVERSE: tl.constexpr, CODES: tl.constexpr):
+def _grad_sums(z, top, log_sum, log_ratio, out, samples, width, REVERSE: tl.constexpr, CODES: tl.constexpr):
     row = tl.program_id(0).to(tl.int64)
     group = row // samples
-    shift = tl.load(top + row) + tl.load(log_weight + row)
+    shift = tl.load(top + row) + tl.load(log_sum + row)
     total = 0.0
     for start in range(0, width, CODES):
         j = start + tl.arange(0, CODES)
         x = tl.load(z + row * width + j, mask=j < width, other=-float("inf")).to(tl.float32) - shift
-        m = tl.load(slope + group * width + j, mask=j < width, other=0.0)
+        m = tl.load(log_ratio + group * width + j, mask=j < width, other=0.0)
         total += tl.sum(tl.exp(x) * m if REVERSE else -tl.exp(x - m), axis=0)
     tl.store(out + row, total)
 
 
 @triton.jit
 def _gradient(
-    z, top, log_weight, slope, constant, partner, out, beta, n, samples, width,
+    z, top, log_sum, log_ratio, constant, paired, out, beta, n, samples, width,
     VIEWS: tl.constexpr, REVERSE: tl.constexpr, CODES: tl.constexpr,
 ):  # fmt: skip
     row = tl.program_id(0).to(tl.int64)
@@ -177,19 +179,19 @@ def _gradient(
     i = row % n
     j = tl.program_id(1) * CODES + tl.arange(0, CODES)
     log_p = tl.load(z + row * width + j, mask=j < width, other=0.0).to(tl.float32)
-    log_p -= tl.load(top + row) + tl.load(log_weight + row)
+    log_p -= tl.load(top + row) + tl.load(log_sum + row)
     p = tl.exp(log_p)
     others = 0.0
     t = tl.zeros((CODES,), tl.float32)
     taken = tl.zeros((CODES,), tl.float32)
     for b in range(VIEWS):
-        weight = tl.load(partner + a * VIEWS + b)
+        weight = tl.load(paired + a * VIEWS + b)
         other = b * n + i
         d = tl.load(z + other * width + j, mask=j < width, other=0.0).to(tl.float32) - tl.load(top + other)
         t += weight * d
-        taken += weight * tl.exp(d - tl.load(log_weight + other))
+        taken += weight * tl.exp(d - tl.load(log_sum + other))
         others += weight
-    m = tl.load(slope + (row // samples) * width + j, mask=j < width, other=0.0)
-    v = p * m if REVERSE else -tl.exp(log_p - m)
-    dz = p * (tl.load(constant + row) - beta * t) + others * v - beta * taken
+    m = tl.load(log_ratio + (row // samples) * width + j, mask=j < width, other=0.0)
+    g = p * m if REVERSE else -tl.exp(log_p - m)
+    dz = p * (tl.load(constant + row) - beta * t) + others * g - beta * taken
     tl.store(out + row * width + j, dz.to(out.dtype.element_ty), mask=j < width)

@@ -1,4 +1,4 @@
-"""The sweeps of :mod:`chunked` where what is done to a tile is a Triton kernel or two, for GPUs."""
+"""The sweeps for GPUs: over the same tiles as :mod:`chunked`, with a Triton kernel or two for each tile."""
 
 from __future__ import annotations
 
@@ -8,59 +8,69 @@ import torch
 from torch import Tensor
 
 from cplearn_solo.core.distributed import max_ranks, sum_ranks
-from cplearn_solo.objective.chunked import Sweeps
-from cplearn_solo.objective.problem import Problem, Solution
+from cplearn_solo.objective.softmax_sums import SoftmaxSums, TileSums
+from cplearn_solo.objective.spec import LossAndGradient, LossSpec
+from cplearn_solo.objective.sweeps import Sweeps
 from cplearn_solo.objective.tiles import Tiles
-from cplearn_solo.objective.triton import kernels as fused
+from cplearn_solo.objective.triton import kernels
 
 
-def triton(h: Tensor, problem: Problem) -> Solution:
+def triton(h: Tensor, spec: LossSpec) -> LossAndGradient:
     """The objective of embeddings ``(views, n, f)``, in float32 where they are in float64."""
-    return FusedSweeps(h.float() if h.dtype == torch.float64 else h, problem, PackedTiles).solve()
+    return TritonSweeps(h.float() if h.dtype == torch.float64 else h, spec).run()
 
 
-class PackedTiles(Tiles):
+class TritonTiles(Tiles):
     """Tiles of W go from bits to the type of products in one step."""
 
     def _unpack(self, start: int, stop: int) -> Tensor:
         words = self.dictionary.words[:, start:stop]
         rows, width = 32 * len(words), stop - start
         out = self._memory("w", rows, self.h.dtype)[: rows * width].view(rows, width)
-        return fused.unpack(words, out)[: self.dictionary.f]
+        return kernels.unpack(words, out)[: self.dictionary.f]
 
 
-class FusedSweeps(Sweeps):
-    """The tiles' part of it never makes the program wait for the GPU."""
+class TritonSweeps(Sweeps):
+    """Each sweep is a loop over tiles of codes; what a loop does never makes the program wait for the GPU."""
 
-    def __init__(self, h: Tensor, problem: Problem, tiles: type[Tiles]) -> None:
-        super().__init__(h, problem, tiles)
-        self.reverse = problem.prior_loss == "reverse"
-        pairs = [[float(b in others) for b in range(len(h))] for others in self.partners]
-        self.partner = torch.tensor(pairs, device=h.device)
-        self.term_views = torch.tensor(self.terms, device=h.device, dtype=torch.int32)
+    def __init__(self, h: Tensor, spec: LossSpec) -> None:
+        super().__init__(h, spec)
+        self.reverse = spec.prior_loss == "reverse"
+        self.tiles = TritonTiles(h, spec.dictionary, spec.temperature, kept_bytes=spec.kept_bytes)
 
-    @property
-    def _log_weight(self) -> Tensor:
-        return self.matching.log_weight.flatten(1)
+    def softmax_sums(self, first: int) -> list[TileSums]:
+        terms = torch.tensor(self.terms, device=self.tiles.h.device, dtype=torch.int32)
+        result = []
+        for k, (start, _) in enumerate(self.tiles.bounds):
+            z = self.tiles.logits(k)
+            top, sum_exp, codes = kernels.rows(z)
+            result.append(TileSums(top, sum_exp, kernels.moments(z, top, terms), codes[0] + first + start))
+        return result
 
-    def _sum(self, k: int, start: int) -> None:
-        z = self.tiles.logits(k)
-        top, weight, codes = fused.rows(z)
-        self.rows.add(top, weight, fused.moments(z, top, self.term_views), codes[0] + start)
+    def mean_assignments(self, sums: SoftmaxSums) -> tuple[Tensor, Tensor]:
+        spec, of_samples = self.spec, (sums.max_logit, sums.log_sum_exp)
+        log_mean = sums.max_logit.new_empty(len(sums.max_logit), self.groups[0], spec.dictionary.c)
+        grad_sum = torch.zeros_like(sums.sum_exp)
+        for k, (start, stop) in enumerate(self.tiles.bounds):
+            z, codes = self.tiles.logits(k), slice(start, stop)
+            top, total = kernels.columns(z, *of_samples, self.groups[0])
+            if spec.samples_shared:
+                top, own_top = max_ranks(top), top
+                total = sum_ranks(total * (own_top - top).exp())
+            log_mean[:, :, codes] = top + total.log() - math.log(spec.samples)
+            log_ratio = log_mean[:, :, codes] - spec.log_prior(codes, like=log_mean)
+            grad_sum += kernels.grad_sums(z, *of_samples, log_ratio, reverse=self.reverse)
+        return log_mean, grad_sum
 
-    def _match(self, k: int, codes: slice) -> None:
-        z, matching = self.tiles.logits(k), self.matching
-        most, total = fused.columns(z, self.rows.top, self._log_weight, self.groups[0])
-        if self.problem.samples_shared:
-            most, part = max_ranks(most), most
-            total = sum_ranks(total * (part - most).exp())
-        slope = matching.note(codes, most + total.log() - math.log(matching.samples))
-        pulls = fused.pulls(z, self.rows.top, self._log_weight, slope, reverse=self.reverse)
-        matching.pull += pulls.unflatten(1, self.groups)
-
-    def _differentiate(self, k: int, codes: slice) -> Tensor:
-        z, slope = self.tiles.logits(k), self.matching.slope[:, :, codes].contiguous()
-        return fused.gradient(
-            z, self.rows.top, self._log_weight, slope, self.constant, self.partner,
-            beta=self.problem.beta, reverse=self.reverse, out=torch.empty_like(z),
-        )  # fmt: skip
+    def gradient(self, sums: SoftmaxSums, log_ratio: Tensor, constant: Tensor) -> Tensor:
+        tiles, views = self.tiles, range(len(self.partners))
+        paired = torch.tensor([[float(b in self.partners[a]) for b in views] for a in views], device=tiles.h.device)
+        grad = tiles.h.new_zeros(tiles.h.flatten(0, 1).shape, dtype=tiles.dtype)
+        for k, (start, stop) in enumerate(tiles.bounds):
+            z = tiles.logits(k)
+            dz = kernels.gradient(
+                z, sums.max_logit, sums.log_sum_exp, log_ratio[:, :, start:stop].contiguous(), constant, paired,
+                beta=self.spec.beta, reverse=self.reverse, out=torch.empty_like(z),
+            )  # fmt: skip
+            grad += dz.flatten(0, 1) @ tiles.w(k).T
+        return grad.view_as(tiles.h)

@@ -1,4 +1,4 @@
-"""What the implementations of the objective are given and give back."""
+"""What every implementation of the objective is given and gives back."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cplearn_solo.objective.packed import PackedDictionary
 
 
 @dataclass(frozen=True)
-class Problem:
+class LossSpec:
     """The objective but for its embeddings.
 
     A rank may hold all samples and a share of the codes (``codes_shared``), or all codes and a share of the samples
@@ -31,7 +31,7 @@ class Problem:
 
     def log_prior(self, codes: slice, like: Tensor) -> Tensor:
         """log q of some codes, ``(width,)`` or ``()``, in the type of ``like``."""
-        # one number stays on the CPU, where a GPU need not be waited for
+        # a single number stays on the CPU: operations on a GPU take it without waiting
         return self.log_q[codes].to(like) if self.log_q.ndim else self.log_q.to(like.dtype)
 
     def partners(self, views: int) -> list[list[int]]:
@@ -40,9 +40,9 @@ class Problem:
 
 
 @dataclass(frozen=True)
-class Solution:
-    """Parts of the loss as float64 scalars, codes of the first view ``(n,)`` and the gradient of
-    ``beta * invariance + prior`` with respect to the embeddings ``(views, n, f)``, if it is needed."""
+class LossAndGradient:
+    """Parts of the loss as scalars, codes of the first view ``(n,)`` and the gradient of ``beta * invariance + prior``
+    with respect to the embeddings ``(views, n, f)``, if it is needed."""
 
     invariance: Tensor
     prior: Tensor
