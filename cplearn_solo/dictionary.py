@@ -18,7 +18,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from cplearn_solo.core.errors import InputError, unknown
+from cplearn_solo.core.errors import require, unknown
 
 KINDS = ("rademacher", "hadamard")
 _MASK = 0xFFFFFFFF
@@ -84,23 +84,20 @@ def temperature(f: int, n: int, c: int, eps: float) -> float:
     Raises ``InputError`` unless f, n, c >= 1 and 0 < eps < 1/c.
     """
     for name, value in (("f", f), ("n", n), ("c", c)):
-        if value < 1:
-            raise InputError(f"{name} = {value}: must be at least 1")
-    if not 0 < eps < 1 / c:
-        raise InputError(f"eps = {eps:g} with c = {c} codes: must be above 0 and below 1/c = {1 / c:g}")
+        require(value >= 1, name, value, "at least 1")
+    require(0 < eps < 1 / c, "eps", eps, f"above 0 and below 1/c = {1 / c:g}, for c = {c} codes")
     return f / (math.sqrt(n) * math.log((1 - eps * (c - 1)) / eps))
 
 
 def check_dictionary(f: int, c: int, *, kind: str, seed: int) -> None:
     """Raises ``InputError`` where :func:`make_dictionary` could not make this dictionary."""
-    if f < 1 or c < 1:
-        raise InputError(f"dictionary of f = {f} rows and c = {c} codes: both must be at least 1")
+    require(f >= 1, "f", f, "at least 1 row of the dictionary")
+    require(c >= 1, "c", c, "at least 1 code of the dictionary")
     if kind not in KINDS:
         raise unknown("dictionary", kind, KINDS)
-    if not 0 <= seed <= _MASK:
-        raise InputError(f"dictionary seed = {seed}: must be in 0 ... {_MASK}")
-    if kind == "hadamard" and (f & (f - 1) or c > f):
-        raise InputError(f"hadamard dictionary with f = {f}, c = {c}: needs f a power of two and c <= f")
+    require(0 <= seed <= _MASK, "dictionary seed", seed, f"in 0 ... {_MASK}")
+    if kind == "hadamard":
+        require(f & (f - 1) == 0 and c <= f, "f, c of a hadamard dictionary", (f, c), "a power of two and c <= f")
 
 
 def _signs(f: int, columns: Tensor, seed: int) -> Tensor:

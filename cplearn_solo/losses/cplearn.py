@@ -8,8 +8,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from cplearn_solo.core.errors import InputError, unknown
+from cplearn_solo.core.errors import require, unknown
 from cplearn_solo.core.precision import at_least_float32, without_autocast
+from cplearn_solo.losses.shapes import check_views
 
 PRIOR_LOSSES = ("reverse", "forward")
 
@@ -34,13 +35,12 @@ def cplearn_loss(
       KL(mean_i p_i || q) for ``"reverse"`` (Appendix N), which stays finite when codes are unused.
 
     ``prior`` is q as ``(c,)``, uniform by default. Everything happens in the log domain and in at least float32, also
-    under autocast: the logarithm of a mean of saturated probabilities would be -inf, log-sum-exp is not.
+    under autocast: the logarithm of a mean of saturated probabilities would be -inf, their log-sum-exp is finite.
 
     Raises ``InputError`` for logits that do not match, a prior that is no distribution over the c codes, or an unknown
     ``prior_loss``.
     """
-    if z1.ndim != 2 or z1.shape != z2.shape:
-        raise InputError(f"logits of shapes {tuple(z1.shape)} and {tuple(z2.shape)}: both must be the same (n, c)")
+    check_views(z1, z2, "logits", "(n, c)")
     n, c = z1.shape
     if prior is not None:
         check_prior(prior, c, prior_loss)
@@ -64,7 +64,7 @@ class Assignments(NamedTuple):
 
 @torch.no_grad()
 def assignments(z: Tensor) -> Assignments:
-    """What logits ``(n, c)`` assign samples to; ``codes`` are the most likely ones."""
+    """Entropies and most likely codes of logits ``(n, c)``."""
     log_p = torch.log_softmax(at_least_float32(z), dim=1)
     p = log_p.exp()
     return Assignments(-(p * log_p).sum(dim=1).mean(), torch.special.entr(p.mean(dim=0)).sum(), z.argmax(dim=1))
@@ -92,18 +92,16 @@ def check_prior(prior: Tensor, c: int, prior_loss: str) -> None:
     """Raises ``InputError`` unless ``prior`` is a distribution over c codes that ``prior_loss`` can use."""
     if prior_loss not in PRIOR_LOSSES:
         raise unknown("prior_loss", prior_loss, PRIOR_LOSSES)
-    if prior.shape != (c,):
-        raise InputError(f"prior of shape {tuple(prior.shape)}: must be ({c},), one probability a code")
-    if not (prior >= 0).all() or abs(prior.double().sum().item() - 1) > 1e-4:
-        raise InputError(f"prior with sum {prior.sum().item():g}: must be non-negative and sum to 1")
-    if prior_loss == "reverse" and not (prior > 0).all():
-        raise InputError(
-            "prior with a zero entry: prior_loss 'reverse' would be infinite; use 'forward' or a q above 0"
-        )
+    require(prior.shape == (c,), "shape of prior", tuple(prior.shape), f"({c},), one probability a code")
+    least, total = prior.min().item(), round(prior.double().sum().item(), 6)
+    require(least >= 0, "least entry of prior", least, "non-negative")
+    require(abs(total - 1) <= 1e-4, "sum of prior", total, "1")
+    possible = prior_loss != "reverse" or least > 0
+    require(possible, "least entry of prior", least, "above 0 for prior_loss 'reverse', which would be infinite")
 
 
 def _prior_term(log_p: Tensor, log_q: Tensor, prior_loss: str) -> Tensor:
-    """Mismatch of mean assignment and prior; (n, c) log-probabilities and (c,) log-prior to a scalar."""
+    """Mismatch of mean assignment and prior, a scalar, of log-probabilities (n, c) and log-prior (c,)."""
     log_mean = torch.logsumexp(log_p, dim=0) - math.log(log_p.shape[0])
     if prior_loss == "reverse":
         return (log_mean.exp() * (log_mean - log_q)).sum()

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from cplearn_solo.core.errors import InputError
 from cplearn_solo.core.precision import at_least_float32, without_autocast
+from cplearn_solo.losses.shapes import check_views
 
 
 class GEDILoss(NamedTuple):
@@ -30,8 +30,7 @@ def gedi_loss(z1: Tensor, z2: Tensor, *, beta: float = 0.1) -> GEDILoss:
 
     Raises ``InputError`` for logits that do not match.
     """
-    if z1.ndim != 2 or z1.shape != z2.shape:
-        raise InputError(f"logits of shapes {tuple(z1.shape)} and {tuple(z2.shape)}: both must be the same (n, c)")
+    check_views(z1, z2, "logits", "(n, c)")
     with without_autocast(z1):
         log_p1, log_p2 = (torch.log_softmax(at_least_float32(z), dim=1) for z in (z1, z2))
         prior = -(torch.logsumexp(log_p1, dim=0) - math.log(len(z1))).sum()

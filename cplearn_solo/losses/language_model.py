@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.errors import require
 from cplearn_solo.core.matrix import log_coefficient, log_exact
 from cplearn_solo.core.precision import at_least_float32, without_autocast
 
@@ -76,13 +76,13 @@ def _taylor(q: Tensor, e: Tensor, target: Tensor, mu: float, order: int) -> Tens
 
 
 def _check(logits: Tensor, targets: Tensor, embeddings: Tensor, mu: float, order: int | None) -> None:
-    if logits.ndim != 2 or targets.shape != logits.shape[:1]:
-        raise InputError(
-            f"logits {tuple(logits.shape)} and targets {tuple(targets.shape)}: must be (tokens, vocabulary), (tokens,)"
-        )
-    if embeddings.ndim != 2 or len(embeddings) != logits.shape[1]:
-        raise InputError(f"embeddings {tuple(embeddings.shape)}: must be ({logits.shape[1]}, d), one row a token")
-    if order is not None and order < 1:
-        raise InputError(f"order = {order}: the Taylor series needs at least 1 term")
-    if not (mu >= 0 if order is None else 0 < mu <= 1):
-        raise InputError(f"mu = {mu}: must be from 0, and for the Taylor series of log(Q + mu I) above 0 and at most 1")
+    shapes = tuple(logits.shape), tuple(targets.shape)
+    fitting = logits.ndim == 2 and targets.shape == logits.shape[:1]
+    require(fitting, "shapes of logits and targets", shapes, "(tokens, vocabulary) and (tokens,)")
+    fitting = embeddings.ndim == 2 and len(embeddings) == logits.shape[1]
+    require(fitting, "shape of embeddings", tuple(embeddings.shape), f"({logits.shape[1]}, d), one row a token")
+    if order is None:
+        require(mu >= 0, "mu", mu, "at least 0")
+        return
+    require(order >= 1, "order", order, "at least 1 term of the Taylor series, or none for the exact logarithm")
+    require(0 < mu <= 1, "mu", mu, "such that the Taylor series of log(Q + mu I) converges: above 0 and at most 1")

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from cplearn_solo.core.errors import InputError, unknown
+from cplearn_solo.core.errors import require, unknown
 from cplearn_solo.core.matrix import log_exact, log_taylor, trace_log
 from cplearn_solo.core.precision import at_least_float32, without_autocast
+from cplearn_solo.losses.shapes import check_views
 
 DIVERGENCES = ("mce", "mkl")
 
@@ -58,8 +59,7 @@ def matrix_ssl_loss(
 
     Raises ``InputError`` for features of two shapes and as :func:`check_matrix_ssl`.
     """
-    if p.ndim != 2 or p.shape != z.shape:
-        raise InputError(f"features of shapes {tuple(p.shape)} and {tuple(z.shape)}: both must be the same (n, d)")
+    check_views(p, z, "features", "(n, d)")
     check_matrix_ssl(mu=mu, order=order, divergence=divergence)
     with without_autocast(z):
         p, z = (F.normalize(at_least_float32(x), dim=1) for x in (p, z))
@@ -91,8 +91,8 @@ def check_matrix_ssl(*, mu: float, order: int | None, divergence: str) -> None:
     """
     if divergence not in DIVERGENCES:
         raise unknown("divergence", divergence, DIVERGENCES)
-    if order is not None and order < 1:
-        raise InputError(f"order = {order}: the Taylor series needs at least 1 term; none stands for the exact one")
-    if not 0 < mu <= (float("inf") if order is None else 1):
-        words = "the exact logarithm needs mu > 0" if order is None else "its Taylor series converges for 0 < mu <= 1"
-        raise InputError(f"mu = {mu}: log(C + mu I) of a covariance: {words}")
+    if order is None:
+        require(mu > 0, "mu", mu, "above 0, for the exact log(C + mu I) of a covariance C")
+        return
+    require(order >= 1, "order", order, "at least 1 term of the Taylor series, or none for the exact logarithm")
+    require(0 < mu <= 1, "mu", mu, "such that the Taylor series of log(C + mu I) converges: above 0 and at most 1")

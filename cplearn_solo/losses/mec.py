@@ -7,9 +7,9 @@ from typing import NamedTuple
 from torch import Tensor
 from torch.nn import functional as F
 
-from cplearn_solo.core.errors import InputError
 from cplearn_solo.core.matrix import trace_log
 from cplearn_solo.core.precision import at_least_float32, without_autocast
+from cplearn_solo.losses.shapes import check_views
 
 
 class MECLoss(NamedTuple):
@@ -32,8 +32,7 @@ def mec_loss(p: Tensor, z: Tensor, *, scale: float, order: int | None = 4) -> ME
 
     Raises ``InputError`` for embeddings of two shapes.
     """
-    if p.ndim != 2 or p.shape != z.shape:
-        raise InputError(f"embeddings of shapes {tuple(p.shape)} and {tuple(z.shape)}: both must be the same (m, d)")
+    check_views(p, z, "embeddings", "(m, d)")
     m, d = p.shape
     with without_autocast(z):
         p, z = (F.normalize(at_least_float32(x), dim=1) for x in (p, z))

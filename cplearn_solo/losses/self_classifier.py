@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from cplearn_solo.core.errors import InputError
 from cplearn_solo.core.precision import at_least_float32, without_autocast
+from cplearn_solo.losses.shapes import check_views
 
 
 def self_classifier_loss(z1: Tensor, z2: Tensor, *, tau_row: float = 0.1, tau_col: float = 0.05) -> Tensor:
@@ -18,8 +18,7 @@ def self_classifier_loss(z1: Tensor, z2: Tensor, *, tau_row: float = 0.1, tau_co
 
     Raises ``InputError`` for logits that do not match.
     """
-    if z1.ndim != 2 or z1.shape != z2.shape:
-        raise InputError(f"logits of shapes {tuple(z1.shape)} and {tuple(z2.shape)}: both must be the same (n, c)")
+    check_views(z1, z2, "logits", "(n, c)")
     n, c = z1.shape
     with without_autocast(z1):
         views = [at_least_float32(z) for z in (z1, z2)]
@@ -30,5 +29,5 @@ def self_classifier_loss(z1: Tensor, z2: Tensor, *, tau_row: float = 0.1, tau_co
 
 
 def _shares(x: Tensor, dim: int) -> Tensor:
-    """Of a sum over ``dim``; ``x`` is not negative, so that a sum does for a norm and costs less."""
+    """Each entry's share of the sum over ``dim``; ``x`` is not negative, so that the sum is its L1 norm."""
     return x / x.sum(dim=dim, keepdim=True).clamp(min=1e-8)

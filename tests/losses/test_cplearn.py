@@ -1,5 +1,6 @@
 """The loss against loops written from Eqs. 1 and 2, and the paper's statements about its minima."""
 
+import itertools
 import math
 
 import pytest
@@ -106,20 +107,20 @@ def test_equation_3_and_corollaries_2_and_3_hold_on_the_codes():
 @pytest.mark.parametrize("prior_loss", ["reverse", "forward"])
 @pytest.mark.parametrize("n, c", [(4, 16), (16, 16), (16, 4)])
 def test_strict_bound_holds_for_random_embeddings(prior_loss, n, c):
-    """4,000 random pairs each, from soft to saturated, views from independent to equal."""
+    """1,000 random pairs each, from soft to saturated, views from equal to nearly independent."""
     generator = torch.Generator().manual_seed(n * c)
     skewed = torch.softmax(torch.randn(c, generator=generator, dtype=torch.float64), 0)
     w, tau = make_dictionary(32, c).double(), temperature(32, n, c, 1e-8)
-    for trial in range(1000):
-        sharpness = 10 ** (2 * torch.rand((), generator=generator).item() - 1)
+    settings = list(itertools.product((0.25, 1.0), (None, skewed)))
+    bounds = [strict_bound(n, c, beta=beta, prior=prior, prior_loss=prior_loss) for beta, prior in settings]
+    for trial in range(250):
+        sharpness = 10 ** (2 * trial / 249 - 1)
         h1, noise = torch.randn(2, n, 32, generator=generator, dtype=torch.float64)
         h2 = h1 + noise * (trial % 3)
         z1, z2 = (torch.nn.functional.normalize(h, dim=1) * math.sqrt(32 / n) * sharpness @ w / tau for h in (h1, h2))
-        for beta in (0.25, 1.0):
-            for prior in (None, skewed):
-                bound = strict_bound(n, c, beta=beta, prior=prior, prior_loss=prior_loss)
-                loss = cplearn_loss(z1, z2, beta=beta, prior=prior, prior_loss=prior_loss).loss.item()
-                assert loss >= bound - 1e-9
+        for (beta, prior), bound in zip(settings, bounds):
+            loss = cplearn_loss(z1, z2, beta=beta, prior=prior, prior_loss=prior_loss).loss.item()
+            assert loss >= bound - 1e-9
 
 
 def test_strict_bound_of_a_uniform_prior():
@@ -129,7 +130,7 @@ def test_strict_bound_of_a_uniform_prior():
     assert strict_bound(64, 1024, beta=1.0, prior_loss="forward") == pytest.approx(math.log(1024))
 
 
-def descend(n, f, c, *, beta, prior_loss, steps=1000):
+def descend(n, f, c, *, beta, prior_loss, steps=300):
     """Free embeddings, both views the same, by Adam from a random start: first and last gap to the bound, codes."""
     generator = torch.Generator().manual_seed(0)
     w, tau = make_dictionary(f, c).float(), temperature(f, n, c, 1e-8)
@@ -169,9 +170,9 @@ def test_more_codes_than_samples_end_soft_below_beta_1():
         (dict(z2=torch.zeros(4, 3)), "shapes"),
         (dict(prior_loss="backward"), "unknown prior_loss 'backward'"),
         (dict(prior=torch.full((4,), 0.25)), "must be \\(5,\\)"),
-        (dict(prior=torch.full((5,), 0.3)), "sum to 1"),
+        (dict(prior=torch.full((5,), 0.3)), "sum of prior = 1.5: must be 1"),
         (dict(prior=torch.tensor([1.5, -0.5, 0, 0, 0])), "non-negative"),
-        (dict(prior=torch.tensor([0.5, 0.5, 0, 0, 0])), "zero entry"),
+        (dict(prior=torch.tensor([0.5, 0.5, 0, 0, 0])), "above 0 for prior_loss 'reverse'"),
     ],
 )
 def test_bad_input(arguments, words):

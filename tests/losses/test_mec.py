@@ -80,5 +80,5 @@ def test_float32_and_autocast():
 
 
 def test_two_shapes():
-    with pytest.raises(InputError, match="shapes \\(3, 2\\) and \\(2, 3\\)"):
+    with pytest.raises(InputError, match="shapes of embeddings = \\(\\(3, 2\\), \\(2, 3\\)\\)"):
         mec_loss(torch.ones(3, 2), torch.ones(2, 3), scale=1.0)

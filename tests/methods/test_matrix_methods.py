@@ -67,7 +67,7 @@ def test_small_crops_meet_the_teachers_large_ones():
 @pytest.mark.parametrize(
     "name, kwargs, words",
     [
-        ("matrix_ssl", {"mu": 1.5}, "mu = 1.5: .* converges for 0 < mu <= 1"),
+        ("matrix_ssl", {"mu": 1.5}, "mu = 1.5: .* converges: above 0 and at most 1"),
         ("matrix_ssl", {"order": 0}, "order = 0"),
         ("matrix_ssl", {"divergence": "kl"}, "did you mean 'mkl'"),
         ("mec", {"eps": 0.0}, "eps = 0"),
