@@ -1,10 +1,10 @@
 """The large-dictionary objective against the released loss: python benchmarks/objective.py
 
-Both compute the loss of two views and its gradient by the embeddings, turn by turn in one run. The released loss is
-transcribed as it stands: W as floats, all logits, six softmaxes, automatic differentiation. The floor is the time of
+Both compute the loss of two views and its gradient by the embeddings, in turn, in one process. The released loss is
+transcribed without changes: W as floats, all logits, six softmaxes, automatic differentiation. The floor is the time of
 four products of floats, n f c multiplications and additions each, at the speed of a product of large matrices on this
-machine; products that are looked up can be faster. ``chunked`` is ours with products of floats. Memory is the largest
-that a process of its own took, less what it took after its imports; both hold their dictionary.
+machine; products by lookup can be faster. ``chunked`` is ours with products of floats. Memory is the peak of a process
+of its own, less what it had after its imports; both hold their dictionary.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ def check_method(name: str, method_kwargs: Mapping[str, Any] | None = None, *, b
     * the loss is finite in bfloat16 mixed precision;
     * state survives saving and loading: the next steps are the same to the last bit;
     * two processes with half a batch each compute the loss and gradients of one with the whole batch, BatchNorm
-      included, over three steps (a method whose ``coupling`` is "device": of the mean over halves, in one step);
+      included, over three steps (a method whose ``loss_scope`` is "device": of the mean over halves, in one step);
     * 60 steps on digits lower the loss.
 
     ``method_kwargs`` as in a configuration. Takes seconds; two processes are started, so a script that calls it needs
@@ -244,7 +244,7 @@ def _one_of_two(index: int, case: Case, method: type[Method], folder: Path) -> N
 
 def _run(bench: Bench, half: int) -> list[dict[str, Any]]:
     """Losses and gradients of three steps on both halves, or of one on the mean over them where each is on its own."""
-    results, per_device = [], bench.method.coupling == "device"
+    results, per_device = [], bench.method.loss_scope == "device"
     for step in range(1 if per_device else 3):
         crops = bench.crops(step, 2 * half)
         shares = [[view[start : start + half] for view in crops] for start in (0, half)]
@@ -261,7 +261,7 @@ def _run(bench: Bench, half: int) -> list[dict[str, Any]]:
 
 
 def _per_device(case: Case) -> bool:
-    return Bench(case).method.coupling == "device"
+    return Bench(case).method.loss_scope == "device"
 
 
 def _check_training(case: Case) -> None:

@@ -215,8 +215,9 @@ def _derived(config: Config, module: Pretrainer, world: int, steps_per_epoch: in
     return {
         "steps_per_epoch": math.ceil(steps_per_epoch / config.accumulate_grad_batches),
         "devices": world,
-        "n": config.optimizer.batch_size * (world if module.method.coupling == "global" else 1),
-        "n_is": "samples of " + ("all devices" if module.method.coupling == "global" and world > 1 else "each device"),
+        "n": config.optimizer.batch_size * (world if module.method.loss_scope == "global" else 1),
+        "n_is": "samples of "
+        + ("all devices" if module.method.loss_scope == "global" and world > 1 else "each device"),
         "lr": config.optimizer.lr * scale,
         "classifier_lr": config.optimizer.classifier_lr * scale,
         "backbone_parameters": sum(p.numel() for p in module.backbone.parameters()),

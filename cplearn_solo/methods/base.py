@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -72,13 +72,28 @@ class Method(nn.Module, ABC):
     multicrop: ClassVar[bool] = False  # takes more than two crops
     needs_images: ClassVar[bool] = False
     # with several devices, each computes the loss of the whole batch ("global") or of its own images ("device")
-    coupling: str = "global"
+    loss_scope: Literal["global", "device"] = "global"
     # what to try against a collapse, in this method's keys, by measure of metrics.verdict.CRITERIA
     advice: ClassVar[Mapping[str, str]] = {}
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "coupling" in vars(cls):
+            cls.loss_scope = cls.coupling
+            del cls.coupling
 
     def __init__(self, features_dim: int, *, batch_size: int) -> None:
         super().__init__()
         require(batch_size >= 2, "batch_size", batch_size, "at least 2, for BatchNorm in training")
+
+    @property
+    def coupling(self) -> str:
+        """Old name of ``loss_scope``, for subclasses; it goes with the next release."""
+        return self.loss_scope
+
+    @coupling.setter
+    def coupling(self, value: str) -> None:
+        self.loss_scope = value
 
     @abstractmethod
     def loss(self, views: Views) -> dict[str, Tensor]:

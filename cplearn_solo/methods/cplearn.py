@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, Literal
 
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cplearn_solo.core.distributed import world_size
-from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.errors import require
 from cplearn_solo.core.precision import at_least_float32
 from cplearn_solo.dictionary import check_dictionary, pack_dictionary, temperature
 from cplearn_solo.losses import assignments, check_prior, cplearn_loss, strict_bound
@@ -28,9 +29,18 @@ from cplearn_solo.objective import Objective, PackedDictionary, check_shares, ob
 
 _LOGITS_AT_ONCE = 1 << 24  # bounds the memory of evaluation
 
-# Floats of W and of the logits that automatic differentiation keeps, about 16 matrices (n, c). What fits into the
-# caches of a processor is faster multiplied out; beyond them tiles are, and take a fraction of the memory.
-_PLAIN_FLOATS = 1 << 22
+# Floats of W and of the logits that automatic differentiation keeps, about 16 matrices (n, c). Up to this many fit into
+# a processor's caches, and W as a matrix of floats is faster; with more, the packed dictionary is.
+_DENSE_FLOATS = 1 << 22
+
+
+@dataclass(frozen=True)
+class Constants:
+    """What follows from n: tau, sqrt(n) or 1 by which embeddings are divided, and the strict bound of the loss."""
+
+    temperature: float
+    root_n: float
+    bound: float
 
 
 @METHODS.register("cplearn")
@@ -38,15 +48,15 @@ class CPLearn(Method):
     """CPLearn's projector and loss (Eqs. 1 and 2, Appendix N).
 
     ``proj_hidden_dim``: f. ``proj_output_dim``: c, codes in the dictionary. ``beta``: weight of the invariance term, or
-    ``auto``, which is 1 and less while codes are being lost (:class:`AutoBeta`; wants the uniform prior).
+    ``auto``, which is 1 and less while codes are being lost (:class:`AutoBeta`; needs the uniform prior).
     ``eps``: target probability of the codes a sample is not assigned to; below 1/c.
     ``activation``: ``l2``, sqrt(f/n) h/||h|| (Eq. 1), or ``tanh``, the paper's practical choice (Section 3.3).
     ``scale``: ``paper`` divides by sqrt(n) as Eq. 1 does; ``released`` does not, as the released code, so that logits
     are sqrt(n) times sharper. ``prior``: q, one probability a code, uniform if absent. ``prior_loss``: ``forward``
     (Eq. 2) or ``reverse`` (Appendix N). ``dictionary``, ``dictionary_seed``: see :func:`make_dictionary`.
 
-    Several devices have each its own loss. With ``global_prior`` it is the mean assignment of all that is matched with
-    the prior, and n is their batch. With ``dictionary_parallel`` they share the work by codes instead of by images.
+    Each of several devices has its own loss. With ``global_prior``, the mean assignment over all devices is matched with
+    the prior, and n is the batch of all. With ``dictionary_parallel``, devices share the work by codes, not by images.
 
     The dictionary is held at one bit an entry, and a large one is never multiplied out as a whole; ``kept_logits_mb``
     bounds the memory of a step with one. A checkpoint holds the dictionary's kind, seed and shape, not its entries.
@@ -82,28 +92,29 @@ class CPLearn(Method):
         super().__init__(features_dim, batch_size=batch_size)
         f, c = proj_hidden_dim, proj_output_dim
         check_dictionary(f, c, kind=dictionary, seed=dictionary_seed)
-        if beta != "auto" and not beta >= 0:
-            raise InputError(f"method_kwargs.beta = {beta}: must be at least 0, or auto")
-        if beta == "auto" and (prior is not None or min(batch_size, c) < 2):
-            raise InputError("method_kwargs.beta = 'auto': needs the uniform prior over at least 2 codes")
+        require(beta == "auto" or beta >= 0, "method_kwargs.beta", beta, "at least 0, or auto")
+        possible = beta != "auto" or (prior is None and min(batch_size, c) >= 2)
+        require(possible, "method_kwargs.beta", beta, "a number, unless the prior is uniform over at least 2 codes")
         self.auto_beta = AutoBeta(batch_size, c) if beta == "auto" else None
         self.beta, self.activation, self.scale, self.prior_loss = beta, activation, scale, prior_loss
         self.spec = {"kind": dictionary, "seed": dictionary_seed, "f": f, "c": c}
         self.eps, self.batch_size, self.kept_logits_mb = eps, batch_size, kept_logits_mb
         self.global_prior, self.dictionary_parallel = global_prior, dictionary_parallel
-        self.coupling = "global" if global_prior else "device"
+        self.loss_scope = "global" if global_prior else "device"
         self.projector = nn.Sequential(nn.Linear(features_dim, f), nn.BatchNorm1d(f))
-        words = pack_dictionary(f, c, kind=dictionary, seed=dictionary_seed)
-        self.register_buffer("words", words, persistent=False)
-        self.plain = (f + 16 * batch_size) * c <= _PLAIN_FLOATS and not global_prior and not dictionary_parallel
-        self.register_buffer("w", self.dictionary.tile(0, c) if self.plain else None, persistent=False)
+        packed = pack_dictionary(f, c, kind=dictionary, seed=dictionary_seed)
+        self.register_buffer("packed_dictionary", packed, persistent=False)
+        self.dense = (f + 16 * batch_size) * c <= _DENSE_FLOATS and not global_prior and not dictionary_parallel
+        self.register_buffer("w", self.dictionary.tile(0, c) if self.dense else None, persistent=False)
         q = None if prior is None else torch.tensor(prior, dtype=torch.float32)
         if q is not None:
             check_prior(q, c, prior_loss)
         self.register_buffer("prior", q, persistent=False)
-        # a constant of the run: if it followed the batch at hand, codes would depend on the evaluation's batch size
+        # The n that the weights were trained with. It does not follow the batch at hand: codes would depend on the
+        # batch size of an evaluation.
         self.register_buffer("n", torch.tensor(batch_size))
-        self._set_n(batch_size)
+        self._constants: dict[int, Constants] = {}
+        self.constants(batch_size)  # raises for a bad eps
 
     def check_ranks(self, ranks: int) -> None:
         if self.dictionary_parallel:
@@ -113,6 +124,28 @@ class CPLearn(Method):
     def codes_total(self) -> int:
         return self.spec["c"]
 
+    @property
+    def temperature(self) -> float:
+        """tau of the n that the weights were trained with."""
+        return self.constants(int(self.n)).temperature
+
+    @property
+    def bound(self) -> float:
+        """The strict bound of the loss for the n that the weights were trained with; of beta = 1 for beta ``auto``."""
+        return self.constants(int(self.n)).bound
+
+    def constants(self, n: int) -> Constants:
+        """What follows from n samples whose mean assignment is matched with the prior."""
+        if n not in self._constants:
+            f, c = self.spec["f"], self.spec["c"]
+            beta = 1.0 if self.auto_beta else self.beta
+            self._constants[n] = Constants(
+                temperature=temperature(f, n, c, self.eps),
+                root_n=math.sqrt(n) if self.scale == "paper" else 1.0,
+                bound=strict_bound(n, c, beta=beta, prior=self.prior, prior_loss=self.prior_loss),
+            )
+        return self._constants[n]
+
     def loss(self, views: Views) -> dict[str, Tensor]:
         """Mean over pairs of crops with at least one large crop.
 
@@ -120,28 +153,32 @@ class CPLearn(Method):
         mean entropy of p, and ``mean_entropy``, that of the mean p, whose difference is the information in codes.
         """
         n = self.batch_size * (world_size() if self.global_prior else 1)
-        if n != self.samples:  # ranks have been counted, or the checkpoint is of another batch
-            self._set_n(n)
-        embeddings = [self.embed(feats) for feats in views.feats]
+        self.n.fill_(n)
+        constants = self.constants(n)
+        embeddings = [self._embed(feats, constants.root_n) for feats in views.feats]
         pairs = [pair for pair in combinations(range(len(embeddings)), 2) if pair[0] < views.n_large]
-        beta = self.auto_beta() if self.auto_beta else self.beta
-        found = (self._plain if self.plain else self._objective)(embeddings, pairs, beta)
+        beta = self.auto_beta(n) if self.auto_beta else self.beta
+        compute = self._dense_objective if self.dense else self._packed_objective
+        found = compute(embeddings, pairs, beta, constants.temperature)
+        bound = constants.bound
+        if self.auto_beta and self.prior_loss == "reverse":
+            bound = bound * beta
         parts = {
-            "bound_gap": found.loss.detach() - self.bound,
+            "loss": found.loss,
+            "invariance": found.invariance,
+            "prior": found.prior,
+            "bound_gap": found.loss.detach() - bound,
             "assignment_entropy": found.assignment_entropy,
             "mean_entropy": found.mean_entropy,
         }
         if self.auto_beta:
-            bound = self.bound * (beta if self.prior_loss == "reverse" else 1)
-            parts |= {"beta": beta, "bound_gap": found.loss.detach() - bound}
-            self.auto_beta.update(parts["mean_entropy"])
-        return {"loss": found.loss, "invariance": found.invariance, "prior": found.prior, **parts, "codes": found.codes}
+            parts["beta"] = beta
+            self.auto_beta.update(found.mean_entropy)
+        return {**parts, "codes": found.codes}
 
     def embed(self, feats: Tensor) -> Tensor:
         """Embeddings H ``(n, f)`` (Eq. 1), in float32 or better."""
-        h = at_least_float32(self.projector(feats))
-        h = math.sqrt(h.shape[1]) * F.normalize(h, dim=1) if self.activation == "l2" else torch.tanh(h)
-        return h / self._root_n
+        return self._embed(feats, self.constants(int(self.n)).root_n)
 
     def report_measures(self) -> list[ReportMeasure]:
         return optimum_measures(self.dictionary, math.sqrt(int(self.n)) if self.scale == "paper" else 1.0)
@@ -149,7 +186,7 @@ class CPLearn(Method):
     @property
     def dictionary(self) -> PackedDictionary:
         """W at one bit an entry."""
-        return PackedDictionary(self.words, self.spec["f"])
+        return PackedDictionary(self.packed_dictionary, self.spec["f"])
 
     def logits(self, h: Tensor) -> Tensor:
         """H W / tau: ``(n, f)`` to ``(n, c)``."""
@@ -186,17 +223,24 @@ class CPLearn(Method):
 
     def _blocks(self, h: Tensor) -> Iterator[tuple[int, Tensor]]:
         """First code and logits ``(n, block)`` of each block of codes."""
-        dictionary = self.dictionary
-        block = max(1, _LOGITS_AT_ONCE // max(h.shape))  # the tile of W is as large as that of logits
+        dictionary, tau = self.dictionary, self.temperature
+        block = max(1, _LOGITS_AT_ONCE // max(h.shape))  # neither the tile of W nor that of logits is larger
         for start in range(0, self.codes_total, block):
             tile = dictionary.tile(start, min(start + block, self.codes_total))
-            yield start, h @ tile.to(h.dtype) / self.temperature
+            yield start, h @ tile.to(h.dtype) / tau
 
-    def _objective(self, embeddings: list[Tensor], pairs: list[tuple[int, int]], beta: float | Tensor) -> Objective:
+    def _embed(self, feats: Tensor, root_n: float) -> Tensor:
+        h = at_least_float32(self.projector(feats))
+        h = math.sqrt(h.shape[1]) * F.normalize(h, dim=1) if self.activation == "l2" else torch.tanh(h)
+        return h / root_n
+
+    def _packed_objective(
+        self, embeddings: list[Tensor], pairs: list[tuple[int, int]], beta: float | Tensor, tau: float
+    ) -> Objective:
         return objective(
             embeddings,
             self.dictionary,
-            temperature=self.temperature,
+            temperature=tau,
             beta=float(beta),
             prior=self.prior,
             prior_loss=self.prior_loss,
@@ -206,9 +250,11 @@ class CPLearn(Method):
             kept_logits_mb=self.kept_logits_mb,
         )
 
-    def _plain(self, embeddings: list[Tensor], pairs: list[tuple[int, int]], beta: float | Tensor) -> Objective:
-        """The same with all logits at hand."""
-        logits = [self.logits(h) for h in embeddings]
+    def _dense_objective(
+        self, embeddings: list[Tensor], pairs: list[tuple[int, int]], beta: float | Tensor, tau: float
+    ) -> Objective:
+        """The same with all of W and all logits in memory."""
+        logits = [h @ self.w.to(h.dtype) / tau for h in embeddings]
         losses = [
             cplearn_loss(logits[i], logits[j], beta=beta, prior=self.prior, prior_loss=self.prior_loss)
             for i, j in pairs
@@ -216,24 +262,14 @@ class CPLearn(Method):
         loss, invariance, prior = (torch.stack(part).mean() for part in zip(*losses))
         return Objective(loss, invariance, prior, *assignments(logits[0]))
 
-    def _set_n(self, n: int) -> None:
-        """Everything that follows from the number of samples whose assignments are matched with the prior."""
-        f, c = self.spec["f"], self.spec["c"]
-        self.samples = n
-        self.n.fill_(n)
-        self.temperature = temperature(f, n, c, self.eps)
-        self._root_n = math.sqrt(n) if self.scale == "paper" else 1.0
-        if self.auto_beta:
-            self.auto_beta.most = math.log(min(n, c))
-        # of beta = 1 where beta is its own
-        beta = 1.0 if self.auto_beta else self.beta
-        self.bound = strict_bound(n, c, beta=beta, prior=self.prior, prior_loss=self.prior_loss)
-
     def get_extra_state(self) -> dict[str, Any]:
         return dict(self.spec)
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
         for key, value in self.spec.items():
-            if state.get(key) != value:
-                raise InputError(f"checkpoint's dictionary has {key} = {state.get(key)!r}, this run has {value!r}")
-        self._set_n(int(self.n))  # loaded before
+            require(
+                state.get(key) == value,
+                f"dictionary's {key} of this run",
+                value,
+                f"{state.get(key)!r}, the checkpoint's",
+            )

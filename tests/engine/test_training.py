@@ -323,7 +323,7 @@ def test_every_shipped_configuration_trains_two_steps(path, tmp_path, monkeypatc
 def test_constants_are_not_sent_to_other_processes(tmp_path):
     module = Pretrainer(parse_config(shipped(tmp_path)), num_classes=10, mean=[0.5] * 3, std=[0.5] * 3)
     ignored = set(module._ddp_params_and_buffers_to_ignore)
-    assert "method.words" in ignored and not ignored & module.state_dict().keys()
+    assert "method.packed_dictionary" in ignored and not ignored & module.state_dict().keys()
 
 
 def test_statistics_come_from_the_training_images(tmp_path):

@@ -95,11 +95,11 @@ def test_auto_beta_is_one_until_codes_are_lost_and_remembers():
     )
     for _ in range(40):
         method.auto_beta.update(torch.tensor(0.25 * math.log(N)))
-    assert method.auto_beta().item() == pytest.approx(0.5, abs=0.05)
+    assert method.auto_beta(N).item() == pytest.approx(0.5, abs=0.05)
     again = make(beta="auto")
     again.load_state_dict(method.state_dict())
     parts = again.loss(views())
-    assert parts["beta"].item() == method.auto_beta().item()
+    assert parts["beta"].item() == method.auto_beta(N).item()
     gap = parts["invariance"] * parts["beta"] + parts["prior"] - parts["beta"] * math.log(50 / N)
     assert parts["bound_gap"].item() == pytest.approx(gap.item(), rel=1e-4)
 
@@ -117,7 +117,7 @@ def test_cplearn_with_small_crops_averages_pairs_with_a_large_one():
 @pytest.mark.parametrize("crops", [2, 4])
 def test_large_dictionaries_give_what_small_ones_do(monkeypatch, kwargs, crops):
     small = make(**kwargs)
-    monkeypatch.setattr(cplearn, "_PLAIN_FLOATS", 0)
+    monkeypatch.setattr(cplearn, "_DENSE_FLOATS", 0)
     large = make(**kwargs)
     assert small.w is not None and large.w is None
     for _ in range(2):
@@ -129,7 +129,7 @@ def test_large_dictionaries_give_what_small_ones_do(monkeypatch, kwargs, crops):
         torch.testing.assert_close(grads, expected_grads, rtol=1e-4, atol=1e-6)
     feats = torch.randn(9, D)
     torch.testing.assert_close(large.eval()(feats), small.eval()(feats), rtol=1e-5, atol=1e-5)
-    assert torch.equal(large.words, small.words)
+    assert torch.equal(large.packed_dictionary, small.packed_dictionary)
 
 
 def _parts_and_grads(method, crops):
@@ -153,7 +153,7 @@ def test_cplearn_checkpoint_holds_a_seed_not_the_dictionary():
     state = method.state_dict()
     assert state["_extra_state"] == {"kind": "rademacher", "seed": 9, "f": 32, "c": 4096}
     assert sum(v.numel() for v in state.values() if torch.is_tensor(v)) < 2000
-    with pytest.raises(InputError, match="seed = 9"):
+    with pytest.raises(InputError, match="dictionary's seed of this run = 0: must be 9, the checkpoint's"):
         make(proj_output_dim=4096).load_state_dict(state)
 
 
@@ -171,7 +171,11 @@ def test_cplearn_uses_the_prior_it_is_given():
         ("cplern", {}, "did you mean 'cplearn'"),
         ("cplearn", {"bta": 1.0}, "did you mean 'beta'"),
         ("cplearn", {"beta": "high"}, "method_kwargs.beta = 'high': must be of type float or 'auto'"),
-        ("cplearn", {"beta": "auto", "prior": [0.02] * 50}, "method_kwargs.beta = 'auto': needs the uniform prior"),
+        (
+            "cplearn",
+            {"beta": "auto", "prior": [0.02] * 50},
+            "method_kwargs.beta = 'auto': must be a number, unless the prior is uniform",
+        ),
         ("cplearn", {"proj_output_dim": 1.5}, "must be of type int"),
         ("cplearn", {"proj_output_dim": True}, "must be of type int"),
         ("cplearn", {"beta": -1.0}, "beta = -1"),
@@ -181,7 +185,7 @@ def test_cplearn_uses_the_prior_it_is_given():
         ("cplearn", {"proj_hidden_dim": 0}, "at least 1"),
         ("cplearn", {"dictionary": "hadamard", "proj_hidden_dim": 32, "proj_output_dim": 64}, "c <= f"),
         ("cplearn", {"dictionary": "hadamard", "proj_hidden_dim": 33, "proj_output_dim": 3}, "power of two"),
-        ("cplearn", {"prior": [0.5, 0.6], "proj_output_dim": 2}, "sum to 1"),
+        ("cplearn", {"prior": [0.5, 0.6], "proj_output_dim": 2}, "sum of prior = "),
         ("swav", {"queue_size": 100}, "queue_size = 100: must be a multiple of the whole batch, 16"),
         ("mocov2plus", {"queue_size": 8}, "queue_size = 8"),
         ("wmse", {"whitening_size": 12}, "whitening_size = 12: must be a divisor of the batch, 16"),
