@@ -55,7 +55,7 @@ class CPLearn(Method):
     are sqrt(n) times sharper. ``prior``: q, one probability a code, uniform if absent. ``prior_loss``: ``forward``
     (Eq. 2) or ``reverse`` (Appendix N). ``dictionary``, ``dictionary_seed``: see :func:`make_dictionary`.
 
-    Each of several devices has its own loss. With ``global_prior``, the mean assignment over all devices is matched with
+    Each of several devices has its own loss. With ``global_prior``, the mean assignment of all devices is matched with
     the prior, and n is the batch of all. With ``dictionary_parallel``, devices share the work by codes, not by images.
 
     The dictionary is held at one bit an entry, and a large one is never multiplied out as a whole; ``kept_logits_mb``
