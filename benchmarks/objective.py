@@ -3,8 +3,8 @@
 Both compute the loss of two views and its gradient by the embeddings, in turn, in one process. The released loss is
 transcribed without changes: W as floats, all logits, six softmaxes, automatic differentiation. The floor is the time of
 four products of floats, n f c multiplications and additions each, at the speed of a product of large matrices on this
-machine; products by lookup can be faster. ``chunked`` is ours with products of floats. Memory is the peak of a process
-of its own, less what it had after its imports; both hold their dictionary.
+machine; products by lookup can be faster. ``chunked`` is ours with products of floats, ``half`` with embeddings in
+bfloat16. Memory is the peak of a process of its own, less what it had after its imports; both hold their dictionary.
 """
 
 from __future__ import annotations
@@ -72,24 +72,23 @@ def main() -> None:
     speed = flops_a_second()
     units = tiles.has_units(torch.device("cpu"), torch.bfloat16)
     print(f"products at {speed / 1e9:.0f} GFLOP/s on {torch.get_num_threads()} threads, medians of {ROUNDS} rounds")
-    print(
-        "half precision: " + ("products in bfloat16" if units else "no units for it here, so products are in float32")
-    )
-    print(f"{'n, f, c':>20} {'embeddings':>10} {'ours':>9} {'released':>9} {'ratio':>6} {'of floor':>8}", end="")
+    print("chunked half: " + ("products in bfloat16" if units else "no units for it here, so products are in float32"))
+    print(f"{'n, f, c':>20} {'embeddings':>12} {'ours':>9} {'released':>9} {'ratio':>6} {'of floor':>8}", end="")
     print(f" {'memory':>8} {'released':>9} {'ratio':>6}")
     for size in SIZES:
         n, f, c = size
         single, half = (embeddings(n, f, dtype) for dtype in (torch.float32, torch.bfloat16))
         fast, tiled, plain = ours(*size), ours(*size, impl="chunked"), released(*size)
-        turns = {"float32": (fast, single), "bfloat16": (fast, half), "chunked": (tiled, single)}
+        turns = {"float32": (fast, single), "bfloat16": (fast, half)}
+        turns |= {"chunked": (tiled, single), "chunked half": (tiled, half)}
         ways = {name: partial(seconds, *turn) for name, turn in turns.items()}
         medians = turn_by_turn(ways | {"released": partial(seconds, plain, single)}, rounds=ROUNDS)
         theirs = medians.pop("released")
         less, more = megabytes[size]
         for name, spent in medians.items():
-            line = f"{n}, {f}, {c:,}".rjust(20) + f" {name:>10} {1e3 * spent:6.0f} ms {1e3 * theirs:6.0f} ms"
+            line = f"{n}, {f}, {c:,}".rjust(20) + f" {name:>12} {1e3 * spent:6.0f} ms {1e3 * theirs:6.0f} ms"
             line += f" {spent / theirs:5.2f}x {4 * 2 * n * f * c / speed / spent:8.0%}"
-            memory = "" if name == "chunked" else f" {less:5.0f} MB {more:6.0f} MB {less / more:5.2f}x"
+            memory = "" if name.startswith("chunked") else f" {less:5.0f} MB {more:6.0f} MB {less / more:5.2f}x"
             print(line + memory, flush=True)
         del fast, tiled, plain, turns, ways
     n, f, c = LARGEST

@@ -41,6 +41,7 @@ NOT_IDENTITY = (
     "evaluation",
     "log_every_n_steps",
     "method_kwargs.dictionary_parallel",
+    "method_kwargs.impl",
     "method_kwargs.kept_logits_mb",
     "on_collapse",
     "performance.compile",

@@ -24,7 +24,13 @@ class CPLearnLoss(NamedTuple):
 
 
 def cplearn_loss(
-    z1: Tensor, z2: Tensor, *, beta: float | Tensor, prior: Tensor | None = None, prior_loss: str = "reverse"
+    z1: Tensor,
+    z2: Tensor,
+    *,
+    beta: float | Tensor,
+    prior: Tensor | None = None,
+    prior_loss: str = "reverse",
+    prior_is_checked: bool = False,
 ) -> CPLearnLoss:
     """CPLearn's loss of two views, symmetrised (the mean of both directions).
 
@@ -34,7 +40,8 @@ def cplearn_loss(
     * prior = cross-entropy(q, mean_i p_i) for ``"forward"`` (second term of Eq. 2), or
       KL(mean_i p_i || q) for ``"reverse"`` (Appendix N), which stays finite when codes are unused.
 
-    ``prior`` is q as ``(c,)``, uniform by default. Everything happens in the log domain and in at least float32, also
+    ``prior`` is q as ``(c,)``, uniform by default. With ``prior_is_checked``, its numbers are not looked at again, for
+    which the program would wait for a GPU. Everything happens in the log domain and in at least float32, also
     under autocast: the logarithm of a mean of saturated probabilities would be -inf, their log-sum-exp is finite.
 
     Raises ``InputError`` for logits that do not match, a prior that is no distribution over the c codes, or an unknown
@@ -42,10 +49,10 @@ def cplearn_loss(
     """
     check_views(z1, z2, "logits", "(n, c)")
     n, c = z1.shape
-    if prior is not None:
-        check_prior(prior, c, prior_loss)
-    elif prior_loss not in PRIOR_LOSSES:
+    if prior_loss not in PRIOR_LOSSES:
         raise unknown("prior_loss", prior_loss, PRIOR_LOSSES)
+    if prior is not None and not prior_is_checked:
+        check_prior(prior, c, prior_loss)
     with without_autocast(z1):
         log_p1, log_p2 = (torch.log_softmax(at_least_float32(z), dim=1) for z in (z1, z2))
         invariance = -((log_p1.exp() * log_p2).sum() + (log_p2.exp() * log_p1).sum()) / (2 * n)

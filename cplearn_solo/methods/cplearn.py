@@ -26,6 +26,7 @@ from cplearn_solo.methods.auto_beta import AutoBeta
 from cplearn_solo.methods.base import METHODS, Method, ReportMeasure, Views
 from cplearn_solo.methods.optimum import optimum_measures
 from cplearn_solo.objective import Objective, PackedDictionary, check_shares, objective
+from cplearn_solo.objective.interface import check_impl
 
 _LOGITS_AT_ONCE = 1 << 24  # bounds the memory of evaluation
 
@@ -59,7 +60,8 @@ class CPLearn(Method):
     the prior, and n is the batch of all. With ``dictionary_parallel``, devices share the work by codes, not by images.
 
     The dictionary is held at one bit an entry, and a large one is never multiplied out as a whole; ``kept_logits_mb``
-    bounds the memory of a step with one. A checkpoint holds the dictionary's kind, seed and shape, not its entries.
+    bounds the memory of a step with one. ``impl``: how the loss is computed, see :func:`objective`; with ``auto``, a
+    small dictionary is multiplied out. A checkpoint holds the dictionary's kind, seed and shape, not its entries.
     """
 
     multicrop = True
@@ -88,6 +90,7 @@ class CPLearn(Method):
         global_prior: bool = False,
         dictionary_parallel: bool = False,
         kept_logits_mb: float = 64,
+        impl: Literal["auto", "reference", "chunked", "lookup", "triton"] = "auto",
     ) -> None:
         super().__init__(features_dim, batch_size=batch_size)
         f, c = proj_hidden_dim, proj_output_dim
@@ -98,13 +101,15 @@ class CPLearn(Method):
         self.auto_beta = AutoBeta(batch_size, c) if beta == "auto" else None
         self.beta, self.activation, self.scale, self.prior_loss = beta, activation, scale, prior_loss
         self.spec = {"kind": dictionary, "seed": dictionary_seed, "f": f, "c": c}
-        self.eps, self.batch_size, self.kept_logits_mb = eps, batch_size, kept_logits_mb
+        self.eps, self.batch_size, self.kept_logits_mb, self.impl = eps, batch_size, kept_logits_mb, impl
         self.global_prior, self.dictionary_parallel = global_prior, dictionary_parallel
         self.loss_scope = "global" if global_prior else "device"
         self.projector = nn.Sequential(nn.Linear(features_dim, f), nn.BatchNorm1d(f))
         packed = pack_dictionary(f, c, kind=dictionary, seed=dictionary_seed)
         self.register_buffer("packed_dictionary", packed, persistent=False)
-        self.dense = (f + 16 * batch_size) * c <= _DENSE_FLOATS and not global_prior and not dictionary_parallel
+        several_ranks = global_prior or dictionary_parallel
+        check_impl(impl, several_ranks=several_ranks)
+        self.dense = impl == "auto" and not several_ranks and (f + 16 * batch_size) * c <= _DENSE_FLOATS
         self.register_buffer("w", self.dictionary.tile(0, c) if self.dense else None, persistent=False)
         q = None if prior is None else torch.tensor(prior, dtype=torch.float32)
         if q is not None:
@@ -181,7 +186,7 @@ class CPLearn(Method):
         return self._embed(feats, self.constants(int(self.n)).root_n)
 
     def report_measures(self) -> list[ReportMeasure]:
-        return optimum_measures(self.dictionary, math.sqrt(int(self.n)) if self.scale == "paper" else 1.0)
+        return optimum_measures(self.dictionary, self.constants(int(self.n)).root_n)
 
     @property
     def dictionary(self) -> PackedDictionary:
@@ -241,13 +246,15 @@ class CPLearn(Method):
             embeddings,
             self.dictionary,
             temperature=tau,
-            beta=float(beta),
+            beta=beta,
             prior=self.prior,
             prior_loss=self.prior_loss,
+            prior_is_checked=True,
             pairs=pairs,
             dictionary_parallel=self.dictionary_parallel,
             global_prior=self.global_prior,
             kept_logits_mb=self.kept_logits_mb,
+            impl=self.impl,
         )
 
     def _dense_objective(
@@ -255,10 +262,8 @@ class CPLearn(Method):
     ) -> Objective:
         """The same with all of W and all logits in memory."""
         logits = [h @ self.w.to(h.dtype) / tau for h in embeddings]
-        losses = [
-            cplearn_loss(logits[i], logits[j], beta=beta, prior=self.prior, prior_loss=self.prior_loss)
-            for i, j in pairs
-        ]
+        given = {"beta": beta, "prior": self.prior, "prior_loss": self.prior_loss, "prior_is_checked": True}
+        losses = [cplearn_loss(logits[i], logits[j], **given) for i, j in pairs]
         loss, invariance, prior = (torch.stack(part).mean() for part in zip(*losses))
         return Objective(loss, invariance, prior, *assignments(logits[0]))
 

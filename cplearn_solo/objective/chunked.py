@@ -62,12 +62,20 @@ class ChunkedSweeps(Sweeps):
         d, e = tiles.shifted(k, dz, top)
         p, t = e.mul_(prior.inverse_sum.flatten(1)[:, :, None]), tiles.work(k)
         for a, others in enumerate(self.partners):
-            torch.add(constant[a, :, None], d[others[0]], alpha=-beta, out=t)
+            _subtract(constant[a, :, None], beta, d[others[0]], out=t)
             for b in others[1:]:
-                t.sub_(d[b], alpha=beta)
+                _subtract(t, beta, d[b], out=t)
             grouped = (x.unflatten(0, self.groups) for x in (t, d[a], p[a]))
             prior.add_gradient(*grouped, log_ratio[a], view=a, weight=len(others))
             for b in others[:-1]:
-                t.sub_(p[b], alpha=beta)
-            torch.sub(t, p[others[-1]], alpha=beta, out=dz[a])
+                _subtract(t, beta, p[b], out=t)
+            _subtract(t, beta, p[others[-1]], out=dz[a])
         return dz
+
+
+def _subtract(x: Tensor, factor: float | Tensor, y: Tensor, *, out: Tensor) -> None:
+    """``x - factor * y`` in one operation, whether the factor is a number or on a GPU."""
+    if isinstance(factor, Tensor):
+        torch.addcmul(x, y, factor, value=-1, out=out)
+    else:
+        torch.sub(x, y, alpha=factor, out=out)

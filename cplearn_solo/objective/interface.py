@@ -52,7 +52,7 @@ def objective(
     dictionary: PackedDictionary,
     *,
     temperature: float,
-    beta: float,
+    beta: float | Tensor,
     prior: Tensor | None = None,
     prior_loss: str = "reverse",
     pairs: Sequence[tuple[int, int]] | None = None,
@@ -60,12 +60,13 @@ def objective(
     global_prior: bool = False,
     kept_logits_mb: float = KEPT_LOGITS_MB,
     impl: str = "auto",
+    prior_is_checked: bool = False,
 ) -> Objective:
     """:func:`cplearn_solo.losses.cplearn_loss` of the logits H W / tau, averaged over pairs of views.
 
     ``views``: embeddings ``(n, f)`` each, row i of all from the same image. ``dictionary``: W with f rows and c codes.
     ``temperature``: tau. ``pairs``: indices of the views to compare, all pairs by default. ``beta``, ``prior``,
-    ``prior_loss``: see there.
+    ``prior_loss``, ``prior_is_checked``: see there.
 
     On several ranks each has its own samples and, by default, its own loss. ``dictionary_parallel``: each works on a
     share of the codes for the samples of all, and the loss is the mean over ranks. ``global_prior``: the mean
@@ -96,16 +97,15 @@ def objective(
     c = dictionary.c
     if prior_loss not in PRIOR_LOSSES:
         raise unknown("prior_loss", prior_loss, PRIOR_LOSSES)
-    if prior is not None:
+    if prior is not None and not prior_is_checked:
         check_prior(prior, c, prior_loss)
     require(kept_logits_mb >= 0, "kept_logits_mb", kept_logits_mb, "at least 0")
-    log_q = torch.tensor(-math.log(c), dtype=torch.float64) if prior is None else at_least_float32(prior).log()
     implementation = _implementation(impl, views, dictionary, several_ranks=dictionary_parallel or global_prior)
     spec = LossSpec(
         dictionary=dictionary,
         temperature=temperature,
-        beta=float(beta),
-        log_q=log_q,
+        beta=beta.detach() if isinstance(beta, Tensor) and beta.is_cuda else float(beta),
+        log_q=-math.log(c) if prior is None else at_least_float32(prior).log(),
         prior_loss=prior_loss,
         pairs=pairs,
         samples=n * world_size() if global_prior else n,
@@ -116,7 +116,7 @@ def objective(
     if dictionary_parallel:
         spec = _share_of_codes(spec)
         views = [gather(h) for h in views]
-    found = Objective(*_LossWithGradient.apply(spec, implementation, *map(_autocast, views)))
+    found = Objective(*_LossWithGradient.apply(spec, implementation, *views))
     return found._replace(codes=found.codes[rank() * n :][:n]) if dictionary_parallel else found
 
 
@@ -141,12 +141,9 @@ def _check_pairs(pairs: list[tuple[int, ...]], views: int) -> None:
 def _implementation(
     impl: str, views: Sequence[Tensor], dictionary: PackedDictionary, *, several_ranks: bool
 ) -> Callable[[Tensor, LossSpec], LossAndGradient]:
-    if impl not in IMPLEMENTATIONS:
-        raise unknown("impl", impl, IMPLEMENTATIONS)
+    check_impl(impl, several_ranks=several_ranks)
     if impl == "auto":
         impl = "chunked" if several_ranks else _fastest(views, dictionary)
-    alone = not several_ranks or impl not in ("reference", "lookup")
-    require(alone, "impl", impl, "auto, chunked or triton with dictionary_parallel or global_prior")
     if impl == "lookup":
         return _lookup(views[0])
     if impl == "triton":
@@ -155,12 +152,12 @@ def _implementation(
 
 
 def _fastest(views: Sequence[Tensor], dictionary: PackedDictionary) -> str:
-    h = _autocast(views[0])
+    h = views[0]
     if h.device.type == "cuda":
         floats = (dictionary.f + 8 * len(views) * len(h)) * dictionary.c
         return "reference" if floats <= _REFERENCE_FLOATS else "chunked"
-    in_single = h.dtype == torch.float32 or (h.dtype != torch.float64 and not has_units(h.device, h.dtype))
-    return "lookup" if h.device.type == "cpu" and in_single and library() else "chunked"
+    # also for half precision: 1.6 to 3 times as fast as products in bfloat16 on a processor with AVX512-BF16
+    return "lookup" if h.device.type == "cpu" and h.dtype != torch.float64 and library() else "chunked"
 
 
 def _lookup(h: Tensor) -> Callable[[Tensor, LossSpec], LossAndGradient]:
@@ -181,6 +178,14 @@ def _triton(h: Tensor) -> Callable[[Tensor, LossSpec], LossAndGradient]:
     return triton
 
 
+def check_impl(impl: str, *, several_ranks: bool) -> None:
+    """Raises ``InputError`` for an unknown ``impl``, or one that cannot put together what ``several_ranks`` have."""
+    if impl not in IMPLEMENTATIONS:
+        raise unknown("impl", impl, IMPLEMENTATIONS)
+    possible = not several_ranks or impl not in ("reference", "lookup")
+    require(possible, "impl", impl, "auto, chunked or triton with dictionary_parallel or global_prior")
+
+
 def check_shares(c: int, ranks: int) -> None:
     """Raises ``InputError`` where ``dictionary_parallel`` cannot share c codes among ``ranks`` processes."""
     require(ranks > 1, "dictionary_parallel", True, "False on one process; it shares codes among several")
@@ -195,7 +200,7 @@ def _share_of_codes(spec: LossSpec) -> LossSpec:
     return replace(
         spec,
         dictionary=spec.dictionary.columns(start, stop),
-        log_q=spec.log_q[start:stop] if spec.log_q.ndim else spec.log_q,
+        log_q=spec.log_q if isinstance(spec.log_q, float) else spec.log_q[start:stop],
         codes_shared=True,
     )
 
@@ -221,9 +226,11 @@ class _LossWithGradient(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, spec: LossSpec, implementation: Callable, *views: Tensor) -> tuple[Tensor, ...]:
+        h = torch.stack(views)
+        h = h if implementation is lookup else _autocast(h)
         try:
-            with without_autocast(views[0]):
-                found: LossAndGradient = implementation(torch.stack(views), spec)
+            with without_autocast(h):
+                found: LossAndGradient = implementation(h, spec)
         except RuntimeError as error:
             if "out of memory" in str(error) or "allocate memory" in str(error):
                 raise _out_of_memory(views[0], spec, implementation) from error

@@ -11,13 +11,18 @@ from cplearn_solo.objective.spec import LossAndGradient, LossSpec
 
 
 def reference(h: Tensor, spec: LossSpec) -> LossAndGradient:
-    """The objective of embeddings ``(views, n, f)`` and its gradient by automatic differentiation."""
+    """The objective of embeddings ``(views, n, f)``; its gradient by logits is by automatic differentiation."""
+    w = spec.dictionary.tile(0, spec.dictionary.c)
+    q = None if isinstance(spec.log_q, float) else spec.log_q.exp()
     with torch.enable_grad():
-        h = h.detach().requires_grad_(spec.needs_grad)
-        w = spec.dictionary.tile(0, spec.dictionary.c).to(h.dtype)
-        z = at_least_float32(h @ w) / spec.temperature
-        q = spec.log_prior(slice(None), like=z).exp().expand(spec.dictionary.c)
-        losses = [cplearn_loss(z[a], z[b], beta=spec.beta, prior=q, prior_loss=spec.prior_loss) for a, b in spec.pairs]
+        z = (at_least_float32(h @ w.to(h.dtype)) / spec.temperature).requires_grad_(spec.needs_grad)
+        losses = [
+            cplearn_loss(z[a], z[b], beta=spec.beta, prior=q, prior_loss=spec.prior_loss, prior_is_checked=True)
+            for a, b in spec.pairs
+        ]
         loss, invariance, prior = (torch.stack(part).mean() for part in zip(*losses))
-        grad = torch.autograd.grad(loss, h)[0] if spec.needs_grad else None
+        grad = None
+        if spec.needs_grad:  # in float32 at least: half precision would round the small numbers of dloss / dz to 0
+            dz = torch.autograd.grad(loss, z)[0]
+            grad = (dz / spec.temperature) @ w.to(dz.dtype).T
     return LossAndGradient(invariance.detach(), prior.detach(), *assignments(z[0]), grad)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from cplearn_solo.core.distributed import max_ranks, sum_ranks
+from cplearn_solo.objective.cached import cached_tensor
 
 
 class TileSums(NamedTuple):
@@ -56,7 +57,7 @@ def merge(tiles: list[TileSums], terms: list[tuple[int, int]], *, ranks: bool) -
     # where several codes have the largest logit, the first of them
     codes = torch.where(tops[:, 0] == top[0], codes, torch.iinfo(torch.int64).max).amin(dim=0)
     codes = -max_ranks(-codes) if ranks else codes
-    a, b = (torch.tensor(side, device=top.device) for side in zip(*terms))
+    a, b = (cached_tensor(side, dtype=torch.int64, device=top.device) for side in zip(*terms))
     moved = tops.double() - top
     scale = moved.exp()
     sum_exp_logit = (scale[:, a] * (sums_exp_logit + moved[:, b] * sums_exp[:, a])).sum(dim=0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from cplearn_solo.objective.packed import PackedDictionary
@@ -19,8 +20,8 @@ class LossSpec:
 
     dictionary: PackedDictionary
     temperature: float
-    beta: float
-    log_q: Tensor  # (c,) or, if it is uniform, ()
+    beta: float | Tensor  # a scalar that is on a GPU stays there, so that nothing waits for it
+    log_q: Tensor | float  # (c,), or the one number of the uniform prior
     prior_loss: str
     pairs: list[tuple[int, int]]
     samples: int  # that share a mean assignment
@@ -31,8 +32,9 @@ class LossSpec:
 
     def log_prior(self, codes: slice, like: Tensor) -> Tensor:
         """log q of some codes, ``(width,)`` or ``()``, in the type of ``like``."""
-        # a single number stays on the CPU: operations on a GPU take it without waiting
-        return self.log_q[codes].to(like) if self.log_q.ndim else self.log_q.to(like.dtype)
+        if isinstance(self.log_q, float):  # as a scalar on the CPU, which operations on a GPU take without waiting
+            return torch.tensor(self.log_q, dtype=like.dtype)
+        return self.log_q[codes].to(like)
 
     def partners(self, views: int) -> list[list[int]]:
         """For each view those that it is compared with."""

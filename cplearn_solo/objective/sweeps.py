@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from cplearn_solo.core.distributed import rank, world_size
+from cplearn_solo.objective.cached import cached_tensor
 from cplearn_solo.objective.prior_term import PriorTerm, prior_term
 from cplearn_solo.objective.softmax_sums import SoftmaxSums, TileSums, merge
 from cplearn_solo.objective.spec import LossAndGradient, LossSpec
@@ -44,7 +45,7 @@ class Sweeps(ABC):
         sums = merge(self.softmax_sums(first), self.terms, ranks=spec.codes_shared)
         prior = prior_term(*self.mean_assignments(sums), spec)
         entropies = sum(sums.cross_entropy(a, b) + sums.cross_entropy(b, a) for a, b in pairs)
-        degrees = prior.loss.new_tensor([len(others) for others in self.partners])
+        degrees = cached_tensor(tuple(map(len, self.partners)), dtype=torch.float64, device=prior.loss.device)
         return LossAndGradient(
             invariance=entropies.mean() / (2 * len(pairs)),
             prior=(degrees @ prior.loss).mean() / (2 * len(pairs)),

@@ -9,6 +9,7 @@ from cplearn_solo.core.errors import InputError
 from cplearn_solo.dictionary import make_dictionary, temperature
 from cplearn_solo.losses import cplearn_loss
 from cplearn_solo.methods import Progress, Views, build_method, cplearn
+from cplearn_solo.objective import objective
 
 N, D = 16, 24
 SMALL = {"proj_hidden_dim": 32, "proj_output_dim": 50}
@@ -157,6 +158,18 @@ def test_cplearn_checkpoint_holds_a_seed_not_the_dictionary():
         make(proj_output_dim=4096).load_state_dict(state)
 
 
+@pytest.mark.parametrize("impl", ["reference", "chunked", "triton"])
+def test_cplearn_computes_its_loss_as_it_is_told(monkeypatch, impl):
+    calls = []
+    monkeypatch.setattr(
+        cplearn, "objective", lambda *args, **kwargs: calls.append(kwargs) or objective(*args, **kwargs)
+    )
+    (parts, grads), (expected, expected_grads) = (_parts_and_grads(make(**kw), 2) for kw in ({"impl": impl}, {}))
+    assert [call["impl"] for call in calls] == [impl]
+    torch.testing.assert_close(parts["loss"], expected["loss"])
+    torch.testing.assert_close(grads, expected_grads, rtol=1e-4, atol=1e-6)
+
+
 def test_cplearn_uses_the_prior_it_is_given():
     prior = torch.softmax(torch.arange(50) / 10, 0).tolist()
     method = make(prior=prior)
@@ -180,6 +193,8 @@ def test_cplearn_uses_the_prior_it_is_given():
         ("cplearn", {"proj_output_dim": True}, "must be of type int"),
         ("cplearn", {"beta": -1.0}, "beta = -1"),
         ("cplearn", {"activation": "tanhh"}, "did you mean 'tanh'"),
+        ("cplearn", {"impl": "tritn"}, "did you mean 'triton'"),
+        ("cplearn", {"impl": "lookup", "global_prior": True}, "impl = 'lookup': must be auto, chunked or triton with"),
         ("cplearn", {"eps": 0.5}, "below 1/c"),
         ("cplearn", {"proj_output_dim": 0}, "at least 1"),
         ("cplearn", {"proj_hidden_dim": 0}, "at least 1"),

@@ -84,7 +84,6 @@ def test_sizes_that_fill_panels_words_and_tiles_or_do_not(n, f, c):
 def test_it_is_what_a_cpu_gets(monkeypatch, dtype):
     calls = []
     monkeypatch.setattr(lookup.LookupSweeps, "run", lambda self: calls.append(1) or super(type(self), self).run())
-    monkeypatch.setattr(import_module("cplearn_solo.objective.interface"), "has_units", lambda *_: False)
     with torch.inference_mode():
         found = objective(embeddings(dtype=dtype), dictionary(), **SETTINGS)
     assert calls and found.loss.dtype == torch.float32 and found.loss.isfinite()

@@ -2,6 +2,7 @@
 
 import math
 import statistics
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,7 +11,9 @@ from cplearn_solo.core.errors import InputError
 from cplearn_solo.dictionary import make_dictionary, pack_dictionary, temperature
 from cplearn_solo.losses import cplearn_loss
 from cplearn_solo.objective import PackedDictionary, objective, tiles
+from cplearn_solo.objective.chunked import chunked
 from cplearn_solo.objective.lookup import sweeps as lookup
+from cplearn_solo.objective.spec import LossSpec
 
 N, F, C = 7, 37, 101
 TWO_VIEWS, FOUR_VIEWS = [(0, 1)], [(0, 1), (0, 2), (1, 2), (0, 3)]  # the pairs to compare
@@ -137,6 +140,29 @@ def test_products_in_half_precision(monkeypatch, prior_loss):
     assert (gradients(found.loss, views) - gradient).norm() < 0.03 * gradient.norm()
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_the_reference_forms_its_gradient_in_float32(dtype):
+    """Numbers of dloss / dz are about 1 / (n c), which float16 rounds to multiples of 6e-8."""
+    n, f, c = 64, 32, 20_000
+    views = embeddings(n=n, f=f, dtype=dtype)
+    exact = [view.detach().double().requires_grad_() for view in views]
+    settings = dict(temperature=temperature(f, n, c, 1e-8), beta=1.0, impl="reference")
+    loss, truth = (objective(h, dictionary(f, c), **settings).loss for h in (views, exact))
+    gradient = gradients(truth, exact)
+    error = (gradients(loss, views) - gradient).norm() / gradient.norm()
+    assert error < 4 * torch.finfo(dtype).eps
+
+
+@pytest.mark.parametrize("prior_loss", ["reverse", "forward"])
+def test_beta_may_be_a_tensor_on_the_device(prior_loss):
+    """As it is with beta "auto" on a GPU, here on a CPU."""
+    pairs = FOUR_VIEWS
+    h = torch.stack(embeddings(4)).detach()
+    spec = LossSpec(dictionary(), 1.0, 0.7, -math.log(C), prior_loss, pairs, N, needs_grad=True, kept_bytes=0)
+    expected, found = (chunked(h, replace(spec, beta=beta)) for beta in (0.7, torch.tensor(0.7, dtype=torch.float64)))
+    torch.testing.assert_close(found.grad, expected.grad)
+
+
 @pytest.mark.parametrize("impl", ["chunked", pytest.param("lookup", marks=needs_lookup)])
 @pytest.mark.parametrize("prior_loss", ["reverse", "forward"])
 def test_saturated_float32_stays_finite(impl, prior_loss):
@@ -175,15 +201,16 @@ def test_float32_errs_no_more_than_the_plain_path(monkeypatch, impl, width, prio
     n, f, c = 63, 130, 1001
     memory = few_codes_at_once(monkeypatch, kept=1, width=width, rows=2 * n, f=f)
     tau, errors = temperature(f, n, c, 1e-8), []
+    device = "cuda" if impl == "triton" and torch.cuda.is_available() else "cpu"
     for seed in range(10):
-        w = make_dictionary(f, c, seed=seed)
+        w = make_dictionary(f, c, seed=seed, device=device)
+        packed = PackedDictionary(pack_dictionary(f, c, seed=seed, device=device), f)
         views = embeddings(n=n, f=f, scale=scale, seed=seed, dtype=torch.float32)
+        views = [h.detach().to(device).requires_grad_() for h in views]
         truth = [h.detach().double().requires_grad_() for h in views]
         exact = cplearn_loss(*(h @ w.double() / tau for h in truth), beta=1.0, prior_loss=prior_loss).loss
         plain = cplearn_loss(*(h @ w.float() / tau for h in views), beta=1.0, prior_loss=prior_loss).loss
-        ours = objective(
-            views, dictionary(f, c, seed), temperature=tau, beta=1.0, prior_loss=prior_loss, impl=impl, **memory
-        ).loss
+        ours = objective(views, packed, temperature=tau, beta=1.0, prior_loss=prior_loss, impl=impl, **memory).loss
         gradient = gradients(exact, truth)
         for loss, given in ((plain, views), (ours, views)):
             value = abs(loss.item() - exact.item()) / exact.item()

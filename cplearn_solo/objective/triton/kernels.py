@@ -69,14 +69,14 @@ def gradient(
     constant: Tensor,
     paired: Tensor,
     *,
-    beta: float,
+    beta: Tensor,
     reverse: bool,
     out: Tensor,
 ) -> Tensor:
     """dloss / dz but for factors: p_a (constant_a - beta sum_b (z_b - top_b)) + k g_a - beta sum_b p_b.
 
     The sums go over the k views b that are paired with a: ``paired`` ``(views, views)`` is 1 there and 0 elsewhere.
-    ``constant`` is ``(views, n)``. Fills ``out``, like ``z``.
+    ``constant`` is ``(views, n)``, ``beta`` a scalar. Fills ``out``, like ``z``.
     """
     views, n, width = z.shape
     grid = (views * n, triton.cdiv(width, CODES))
@@ -193,5 +193,6 @@ def _gradient(
         others += weight
     m = tl.load(log_ratio + (row // samples) * width + j, mask=j < width, other=0.0)
     g = p * m if REVERSE else -tl.exp(log_p - m)
-    dz = p * (tl.load(constant + row) - beta * t) + others * g - beta * taken
+    factor = tl.load(beta)
+    dz = p * (tl.load(constant + row) - factor * t) + others * g - factor * taken
     tl.store(out + row * width + j, dz.to(out.dtype.element_ty), mask=j < width)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from cplearn_solo.core.distributed import max_ranks, sum_ranks
+from cplearn_solo.objective.cached import cached_tensor
 from cplearn_solo.objective.softmax_sums import SoftmaxSums, TileSums
 from cplearn_solo.objective.spec import LossAndGradient, LossSpec
 from cplearn_solo.objective.sweeps import Sweeps
@@ -17,7 +18,8 @@ from cplearn_solo.objective.triton import kernels
 
 def triton(h: Tensor, spec: LossSpec) -> LossAndGradient:
     """The objective of embeddings ``(views, n, f)``, in float32 where they are in float64."""
-    return TritonSweeps(h.float() if h.dtype == torch.float64 else h, spec).run()
+    with torch.cuda.device_of(h):  # Triton launches on the current device
+        return TritonSweeps(h.float() if h.dtype == torch.float64 else h, spec).run()
 
 
 class TritonTiles(Tiles):
@@ -36,15 +38,18 @@ class TritonSweeps(Sweeps):
     def __init__(self, h: Tensor, spec: LossSpec) -> None:
         super().__init__(h, spec)
         self.reverse = spec.prior_loss == "reverse"
+        self.terms_on_device = cached_tensor(tuple(self.terms), dtype=torch.int32, device=h.device)
+        paired = tuple(tuple(b in others for b in range(len(h))) for others in self.partners)
+        self.paired = cached_tensor(paired, dtype=torch.float32, device=h.device)
         self.tiles = TritonTiles(h, spec.dictionary, spec.temperature, kept_bytes=spec.kept_bytes)
 
     def softmax_sums(self, first: int) -> list[TileSums]:
-        terms = torch.tensor(self.terms, device=self.tiles.h.device, dtype=torch.int32)
         result = []
         for k, (start, _) in enumerate(self.tiles.bounds):
             z = self.tiles.logits(k)
             top, sum_exp, codes = kernels.rows(z)
-            result.append(TileSums(top, sum_exp, kernels.moments(z, top, terms), codes[0] + first + start))
+            moments = kernels.moments(z, top, self.terms_on_device)
+            result.append(TileSums(top, sum_exp, moments, codes[0] + first + start))
         return result
 
     def mean_assignments(self, sums: SoftmaxSums) -> tuple[Tensor, Tensor]:
@@ -63,14 +68,14 @@ class TritonSweeps(Sweeps):
         return log_mean, grad_sum
 
     def gradient(self, sums: SoftmaxSums, log_ratio: Tensor, constant: Tensor) -> Tensor:
-        tiles, views = self.tiles, range(len(self.partners))
-        paired = torch.tensor([[float(b in self.partners[a]) for b in views] for a in views], device=tiles.h.device)
+        tiles, beta = self.tiles, self.spec.beta
+        beta = beta if isinstance(beta, Tensor) else torch.full((), beta, device=tiles.h.device)
         grad = tiles.h.new_zeros(tiles.h.flatten(0, 1).shape, dtype=tiles.dtype)
         for k, (start, stop) in enumerate(tiles.bounds):
             z = tiles.logits(k)
             dz = kernels.gradient(
-                z, sums.max_logit, sums.log_sum_exp, log_ratio[:, :, start:stop].contiguous(), constant, paired,
-                beta=self.spec.beta, reverse=self.reverse, out=torch.empty_like(z),
+                z, sums.max_logit, sums.log_sum_exp, log_ratio[:, :, start:stop].contiguous(), constant, self.paired,
+                beta=beta, reverse=self.reverse, out=torch.empty_like(z),
             )  # fmt: skip
             grad += dz.flatten(0, 1) @ tiles.w(k).T
         return grad.view_as(tiles.h)
