@@ -1,7 +1,10 @@
 """``-m``: one job for each combination of values, each of which its own command line would repeat."""
 
+import json
 import os
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from hydra.core.hydra_config import HydraConfig
@@ -9,6 +12,8 @@ from omegaconf import OmegaConf
 
 from cplearn_solo.cli.hydra_app import hydra_app
 from cplearn_solo.core.errors import InputError
+
+ROOT = Path(__file__).parents[2]
 
 
 def sweep(task, *arguments, monkeypatch):
@@ -97,3 +102,19 @@ def test_launchers_run_jobs_in_processes_of_their_own(launcher, tmp_path, monkey
     for seed in (1, 2):
         process, last = (tmp_path / str(seed)).read_text().split()
         assert int(process) != os.getpid() and last == f"++seed={seed}"
+
+
+@pytest.mark.slow
+def test_jobs_on_two_devices_follow_each_other(tmp_path):
+    """Processes that the Trainer starts get the job at hand, and leave nothing to the next job."""
+    program = tmp_path / "program.py"
+    program.write_text("from cplearn_solo.cli import main\n\nif __name__ == '__main__':\n    main()\n")
+    arguments = ["-m", "seed=0,1", "devices=2", "strategy=ddp", "accelerator=cpu", "max_epochs=1", "name=it"]
+    quick = ["data.max_train_images=128", "evaluation.linear=false", "evaluation.clustering=false"]
+    command = [sys.executable, str(program), "pretrain", *arguments, *quick]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    summaries = [json.loads(path.read_text()) for path in sorted(tmp_path.glob("runs/it/*/summary.json"))]
+    assert [summary["seed"] for summary in summaries] == [0, 1]
+    assert done.stdout.count("devices 2") == 2
