@@ -47,6 +47,7 @@ setup(
         "lightly>=1.6,<1.7",
         "scikit-learn>=1.4",
         "matplotlib>=3.8",
+        "pillow>=11",
         "pyarrow>=14",
         "filelock>=3.12",
         "rich>=14.1",
@@ -54,6 +55,7 @@ setup(
     ],
     extras_require={
         "dev": ["pytest>=8", "ruff>=0.9", "build>=1.2", "mypy>=1.13", "pre-commit>=4"],
+        "heif": ["pillow-heif>=0.20"],
         "wandb": ["wandb>=0.17"],
         "tensorboard": ["tensorboard>=2.15"],
         "slurm": ["hydra-submitit-launcher>=1.2"],

@@ -22,7 +22,10 @@ RELEASES = {"0.1.0": 1, "0.2.0": 2}
 
 # Keys that came after 0.2.0, with the value at which the program does what it did before them. A key of every
 # augmentation is written augmentations.KEY, one of a method method_kwargs.KEY.
-ADDED_KEYS: dict[str, Any] = {}
+ADDED_KEYS: dict[str, Any] = {
+    "data.background": "white",  # transparent pixels were seen: runs on such files change, on all others nothing does
+    "data.range": None,
+}
 
 # A run that is resumed by name may have them changed; what follows from them, such as learning rates, is printed.
 DEVICES = ("devices", "num_nodes", "optimizer.batch_size", "strategy", "sync_batchnorm")
@@ -35,6 +38,8 @@ NOT_IDENTITY = (
     "accelerator",
     "auto_resume",
     "checkpoint",
+    "data.max_pixels",
+    "data.max_unreadable",
     "data.num_workers",
     "enable_model_summary",
     "enable_progress_bar",

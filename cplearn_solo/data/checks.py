@@ -51,6 +51,12 @@ def check_data(cfg: DataConfig) -> None:
     for name in ("max_train_images", "max_val_images"):
         value = getattr(cfg, name)
         require(value is None or value >= 1, f"data.{name}", value, "an integer from 1 up, or null for all")
+    values = cfg.range if isinstance(cfg.range, (list, tuple)) else ()
+    numbers = len(values) == 2 and all(isinstance(value, (int, float)) for value in values)
+    fits = cfg.range in (None, "auto") or (numbers and values[0] < values[1])
+    require(fits, "data.range", cfg.range, "[low, high] with low < high, auto or null")
+    require(0 <= cfg.max_unreadable <= 1, "data.max_unreadable", cfg.max_unreadable, "a share in [0, 1]")
+    require(cfg.max_pixels >= 1, "data.max_pixels", cfg.max_pixels, "an integer from 1 up")
     if cfg.no_labels:
         fits = cfg.dataset in ("custom", "parquet")
         require(fits, "data.no_labels", True, f"false unless dataset is custom or parquet, and it is {cfg.dataset!r}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -12,13 +12,17 @@ from PIL import Image
 from rich.progress import track
 from torch import Tensor
 
-from cplearn_solo.data.decode import EncodedImage, decode, source_name
+from cplearn_solo.core.errors import InputError
+from cplearn_solo.data.decoding import Decoding, EncodedImage, decode, source_name
+from cplearn_solo.data.schema import DataConfig
+from cplearn_solo.data.tally import Note, Tally
 
 Channels = tuple[float, float, float]
 IMAGENET_MEAN: Channels = (0.485, 0.456, 0.406)
 IMAGENET_STD: Channels = (0.229, 0.224, 0.225)
 SMALL_SIDE = 64  # pixels; images with longer sides stay encoded
 SLOW_DECODE = 5000  # images from which decoding takes long enough to show a progress bar
+NEIGHBOURS = 100  # images that are tried in the place of an unreadable one
 
 
 class ImageSet(Protocol):
@@ -61,7 +65,10 @@ class MemorySet:
 
 @dataclass(frozen=True)
 class FileSet:
-    """Images of any size, decoded when asked for: ``sources`` are file paths or encoded images."""
+    """Images of any size, decoded when asked for: ``sources`` are file paths or encoded images.
+
+    ``max_unreadable`` is the share of them that may turn out to be unreadable.
+    """
 
     sources: Sequence[str | EncodedImage]
     labels: Tensor
@@ -69,6 +76,8 @@ class FileSet:
     mean: Channels = IMAGENET_MEAN
     std: Channels = IMAGENET_STD
     classes: tuple[str, ...] = ()
+    decoding: Decoding = field(default_factory=Decoding)
+    max_unreadable: float = DataConfig.max_unreadable
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -78,7 +87,20 @@ class FileSet:
 
     def load(self, i: int) -> Image.Image:
         """Image ``i`` in RGB; raises ``InputError`` naming the file, or the row, that cannot be decoded."""
-        return decode(self.sources[i])
+        return decode(self.sources[i], self.decoding).image
+
+    def read(self, i: int) -> tuple[Image.Image, Note]:
+        """Image ``i`` in RGB, or the next one that can be decoded, and what there is to say about ``i``."""
+        try:
+            image, one_of_several = decode(self.sources[i], self.decoding)
+            return image, Note.ONE_OF_SEVERAL if one_of_several else Note.READ
+        except InputError as error:
+            for after in range(1, min(len(self), NEIGHBOURS)):
+                try:
+                    return self.load((i + after) % len(self)), Note.UNREADABLE
+                except InputError:
+                    continue
+            raise error
 
     def name(self, i: int) -> str:
         """Where image ``i`` comes from."""
@@ -86,15 +108,23 @@ class FileSet:
 
 
 def decoded_if_small(images: FileSet) -> ImageSet:
-    """The same images in memory if they are small and of one size, else as they are."""
-    width, height = images.load(0).size
+    """The same images in memory if they are small and of one size, else as they are.
+
+    Unreadable ones are counted and take over the next one's pixels, without a label.
+    """
+    width, height = images.read(0)[0].size
     if max(width, height) > SMALL_SIDE:
         return images
-    pixels = np.empty((len(images), height, width, 3), np.uint8)
+    pixels, labels, tally = np.empty((len(images), height, width, 3), np.uint8), images.labels.clone(), Tally(images)
     for i in track(range(len(images)), "decoding images", disable=len(images) <= SLOW_DECODE, transient=True):
-        image = images.load(i)
+        image, note = images.read(i)
         if image.size != (width, height):
             return images
         pixels[i] = image
+        if note != Note.READ:
+            tally.add(i, note)
+        if note == Note.UNREADABLE:
+            labels[i] = -1
+    tally.tell()
     tensor = torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous()
-    return MemorySet(tensor, images.labels, images.num_classes, classes=images.classes)
+    return MemorySet(tensor, labels, images.num_classes, classes=images.classes)

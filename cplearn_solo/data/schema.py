@@ -4,7 +4,7 @@ The dataclasses are OmegaConf structured configs, which need real types: no post
 """
 
 from dataclasses import dataclass, field
-from typing import List, Optional
+from typing import Any, List, Optional
 
 # Data sets of one content wherever they are stored.
 KNOWN_IMAGES = ("digits", "cifar10", "cifar100", "svhn", "stl10")
@@ -88,3 +88,7 @@ class DataConfig:
     max_val_images: Optional[int] = None  # the first N of the images that are scored
     image_column: str = "img"  # parquet: column of encoded images
     label_column: str = "label"  # parquet: column of integer labels
+    range: Any = None  # [low, high]: values that become black and white in images of over 8 bits; auto measures them
+    background: str = "white"  # colour behind transparent pixels, a name or "#rrggbb"
+    max_unreadable: float = 0.01  # share of the images that may be unreadable; three always may, unless it is 0
+    max_pixels: int = 178_956_970  # of the largest image that is decoded; the value is Pillow's own

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from cplearn_solo.data.checks import check_data
-from cplearn_solo.data.image_set import ImageSet, decoded_if_small
+from cplearn_solo.data.decoding import Decoding, measured_range
+from cplearn_solo.data.image_set import FileSet, ImageSet, decoded_if_small
 from cplearn_solo.data.schema import DataConfig
 from cplearn_solo.data.selection import first, fraction, hold_out
 from cplearn_solo.data.sources import DATASETS
@@ -41,6 +42,12 @@ def load_splits(
     if test is not None:
         test = first(test, cfg.max_val_images)
 
+    if isinstance(train, FileSet):
+        decoding = Decoding.of(cfg)
+        if cfg.range == "auto":
+            decoding = replace(decoding, limits=measured_range(train.sources, decoding, seed))
+        reading = {"decoding": decoding, "max_unreadable": cfg.max_unreadable}
+        train, test = replace(train, **reading), None if test is None else replace(test, **reading)
     if cfg.dataset == "parquet":
         train = decoded_if_small(train)
         test = None if test is None else decoded_if_small(test)

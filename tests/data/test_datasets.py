@@ -311,7 +311,11 @@ def test_parquet_errors(tmp_path: Path) -> None:
         val_path=bad([0, 5, 0]),
     )
     unreadable = write_parquet(tmp_path / "c.parquet", [images[0], b"nonsense", images[1]], [0, 1, 0])
-    fails("unreadable image row 1 of .*c.parquet", train_path=unreadable)
+    fails(
+        "data.max_unreadable = 0: must be higher to skip 1 or more of 3 .*: unreadable image row 1 of .*c.parquet",
+        train_path=unreadable,
+        max_unreadable=0,
+    )
     fails("unreadable image row 0 of", train_path=write_parquet(tmp_path / "d.parquet", [None], [0]))
 
 

@@ -9,11 +9,10 @@ from pathlib import Path
 import torch
 
 from cplearn_solo.core.errors import require
+from cplearn_solo.data.decoding import is_image_name
 from cplearn_solo.data.image_set import FileSet
 from cplearn_solo.data.schema import DataConfig
 from cplearn_solo.data.sources import DATASETS, existing_path
-
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".pgm", ".bmp", ".tif", ".tiff", ".webp")
 
 
 @DATASETS.register("imagenet100")
@@ -59,9 +58,9 @@ def _image_files(folder: Path | str) -> Iterator[str]:
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
         if entry.is_dir():
             yield from _image_files(entry.path)
-        elif entry.name.lower().endswith(EXTENSIONS):
+        elif is_image_name(entry.name):
             yield entry.path
 
 
 def _require_images(files: list[str], root: Path, key: str) -> None:
-    require(len(files) > 0, key, str(root), f"a folder with images, files ending in {', '.join(EXTENSIONS)}")
+    require(len(files) > 0, key, str(root), "a folder with images")

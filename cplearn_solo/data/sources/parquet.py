@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import torch
 
 from cplearn_solo.core.errors import InputError, require
-from cplearn_solo.data.decode import EncodedImage
+from cplearn_solo.data.decoding import EncodedImage
 from cplearn_solo.data.image_set import FileSet
 from cplearn_solo.data.schema import DataConfig
 from cplearn_solo.data.sources import DATASETS, existing_path

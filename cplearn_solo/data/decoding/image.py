@@ -1,0 +1,126 @@
+"""The way of an image from its file to 8-bit RGB: opened, refused or decoded, on its background, upright."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from PIL import Image, ImageColor, ImageFile
+
+from cplearn_solo.core.errors import InputError, require
+from cplearn_solo.data.decoding.samples import Samples, has_samples, raw_mode, read_samples, to_rgb
+from cplearn_solo.data.decoding.source import Source, opened, source_name
+from cplearn_solo.data.decoding.tiff import check_tiff
+from cplearn_solo.data.schema import DataConfig
+
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # data.max_pixels decides
+
+ORIENTATION = 0x0112  # the EXIF tag, from 1, upright, to 8
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """What decoding depends on besides the file.
+
+    ``limits`` are the values that become black and white where an image has more than 8 bits, ``background`` the RGB
+    colour behind transparent pixels. There are always three channels, grey ones repeated: a number of channels would
+    be one more field here, and :func:`decode` the only function to heed it.
+    """
+
+    limits: tuple[float, float] | None = None
+    background: tuple[int, int, int] = (255, 255, 255)
+    max_pixels: int = DataConfig.max_pixels
+
+    @classmethod
+    def of(cls, cfg: DataConfig) -> Decoding:
+        """What the keys under ``data:`` say; ``InputError`` for an unknown colour. ``auto`` sets no limits yet."""
+        try:
+            background = ImageColor.getrgb(cfg.background)[:3]
+        except ValueError:
+            require(False, "data.background", cfg.background, "the name of a colour, or '#rrggbb'")
+        limits = None if cfg.range in (None, "auto") else tuple(cfg.range)
+        return cls(limits, background, cfg.max_pixels)
+
+
+class Decoded(NamedTuple):
+    """An image in RGB, and whether it was the first of several in its file."""
+
+    image: Image.Image
+    one_of_several: bool
+
+
+STANDARD = Decoding()
+
+
+def decode(source: Source, decoding: Decoding = STANDARD) -> Decoded:
+    """The image; raises ``InputError`` naming the file, or the row, that cannot be read or not be read right."""
+    with _reading(source, decoding) as image:
+        several = getattr(image, "is_animated", False) and image.format != "PSD"  # whose layers make one image
+        if has_samples(image):
+            samples = read_samples(image, source)
+            rgb = to_rgb(samples, decoding.limits, decoding.background, source_name(source))
+        else:
+            rgb = _on_background(image, decoding.background)
+        turn = UPRIGHT.get(image.getexif().get(ORIENTATION))
+        return Decoded(rgb if turn is None else rgb.transpose(turn), several)
+
+
+def numbers(source: Source, decoding: Decoding = STANDARD) -> Samples | None:
+    """The numbers of an image of more than 8 bits, ``None`` for others; raises as :func:`decode`."""
+    with _reading(source, decoding) as image:
+        return read_samples(image, source) if has_samples(image) else None
+
+
+@contextmanager
+def _reading(source: Source, decoding: Decoding) -> Iterator[ImageFile.ImageFile]:
+    """The opened image; whatever goes wrong with it is an ``InputError`` of one line."""
+    Image.MAX_IMAGE_PIXELS = decoding.max_pixels / 2  # Pillow warns of more than that and refuses twice as many
+    name = source_name(source)
+    try:
+        with opened(source) as image:
+            if image.format == "TIFF":
+                check_tiff(image)
+            yield image
+    except InputError:
+        raise
+    except Image.DecompressionBombError:
+        require(False, "data.max_pixels", decoding.max_pixels, f"higher for {name}, or the file is no image")
+    except Exception as error:  # of damaged files Pillow raises nearly anything
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise InputError(f"unreadable image {name}: {reason}") from error
+
+
+def _on_background(image: ImageFile.ImageFile, background: tuple[int, int, int]) -> Image.Image:
+    """An image of up to 8 bits in RGB."""
+    if image.mode == "LAB":
+        raise ValueError("Pillow does not read LAB colours exactly")
+    grey_step = {"1": 255, "L;2": 85, "L;4": 17}.get(raw_mode(image))
+    if image.format == "TGA" and not _alpha_bits(image):
+        return image.convert("RGB")
+    image.load()
+    if grey_step and 0 < image.info.get("transparency", 0) < grey_step:
+        image.info["transparency"] *= grey_step  # Pillow scales the pixels only
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    rgba = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
+    flat = Image.new("RGB", rgba.size, background)
+    flat.paste(rgba, mask=rgba)
+    return flat
+
+
+def _alpha_bits(image: ImageFile.ImageFile) -> int:
+    """Of a TGA, which may have a fourth channel without a meaning."""
+    image.fp.seek(17)
+    return image.fp.read(1)[0] & 15

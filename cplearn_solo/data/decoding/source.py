@@ -1,0 +1,64 @@
+"""Where an encoded image comes from, and opening it."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import NamedTuple
+
+from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL.TiffImagePlugin import ImageFileDirectory_v2 as Tags
+
+from cplearn_solo.data.decoding.formats import LEFT_OUT
+
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+TIFF = (b"II*\0", b"MM\0*")
+TIFF_BITS, TIFF_SAMPLES = 258, 277
+
+
+class EncodedImage(NamedTuple):
+    """The bytes of an image file, and where they came from, for error messages."""
+
+    data: bytes
+    name: str
+
+
+Source = str | EncodedImage
+
+
+def source_name(source: Source) -> str:
+    """The path of a file, or where encoded bytes came from."""
+    return source.name if isinstance(source, EncodedImage) else source
+
+
+def opened(source: Source) -> ImageFile.ImageFile:
+    """The image as Pillow opens it, nothing decoded yet; ``ValueError`` with the reason where it is none."""
+    try:
+        image = Image.open(_encoded(source) if isinstance(source, EncodedImage) else source)
+    except UnidentifiedImageError:
+        raise ValueError(_what_it_is(source)) from None
+    if image.format in LEFT_OUT:
+        image.close()
+        raise ValueError(f"{image.format} is not read: {LEFT_OUT[image.format]}")
+    return image
+
+
+def _encoded(source: EncodedImage) -> BytesIO:
+    return BytesIO(source.data or b"")  # tables hold nulls
+
+
+def _what_it_is(source: Source) -> str:
+    """Why Pillow sees no image in there."""
+    with _encoded(source) if isinstance(source, EncodedImage) else open(source, "rb") as file:
+        start = file.read(len(LFS_POINTER))
+        if not start:
+            return "the file is empty"
+        if start == LFS_POINTER:
+            return "a Git LFS pointer in the place of the image, which `git lfs pull` fetches"
+        if not start.startswith(TIFF):
+            return "cannot identify image file"
+        file.seek(0)
+        tags = Tags(file.read(8))
+        file.seek(tags.next)
+        tags.load(file)
+        bands, bits = tags.get(TIFF_SAMPLES, 1), max(tags.get(TIFF_BITS, (1,)))
+        return f"a TIFF that Pillow cannot read, {bands} {'band' if bands == 1 else 'bands'} of {bits} bits"
