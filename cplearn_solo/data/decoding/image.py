@@ -113,7 +113,7 @@ def _on_background(image: ImageFile.ImageFile, background: tuple[int, int, int])
     if grey_step and 0 < image.info.get("transparency", 0) < grey_step:
         image.info["transparency"] *= grey_step  # Pillow scales the pixels only
     if not image.has_transparency_data:
-        return image.convert("RGB")
+        return image if image.mode == "RGB" else image.convert("RGB")
     rgba = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
     flat = Image.new("RGB", rgba.size, background)
     flat.paste(rgba, mask=rgba)
