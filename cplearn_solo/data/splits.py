@@ -48,6 +48,7 @@ def load_splits(
             decoding = replace(decoding, limits=measured_range(train.sources, decoding, seed))
         reading = {"decoding": decoding, "max_unreadable": cfg.max_unreadable}
         train, test = replace(train, **reading), None if test is None else replace(test, **reading)
+        train.read(0)  # where none can be read, this says so at once
     if cfg.dataset == "parquet":
         train = decoded_if_small(train)
         test = None if test is None else decoded_if_small(test)

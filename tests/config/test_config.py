@@ -76,6 +76,18 @@ def test_difference_names_what_would_be_learned_differently():
     assert difference(other, config) == ["method_kwargs.beta: 1.0 there, 0.5 here", "seed: 5 there, 7 here"]
 
 
+def test_runs_from_before_a_key_are_the_same_at_its_default():
+    def data(**changes):
+        return parse_config({**BASE, "data": changes}).plain()
+
+    before = data()
+    for key in ("range", "background", "max_unreadable", "max_pixels"):
+        del before["data"][key]
+    assert difference(data(), before) == difference(data(max_unreadable=0.5, max_pixels=9), before) == []
+    found = difference(data(range=[0, 4095], background="black"), before)
+    assert found == ["data.background: 'white' there, 'black' here", "data.range: 'absent' there, [0, 4095] here"]
+
+
 def test_other_folders_are_other_images_unless_the_data_set_is_known_by_its_name():
     def paths(dataset):
         here, there = (
