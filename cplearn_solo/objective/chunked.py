@@ -44,7 +44,7 @@ class ChunkedSweeps(Sweeps):
         grad = tiles.h.new_zeros(tiles.h.flatten(0, 1).shape, dtype=tiles.dtype)
         for k, (start, stop) in enumerate(tiles.bounds):
             dz = self._tile_gradient(k, sums.max_logit, log_ratio[:, :, start:stop], constant, prior)
-            grad += dz.flatten(0, 1) @ tiles.w(k).T
+            grad += tiles.times_transposed_w(k, dz)
         return grad.view_as(tiles.h)
 
     def _tile_sums(self, k: int, start: int) -> TileSums:

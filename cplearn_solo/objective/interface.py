@@ -80,11 +80,13 @@ def objective(
       others out again.
     * ``lookup`` does the same on a CPU in a third to two thirds of the time, in float32: its products are sums of table
       entries that the bits of W select.
-    * ``triton`` does the same on a GPU with fewer and larger steps, in float32.
+    * ``triton`` does the same on a GPU in fewer and larger steps. Products use the bits of W, which is never written as
+      numbers; those of float32 embeddings have the precision of ``torch.set_float32_matmul_precision``. So far it was
+      tested in Triton's interpreter only.
     * ``auto`` picks the fastest supported implementation; it never picks ``triton``.
 
-    All of them sum in float32 at least. Products of ``reference`` and ``chunked`` are in half precision where the
-    embeddings are, or where autocast asks for it, and the processor has units for it.
+    All of them sum in float32 at least. Products of all but ``lookup`` are in half precision where the embeddings are,
+    or where autocast asks for it, and the processor has units for it.
 
     Raises ``InputError`` for embeddings that do not match each other or the dictionary, ``pairs`` of views that do not
     exist, a prior that is no distribution, an unknown ``impl`` or ``prior_loss``, an ``impl`` that cannot do what is

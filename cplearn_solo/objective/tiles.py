@@ -41,20 +41,18 @@ class Tiles:
         # where not all are kept, the last memory is for all others
         self._logits = h.new_empty(min(self._kept + 1, len(self.bounds)), size, dtype=self.h.dtype)
 
-    def w(self, k: int) -> Tensor:
-        """The k-th tile of W, ``(f, width)`` in the type of products; valid until another is asked for."""
-        if self._unpacked is None or self._unpacked[0] != k:
-            self._unpacked = (k, self._unpack(*self.bounds[k]))
-        return self._unpacked[1]
-
     def logits(self, k: int) -> Tensor:
         """The k-th tile of logits, ``(views, n, width)`` in the type of products; valid until another is asked for."""
         z = self._shaped(self._logits[min(k, self._kept)], k)
         if k not in self._computed:
-            torch.mm(self.h.flatten(0, 1), self.w(k), out=z.flatten(0, 1))
+            self._times_w(k, out=z.flatten(0, 1))
         if k < self._kept:
             self._computed.add(k)
         return z
+
+    def times_transposed_w(self, k: int, dz: Tensor) -> Tensor:
+        """``dz`` of the k-th tile, ``(views, n, width)``, times the tile's transposed W: ``(views * n, f)``."""
+        return dz.flatten(0, 1) @ self._w(k).T
 
     def shifted(self, k: int, z: Tensor, top: Tensor) -> tuple[Tensor, Tensor]:
         """d = z - top and exp(d) of the k-th tile for ``top`` ``(views, n)``; valid until called again."""
@@ -66,9 +64,15 @@ class Tiles:
         """Memory ``(n, width)`` to compute in."""
         return self._shaped(self._memory("work", self.h.shape[1], self.dtype), k, views=1)[0]
 
-    def _unpack(self, start: int, stop: int) -> Tensor:
-        memory = self._memory("w", 32 * len(self.dictionary.words), torch.float32)
-        return self.dictionary.tile(start, stop, out=memory).to(self.h.dtype)
+    def _times_w(self, k: int, out: Tensor) -> None:
+        torch.mm(self.h.flatten(0, 1), self._w(k), out=out)
+
+    def _w(self, k: int) -> Tensor:
+        """The k-th tile of W, ``(f, width)`` in the type of products; valid until another is asked for."""
+        if self._unpacked is None or self._unpacked[0] != k:
+            memory = self._memory("w", 32 * len(self.dictionary.words), torch.float32)
+            self._unpacked = (k, self.dictionary.tile(*self.bounds[k], out=memory).to(self.h.dtype))
+        return self._unpacked[1]
 
     def _memory(self, name: str, rows: int, dtype: torch.dtype) -> Tensor:
         """``rows`` of the widest tile, the same memory each time."""

@@ -15,14 +15,6 @@ CODES = 1024  # of a row that a program takes at once
 BLOCK = (32, 64)  # samples and codes that a program takes at once where it sums over samples
 
 
-def unpack(words: Tensor, out: Tensor) -> Tensor:
-    """Fills ``out`` ``(32 k, width)`` with the entries -1 and +1 of int32 ``words`` ``(k, width)``, in its type."""
-    k, width = words.shape
-    grid = (k, triton.cdiv(width, BLOCK[1]))
-    _unpack[grid](words, out, words.stride(0), words.stride(1), width, CODES=BLOCK[1])
-    return out
-
-
 def rows(z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Of each row its largest logit, sum_j exp(z_j - largest) and the first code that has it, ``(views, n)`` each."""
     top, weight = (z.new_empty(z.shape[:2], dtype=torch.float32) for _ in range(2))
@@ -85,17 +77,6 @@ def gradient(
         VIEWS=views, REVERSE=reverse, CODES=CODES,
     )  # fmt: skip
     return out
-
-
-@triton.jit
-def _unpack(words, out, stride_k, stride_j, width, CODES: tl.constexpr):
-    k = tl.program_id(0)
-    j = tl.program_id(1) * CODES + tl.arange(0, CODES)
-    bit = tl.arange(0, 32)
-    word = tl.load(words + k * stride_k + j * stride_j, mask=j < width, other=0)
-    sign = ((word[None, :] >> bit[:, None]) & 1) * 2 - 1
-    where = (k * 32 + bit[:, None]).to(tl.int64) * width + j[None, :]
-    tl.store(out + where, sign.to(out.dtype.element_ty), mask=(j < width)[None, :])
 
 
 @triton.jit

@@ -1,4 +1,4 @@
-"""The sweeps for GPUs: over the same tiles as :mod:`chunked`, with a Triton kernel or two for each tile."""
+"""The sweeps for GPUs: over the same tiles as :mod:`chunked`, with a few Triton kernels for each tile."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cplearn_solo.objective.softmax_sums import SoftmaxSums, TileSums
 from cplearn_solo.objective.spec import LossAndGradient, LossSpec
 from cplearn_solo.objective.sweeps import Sweeps
 from cplearn_solo.objective.tiles import Tiles
-from cplearn_solo.objective.triton import kernels
+from cplearn_solo.objective.triton import kernels, products
 
 
 def triton(h: Tensor, spec: LossSpec) -> LossAndGradient:
@@ -23,13 +23,17 @@ def triton(h: Tensor, spec: LossSpec) -> LossAndGradient:
 
 
 class TritonTiles(Tiles):
-    """Tiles of W go from bits to the type of products in one step."""
+    """Logits come from the bits of W, which is never multiplied out."""
 
-    def _unpack(self, start: int, stop: int) -> Tensor:
-        words = self.dictionary.words[:, start:stop]
-        rows, width = 32 * len(words), stop - start
-        out = self._memory("w", rows, self.h.dtype)[: rows * width].view(rows, width)
-        return kernels.unpack(words, out)[: self.dictionary.f]
+    def times_transposed_w(self, k: int, dz: Tensor) -> Tensor:
+        return products.times_transposed(dz.flatten(0, 1), self._words(k), self.dictionary.f)
+
+    def _times_w(self, k: int, out: Tensor) -> None:
+        products.times_dictionary(self.h.flatten(0, 1), self._words(k), out)
+
+    def _words(self, k: int) -> Tensor:
+        start, stop = self.bounds[k]
+        return self.dictionary.words[:, start:stop]
 
 
 class TritonSweeps(Sweeps):
@@ -77,5 +81,5 @@ class TritonSweeps(Sweeps):
                 z, sums.max_logit, sums.log_sum_exp, log_ratio[:, :, start:stop].contiguous(), constant, self.paired,
                 beta=beta, reverse=self.reverse, out=torch.empty_like(z),
             )  # fmt: skip
-            grad += dz.flatten(0, 1) @ tiles.w(k).T
+            grad += tiles.times_transposed_w(k, dz)
         return grad.view_as(tiles.h)
