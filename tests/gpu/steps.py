@@ -43,7 +43,8 @@ def configuration(case, **changes):
     method, kwargs = VARIANTS.get(case, (case, {}))
     shipped = OmegaConf.load(DIGITS / f"{method}.yaml")
     small = {
-        "method_kwargs": kwargs | ({"whitening_size": BATCH, "proj_output_dim": BATCH // 2} if method == "wmse" else {}),
+        "method_kwargs": kwargs
+        | ({"whitening_size": BATCH, "proj_output_dim": BATCH // 2} if method == "wmse" else {}),
         "backbone": {"kwargs": {"width": 8}},
         "augmentations": [AUGMENTATION],
         "optimizer": {"batch_size": BATCH},
