@@ -1,0 +1,37 @@
+"""``pytest -m cuda``: what only a GPU can show."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+from gpu_stages.options import Options
+from gpu_stages.report import Report
+
+ROOT = Path(__file__).parents[2]
+OUTCOME = re.compile(r"(tests/\S+::.*?) (PASSED|FAILED|ERROR|SKIPPED|XFAIL|XPASS)\b")
+REASON = re.compile(r"(FAILED|ERROR|XFAIL) (tests/.*)")  # of the summary at the end
+
+
+def run(report: Report, options: Options) -> None:
+    files = sorted(path for path in (ROOT / "tests").rglob("test_*.py") if "mark.cuda" in path.read_text())
+    flags = ["-v", "--tb=short", "-rfEx", "-p", "no:cacheprovider", "--continue-on-collection-errors"]
+    command = [sys.executable, "-m", "pytest", "-m", "cuda", *flags, *map(str, files)]
+    pytest = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    counts: Counter[str] = Counter()
+    try:
+        for line in pytest.stdout:
+            print(line, end="", flush=True)
+            if seen := OUTCOME.match(line):
+                counts[seen[2]] += 1
+                if seen[2] in ("FAILED", "ERROR"):
+                    report.say(f"{seen[2]} {seen[1]}")
+            elif reason := REASON.match(line):
+                report.say(f"{reason[1]} {reason[2].strip()}")
+    finally:
+        pytest.kill()
+        for outcome, count in counts.items():
+            report.add(outcome=outcome.lower(), tests=count)
