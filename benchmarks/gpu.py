@@ -24,30 +24,22 @@ from gpu_stages.rows import LAST_ROW, ROWS
 from gpu_stages.wheels import COMMAND, Refused, missing, unpacked
 
 HERE, ROOT = Path(__file__).parent, Path(__file__).parents[1]
-WORK = ROOT / "runs/gpu"
 # the most of the minutes that a stage may take
 SHARES = {"ceilings": 0.1, "tests": 0.35, "objective": 0.25, "steps": 0.45, "rows": 1.0}
 MACHINE_SECONDS, CLOSING_SECONDS, GRACE_SECONDS = 90, 10, 20
-LEAST_SECONDS = 20  # a stage that would get less is left out
+LEAST_SECONDS = 30  # that a stage gets; with less it is left out
 
 
 def main() -> int:
     options = parsed()
     deadline = time.monotonic() + 60 * options.minutes - CLOSING_SECONDS
-    out = Path(options.out)
+    out = Path(options.out).resolve()
     out.mkdir(parents=True, exist_ok=True)
     try:
         environment = prepared(options)
-        told = Options(
-            str(out),
-            options.device,
-            MACHINE_SECONDS,
-            str(WORK),
-            options.data,
-            options.rows or [],
-            options.workers,
-            options.keep_mb,
-        )
+        places = {"out": str(out), "work": str(options.work.resolve()), "data": options.data}
+        told = Options(device=options.device, seconds=MACHINE_SECONDS, **places)
+        told.rows, told.workers, told.keep_mb = options.rows or [], options.workers, options.keep_mb
         if ended := stage("machine", told, environment):
             raise Refused(ended)
     except Refused as reason:
@@ -55,11 +47,11 @@ def main() -> int:
         return 2
     for name in options.stages:
         left = deadline - time.monotonic()
-        told.seconds = min(SHARES[name] * 60 * options.minutes, left)
-        if told.seconds < LEAST_SECONDS:
-            print(f"{name}: left out, no time is left", flush=True)
-        else:
+        told.seconds = min(max(SHARES[name] * 60 * options.minutes, LEAST_SECONDS), left)
+        if left > LEAST_SECONDS:
             stage(name, told, environment)
+        else:
+            print(f"{name}: left out, no time is left", flush=True)
     print("\n" + (out / "gpu.txt").read_text())
     return 0
 
@@ -74,7 +66,12 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--wheels", type=Path, metavar="FOLDER", help="packages that are missing here")
     parser.add_argument("--stages", metavar="A,B", help=f"of {', '.join(SHARES)}; default: all, rows with --rows only")
     parser.add_argument("--rows", nargs="*", metavar="ROW", choices=[*ROWS, LAST_ROW], help="of Table 1; default: all")
-    parser.add_argument("--data", metavar="FOLDER", help="CIFAR-10 as train.parquet and test.parquet, for --rows")
+    parser.add_argument(
+        "--data",
+        metavar="FOLDER",
+        help="for --rows: CIFAR-10 as train.parquet and test.parquet, as seen from the checkout",
+    )
+    parser.add_argument("--work", type=Path, default=ROOT / "runs/gpu", metavar="FOLDER", help="what need not be kept")
     parser.add_argument("--workers", type=int, help="cells at a time (default: half the cores, at most 8)")
     parser.add_argument(
         "--keep-mb", type=int, default=45, help="of checkpoints, for the next call (default: %(default)s)"
@@ -92,8 +89,8 @@ def prepared(options: argparse.Namespace) -> dict[str, str]:
     """The environment of the stages; :class:`Refused` where something they need is not there."""
     path = [str(ROOT), str(HERE)]
     if options.wheels:
-        shutil.rmtree(WORK / "site", ignore_errors=True)
-        path.append(str(unpacked(options.wheels, WORK / "site")))
+        shutil.rmtree(options.work / "site", ignore_errors=True)
+        path.append(str(unpacked(options.wheels, options.work / "site")))
     sys.path += path
     if lacking := missing():
         raise Refused(f"not installed here: {', '.join(lacking)}; --wheels FOLDER adds them, which {COMMAND} fills")

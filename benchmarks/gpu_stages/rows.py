@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from gpu_stages.parts import pack, unpack
 from gpu_stages.report import Report
 
 ROOT = Path(__file__).parents[2]
-# by worth; a second seed of all but GEDI, which takes ten times as long, comes before its first
+# by worth; second seeds of all of them come before the first of GEDI, whose steps take some ten times as long
 ROWS = [
     "CPLearn (16384)",
     "CPLearn (c = f)",
@@ -61,6 +62,7 @@ class Running:
 def run(report: Report, options: Options) -> None:
     end = time.monotonic() + options.seconds - CLOSING_SECONDS
     out, work = Path(options.out), Path(options.work) / "tables"
+    shutil.rmtree(Path(options.work) / "results", ignore_errors=True)  # what is finished is in cells.jsonl
     unpack(out, work)
     finished = _records(out / "cells.jsonl")
     done = {(record["row"], record["seed"]) for record in finished}
