@@ -33,11 +33,11 @@ LEAST_SECONDS = 30  # that a stage gets; with less it is left out
 def main() -> int:
     options = parsed()
     deadline = time.monotonic() + 60 * options.minutes - CLOSING_SECONDS
-    out = Path(options.out).resolve()
+    out = options.out
     out.mkdir(parents=True, exist_ok=True)
     try:
         environment = prepared(options)
-        places = {"out": str(out), "work": str(options.work.resolve()), "data": options.data}
+        places = {"out": str(out), "work": str(options.work), "data": options.data}
         told = Options(device=options.device, seconds=MACHINE_SECONDS, **places)
         told.rows, told.workers, told.keep_mb = options.rows or [], options.workers, options.keep_mb
         if ended := stage("machine", told, environment):
@@ -77,6 +77,7 @@ def parsed() -> argparse.Namespace:
         "--keep-mb", type=int, default=45, help="of checkpoints, for the next call (default: %(default)s)"
     )
     options = parser.parse_args()
+    options.out, options.work = Path(options.out).resolve(), options.work.resolve()
     default = [name for name in SHARES if name != "rows" or options.rows is not None]
     options.stages = options.stages.split(",") if options.stages else default
     for name in options.stages:
@@ -98,7 +99,8 @@ def prepared(options: argparse.Namespace) -> dict[str, str]:
         files = [Path(options.data or ".", name) for name in ("train.parquet", "test.parquet")]
         if not options.data or not all((ROOT / file).is_file() for file in files):
             raise Refused(f"data = {options.data}: must be a folder with train.parquet and test.parquet")
-    return {**os.environ, "PYTHONPATH": os.pathsep.join([*path, os.environ.get("PYTHONPATH", "")])}
+    inherited = filter(None, [os.environ.get("PYTHONPATH")])
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([*path, *inherited])}
 
 
 def stage(name: str, options: Options, environment: dict[str, str]) -> str | None:
@@ -109,7 +111,7 @@ def stage(name: str, options: Options, environment: dict[str, str]) -> str | Non
     with log.open("a") as file:
         print(f"\n=== {name}", file=file, flush=True)
         process = subprocess.Popen(
-            command, stdout=file, stderr=subprocess.STDOUT, env=environment, start_new_session=True
+            command, stdout=file, stderr=subprocess.STDOUT, cwd=ROOT, env=environment, start_new_session=True
         )
         try:
             code = process.wait(options.seconds)

@@ -98,7 +98,7 @@ def _start(row: str, seed: int, options: Options) -> Running:
         *(sys.executable, "main_table.py", "--config-name", "table1.yaml", "scale=full", "data.dataset=parquet"),
         *(f"data.train_path={options.data}/train.parquet", f"data.val_path={options.data}/test.parquet"),
         *("compare_with=cifar10", f"label='{LABEL}'", f"rows=['{row}']", f"seeds=[{seed}]", "workers=1"),
-        *(f"work='{options.work}/tables'", f"results='{results}'", "data.num_workers=0"),
+        *(f"work='{options.work}/tables'", f"results='{results}'"),
         *(TINY if options.tiny else ()),
     ]
     print("+", *command, flush=True)

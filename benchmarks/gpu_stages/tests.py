@@ -22,16 +22,19 @@ def run(report: Report, options: Options) -> None:
     command = [sys.executable, "-m", "pytest", "-m", "cuda", *flags, *map(str, files)]
     pytest = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     counts: Counter[str] = Counter()
+    notable: dict[str, str] = {}  # test -> outcome, and reason once the summary has come
     try:
         for line in pytest.stdout:
             print(line, end="", flush=True)
             if seen := OUTCOME.match(line):
                 counts[seen[2]] += 1
                 if seen[2] in ("FAILED", "ERROR"):
-                    report.say(f"{seen[2]} {seen[1]}")
+                    notable[seen[1]] = seen[2]
             elif reason := REASON.match(line):
-                report.say(f"{reason[1]} {reason[2].strip()}")
+                test, _, why = reason[2].strip().partition(" - ")
+                notable[test] = f"{reason[1]} {why}"
     finally:
         pytest.kill()
         for outcome, count in counts.items():
             report.add(outcome=outcome.lower(), tests=count)
+        report.say(*(f"{test}: {outcome}" for test, outcome in notable.items()))

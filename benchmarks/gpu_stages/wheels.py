@@ -11,7 +11,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 # what the programs import beside PyTorch, as wheels that hold Python only
 COMMAND = (
-    "python -m pip wheel --no-deps -w wheels 'lightly>=1.6,<1.7' hydra-core omegaconf 'antlr4-python3-runtime==4.9.*'"
+    "python -m pip wheel --no-deps -w wheels 'lightly==1.6.*' 'hydra-core==1.3.*' 'omegaconf==2.3.*' "
+    "'antlr4-python3-runtime==4.9.*'"
 )
 
 
