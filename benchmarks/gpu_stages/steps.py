@@ -6,6 +6,7 @@ and ``waits`` are calls of the driver a step: kernels or graphs that are started
 
 from __future__ import annotations
 
+import gc
 import tempfile
 import time
 from collections.abc import Callable
@@ -38,12 +39,13 @@ NETWORKS = {
     "ViT-S": ("imagenet-100/cplearn", 224, {"backbone": {"name": "vit_tiny", "kwargs": {"patch_size": 8}}}),
 }
 TINY = {"optimizer": {"batch_size": 4}, "method_kwargs": {"proj_hidden_dim": 16, "proj_output_dim": 64}}
-BF16 = {"precision": "bf16-mixed"}
+CAPTURES = "graph" in {field.name for field in fields(PerformanceConfig)}  # whether the engine offers captured steps
+EAGER = {"graph": False} if CAPTURES else {}
 WAYS: dict[str, dict[str, Any]] = {
-    "bf16": BF16,
-    "bf16, captured": {**BF16, "performance": {"graph": True}},
-    "float32": {},
-    "bf16, compiled": {**BF16, "performance": {"compile": True}},  # takes a minute
+    "bf16": {"precision": "bf16-mixed", "performance": EAGER},
+    "bf16, captured": {"precision": "bf16-mixed", "performance": {"graph": True}},
+    "float32": {"precision": "32-true", "performance": EAGER},
+    "bf16, compiled": {"precision": "bf16-mixed", "performance": {**EAGER, "compile": True}},  # takes a minute
 }
 STEPS = {16: (2, 4, 2), 32: (10, 40, 5), 224: (5, 20, 3)}  # by side: that warm up, are timed, are profiled
 
@@ -60,7 +62,7 @@ def run(report: Report, options: Options) -> None:
 def left_out(way: str, options: Options) -> str | None:
     if "bf16" in way and not has_bf16(options.device):
         return "no units for bf16"
-    if "captured" in way and "graph" not in {field.name for field in fields(PerformanceConfig)}:
+    if "captured" in way and not CAPTURES:
         return "not there: the engine has no performance.graph"
     return "on a GPU only" if options.tiny and ("captured" in way or "compiled" in way) else None
 
@@ -77,7 +79,8 @@ def measured(network: str, way: str, options: Options, report: Report) -> dict[s
         return {"note": str(error).partition("\n")[0][:100]}
     report.say(*clock.profile_lines(f"{network}, {way}"))
     operations = 3 * forward_operations(config) * config.optimizer.batch_size
-    floor = floor_ms(Path(options.out), operations=operations, moved=0, products="bf16" if "bf16" in way else "float32")
+    products = "bf16" if "bf16" in way else "tf32"  # in which a GPU's convolutions are by default
+    floor = floor_ms(Path(options.out), operations=operations, moved=0, products=products)
     return {
         "batch": config.optimizer.batch_size,
         "ms a step": clock.milliseconds,
@@ -151,6 +154,7 @@ class Clock:
             self._step()
 
         Pretrainer.on_train_batch_end = watched
+        gc.collect()  # what the way before has left
         if self.cuda:
             torch.cuda.reset_peak_memory_stats()
         try:
