@@ -104,6 +104,9 @@ class Generator(torch.Generator):
     def __new__(cls, device="cpu"):
         return super().__new__(cls) if torch.device(device).type == "cuda" else torch._C.Generator(device)
 
+    def get_offset(self):
+        return 0
+
 
 @contextmanager
 def pretended_device():

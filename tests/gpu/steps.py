@@ -98,6 +98,12 @@ class Step:
         """Augmentation, backbone, objective and online probe; the loss."""
         return self.module.training_step(batch, self.done)
 
+    def views(self, crops):
+        """What the method sees of augmented images."""
+        progress = self.module._progress()
+        self.module.method.before_step(progress)
+        return self.module.views([crop.to(self.module.device) for crop in crops], progress)
+
     def backward(self, loss):
         """Gradients, optimizer and teacher."""
         self.optimizer.zero_grad()

@@ -6,7 +6,7 @@ from dataclasses import fields
 
 import pytest
 import torch
-from steps import CASES, METHODS, Step, configuration, new_module
+from steps import BATCH, CASES, METHODS, Step, configuration, digits, new_module
 from test_pretended_device import look
 from torch.nn import functional as F
 
@@ -156,17 +156,15 @@ def test_steps_do_not_wait(device, case):
 
 def loss_of(module, crops):
     """The loss of crops, with what a method draws itself the same on each device, as far as that can be."""
-    Step(module)
-    progress = module._progress()
-    module.method.before_step(progress)
+    views = Step(module).views(crops)
     torch.manual_seed(0)
-    return module.method.loss(module.views([crop.to(module.device) for crop in crops], progress))["loss"].item()
+    return module.method.loss(views)["loss"].item()
 
 
 @pytest.mark.parametrize("device, case", rehearsed("cplearn", METHODS))
 def test_losses_are_those_of_the_cpu(device, case):
     module = new_module(case)
-    crops = module.augment(Step(module).batch()[1], torch.Generator().manual_seed(0))
+    crops = module.augment(digits().images[:BATCH], torch.Generator().manual_seed(0))
     ours, theirs = loss_of(module, crops), loss_of(new_module(case).to(device), crops)
     drawn = case in ("gedi", "wmse") and device != "cpu"
     assert math.isfinite(theirs) if drawn else theirs == pytest.approx(ours, rel=1e-2)  # convolutions are in TF32
