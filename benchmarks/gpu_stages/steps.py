@@ -44,6 +44,7 @@ EAGER = {"graph": False} if CAPTURES else {}
 WAYS: dict[str, dict[str, Any]] = {
     "bf16": {"precision": "bf16-mixed", "performance": EAGER},
     "bf16, captured": {"precision": "bf16-mixed", "performance": {"graph": True}},
+    "bf16, triton": {"precision": "bf16-mixed", "performance": EAGER, "method_kwargs": {"impl": "triton"}},
     "float32": {"precision": "32-true", "performance": EAGER},
     "bf16, compiled": {"precision": "bf16-mixed", "performance": {**EAGER, "compile": True}},  # takes a minute
 }
@@ -64,7 +65,7 @@ def left_out(way: str, options: Options) -> str | None:
         return "no units for bf16"
     if "captured" in way and not CAPTURES:
         return "not there: the engine has no performance.graph"
-    return "on a GPU only" if options.tiny and ("captured" in way or "compiled" in way) else None
+    return "on a GPU only" if options.tiny and way not in ("bf16", "float32") else None
 
 
 def measured(network: str, way: str, options: Options, report: Report) -> dict[str, Any]:
