@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+
 from cplearn_solo.engine.provenance import git_sha
 
 HISTORY = Path(__file__).with_name("history.jsonl")

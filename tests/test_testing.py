@@ -1,27 +1,20 @@
 """check_method passes every method on its shipped configuration, and sees each kind of mistake."""
 
-from pathlib import Path
-
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
 from lightly.models.modules.heads import SimCLRProjectionHead
-from omegaconf import OmegaConf
+from support.configs import DIGITS, KINDS, shipped
 from torch import nn
 
 from cplearn_solo.methods import METHODS, Method
 from cplearn_solo.testing import Bench, Case, check_method
 
-DIGITS = Path(__file__).parents[1] / "scripts/pretrain/digits"
-SHIPPED = sorted(path.stem for path in DIGITS.glob("*.yaml"))
-KINDS = ("cplearn", "byol", "mocov2plus", "gedi")  # with a dictionary, a teacher, a queue, a generative term
-SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in SHIPPED if name not in KINDS]
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in DIGITS if name not in KINDS]
 
 
 @pytest.mark.parametrize("name", [*KINDS, *SLOW])
 def test_every_shipped_method(name):
-    with initialize_config_dir(str(DIGITS), version_base="1.3"):
-        config = OmegaConf.to_container(compose(name))
+    config = shipped(name)
     check_method(config["method"], config["method_kwargs"])
 
 
@@ -35,7 +28,7 @@ def test_cplearn_with_the_mean_assignment_of_all_devices():
 
 
 def test_every_method_is_shipped():
-    methods = {OmegaConf.load(DIGITS / f"{name}.yaml").method for name in SHIPPED}
+    methods = {shipped(name)["method"] for name in DIGITS}
     ours = {name for name, method in METHODS.items() if method.__module__.startswith("cplearn_solo.")}
     assert ours == methods
 

@@ -24,6 +24,7 @@ NOTES = {
     "verdict": "healthy, or which collapse the embeddings show",
     "verdict_reason": "the number that decided",
     "loss": "mean of the last epoch",
+    "learning_version": "changes when the same configuration learns something else",
 }
 
 

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from cplearn_solo.core.errors import InputError, require
 from cplearn_solo.data import ImageSet
+from cplearn_solo.engine.checkpoint import CHECKPOINT_KEY
 from cplearn_solo.engine.log import EpochLog
-from cplearn_solo.engine.module import CHECKPOINT_KEY
 from cplearn_solo.inference.devices import choose_device
 from cplearn_solo.inference.features import Features, extractor
 from cplearn_solo.inference.pretrained import Pretrained, load_pretrained

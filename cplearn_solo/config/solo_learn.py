@@ -30,9 +30,11 @@ def drop_ignored(values: dict[str, Any]) -> None:
         if isinstance(node, dict) and key in node:
             del node[key]
             dropped.append(path)
-    for i, augmentation in enumerate(values.get("augmentations") or []):
-        for name, operation in augmentation.items() if isinstance(augmentation, dict) else ():
-            if isinstance(operation, dict) and name in PROB_ONLY and "enabled" in operation:
+    pipelines = values.get("augmentations")
+    for i, augmentation in enumerate(pipelines if isinstance(pipelines, list) else []):
+        for name in sorted(PROB_ONLY & augmentation.keys()) if isinstance(augmentation, dict) else ():
+            operation = augmentation[name]
+            if isinstance(operation, dict) and "enabled" in operation:
                 del operation["enabled"]
                 dropped.append(f"augmentations[{i}].{name}.enabled")
     if dropped:

@@ -3,57 +3,84 @@
 from __future__ import annotations
 
 from dataclasses import is_dataclass
-from typing import Any, TypeVar, get_origin, get_type_hints
+from types import UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from cplearn_solo.core.errors import InputError, unknown
+from cplearn_solo.core.errors import InputError, require, unknown
 
 T = TypeVar("T")
+
+_IN_WORDS = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    str: "text",
+    list: "a list",
+    dict: "a mapping of keys to values",
+    type(None): "null",
+}
 
 
 def read_schema(values: Any, schema: type[T], where: str = "") -> T:
     """An instance of the dataclass ``schema``.
 
-    Raises ``InputError`` for unknown keys and wrong types, at any depth; ``where`` names the source of the values.
+    Raises ``InputError`` for unknown keys, missing ones and wrong types, at any depth; ``where`` names the source of
+    the values.
     """
     place = f"{where}: " if where else ""
-    _check_keys(values, schema, "", place)
+    _check(values, schema, "", place)
     try:
         filled: Any = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), values))
         return filled
     except OmegaConfBaseException as error:
         key = getattr(error, "full_key", None) or "configuration"
-        raise InputError(f"{place}{key} = {_lookup(values, key)!r}: {str(error).splitlines()[0]}") from error
+        raise InputError(f"{place}{key}: {str(error).splitlines()[0]}") from error
 
 
-def _check_keys(values: Any, schema: Any, path: str, place: str) -> None:
-    """Refuses keys that the dataclass ``schema`` does not have, at any depth."""
-    if not isinstance(values, dict):
-        raise InputError(f"{place}{path or 'configuration'} = {values!r}: must be a mapping of keys to values")
-    hints = get_type_hints(schema)
+def _check(values: Any, schema: Any, path: str, place: str) -> None:
+    """Refuses keys that the dataclass ``schema`` does not have, and values of another type than it says."""
+    require(isinstance(values, dict), f"{place}{path or 'configuration'}", values, _IN_WORDS[dict])
+    hints, node = get_type_hints(schema), OmegaConf.structured(schema)
     for key, value in values.items():
         full = f"{path}.{key}" if path else str(key)
         if key not in hints:
             raise unknown(f"{place}key of {path}" if path else f"{place}key", key, hints)
-        inner = [t for t in (hints[key], *getattr(hints[key], "__args__", ())) if is_dataclass(t)]
-        if inner and get_origin(hints[key]) is list:
-            if not isinstance(value, list):
-                raise InputError(f"{place}{full} = {value!r}: must be a list")
+        kinds = _alternatives(hints[key])
+        inner = next((t for kind in kinds for t in (kind, *get_args(kind)) if is_dataclass(t)), None)
+        if value is None and type(None) in kinds:
+            continue
+        if inner is None:
+            _check_leaf(node, key, value, f"{place}{full}", kinds)
+        elif get_origin(kinds[0]) is list:
+            require(isinstance(value, list), f"{place}{full}", value, _IN_WORDS[list])
             for i, item in enumerate(value):
-                _check_keys(item, inner[0], f"{full}[{i}]", place)
-        elif inner and get_origin(hints[key]) is dict and isinstance(value, dict):
+                _check(item, inner, f"{full}[{i}]", place)
+        elif get_origin(kinds[0]) is dict:
+            require(isinstance(value, dict), f"{place}{full}", value, _IN_WORDS[dict])
             for name, item in value.items():
-                _check_keys(item, inner[0], f"{full}.{name}", place)
-        elif inner and value is not None:
-            _check_keys(value, inner[0], full, place)
+                _check(item, inner, f"{full}.{name}", place)
+        else:
+            _check(value, inner, full, place)
 
 
-def _lookup(values: Any, path: str) -> Any:
-    for part in path.replace("[", ".").replace("]", "").split("."):
-        try:
-            values = values[int(part) if isinstance(values, list) else part]
-        except (KeyError, IndexError, ValueError, TypeError):
-            return None
-    return values
+def _check_leaf(node: DictConfig, key: str, value: Any, full: str, kinds: tuple[Any, ...]) -> None:
+    """Refuses a value that OmegaConf does not take, or convert, for ``key`` of the structured ``node``."""
+    try:
+        node[key] = value
+    except OmegaConfBaseException as error:
+        wanted = " or ".join(_in_words(kind) for kind in kinds)
+        raise InputError(f"{full} = {value!r}: must be {wanted}") from error
+
+
+def _alternatives(hint: Any) -> tuple[Any, ...]:
+    return get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+
+
+def _in_words(kind: Any) -> str:
+    """``List[int]`` as "a list, each a whole number"."""
+    outer = _IN_WORDS.get(get_origin(kind) or kind, str(kind))
+    items = get_args(kind)[-1:]
+    return f"{outer}, each {_in_words(items[0])}" if items and items[0] in _IN_WORDS else outer

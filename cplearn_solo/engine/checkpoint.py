@@ -1,22 +1,25 @@
-"""Checkpoints: written after epochs, read from a run folder or a file."""
+"""Checkpoints: what they hold beside weights, when they are written, and reading one from a run folder or a file."""
 
 from __future__ import annotations
 
-import os
 import pickle
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import lightning
 import torch
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
-from cplearn_solo.config.schema import CheckpointConfig
+from cplearn_solo.config.identity import LEARNING_VERSION
+from cplearn_solo.config.schema import CheckpointConfig, Config
 from cplearn_solo.core.errors import InputError
-from cplearn_solo.engine.module import CHECKPOINT_KEY
+from cplearn_solo.core.files import whole_file
 
 LAST = "checkpoints/last.ckpt"
+CHECKPOINT_KEY = "cplearn_solo"
 
 
 class EpochCheckpoint(Checkpoint):
@@ -27,15 +30,29 @@ class EpochCheckpoint(Checkpoint):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         done = trainer.current_epoch + 1
-        last = done == trainer.max_epochs or trainer.should_stop or 0 < trainer.max_steps <= trainer.global_step
-        if done % self.config.frequency and not last:
+        ends = done == trainer.max_epochs or trainer.should_stop or 0 < trainer.max_steps <= trainer.global_step
+        if done % self.config.frequency and not ends:
             return
-        partial = self.last.with_suffix(".partial")
-        trainer.save_checkpoint(partial)
-        if trainer.is_global_zero:
-            os.replace(partial, self.last)
-            if self.config.keep_prev:
-                shutil.copyfile(self.last, self.last.with_name(f"epoch={done}.ckpt"))
+        # all processes take part, and only the first one writes
+        with whole_file(self.last) if trainer.is_global_zero else nullcontext(self.last) as file:
+            trainer.save_checkpoint(file)
+        if self.config.keep_prev and trainer.is_global_zero:
+            with whole_file(self.last.with_name(f"epoch={done}.ckpt")) as file:
+                shutil.copyfile(self.last, file)
+
+
+def checkpoint_entry(config: Config, num_classes: int, mean: list[float], std: list[float]) -> dict[str, Any]:
+    """The part of a checkpoint that says how to read the rest, in plain types, so that ``weights_only`` loads it."""
+    return {
+        CHECKPOINT_KEY: {
+            "config": config.plain(),
+            "num_classes": num_classes,
+            "mean": mean,
+            "std": std,
+            "learning_version": LEARNING_VERSION,
+            "versions": {"torch": str(torch.__version__), "lightning": lightning.__version__},
+        }
+    }
 
 
 def find_checkpoint(path: str | Path) -> tuple[Path, Path | None]:

@@ -11,6 +11,8 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 from tqdm import tqdm
 
+from cplearn_solo.core.files import whole_file
+
 SHOWN = ("train_loss", "train_codes_used", "train_acc1", "val_acc1", "val_knn_acc1", "train_seconds")
 
 
@@ -19,11 +21,9 @@ class EpochLog(Logger):
 
     def __init__(self, folder: Path, *, epochs: int, first_epoch: int = 0) -> None:
         super().__init__()
-        self._file, self._epochs, self._rows = folder / "metrics.csv", epochs, {}
-        if self._file.exists():
-            for row in self.read(folder):
-                if row["epoch"] < first_epoch:
-                    self._rows[int(row["epoch"])] = row
+        self._file, self._epochs = folder / "metrics.csv", epochs
+        kept = self.read(folder) if self._file.exists() else []
+        self._rows = {int(row["epoch"]): row for row in kept if row["epoch"] < first_epoch}
 
     @staticmethod
     def read(folder: Path) -> list[dict[str, float]]:
@@ -49,12 +49,10 @@ class EpochLog(Logger):
         row = self._rows.setdefault(epoch, {"epoch": epoch})
         row.update({key: value for key, value in metrics.items() if key != "epoch"})
         columns = ["epoch", *sorted({key for row in self._rows.values() for key in row} - {"epoch"})]
-        partial = self._file.with_suffix(".partial")
-        with open(partial, "w", newline="") as file:
+        with whole_file(self._file) as partial, open(partial, "w", newline="") as file:
             writer = csv.DictWriter(file, columns)
             writer.writeheader()
             writer.writerows(self._rows[e] for e in sorted(self._rows))
-        partial.replace(self._file)
         if "train_loss" in metrics:  # the last to arrive in an epoch
             values = "  ".join(f"{key.removeprefix('train_')} {row[key]:.4g}" for key in SHOWN if key in row)
             tqdm.write(f"epoch {epoch + 1:>{len(str(self._epochs))}}/{self._epochs}  {values}")  # above the bar

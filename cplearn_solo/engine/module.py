@@ -1,35 +1,29 @@
-"""The LightningModule that hosts a method: features, teacher, online probe and epoch averages."""
+"""The LightningModule that hosts a method: features, teacher, training step and optimizer."""
 
 from __future__ import annotations
 
 import copy
 import math
-import time
 from collections import deque
 from itertools import groupby
 from typing import Any
 
-import lightning
 import torch
 from lightning import LightningModule
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from cplearn_solo.backbones import build_backbone
 from cplearn_solo.config.schema import Config
-from cplearn_solo.core.distributed import rank, sum_ranks, world_size
+from cplearn_solo.core.distributed import rank, world_size
 from cplearn_solo.data import BatchAugment, ImageSet, step_generator
+from cplearn_solo.engine.checkpoint import checkpoint_entry
+from cplearn_solo.engine.epoch import CodesInUse, FiniteCheck, NotFinite, StepSums, Stopwatch
+from cplearn_solo.engine.online_probe import OnlineProbe
 from cplearn_solo.engine.optim import build_optimizer, build_scheduler, lr_scale
 from cplearn_solo.methods import Progress, Views, build_method, frozen_statistics, pixel_range
-from cplearn_solo.metrics import knn_accuracy
-
-CHECKPOINT_KEY = "cplearn_solo"
 
 _RECENT = 1024  # features that are kept for a look at collapse
-
-
-class NotFinite(Exception):
-    """Training has produced infinite numbers or none at all."""
+_CHECKED_STEPS = 50  # a GPU is asked this rarely whether the loss is finite, since the answer takes a wait
 
 
 class Pretrainer(LightningModule):
@@ -65,9 +59,16 @@ class Pretrainer(LightningModule):
         constants = [name for name, _ in self.method.named_buffers() if name not in saved]
         self._ddp_params_and_buffers_to_ignore = [f"method.{name}" for name in constants]
         self.augment = BatchAugment(config.augmentations, mean, std)
+
+        # of the epoch at hand
+        self.sums, self.finite, self.clock = StepSums(), FiniteCheck(config.method), Stopwatch()
+        self.codes, self.val_codes = CodesInUse(self.method.codes_total), CodesInUse(self.method.codes_total)
+        self.probe = OnlineProbe(self.classifier, config.knn_eval, num_classes=num_classes)
         self.recent: deque[Tensor] = deque(maxlen=-(-_RECENT // config.optimizer.batch_size))  # of the latest steps
-        self._knn_bank: list[tuple[Tensor, Tensor]] = []
-        self._started = 0.0
+
+        # optimizer steps: of the run, of an epoch; and the Trainer's count before this epoch and after the last step
+        self._total_steps = self._epoch_steps = self._steps_before = self._steps_seen = 0
+        self._rates: list[float] = []  # learning rates of the optimizer's groups, before the schedule
 
     def encode(self, images: Tensor) -> Tensor:
         """Features ``(n, d)`` of normalised images ``(n, 3, h, w)``."""
@@ -106,19 +107,16 @@ class Pretrainer(LightningModule):
     def on_train_epoch_start(self) -> None:
         # Lightning itself looks for a sampler of single images
         self.trainer.train_dataloader.batch_sampler.set_epoch(self.current_epoch)
-        self._sums: dict[str, Tensor] = {}
-        self._codes_used = self._no_codes()
-        self._labelled = torch.zeros((), device=self.device)
-        self._knn_bank.clear()
-        self._batches = 0
         self._steps_before = self._steps_seen = self.trainer.global_step
-        self._first_bad = torch.full((), -1, device=self.device)
-        self._started = time.perf_counter()
+        self.sums.reset()
+        self.codes.reset(self.device)
+        self.finite.reset(self.device)
+        self.probe.start_training()
+        self.clock.start()
 
     def training_step(self, batch: list, batch_idx: int) -> Tensor:
         """One step on ``[index, uint8 images or crops, labels]``."""
         _, images, labels = batch
-        self._batches += 1
         generator = step_generator(self.config.seed, self.current_epoch, batch_idx, rank(), device=self.device)
         torch.manual_seed(generator.initial_seed())  # for what methods and dropout draw
         crops = images if isinstance(images, list) else self.augment(images, generator)
@@ -127,13 +125,11 @@ class Pretrainer(LightningModule):
         views = self.views(crops, progress)
         self.recent.append(views.feats[0].detach())
         parts = self.method.loss(views)
-        self._check_finite(parts, progress)
-        probe_loss = self._probe(views.feats[: views.n_large], labels)
-        if (codes := parts.pop("codes", None)) is not None:
-            self._codes_used[codes] = True
-        for name, value in parts.items():
-            self._add(name, value.detach())
-        return parts["loss"] + probe_loss
+        self._check_finite(parts, progress.step)
+        self.codes.add(parts.pop("codes", None))
+        probe = self.probe.train(views.feats[: views.n_large], labels)
+        self.sums.add(parts | probe)
+        return parts["loss"] + probe["probe_loss"]
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         self.method.after_backward(self._progress())
@@ -145,50 +141,35 @@ class Pretrainer(LightningModule):
         self.update_teacher(self._steps_done / self._total_steps)
 
     def on_train_epoch_end(self) -> None:
-        names = sorted(self._sums)
-        seconds = time.perf_counter() - self._started
-        totals = sum_ranks(torch.stack([*(self._sums[name].float() for name in names), self._labelled]))
-        steps = self._batches * world_size()
-        values = {name: total / steps for name, total in zip(names, totals.tolist())}
-        if labelled := totals[-1].item():
-            values["acc1"] = values.pop("hits") * steps / labelled
+        seconds = self.clock.seconds()
+        steps, totals = self.sums.steps * world_size(), self.sums.over_ranks()
+        hits, labelled = totals.pop("hits"), totals.pop("labelled")
+        values = {name: total / steps for name, total in totals.items()}
+        if labelled:
+            values["acc1"] = hits / labelled
         else:
-            values.pop("hits", None), values.pop("probe_loss", None)
-        if len(self._codes_used):
-            values["codes_used"] = (sum_ranks(self._codes_used.int()) > 0).sum().item()
-        values["seconds"] = seconds
-        values["images"] = steps * self.config.optimizer.batch_size
+            del values["probe_loss"]
+        values |= self.codes.counts()
+        values |= {"seconds": seconds, "images": steps * self.config.optimizer.batch_size}
         self.log_dict({f"train_{name}": float(value) for name, value in values.items()})
 
     # ---- validation
 
     def on_validation_epoch_start(self) -> None:
-        self._validation_started = time.perf_counter()
-        self._hits = torch.zeros(2, dtype=torch.float64, device="cpu")
-        self._val_codes = self._no_codes()
-        self._val_feats: list[tuple[Tensor, Tensor]] = []
+        self.clock.pause()
+        self.val_codes.reset(self.device)
+        self.probe.start_validation(self.device)
 
     def validation_step(self, batch: list, batch_idx: int) -> None:
         _, images, labels = batch
         feats = self.encode(images)
-        hits = (self.classifier(feats.float()).argmax(dim=1) == labels) & (labels >= 0)
-        self._hits += torch.stack([hits.sum(), (labels >= 0).sum()]).cpu()
-        if (codes := self.method.assign(feats)) is not None:
-            self._val_codes[codes] = True
-        if self.config.knn_eval.enabled:
-            self._val_feats.append((feats.float(), labels))
+        self.val_codes.add(self.method.assign(feats))
+        self.probe.validate(feats, labels)
 
     def on_validation_epoch_end(self) -> None:
-        hits, labelled = sum_ranks(self._hits.to(self.device, torch.float32)).tolist()
-        values: dict[str, float] = {}
-        if labelled:
-            values["val_acc1"] = hits / labelled
-        if len(self._val_codes):
-            values["val_codes_used"] = float((sum_ranks(self._val_codes.int()) > 0).sum())
-        if self._knn_bank and self._val_feats:
-            values["val_knn_acc1"] = self._online_knn()
-        self.log_dict(values)
-        self._started += time.perf_counter() - self._validation_started  # not counted as training
+        values = self.probe.accuracies() | self.val_codes.counts()
+        self.log_dict({f"val_{name}": value for name, value in values.items()})
+        self.clock.go_on()
 
     # ---- optimizers, checkpoints
 
@@ -226,7 +207,7 @@ class Pretrainer(LightningModule):
             group["lr"] = rate
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Adds what evaluation needs, in plain types, so that ``weights_only`` loading works."""
+        """Adds what evaluation and a resumed run need to know."""
         checkpoint |= checkpoint_entry(self.config, self.num_classes, self.mean, self.std)
 
     # ---- details
@@ -239,24 +220,9 @@ class Pretrainer(LightningModule):
     def _progress(self) -> Progress:
         return Progress(self.current_epoch, self.config.max_epochs, self._steps_done, self._total_steps)
 
-    def _check_finite(self, parts: dict[str, Tensor], progress: Progress) -> None:
-        """Raises :class:`NotFinite` at the first part of the loss that is not; GPUs are asked now and then only."""
-        # the sum last: what made it so is the better word
-        parts = dict(sorted(((k, v) for k, v in parts.items() if v.ndim == 0), key=lambda item: item[0] == "loss"))
-        bad = ~torch.stack([value.detach().float() for value in parts.values()]).isfinite()
-        self._first_bad = torch.where((self._first_bad < 0) & bad, progress.step, self._first_bad)
-        last = self.trainer.is_last_batch
-        if self.device.type == "cpu" or last or progress.step % 50 == 0:  # asking makes the program wait for the GPU
-            for name, step in zip(parts, self._first_bad.tolist()):
-                if step >= 0:
-                    value = f" is {parts[name].item()}" if step == progress.step else " was not finite"
-                    raise NotFinite(f"method {self.config.method!r}, step {step}: part {name!r} of the loss{value}")
-
-    def _no_codes(self) -> Tensor:
-        return torch.zeros(self.method.codes_total or 0, dtype=torch.bool, device=self.device)
-
-    def _add(self, name: str, value: Tensor) -> None:
-        self._sums[name] = self._sums[name] + value if name in self._sums else value
+    def _check_finite(self, parts: dict[str, Tensor], step: int) -> None:
+        report = self.device.type == "cpu" or self.trainer.is_last_batch or step % _CHECKED_STEPS == 0
+        self.finite.look(parts, step, report=report)
 
     def _encode_crops(self, crops: list[Tensor]) -> list[Tensor]:
         """Features of each; crops of one size in one call where the backbone keeps no statistics of its batches."""
@@ -271,46 +237,10 @@ class Pretrainer(LightningModule):
             return None
         return [self.teacher(x.contiguous(memory_format=self.memory_format)) for x in crops]
 
-    def _probe(self, feats: list[Tensor], labels: Tensor) -> Tensor:
-        """Cross-entropy of the online probe on detached features of the large crops; unlabelled images do not count."""
-        logits = self.classifier(torch.cat(feats).detach().float())
-        labels = labels.repeat(len(feats))
-        known = labels >= 0
-        loss = F.cross_entropy(logits, labels, ignore_index=-1, reduction="sum") / known.sum().clamp(min=1)
-        self._add("probe_loss", loss.detach())
-        self._add("hits", ((logits.argmax(dim=1) == labels) & known).sum())
-        self._labelled += known.sum()
-        if self.config.knn_eval.enabled:
-            self._knn_bank.append((feats[0].detach().float(), labels[: len(feats[0])]))
-        return loss
-
-    def _online_knn(self) -> float:
-        train_x, train_y = (torch.cat(part) for part in zip(*self._knn_bank))
-        test_x, test_y = (torch.cat(part) for part in zip(*self._val_feats))
-        known, asked = train_y >= 0, test_y >= 0
-        accuracy = knn_accuracy(
-            train_x[known], train_y[known], test_x[asked], test_y[asked],
-            k=self.config.knn_eval.k, num_classes=self.num_classes,
-        )  # fmt: skip
-        return (sum_ranks(torch.tensor(accuracy, device=self.device)) / world_size()).item()
-
     def _frozen_encode(self, images: Tensor) -> Tensor:
         """Features for gradients in pixel space: BatchNorm statistics are neither used up nor changed."""
         with frozen_statistics(self.backbone):
             return self.encode(images)
-
-
-def checkpoint_entry(config: Config, num_classes: int, mean: list[float], std: list[float]) -> dict[str, Any]:
-    """The part of a checkpoint that says how to read the rest."""
-    return {
-        CHECKPOINT_KEY: {
-            "config": config.plain(),
-            "num_classes": num_classes,
-            "mean": mean,
-            "std": std,
-            "versions": {"torch": str(torch.__version__), "lightning": lightning.__version__},
-        }
-    }
 
 
 def image_statistics(images: ImageSet) -> dict[str, Any]:

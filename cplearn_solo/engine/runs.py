@@ -5,26 +5,25 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 from omegaconf import OmegaConf
 
-from cplearn_solo.config.identity import DEVICES, PATHS, difference
+from cplearn_solo.config.identity import DEVICES, LEARNING_VERSION, PATHS, difference, learning_version
 from cplearn_solo.config.schema import Config
 from cplearn_solo.core.errors import InputError
-from cplearn_solo.engine.checkpoint import LAST, find_checkpoint, read_checkpoint
-from cplearn_solo.engine.module import CHECKPOINT_KEY
+from cplearn_solo.core.files import whole_file, write_file, write_json
+from cplearn_solo.core.locks import try_lock
+from cplearn_solo.engine.checkpoint import CHECKPOINT_KEY, LAST, find_checkpoint, read_checkpoint
 
-# tell the other processes of a multi-device run which folder the first one opened, and what it resumes
-RUN_VARIABLE, RESUME_VARIABLE = "CPLEARN_RUN", "CPLEARN_RESUME"
+# Tells the other processes of a multi-device run which folder the first one opened, and what it resumes.
+RUN_VARIABLE = "CPLEARN_RUN"
 
 
 @dataclass
@@ -42,9 +41,7 @@ class RunFolder:
 
     def write_json(self, name: str, values: dict[str, Any]) -> None:
         """Writes ``name`` whole or not at all."""
-        partial = self.path / f".{name}.partial"
-        partial.write_text(json.dumps(values, indent=2) + "\n")
-        partial.replace(self.path / name)
+        write_json(self.path / name, values)
 
 
 def open_run(config: Config) -> RunFolder:
@@ -53,9 +50,6 @@ def open_run(config: Config) -> RunFolder:
     ``resume_from_checkpoint`` names the checkpoint instead; ``InputError`` if its configuration would learn something
     different, with the keys that differ.
     """
-    if RUN_VARIABLE in os.environ:
-        resume = os.environ[RESUME_VARIABLE]
-        return RunFolder(Path(os.environ[RUN_VARIABLE]), Path(resume) if resume else None, None)
     run = _named_resume(config) if config.resume_from_checkpoint else None
     if run is None and config.auto_resume.enabled and config.checkpoint.enabled:
         run = _auto_resume(config)
@@ -64,77 +58,62 @@ def open_run(config: Config) -> RunFolder:
 
 @contextmanager
 def shared_with_processes(run: RunFolder) -> Iterator[None]:
-    """While this lasts, processes that the Trainer starts open the same folder."""
-    os.environ[RUN_VARIABLE] = str(run.path.resolve())
-    os.environ[RESUME_VARIABLE] = str(run.resume.resolve()) if run.resume else ""
+    """While this lasts, processes that this one starts get the same folder from :func:`run_of_parent`."""
+    resume = str(run.resume.resolve()) if run.resume else None
+    os.environ[RUN_VARIABLE] = json.dumps({"process": os.getpid(), "path": str(run.path.resolve()), "resume": resume})
     try:
         yield
     finally:
-        del os.environ[RUN_VARIABLE], os.environ[RESUME_VARIABLE]
+        del os.environ[RUN_VARIABLE]
 
 
-def versions() -> dict[str, str]:
-    """Versions of what decides a result."""
-    found = {}
-    for package in ("cplearn-solo", "torch", "torchvision", "lightning", "timm", "lightly", "scikit-learn"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
+def run_of_parent() -> RunFolder | None:
+    """The run that the process which started this one has opened for both, if it has.
 
-
-def git_sha() -> str | None:
-    """Commit of the source tree that runs, ``+`` where it has changes; ``None`` for an installed copy."""
-    here = Path(__file__).parents[2]
-    if not (here / ".git").exists():
+    What any other process left in the environment is ignored, with a word: nothing locks that folder for us.
+    """
+    if RUN_VARIABLE not in os.environ:
         return None
     try:
-        sha, status = (
-            subprocess.run(
-                ["git", "-C", str(here), *command], capture_output=True, text=True, timeout=10
-            ).stdout.strip()
-            for command in (["rev-parse", "--short=12", "HEAD"], ["status", "--porcelain", "--untracked-files=no"])
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return f"{sha}{'+' if status else ''}" or None
+        shared = json.loads(os.environ[RUN_VARIABLE])
+        if shared["process"] == os.getppid():
+            return RunFolder(Path(shared["path"]), shared["resume"] and Path(shared["resume"]), None)
+    except (ValueError, KeyError, TypeError):
+        pass
+    print(f"{RUN_VARIABLE} is ignored: it was not set by the process that started this one")
+    return None
 
 
-def _named_resume(config: Config) -> RunFolder | None:
+def _named_resume(config: Config) -> RunFolder:
     file, folder = find_checkpoint(config.resume_from_checkpoint)
+    key = f"resume_from_checkpoint = {str(file)!r}"
     checkpoint = read_checkpoint(file)
-    differing = difference(config.plain(), checkpoint[CHECKPOINT_KEY]["config"], but=(*DEVICES, *PATHS))
+    differing = _other_version(checkpoint)
+    differing += difference(config.plain(), checkpoint[CHECKPOINT_KEY]["config"], but=(*DEVICES, *PATHS))
     if differing:
-        raise InputError(f"resume_from_checkpoint = {file}: another configuration: {'; '.join(differing[:5])}")
+        raise InputError(f"{key}: must have the same configuration; differing are {'; '.join(differing[:5])}")
     unfinished = folder and file.name == Path(LAST).name and not (folder / "summary.json").exists()
     if not unfinished and checkpoint["epoch"] + 1 >= config.max_epochs:
-        raise InputError(f"resume_from_checkpoint = {file}: that run has trained all of its {config.max_epochs} epochs")
+        raise InputError(f"{key}: must be unfinished, but has trained all of its {config.max_epochs} epochs")
     if unfinished:
         lock = _lock(folder)
         if lock is None:
-            raise InputError(f"resume_from_checkpoint = {file}: that run is still running")
+            raise InputError(f"{key}: must not be running, but is locked by another process")
         return RunFolder(folder, file, lock)
     run = _new_run(config, resume=file)
     if folder and (folder / "metrics.csv").is_file():  # the epochs before
-        shutil.copyfile(folder / "metrics.csv", run.path / "metrics.csv")
+        with whole_file(run.path / "metrics.csv") as copy:
+            shutil.copyfile(folder / "metrics.csv", copy)
     return run
 
 
 def _auto_resume(config: Config) -> RunFolder | None:
     explained = False
     for folder in sorted(_root(config).glob("*/"), reverse=True):
-        if (
-            not (folder / "config.yaml").is_file()
-            or (folder / "summary.json").exists()
-            or not (folder / LAST).is_file()
-        ):
+        if not _can_be_resumed(folder) or (lock := _lock(folder)) is None:
             continue
-        lock = _lock(folder)
-        if lock is None:  # another process is at it
-            continue
-        theirs = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))
-        differing = difference(config.plain(), theirs)
+        differing = difference(config.plain(), OmegaConf.to_container(OmegaConf.load(folder / "config.yaml")))
+        differing = differing or _other_version(read_checkpoint(folder / LAST))
         if not differing:
             print(f"resuming the unfinished run {folder}")
             return RunFolder(folder, folder / LAST, lock)
@@ -145,6 +124,18 @@ def _auto_resume(config: Config) -> RunFolder | None:
             if all(line.startswith(DEVICES) for line in differing):
                 print(f"resume_from_checkpoint={folder} resumes it on these devices")
     return None
+
+
+def _can_be_resumed(folder: Path) -> bool:
+    """Whether it is an unfinished run with a checkpoint."""
+    unfinished = (folder / "config.yaml").is_file() and not (folder / "summary.json").exists()
+    return unfinished and (folder / LAST).is_file()
+
+
+def _other_version(checkpoint: dict[str, Any]) -> list[str]:
+    """A line, as :func:`difference` has them, where it was written by a program that learns something else."""
+    theirs = learning_version(checkpoint[CHECKPOINT_KEY])
+    return [] if theirs == LEARNING_VERSION else [f"learning version: {theirs} there, {LEARNING_VERSION} here"]
 
 
 def _new_run(config: Config, resume: Path | None) -> RunFolder:
@@ -158,9 +149,10 @@ def _new_run(config: Config, resume: Path | None) -> RunFolder:
             attempt += 1
         except OSError as error:
             raise InputError(f"checkpoint.dir = {config.checkpoint.dir!r}: {error}") from error
-    OmegaConf.save(OmegaConf.create(config.plain()), path / "config.yaml")
+    lock = _lock(path)
+    write_file(path / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(config.plain())))
     (path / "figures").mkdir()
-    return RunFolder(path, resume, _lock(path))
+    return RunFolder(path, resume, lock)
 
 
 def _root(config: Config) -> Path:
@@ -168,10 +160,5 @@ def _root(config: Config) -> Path:
 
 
 def _lock(folder: Path) -> FileLock | None:
-    """The folder's lock, or ``None`` if a living process holds it."""
-    lock = FileLock(folder / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        return None
-    return lock
+    """The folder's lock, or ``None`` where another process holds it."""
+    return try_lock(folder / ".lock")

@@ -5,39 +5,26 @@ from __future__ import annotations
 import math
 import os
 import shutil
-import sys
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.distributed as dist
 from lightning import LightningDataModule, Trainer, seed_everything
-from lightning.pytorch.callbacks import TQDMProgressBar
-from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
-from lightning.pytorch.plugins.layer_sync import TorchSyncBatchNorm
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
-from torch import nn
 
 from cplearn_solo.config.schema import Config
-from cplearn_solo.core.distributed import rank, sync_batchnorm, world_size
+from cplearn_solo.core.distributed import rank, world_size
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.data import MemoryLoader, Splits, eval_loader, load_splits, train_loader
 from cplearn_solo.engine.allocator import keep_freed_memory
 from cplearn_solo.engine.checkpoint import LAST, EpochCheckpoint, read_checkpoint
+from cplearn_solo.engine.epoch import NotFinite
 from cplearn_solo.engine.log import EpochLog
-from cplearn_solo.engine.module import NotFinite, Pretrainer, image_statistics
+from cplearn_solo.engine.module import Pretrainer, image_statistics
 from cplearn_solo.engine.optim import lr_scale
-from cplearn_solo.engine.runs import RUN_VARIABLE, RunFolder, open_run, shared_with_processes
+from cplearn_solo.engine.runs import RunFolder, open_run, run_of_parent, shared_with_processes
+from cplearn_solo.engine.trainer import build_trainer, extra_loggers
 from cplearn_solo.engine.watch import CollapseWatch
 from cplearn_solo.metrics.verdict import Verdict
-
-
-class LayerSync(TorchSyncBatchNorm):
-    """``sync_batchnorm=true`` also without a GPU."""
-
-    def apply(self, model: nn.Module) -> nn.Module:
-        return super().apply(model) if "nccl" in dist.get_backend() else sync_batchnorm(model)
 
 
 @dataclass(frozen=True)
@@ -60,7 +47,7 @@ def pretrain(config: Config) -> Trained:
     first = config.augmentations[0]
     splits = load_splits(config.data, seed=config.seed, mean=first.mean, std=first.std)
     module = Pretrainer(config, **image_statistics(splits.train))
-    trainer = _trainer(config)
+    trainer = build_trainer(config)
     module.method.check_ranks(trainer.world_size)
     module.build_optimizer(trainer.world_size)
     if config.performance.compile:
@@ -125,9 +112,11 @@ def _compile(module: Pretrainer) -> None:
 
 def _open_run(config: Config, trainer: Trainer) -> RunFolder:
     """One folder for all processes, also those that torchrun or SLURM started side by side."""
+    if (run := run_of_parent()) is not None:
+        return run
     environment = getattr(trainer.strategy, "cluster_environment", None)
     side_by_side = trainer.world_size > 1 and environment and environment.creates_processes_externally
-    if RUN_VARIABLE in os.environ or not side_by_side:
+    if not side_by_side:
         return open_run(config)
     trainer.strategy.setup_environment()
     run = open_run(config) if trainer.is_global_zero else None
@@ -139,7 +128,7 @@ def _fit(trainer: Trainer, module: Pretrainer, loaders: Loaders, run: RunFolder,
     config = module.config
     first_epoch = read_checkpoint(run.resume)["epoch"] + 1 if run.resume else 0
     log = EpochLog(run.path, epochs=config.max_epochs, first_epoch=first_epoch)
-    trainer.loggers = [log, *_loggers(config, run)]
+    trainer.loggers = [log, *extra_loggers(config, run.path)]
     if config.checkpoint.enabled:
         trainer.callbacks.append(EpochCheckpoint(run.path, config.checkpoint))
     if trainer.is_global_zero:
@@ -155,58 +144,6 @@ def _fit(trainer: Trainer, module: Pretrainer, loaders: Loaders, run: RunFolder,
             ) from error
     else:  # killed between its last epoch and its evaluation
         module.load_state_dict(read_checkpoint(run.resume)["state_dict"])
-
-
-def _trainer(config: Config) -> Trainer:
-    """The Trainer; its loggers and checkpoints wait for the run folder."""
-    kwargs = {
-        "max_epochs": config.max_epochs,
-        "devices": config.devices,
-        "num_nodes": config.num_nodes,
-        "accumulate_grad_batches": config.accumulate_grad_batches,
-        "num_sanity_val_steps": 0,
-        "enable_model_summary": False,
-        "log_every_n_steps": 1,  # nothing is logged more often than once an epoch
-        "use_distributed_sampler": False,  # the loaders know their rank
-        "enable_progress_bar": sys.stderr.isatty(),
-        **config.trainer,
-        "logger": False,
-        "enable_checkpointing": False,
-    }
-    kwargs["strategy"] = kwargs.get("strategy") or "auto"
-    if config.single_process and str(kwargs["strategy"]).startswith("ddp"):
-        # the same result without the cost of a process group
-        kwargs |= {"strategy": "auto", "sync_batchnorm": False}
-    if kwargs.get("sync_batchnorm"):
-        kwargs["plugins"] = [LayerSync()]
-    if kwargs["enable_progress_bar"]:
-        kwargs["callbacks"] = [TQDMProgressBar(refresh_rate=20)]
-    try:
-        return Trainer(**kwargs)
-    except (MisconfigurationException, ValueError, TypeError) as error:
-        hint = "" if torch.cuda.is_available() else " (no GPU was found here: accelerator=cpu devices=1 trains without)"
-        raise InputError(f"Trainer arguments: {' '.join(str(error).split())}{hint}") from error
-
-
-def _loggers(config: Config, run: RunFolder) -> list[Logger]:
-    loggers: list[Logger] = []
-    try:
-        if config.tensorboard.enabled:
-            loggers.append(TensorBoardLogger(run.path, name="tensorboard", version=""))
-        if config.wandb.enabled:
-            wandb = config.wandb
-            loggers.append(
-                WandbLogger(
-                    name=config.name,
-                    project=wandb.project,
-                    entity=wandb.entity,
-                    offline=wandb.offline,
-                    save_dir=run.path,
-                )
-            )
-    except ModuleNotFoundError as error:
-        warnings.warn(f"{error.name or error}: not installed, so metrics go to metrics.csv only", stacklevel=2)
-    return loggers
 
 
 def _derived(config: Config, module: Pretrainer, world: int, steps_per_epoch: int) -> dict[str, Any]:

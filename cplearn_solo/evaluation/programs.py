@@ -14,8 +14,8 @@ import torch
 from cplearn_solo.backbones import LastBlocks
 from cplearn_solo.config.evaluation import EvalConfig, KNNConfig, LinearConfig
 from cplearn_solo.data import ImageSet, Splits
+from cplearn_solo.engine.provenance import provenance
 from cplearn_solo.evaluation.scores import cluster_scores, knn_scores, linear_scores
-from cplearn_solo.evaluation.summary import provenance
 from cplearn_solo.inference.devices import choose_device
 from cplearn_solo.inference.features import Features, extractor
 from cplearn_solo.inference.pretrained import Pretrained, load_pretrained

@@ -19,7 +19,8 @@ def reference_row_summary(row: str, config: Config) -> dict[str, Any]:
 
     from cplearn_solo.data import load_splits
     from cplearn_solo.engine.module import Pretrainer, image_statistics
-    from cplearn_solo.evaluation.summary import provenance, split_scores
+    from cplearn_solo.engine.provenance import provenance
+    from cplearn_solo.evaluation.summary import split_scores
     from cplearn_solo.inference.devices import device_after_training
     from cplearn_solo.inference.features import extractor
     from cplearn_solo.inference.splits import require_held_out

@@ -7,7 +7,7 @@ from typing import Any
 from cplearn_solo.config import Config
 from cplearn_solo.data import Splits
 from cplearn_solo.engine.log import EpochLog
-from cplearn_solo.engine.runs import git_sha, versions
+from cplearn_solo.engine.provenance import provenance
 from cplearn_solo.engine.train import Trained
 from cplearn_solo.engine.watch import can_be_judged, judge
 from cplearn_solo.evaluation.scores import all_scores, sample
@@ -58,8 +58,3 @@ def split_scores(
     sizes = {"num_classes": num_classes, "codes_total": codes_total}
     scores = all_scores(train, test, config.evaluation, seed=config.seed, **sizes)
     return {**scores, "scored_on": splits.name, "scored_images": len(splits.test)}
-
-
-def provenance() -> dict[str, Any]:
-    """The software that computed scores."""
-    return {"versions": versions(), "git_sha": git_sha()}

@@ -4,8 +4,8 @@ import warnings
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
+from support.configs import composed
 
 from cplearn_solo.config.identity import difference
 from cplearn_solo.config.read import parse_config
@@ -32,25 +32,38 @@ def test_defaults_are_filled_and_types_converted():
         ({"optimizer": {"learning_rate": 1}}, "unknown key of optimizer 'learning_rate'"),
         ({"augmentations": [{"color_jitr": {}}]}, "did you mean 'color_jitter'"),
         ({"augmentations": [{"color_jitter": {"probability": 1}}]}, "did you mean 'prob'"),
-        ({"augmentations": []}, "augmentations is missing"),
-        ({"augmentations": [{"num_crops": 1}]}, "1 view"),
+        ({"augmentations": []}, r"augmentations = \[\]: must be a list of pipelines"),
+        ({"augmentations": [{"num_crops": 1}]}, r"augmentations.num_crops = \[1\]: must be at least 2 views"),
         ({"augmentations": [{"num_crops": 2, "grayscale": {"prob": 1.5}}]}, "prob"),
-        ({"augmentations": [{"crop_size": 8}, {"crop_size": 4}, {"crop_size": 8}]}, "8, 4, 8: the largest must come"),
-        ({"augmentations": [{"crop_size": 4}, {"crop_size": 8}]}, "4, 8: the largest must come first"),
-        ({"precision": "bf16-true"}, "precision = 'bf16-true': choices are 32-true, 16-mixed, bf16-mixed"),
-        ({"precision": 64}, "precision = '64'"),
-        ({"augmentations": {"crop_size": 8}}, "augmentations"),
-        ({"optimizer": {"lr": "fast"}}, "optimizer.lr = 'fast'"),
-        ({"optimizer": {"batch_size": 1.5}}, "optimizer.batch_size = 1.5"),
+        (
+            {"augmentations": [{"crop_size": 8}, {"crop_size": 4}, {"crop_size": 8}]},
+            "8, 4, 8.: must be in order, the largest first",
+        ),
+        ({"augmentations": [{"crop_size": 4}, {"crop_size": 8}]}, "4, 8.: must be in order, the largest first"),
+        ({"precision": "bf16-true"}, "precision = 'bf16-true': must be 32-true, 16-mixed or bf16-mixed"),
+        ({"precision": 64}, "precision = 64: must be"),
+        ({"augmentations": {"crop_size": 8}}, "augmentations = {'crop_size': 8}: must be a list"),
+        ({"augmentations": 3}, "augmentations = 3: must be a list"),
+        (
+            {"augmentations": [{"num_crops": 2, "rrc": {"enabled": "so"}}]},
+            "enabled = 'so': must be true or false",
+        ),
+        ({"augmentations": [{"num_crops": 2, "rrc": None}]}, r"augmentations\[0\].rrc = None: must be a mapping"),
+        ({"seed": None}, "seed = None: must be a whole number"),
+        ({"optimizer": None}, "optimizer = None: must be a mapping of keys to values"),
+        ({"method_kwargs": None}, "method_kwargs = None: must be a mapping"),
+        ({"scheduler": {"lr_decay_steps": 5}}, "lr_decay_steps = 5: must be a list, each a whole number or null"),
+        ({"optimizer": {"lr": "fast"}}, "optimizer.lr = 'fast': must be a number"),
+        ({"optimizer": {"batch_size": 1.5}}, "optimizer.batch_size = 1.5: must be a whole number"),
         ({"optimizer": {"batch_size": 1}}, "optimizer.batch_size = 1: must be at least 2"),
         ({"optimizer": {"name": "adamm"}}, "did you mean 'adam'"),
         ({"optimizer": "adam"}, "optimizer = 'adam': must be a mapping"),
         ({"scheduler": {"name": "cosine"}}, "did you mean 'warmup_cosine'"),
-        ({"scheduler": {"name": "step"}}, "lr_decay_steps is missing"),
+        ({"scheduler": {"name": "step"}}, "scheduler.lr_decay_steps = None: must be a list of epochs"),
         ({"max_epochs": 0}, "max_epochs = 0"),
         ({"method": "cplearnn"}, "did you mean 'cplearn'"),
-        ({"method": "byol"}, "momentum is missing"),
-        ({"method": "barlow_twins", "augmentations": [{"num_crops": 3}]}, "takes exactly 2"),
+        ({"method": "byol"}, "momentum = None: must be a mapping with base_tau"),
+        ({"method": "barlow_twins", "augmentations": [{"num_crops": 3}]}, "must be exactly 2 views"),
         ({"name": "${nothing}"}, "nothing"),
     ],
 )
@@ -97,11 +110,6 @@ def test_other_folders_are_other_images_unless_the_data_set_is_known_by_its_name
 
     assert paths("custom") == paths("parquet") == ["data.train_path: 'b' there, 'a' here"]
     assert paths("cifar10") == []
-
-
-def composed(path):
-    with initialize_config_dir(str(path.parent), version_base="1.3"):
-        return compose(path.stem)
 
 
 @pytest.mark.parametrize("path", sorted(SCRIPTS.glob("pretrain/**/*.yaml")), ids=lambda p: f"{p.parent.name}/{p.stem}")

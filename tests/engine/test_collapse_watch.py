@@ -1,16 +1,17 @@
 """Collapses made on purpose on digits are named while they happen, and a healthy run is left alone."""
 
+import io
 import json
-from pathlib import Path
+import shutil
+from contextlib import redirect_stdout
 
 import pytest
-from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
+from support.configs import shipped
 
 from cplearn_solo.cli.tasks import pretrain_task
 from cplearn_solo.engine.log import EpochLog
 
-DIGITS = Path(__file__).parents[2] / "scripts/pretrain/digits"
 # The commands of docs/collapse.md.
 COLLAPSES = {
     "beta 0": ("cluster", "cplearn", ["method_kwargs.beta=0", "max_epochs=20"]),
@@ -31,56 +32,62 @@ COLLAPSES = {
 }
 
 
-def run(tmp_path, capsys, name, *overrides):
+STOPPED = ("cplearn", "method_kwargs.beta=10", "on_collapse=stop", "checkpoint.frequency=100")
+
+
+def run(root, name, *overrides):
     """Summary, log and output of a run on digits."""
-    ours = ["checkpoint.dir=" + str(tmp_path), "+accelerator=cpu", "+enable_progress_bar=false"]
-    with initialize_config_dir(str(DIGITS), version_base="1.3"):
-        raw = compose(name)
-    for override in (*overrides, *ours):
-        key, _, value = override.lstrip("+").partition("=")
+    raw = OmegaConf.create(shipped(name, accelerator="cpu", enable_progress_bar=False, checkpoint={"dir": str(root)}))
+    for override in overrides:
+        key, _, value = override.partition("=")
         OmegaConf.update(raw, key, OmegaConf.create(f"v: {value}").v, force_add=True)
-    pretrain_task(raw)
-    folder = next(tmp_path.glob("*/*/summary.json")).parent
-    return json.loads((folder / "summary.json").read_text()), EpochLog.read(folder), capsys.readouterr().out
+    with redirect_stdout(io.StringIO()) as output:
+        pretrain_task(raw)
+    folder = next(root.glob("*/*/summary.json")).parent
+    return json.loads((folder / "summary.json").read_text()), EpochLog.read(folder), output.getvalue()
 
 
-def test_a_cluster_collapse_stops_the_run_if_asked_to(tmp_path, capsys):
-    summary, log, output = run(
-        tmp_path, capsys, "cplearn", "method_kwargs.beta=10", "on_collapse=stop", "checkpoint.frequency=100"
-    )
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory):
+    root = tmp_path_factory.mktemp("stopped")
+    return root, *run(root, *STOPPED)
+
+
+def test_a_cluster_collapse_stops_the_run_if_asked_to(stopped):
+    root, summary, log, output = stopped
     assert summary["verdict"] == "cluster" and summary["verdict_reason"] in output
     assert summary["epochs"] == len(log) < 10
     assert f"epoch {len(log) - 1}: cluster collapse" in output and "lower beta" in output
     assert {"collapse_spread", "collapse_stable_rank", "collapse_code_use", "collapse_told_apart"} <= log[0].keys()
-    assert len(list(tmp_path.glob("*/*/checkpoints/last.ckpt"))) == 1
+    assert len(list(root.glob("*/*/checkpoints/last.ckpt"))) == 1
 
 
-def test_a_stopped_run_that_is_killed_before_its_evaluation_trains_no_further(tmp_path, capsys):
-    change = ("cplearn", "method_kwargs.beta=10", "on_collapse=stop", "checkpoint.frequency=100")
-    first, log, _ = run(tmp_path, capsys, *change)
+def test_a_stopped_run_that_is_killed_before_its_evaluation_trains_no_further(stopped, tmp_path):
+    root, first, log, _ = stopped
+    shutil.copytree(root, tmp_path, dirs_exist_ok=True)
     (summary,) = tmp_path.glob("*/*/summary.json")
     summary.unlink()
-    second, again, output = run(tmp_path, capsys, *change)
+    second, again, output = run(tmp_path, *STOPPED)
     assert "resuming the unfinished run" in output and again == log
     assert (second["verdict"], second["verdict_reason"]) == (first["verdict"], first["verdict_reason"])
 
 
-def test_a_healthy_run_is_left_alone(tmp_path, capsys):
-    summary, log, output = run(tmp_path, capsys, "cplearn", "max_epochs=6", "on_collapse=stop")
+def test_a_healthy_run_is_left_alone(tmp_path):
+    summary, log, output = run(tmp_path, "cplearn", "max_epochs=6", "on_collapse=stop")
     assert summary["verdict"] == "healthy" and len(log) == 6
     assert "collapse:" not in output
 
 
-def test_a_run_too_short_to_judge_has_no_verdict(tmp_path, capsys):
-    summary, _, output = run(tmp_path, capsys, "cplearn", "max_epochs=1", "method_kwargs.beta=10")
+def test_a_run_too_short_to_judge_has_no_verdict(tmp_path):
+    summary, _, output = run(tmp_path, "cplearn", "max_epochs=1", "method_kwargs.beta=10")
     assert "verdict" not in summary and "cluster collapse" not in output
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1, 2])
 @pytest.mark.parametrize("kind", COLLAPSES)
-def test_each_collapse_on_purpose_is_named(tmp_path, capsys, kind, seed):
+def test_each_collapse_on_purpose_is_named(tmp_path, kind, seed):
     name, config, overrides = COLLAPSES[kind]
-    summary, _, output = run(tmp_path, capsys, config, *overrides, f"seed={seed}")
+    summary, _, output = run(tmp_path, config, *overrides, f"seed={seed}")
     assert summary["verdict"] == name
     assert f": {name} collapse: " in output

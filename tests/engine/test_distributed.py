@@ -14,6 +14,7 @@ from cplearn_solo.config.read import parse_config
 from cplearn_solo.data import eval_loader, load_splits
 from cplearn_solo.engine.log import EpochLog
 from cplearn_solo.engine.module import Pretrainer, image_statistics
+from cplearn_solo.engine.train import pretrain
 
 ROOT = Path(__file__).parents[2]
 CONFIG = {
@@ -31,47 +32,61 @@ CONFIG = {
     "enable_progress_bar": False,
     "sync_batchnorm": True,
 }
-TRAIN = """
+# Trains each of the configurations in turn; processes that hold a queue hold the same one.
+PROGRAM = """
 import json, sys
-import torch.distributed as dist
-from cplearn_solo.config.read import parse_config
-from cplearn_solo.engine.train import pretrain
-pretrain(parse_config(json.loads(sys.argv[1])))
-if dist.is_initialized():
-    dist.barrier()  # a process that ends while its group lives can be aborted by gloo's threads
-    dist.destroy_process_group()
-"""
-GATHER = """
 import torch, torch.distributed as dist
+from cplearn_solo.config.read import parse_config
 from cplearn_solo.core.distributed import gather, sum_ranks
-dist.init_process_group("gloo")
-rank = dist.get_rank()
-x = torch.arange(6.0).view(6, 1)[rank * 3 : rank * 3 + 3].requires_grad_()
-weights = torch.arange(6.0).view(6, 1)
-loss = (gather(x) ** 2 * weights).sum()
+from cplearn_solo.engine.train import pretrain
+
+for config in json.loads(sys.argv[1]):
+    method = pretrain(parse_config(config)).module.method
+    if queue := getattr(method, "queue", None):
+        assert queue.full and queue.rows.norm(dim=-1).allclose(torch.ones(()))
+        first, second = gather(queue.rows[None])
+        assert torch.equal(first, second)
+
+rank, world = dist.get_rank(), dist.get_world_size()
+x, weights = (torch.arange(3.0 * world).view(-1, 1)[rank * 3 : rank * 3 + 3] for _ in range(2))
+x.requires_grad_()
+loss = (gather(x) ** 2 * gather(weights)).sum()
 loss.backward()
-# both ranks hold the same loss; DDP divides the sum of their gradients by two
-expected = 2 * 2 * (x * weights[rank * 3 : rank * 3 + 3]).detach()
+# all ranks hold the same loss; DDP divides the sum of their gradients by their number
+expected = world * 2 * (x * weights).detach()
 assert torch.equal(x.grad, expected), (x.grad, expected)
-assert sum_ranks(torch.tensor(rank + 1)).item() == 3
-dist.barrier()
+assert sum_ranks(torch.tensor(rank + 1)).item() == world * (world + 1) / 2
+dist.barrier()  # a process that ends while its group lives can be aborted by gloo's threads
 dist.destroy_process_group()
 """
 
 
-def launch(program, *arguments, cwd, processes=2):
+def train(configs, folder, *, processes=2):
+    """Trains ``configs`` one after the other in processes that torchrun starts."""
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(processes)]
-    script = cwd / "program.py"
-    script.write_text(program)
+    script = folder / "program.py"
+    script.write_text(PROGRAM)
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    command = [*torchrun, "--standalone", str(script), *arguments]
-    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
+    command = [*torchrun, "--standalone", str(script), json.dumps(configs)]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stderr[-3000:]
 
 
-def test_online_metrics_cover_all_images_once(tmp_path):
+def test_two_processes(tmp_path):
+    """Online metrics are those of all images, each counted once; queues stay equal; sums have the whole's gradient."""
     config = {**CONFIG, "checkpoint": {"dir": str(tmp_path / "runs")}}
-    launch(TRAIN, json.dumps(config), cwd=tmp_path)
+    queues = {"swav": {"num_prototypes": 20, "epoch_queue_starts": 0}, "mocov2plus": {}}
+    others = [
+        {
+            **CONFIG,
+            "method": method,
+            "method_kwargs": {"proj_hidden_dim": 16, "proj_output_dim": 8, "queue_size": 64, **kwargs},
+            "momentum": {"base_tau": 0.9},
+            "checkpoint": {"dir": str(tmp_path / method)},
+        }
+        for method, kwargs in queues.items()
+    ]
+    train([config, *others], tmp_path)
     (run,) = (tmp_path / "runs").glob("*/*")
     header, row = ((run / "metrics.csv").read_text()).splitlines()
     logged = dict(zip(header.split(","), row.split(","), strict=True))
@@ -94,10 +109,6 @@ def test_online_metrics_cover_all_images_once(tmp_path):
     assert 0 < float(logged["val_knn_acc1"]) <= 1
 
 
-def test_gather_has_the_gradient_of_the_whole_batch(tmp_path):
-    launch(GATHER, cwd=tmp_path)
-
-
 def write_images(folder, number):
     """PNGs of digits: images in files are augmented by their index, so that ranks do not matter."""
     (folder / "a").mkdir(parents=True)
@@ -105,31 +116,54 @@ def write_images(folder, number):
         Image.fromarray(image.permute(1, 2, 0).numpy()).save(folder / "a" / f"{i:03}.png")
 
 
-def losses(folder, processes, *, resume=None, **method_kwargs):
-    """Loss of each of 20 steps on 32 images in ``processes`` processes, an epoch being one step; and the run."""
-    config = {**CONFIG, "max_epochs": 20, "devices": processes, "scheduler": {"warmup_epochs": 1}}
-    # not Adam, whose first steps make as much of a rounding error as of a gradient
-    config |= {"optimizer": {"name": "sgd", "batch_size": 32 // processes, "lr": 0.4}}
-    config |= {"data": {"dataset": "custom", "train_path": str(folder / "images"), "num_workers": 0}, "knn_eval": {}}
-    config |= {"augmentations": [{"crop_size": 8, "num_crops": 2, "rrc": {"crop_min_scale": 0.5}}]}
-    config |= {"checkpoint": {"dir": str(folder / f"runs{len(list(folder.iterdir()))}"), "keep_prev": True}}
-    config |= {"method_kwargs": {"proj_output_dim": 64, "global_prior": True, **method_kwargs}}
-    config |= {"resume_from_checkpoint": str(resume) if resume else None}
-    (folder / "work").mkdir(exist_ok=True)
-    launch(TRAIN, json.dumps(config), cwd=folder / "work", processes=processes)
-    (run,) = Path(config["checkpoint"]["dir"]).glob("*/*")
+def one_batch_an_epoch(folder, name, processes, *, resume=None, **method_kwargs):
+    """A run of 20 steps on the 32 images in ``folder``, an epoch being one step."""
+    return {
+        **CONFIG,
+        "devices": processes,
+        "max_epochs": 20,
+        "scheduler": {"warmup_epochs": 1},
+        # not Adam, whose first steps make as much of a rounding error as of a gradient
+        "optimizer": {"name": "sgd", "batch_size": 32 // processes, "lr": 0.4},
+        "data": {"dataset": "custom", "train_path": str(folder / "images"), "num_workers": 0},
+        "knn_eval": {},
+        "augmentations": [{"crop_size": 8, "num_crops": 2, "rrc": {"crop_min_scale": 0.5}}],
+        "checkpoint": {"dir": str(folder / "runs" / name), "keep_prev": True},
+        "method_kwargs": {"proj_output_dim": 64, "global_prior": True, **method_kwargs},
+        "resume_from_checkpoint": str(resume) if resume else None,
+    }
+
+
+def losses(folder, name):
+    """Loss of each step of the run of that name."""
+    (run,) = (folder / "runs" / name).glob("*/*")
     assert json.loads((run / "derived.json").read_text())["n"] == 32
-    return torch.tensor([row["train_loss"] for row in EpochLog.read(run)], dtype=torch.float64), run
+    return torch.tensor([row["train_loss"] for row in EpochLog.read(run)], dtype=torch.float64)
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """A folder with the images and the run of one process."""
+    folder = tmp_path_factory.mktemp("ranks")
+    write_images(folder / "images", 32)
+    pretrain(parse_config(one_batch_an_epoch(folder, "alone", 1))).run.close()
+    return folder
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("processes, parallel", [(2, True), (2, False), (4, True), (4, False)])
-def test_the_loss_curve_is_that_of_one_process(tmp_path, processes, parallel):
-    write_images(tmp_path / "images", 32)
-    alone, run = losses(tmp_path, 1)
-    assert alone[-1] < 0.9 * alone[0]
-    together, _ = losses(tmp_path, processes, dictionary_parallel=parallel)
-    assert (together - alone).abs().max() < 1e-5, together - alone
-    if parallel and processes == 2:
-        resumed, _ = losses(tmp_path, 2, resume=run / "checkpoints/epoch=12.ckpt", global_prior=True)
-        assert (resumed - alone).abs().max() < 1e-5, resumed - alone
+@pytest.mark.parametrize("processes", [2, 4])
+def test_the_loss_curve_is_that_of_one_process(alone, processes):
+    configs = {
+        f"{processes}-parallel": one_batch_an_epoch(
+            alone, f"{processes}-parallel", processes, dictionary_parallel=True
+        ),
+        f"{processes}-whole": one_batch_an_epoch(alone, f"{processes}-whole", processes),
+    }
+    if processes == 2:
+        (checkpoint,) = alone.glob("runs/alone/*/*/checkpoints/epoch=12.ckpt")
+        configs["resumed"] = one_batch_an_epoch(alone, "resumed", 2, resume=checkpoint)
+    train(list(configs.values()), alone, processes=processes)
+    expected = losses(alone, "alone")
+    assert expected[-1] < 0.9 * expected[0]
+    for name in configs:
+        assert (losses(alone, name) - expected).abs().max() < 1e-5, name

@@ -15,7 +15,7 @@ from cplearn_solo.backbones import build_backbone
 from cplearn_solo.config.read import parse_config
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.data import IMAGENET_MEAN, IMAGENET_STD, NORMALISATION
-from cplearn_solo.engine.module import checkpoint_entry
+from cplearn_solo.engine.checkpoint import checkpoint_entry
 from cplearn_solo.hosts.solo_learn.config import RESNET8, our_config
 from cplearn_solo.hosts.solo_learn.script import NEEDED
 from cplearn_solo.methods import METHODS, Progress, Views, build_method, frozen_statistics, pixel_range

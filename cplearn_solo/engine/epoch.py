@@ -1,0 +1,104 @@
+"""What an epoch adds up. All of it stays on the device until it is asked for, since reading a value waits for a GPU."""
+
+from __future__ import annotations
+
+import time
+
+import torch
+from torch import Tensor
+
+from cplearn_solo.core.distributed import sum_ranks
+
+
+class NotFinite(Exception):
+    """Training has produced values that are infinite or not a number."""
+
+
+class StepSums:
+    """Sums of named scalars over the steps of an epoch."""
+
+    def __init__(self) -> None:
+        self.steps = 0
+        self._sums: dict[str, Tensor] = {}
+
+    def reset(self) -> None:
+        self.steps = 0
+        self._sums.clear()
+
+    def add(self, values: dict[str, Tensor]) -> None:
+        """Adds the scalars of one step."""
+        self.steps += 1
+        for name, value in values.items():
+            if name in self._sums:
+                self._sums[name] += value.detach()
+            else:
+                self._sums[name] = value.detach().to(torch.float32, copy=True)
+
+    def over_ranks(self) -> dict[str, float]:
+        """The sums over all steps of all processes."""
+        names = sorted(self._sums)
+        totals = sum_ranks(torch.stack([self._sums[name] for name in names]))
+        return dict(zip(names, totals.tolist()))
+
+
+class CodesInUse:
+    """Which codes were assigned to a sample; ``total`` is ``None`` for a method without codes."""
+
+    def __init__(self, total: int | None) -> None:
+        self.total = total or 0
+        self._used = torch.zeros(self.total, dtype=torch.bool)
+
+    def reset(self, device: torch.device) -> None:
+        self._used = torch.zeros(self.total, dtype=torch.bool, device=device)
+
+    def add(self, codes: Tensor | None) -> None:
+        """Marks ``codes`` ``(n,)``."""
+        if codes is not None:
+            self._used[codes] = True
+
+    def counts(self) -> dict[str, float]:
+        """``codes_used`` over all processes, if there are codes."""
+        return {"codes_used": float((sum_ranks(self._used.int()) > 0).sum())} if self.total else {}
+
+
+class FiniteCheck:
+    """The first step at which a part of the loss of ``method`` was not finite."""
+
+    def __init__(self, method: str) -> None:
+        self.method = method
+        self._first_bad = torch.tensor(-1.0)
+
+    def reset(self, device: torch.device) -> None:
+        self._first_bad = torch.full((), -1, device=device)
+
+    def look(self, parts: dict[str, Tensor], step: int, *, report: bool) -> None:
+        """Notes which scalars of ``parts`` are not finite; ``report`` raises :class:`NotFinite` for the first."""
+        # the sum last: the part that made it so says more
+        names = sorted((name for name, value in parts.items() if value.ndim == 0), key=lambda name: name == "loss")
+        bad = ~torch.stack([parts[name].detach().float() for name in names]).isfinite()
+        self._first_bad = torch.where((self._first_bad < 0) & bad, step, self._first_bad)
+        if not report:
+            return
+        for name, first in zip(names, self._first_bad.tolist()):
+            if first >= 0:
+                value = f" is {parts[name].item()}" if first == step else " was not finite"
+                raise NotFinite(f"method {self.method!r}, step {first}: part {name!r} of the loss{value}")
+
+
+class Stopwatch:
+    """Seconds since :meth:`start`, without those between :meth:`pause` and :meth:`go_on`."""
+
+    def __init__(self) -> None:
+        self._started = self._paused = 0.0
+
+    def start(self) -> None:
+        self._started = time.perf_counter()
+
+    def pause(self) -> None:
+        self._paused = time.perf_counter()
+
+    def go_on(self) -> None:
+        self._started += time.perf_counter() - self._paused
+
+    def seconds(self) -> float:
+        return time.perf_counter() - self._started

@@ -1,0 +1,71 @@
+"""Accuracies that are shown while a run trains: a linear classifier and nearest neighbours on detached features."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from cplearn_solo.config.schema import KNNEvalConfig
+from cplearn_solo.core.distributed import sum_ranks, world_size
+from cplearn_solo.metrics import knn_accuracy
+
+
+class OnlineProbe:
+    """Trains ``classifier`` on features without touching the network below; images with label -1 do not count.
+
+    The classifier belongs to the module that trains, for its weights are part of the checkpoint.
+    """
+
+    def __init__(self, classifier: nn.Linear, knn: KNNEvalConfig, *, num_classes: int) -> None:
+        self.classifier, self.knn, self.num_classes = classifier, knn, num_classes
+        self._bank: list[tuple[Tensor, Tensor]] = []  # features and labels of the epoch's training images ...
+        self._asked: list[tuple[Tensor, Tensor]] = []  # ... and of the held-out ones
+        self._counts = torch.zeros(2, dtype=torch.long)  # hits and labels among the held-out images
+
+    def start_training(self) -> None:
+        """Forgets the features of the epoch before."""
+        self._bank.clear()
+
+    def train(self, feats: list[Tensor], labels: Tensor) -> dict[str, Tensor]:
+        """Mean cross-entropy ``probe_loss`` over large crops, each ``(n, d)``; sums ``hits`` and ``labelled``."""
+        logits = self.classifier(torch.cat(feats).detach().float())
+        all_labels = labels.repeat(len(feats))
+        known = all_labels >= 0
+        labelled = known.sum()
+        loss = F.cross_entropy(logits, all_labels, ignore_index=-1, reduction="sum") / labelled.clamp(min=1)
+        if self.knn.enabled:
+            self._bank.append((feats[0].detach().float(), labels))
+        hits = ((logits.argmax(dim=1) == all_labels) & known).sum()
+        return {"probe_loss": loss, "hits": hits, "labelled": labelled}
+
+    def start_validation(self, device: torch.device) -> None:
+        """Forgets the held-out images of the validation before."""
+        self._asked.clear()
+        self._counts = torch.zeros(2, dtype=torch.long, device=device)
+
+    def validate(self, feats: Tensor, labels: Tensor) -> None:
+        """Judges features ``(n, d)`` of held-out images."""
+        known = labels >= 0
+        hits = (self.classifier(feats.float()).argmax(dim=1) == labels) & known
+        self._counts += torch.stack([hits.sum(), known.sum()])
+        if self.knn.enabled:
+            self._asked.append((feats.float(), labels))
+
+    def accuracies(self) -> dict[str, float]:
+        """``acc1`` and ``knn_acc1`` of the held-out images of all processes, as far as they were measured."""
+        hits, labelled = sum_ranks(self._counts.float()).tolist()
+        scores = {"acc1": hits / labelled} if labelled else {}
+        if self._bank and self._asked:
+            scores["knn_acc1"] = self._knn_accuracy()
+        return scores
+
+    def _knn_accuracy(self) -> float:
+        """The mean over processes, each with its own images."""
+        train_x, train_y = (torch.cat(part) for part in zip(*self._bank))
+        test_x, test_y = (torch.cat(part) for part in zip(*self._asked))
+        known, asked = train_y >= 0, test_y >= 0
+        accuracy = knn_accuracy(
+            train_x[known], train_y[known], test_x[asked], test_y[asked], k=self.knn.k, num_classes=self.num_classes
+        )
+        return (sum_ranks(torch.tensor(accuracy, device=train_x.device)) / world_size()).item()

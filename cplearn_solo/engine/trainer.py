@@ -1,0 +1,80 @@
+"""Lightning's Trainer and loggers from a configuration."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+from lightning import Trainer
+from lightning.pytorch.callbacks import TQDMProgressBar
+from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
+from lightning.pytorch.plugins.layer_sync import TorchSyncBatchNorm
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from torch import nn
+
+from cplearn_solo.config.schema import Config
+from cplearn_solo.core.distributed import sync_batchnorm
+from cplearn_solo.core.errors import InputError
+
+
+class LayerSync(TorchSyncBatchNorm):
+    """``sync_batchnorm=true`` also without a GPU."""
+
+    def apply(self, model: nn.Module) -> nn.Module:
+        return super().apply(model) if "nccl" in dist.get_backend() else sync_batchnorm(model)
+
+
+def build_trainer(config: Config) -> Trainer:
+    """The Trainer; its loggers and checkpoints wait for the run folder."""
+    kwargs = {
+        "max_epochs": config.max_epochs,
+        "devices": config.devices,
+        "num_nodes": config.num_nodes,
+        "accumulate_grad_batches": config.accumulate_grad_batches,
+        "num_sanity_val_steps": 0,
+        "enable_model_summary": False,
+        "log_every_n_steps": 1,  # nothing is logged more often than once an epoch
+        "use_distributed_sampler": False,  # the loaders know their rank
+        "enable_progress_bar": sys.stderr.isatty(),
+        **config.trainer,
+        "logger": False,
+        "enable_checkpointing": False,
+    }
+    kwargs["strategy"] = kwargs.get("strategy") or "auto"
+    if config.single_process and str(kwargs["strategy"]).startswith("ddp"):
+        # the same result without the cost of a process group
+        kwargs |= {"strategy": "auto", "sync_batchnorm": False}
+    if kwargs.get("sync_batchnorm"):
+        kwargs["plugins"] = [LayerSync()]
+    if kwargs["enable_progress_bar"]:
+        kwargs["callbacks"] = [TQDMProgressBar(refresh_rate=20)]
+    try:
+        return Trainer(**kwargs)
+    except (MisconfigurationException, ValueError, TypeError) as error:
+        hint = "" if torch.cuda.is_available() else " (no GPU was found here: accelerator=cpu devices=1 trains without)"
+        raise InputError(f"Trainer arguments: {' '.join(str(error).split())}{hint}") from error
+
+
+def extra_loggers(config: Config, folder: Path) -> list[Logger]:
+    """TensorBoard and W&B, where asked for and installed."""
+    loggers: list[Logger] = []
+    try:
+        if config.tensorboard.enabled:
+            loggers.append(TensorBoardLogger(folder, name="tensorboard", version=""))
+        if config.wandb.enabled:
+            wandb = config.wandb
+            loggers.append(
+                WandbLogger(
+                    name=config.name,
+                    project=wandb.project,
+                    entity=wandb.entity,
+                    offline=wandb.offline,
+                    save_dir=folder,
+                )
+            )
+    except ModuleNotFoundError as error:
+        warnings.warn(f"{error.name or error}: not installed, so metrics go to metrics.csv only", stacklevel=2)
+    return loggers

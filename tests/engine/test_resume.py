@@ -1,0 +1,138 @@
+"""Interrupted runs go on where they were, and only the same configuration continues a run."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+from support.configs import DIGITS, KINDS, tiny
+from support.runs import folders, train_until
+
+from cplearn_solo import load_backbone
+from cplearn_solo.cli.tasks import pretrain_task
+from cplearn_solo.config.read import parse_config
+from cplearn_solo.core.errors import InputError
+from cplearn_solo.engine.log import EpochLog
+from cplearn_solo.engine.runs import RUN_VARIABLE, RunFolder, run_of_parent, shared_with_processes
+from cplearn_solo.engine.train import pretrain
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("name", [n if n in KINDS else pytest.param(n, marks=pytest.mark.slow) for n in DIGITS])
+def test_a_killed_run_ends_with_the_weights_of_an_uninterrupted_one(name, finished, tmp_path, monkeypatch):
+    """Weights, BatchNorm statistics, teacher, optimizer, schedule and log; augmentation is random."""
+    small = {} if name == "cplearn" else {"data": {"max_train_images": 96}}
+    if name == "cplearn":
+        one = finished
+    else:
+        pretrain(parse_config(tiny(tmp_path / "whole", name, **small)))
+        (one,) = folders(tmp_path / "whole")
+    halved = tiny(tmp_path / "halved", name, **small)
+    train_until(2, halved, monkeypatch)
+    pretrain(parse_config(halved))
+
+    (two,) = folders(tmp_path / "halved")
+    first, second = (torch.load(run / "checkpoints/last.ckpt", weights_only=True) for run in (one, two))
+    assert first["epoch"] == second["epoch"] == 3
+    for key, value in first["state_dict"].items():
+        assert not torch.is_tensor(value) or torch.equal(value, second["state_dict"][key]), key
+    moments = [state["exp_avg"] for ckpt in (first, second) for state in ckpt["optimizer_states"][0]["state"].values()]
+    half = len(moments) // 2
+    assert all(torch.equal(a, b) for a, b in zip(moments[:half], moments[half:], strict=True))
+    log_one, log_two = EpochLog.read(one), EpochLog.read(two)
+    assert [row["train_loss"] for row in log_one] == [row["train_loss"] for row in log_two]
+    assert len(log_one) == 4 and log_one[0]["train_loss"] != log_one[3]["train_loss"]
+
+
+def test_a_process_killed_for_real_resumes(finished, tmp_path):
+    """SIGKILL at whatever moment follows the second checkpoint; the weights are those of an undisturbed run."""
+    config = tiny(tmp_path)
+    program = "import json, sys; from cplearn_solo.config.read import parse_config\n"
+    program += "from cplearn_solo.engine.train import pretrain; pretrain(parse_config(json.loads(sys.argv[1])))"
+    command = [sys.executable, "-c", program, json.dumps(config)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+    for line in process.stdout:
+        if line.startswith("epoch 3/4"):
+            break
+    process.kill()
+    process.wait()
+    (run,) = folders(tmp_path)
+    assert not (run / "summary.json").exists()
+    pretrain_task(OmegaConf.create(config))
+    first, second = (load_backbone(each).state_dict() for each in (finished, run))
+    assert all(torch.equal(value, second[key]) for key, value in first.items())
+    scores = [json.loads((each / "summary.json").read_text()) for each in (finished, run)]
+    assert scores[0]["linear_acc1"] == scores[1]["linear_acc1"] and scores[0]["ami"] == scores[1]["ami"]
+
+
+def test_a_run_killed_before_its_evaluation_is_only_evaluated(tmp_path, capsys):
+    config = tiny(tmp_path, max_epochs=1)
+    pretrain(parse_config(config)).run.close()
+    capsys.readouterr()
+    pretrain_task(OmegaConf.create(config))
+    (run,) = folders(tmp_path)
+    assert (run / "summary.json").exists() and "epoch 1/1" not in capsys.readouterr().out
+    pretrain_task(OmegaConf.create(config))  # a finished run is left alone
+    assert len(folders(tmp_path)) == 2
+
+
+def test_two_processes_never_share_an_unfinished_run(tmp_path):
+    config = parse_config(tiny(tmp_path, max_epochs=1))
+    first = pretrain(config)  # unfinished, and still open
+    second = pretrain(config)
+    assert first.run.path != second.run.path
+
+
+def test_another_configuration_is_not_resumed_and_the_key_is_named(tmp_path, monkeypatch, capsys):
+    train_until(1, tiny(tmp_path, max_epochs=2), monkeypatch)
+    (unfinished,) = folders(tmp_path)
+    before = (unfinished / "checkpoints/last.ckpt").read_bytes()
+    changed = tiny(tmp_path, max_epochs=2, method_kwargs={"beta": 0.5}, seed=3)
+    pretrain(parse_config(changed))
+    said = capsys.readouterr().out
+    assert "is not resumed" in said and "method_kwargs.beta: 1.0 there, 0.5 here" in said and "seed: 0 there" in said
+    assert len(folders(tmp_path)) == 2
+    assert (unfinished / "checkpoints/last.ckpt").read_bytes() == before
+
+    with pytest.raises(InputError, match=r"method_kwargs.beta: 1.0 there, 0.5 here"):
+        pretrain(parse_config({**changed, "resume_from_checkpoint": str(unfinished)}))
+    assert len(folders(tmp_path)) == 2
+
+
+def test_a_finished_run_is_not_resumed_and_one_of_its_epochs_keeps_the_log(finished, tmp_path):
+    config = tiny(tmp_path)
+    for path in (finished, finished / "checkpoints/epoch=4.ckpt"):
+        with pytest.raises(InputError, match="has trained all of its 4 epochs"):
+            pretrain(parse_config({**config, "resume_from_checkpoint": str(path)}))
+    assert folders(tmp_path) == []
+    pretrain(parse_config({**config, "resume_from_checkpoint": str(finished / "checkpoints/epoch=2.ckpt")}))
+    first, second = (EpochLog.read(each) for each in (finished, *folders(tmp_path)))
+    assert [row["train_loss"] for row in first] == [row["train_loss"] for row in second]
+
+
+def test_only_the_process_that_opened_a_run_shares_it(finished, monkeypatch, capsys):
+    """Lightning starts the other processes of a node itself; a variable that was left behind is not theirs."""
+    monkeypatch.delenv(RUN_VARIABLE, raising=False)
+    assert run_of_parent() is None and capsys.readouterr().out == ""
+    shared = json.dumps({"process": os.getppid(), "path": str(finished), "resume": None})
+    monkeypatch.setenv(RUN_VARIABLE, shared)
+    assert run_of_parent().path == finished
+    for stale in (json.dumps({**json.loads(shared), "process": os.getpid()}), str(finished), "[]", "{}"):
+        monkeypatch.setenv(RUN_VARIABLE, stale)
+        assert run_of_parent() is None
+        assert "CPLEARN_RUN is ignored" in capsys.readouterr().out
+    with shared_with_processes(RunFolder(finished, None, None)):
+        assert json.loads(os.environ[RUN_VARIABLE])["process"] == os.getpid()
+    assert RUN_VARIABLE not in os.environ
+
+
+def test_a_leaked_variable_does_not_choose_the_folder(finished, tmp_path, monkeypatch):
+    monkeypatch.setenv(RUN_VARIABLE, str(finished))
+    with_variable = pretrain(parse_config(tiny(tmp_path, max_epochs=1, limit_train_batches=1)))
+    assert with_variable.run.path in folders(tmp_path) and with_variable.run.lock.is_locked

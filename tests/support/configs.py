@@ -1,0 +1,36 @@
+"""Shipped configurations, whole or cut down to seconds."""
+
+from pathlib import Path
+
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+PRETRAIN = Path(__file__).parents[2] / "scripts/pretrain"
+DIGITS = sorted(path.stem for path in (PRETRAIN / "digits").glob("*.yaml"))
+KINDS = ("cplearn", "byol", "mocov2plus", "gedi")  # with a dictionary, a teacher, a queue, a replay buffer
+
+
+def composed(path):
+    """What Hydra makes of a YAML file."""
+    with initialize_config_dir(str(path.parent), version_base="1.3"):
+        return compose(path.stem)
+
+
+def shipped(name, folder="digits", **changes):
+    """A shipped configuration as plain values; ``changes`` are merged into it."""
+    plain = OmegaConf.to_container(composed(PRETRAIN / folder / f"{name}.yaml"))
+    return OmegaConf.to_container(OmegaConf.merge(plain, changes))
+
+
+def tiny(runs, name="cplearn", folder="digits", *, batch_size=32, **changes):
+    """A shipped configuration that trains in seconds on the CPU, with its run folders below ``runs``."""
+    whitening_block = shipped(name, folder)["method_kwargs"].get("whitening_size", 0)  # W-MSE needs one in a batch
+    small = {
+        "data": {"max_train_images": 200, "num_workers": 0},
+        "optimizer": {"batch_size": max(batch_size, whitening_block)},
+        "max_epochs": 4,
+        "checkpoint": {"dir": str(runs)},
+        "enable_progress_bar": False,
+        "accelerator": "cpu",
+    }
+    return OmegaConf.to_container(OmegaConf.merge(shipped(name, folder), small, changes))
