@@ -74,8 +74,8 @@ class Case:
         )
 
 
-class Bench:
-    """A module in training, its batches and a plain optimizer; everything is a function of the case and the step."""
+class TrainingLoop:
+    """A plain training loop around the engine's module; everything in it is a function of the case and the step."""
 
     def __init__(self, case: Case, batch_size: int | None = None, *, steps: int = STEPS, seed: int = 0) -> None:
         config = case.config(batch_size or case.batch_size)
@@ -83,10 +83,11 @@ class Bench:
         torch.manual_seed(seed)
         self.module = Pretrainer(config, **image_statistics(images)).train()
         self.method, self.steps, self.images = self.module.method, steps, images.images
+        self.progress = Progress(epoch=0, epochs=steps, step=0, steps=steps)
         self.parameters = [*self.module.backbone.parameters(), *self.method.parameters()]
         self.optimizer = torch.optim.Adam([p for p in self.parameters if p.requires_grad], lr=2e-3)
 
-    def double(self) -> Bench:
+    def double(self) -> TrainingLoop:
         self.module.double()
         return self
 
@@ -131,9 +132,9 @@ class Bench:
 
 
 def _check_shapes(case: Case) -> None:
-    bench = Bench(case)
-    method, n = bench.method, case.batch_size
-    parts = bench.forward(0, bench.crops(0, n))
+    loop = TrainingLoop(case)
+    method, n = loop.method, case.batch_size
+    parts = loop.forward(0, loop.crops(0, n))
     codes = parts.pop("codes", None)
     assert codes is None or (codes.ndim == 1 and codes.dtype == torch.int64), f"codes of a step: shape {codes.shape}"
     assert "loss" in parts, f"loss() gives {sorted(parts)}: 'loss' is missing"
@@ -143,7 +144,7 @@ def _check_shapes(case: Case) -> None:
     method.eval()
     with torch.no_grad():
         for size in (1, n, n + 1):
-            feats = torch.randn(size, bench.module.backbone.num_features)
+            feats = torch.randn(size, loop.module.backbone.num_features)
             shape = tuple(method.embed(feats).shape)
             assert len(shape) == 2 and shape[0] == size, f"embed() of {size} samples has shape {shape}: must be (n, f)"
             assert len(method(feats)) == size, f"forward() of {size} samples has {len(method(feats))} rows"
@@ -154,12 +155,12 @@ def _check_shapes(case: Case) -> None:
 
 
 def _check_gradients(case: Case) -> None:
-    bench = Bench(case)
-    for group in bench.method.param_groups():
+    loop = TrainingLoop(case)
+    for group in loop.method.param_groups():
         assert "params" in group, "a group of param_groups() has no 'params'"
-    grouped = {id(p) for group in bench.method.param_groups() for p in group["params"]}
-    grads = bench.backward(bench.forward(1, bench.crops(1, case.batch_size))["loss"])
-    for name, p, grad in zip(bench.names(), bench.parameters, grads):
+    grouped = {id(p) for group in loop.method.param_groups() for p in group["params"]}
+    grads = loop.backward(loop.forward(1, loop.crops(1, case.batch_size))["loss"])
+    for name, p, grad in zip(loop.names(), loop.parameters, grads):
         if not p.requires_grad:
             continue
         assert grad is not None, f"no gradient reaches {name}"
@@ -170,28 +171,28 @@ def _check_gradients(case: Case) -> None:
 
 
 def _check_mixed_precision(case: Case) -> None:
-    bench = Bench(case)
+    loop = TrainingLoop(case)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        loss = bench.forward(0, bench.crops(0, case.batch_size))["loss"]
+        loss = loop.forward(0, loop.crops(0, case.batch_size))["loss"]
     assert loss.isfinite(), f"in bfloat16 mixed precision the loss is {loss.item()}"
-    for name, grad in zip(bench.names(), bench.backward(loss)):
+    for name, grad in zip(loop.names(), loop.backward(loss)):
         assert grad is None or grad.isfinite().all(), (
             f"the gradient of {name} in bfloat16 mixed precision is not finite"
         )
 
 
 def _check_state(case: Case) -> None:
-    bench, loaded = Bench(case), Bench(case, seed=1)
+    loop, loaded = TrainingLoop(case), TrainingLoop(case, seed=1)
     for step in range(3):
-        bench.train(step)
+        loop.train(step)
     file = io.BytesIO()
-    torch.save([bench.module.state_dict(), bench.optimizer.state_dict()], file)
+    torch.save([loop.module.state_dict(), loop.optimizer.state_dict()], file)
     file.seek(0)
     weights, moments = torch.load(file, weights_only=True)
     loaded.module.load_state_dict(weights)
     loaded.optimizer.load_state_dict(moments)
     for step in (3, 4):
-        ours, theirs = bench.train(step), loaded.train(step)
+        ours, theirs = loop.train(step), loaded.train(step)
         assert ours == theirs, f"after saving and loading, step {step} has loss {theirs} instead of {ours}"
 
 
@@ -207,12 +208,12 @@ def _check_two_processes(case: Case) -> None:
         processes = [context.Process(target=_one_of_two, args=(index, *arguments)) for index in range(2)]
         for process in processes:
             process.start()
-        alone = _run(Bench(case, half if _per_device(case) else 2 * half).double(), half)
+        alone = _run(TrainingLoop(case, half if _per_device(case) else 2 * half).double(), half)
         for process in processes:
             process.join()
         assert all(process.exitcode == 0 for process in processes), "one of two processes failed, see its error above"
         together = torch.load(Path(folder) / "result.pt", weights_only=True)
-    names = Bench(case).names()
+    names = TrainingLoop(case).names()
     for step, (one, two) in enumerate(zip(alone, together)):
         loss, expected = two["loss"].item(), one["loss"].item()
         assert abs(loss - expected) <= 1e-6 * max(1.0, abs(expected)), (
@@ -232,44 +233,44 @@ def _one_of_two(index: int, case: Case, method: type[Method], folder: Path) -> N
     """A process with its half of each batch; unpickling ``method`` has imported, so registered, it."""
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=index, world_size=2)
-    bench = Bench(case).double()
+    loop = TrainingLoop(case).double()
     if not _per_device(case):
-        sync_batchnorm(bench.module)
-    result = _run(bench, case.batch_size)
+        sync_batchnorm(loop.module)
+    result = _run(loop, case.batch_size)
     if index == 0:
         torch.save(result, folder / "result.pt")
     dist.barrier()
     dist.destroy_process_group()
 
 
-def _run(bench: Bench, half: int) -> list[dict[str, Any]]:
+def _run(loop: TrainingLoop, half: int) -> list[dict[str, Any]]:
     """Losses and gradients of three steps on both halves, or of one on the mean over them where each is on its own."""
-    results, per_device = [], bench.method.loss_scope == "device"
+    results, per_device = [], loop.method.loss_scope == "device"
     for step in range(1 if per_device else 3):
-        crops = bench.crops(step, 2 * half)
+        crops = loop.crops(step, 2 * half)
         shares = [[view[start : start + half] for view in crops] for start in (0, half)]
         if world_size() == 2:
-            loss = bench.forward(step, shares[rank()])["loss"]
+            loss = loop.forward(step, shares[rank()])["loss"]
         elif per_device:
-            loss = torch.stack([bench.forward(step, share)["loss"] for share in shares]).mean()
+            loss = torch.stack([loop.forward(step, share)["loss"] for share in shares]).mean()
         else:
-            loss = bench.forward(step, crops)["loss"]
-        grads = bench.backward(loss)
+            loss = loop.forward(step, crops)["loss"]
+        grads = loop.backward(loss)
         results.append({"loss": sum_ranks(loss.detach()) / world_size(), "grads": grads})
-        bench.update()
+        loop.update()
     return results
 
 
 def _per_device(case: Case) -> bool:
-    return Bench(case).method.loss_scope == "device"
+    return TrainingLoop(case).method.loss_scope == "device"
 
 
 def _check_training(case: Case) -> None:
     """Against a twin that does not learn, since a loss may rise by itself, as with a queue that is filling."""
-    bench, twin = Bench(case), Bench(case)
+    loop, twin = TrainingLoop(case), TrainingLoop(case)
     pairs = []
     for step in range(STEPS):
         still = twin.forward(step, twin.crops(step, case.batch_size))["loss"].item()
-        pairs.append((bench.train(step), still))
+        pairs.append((loop.train(step), still))
     trained, untrained = (sum(losses[-5:]) / 5 for losses in zip(*pairs))
     assert trained < untrained, f"after {STEPS} steps on digits the loss is {trained:g}, without training {untrained:g}"

@@ -7,7 +7,7 @@ from support.configs import DIGITS, KINDS, shipped
 from torch import nn
 
 from cplearn_solo.methods import METHODS, Method
-from cplearn_solo.testing import Bench, Case, check_method
+from cplearn_solo.testing import Case, TrainingLoop, check_method
 
 SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in DIGITS if name not in KINDS]
 
@@ -143,10 +143,10 @@ def test_vicreg_without_its_variance_term_collapses_to_a_point():
     spread = {}
     for weight in (0.0, 25.0):
         kwargs = {"proj_hidden_dim": 64, "proj_output_dim": 64, "var_loss_weight": weight}
-        bench = Bench(Case("vicreg", kwargs, 64))
+        loop = TrainingLoop(Case("vicreg", kwargs, 64))
         for step in range(150):
-            bench.train(step)
+            loop.train(step)
         with torch.no_grad():
-            feats = bench.module.encode(torch.cat(bench.crops(999, 200)))
-            spread[weight] = bench.method.embed(feats).std(dim=0).mean().item()
+            feats = loop.module.encode(torch.cat(loop.crops(999, 200)))
+            spread[weight] = loop.method.embed(feats).std(dim=0).mean().item()
     assert spread[0.0] < 0.02 and spread[25.0] > 0.5

@@ -22,8 +22,8 @@ from cplearn_solo.metrics.verdict import Verdict, collapse_verdict
 class CollapseWatch(Callback):
     """Judges the latest training features after every epoch; the numbers go to the log as ``collapse_...``.
 
-    It speaks when the verdict changes, and with ``on_collapse: stop`` ends training at the second epoch in a row with
-    one collapse: some methods pass through one on their way.
+    It prints the verdict when that changes. With ``on_collapse: stop`` it ends training at the second epoch in a row
+    with the same collapse; not at the first one, since some methods collapse for an epoch and recover.
     """
 
     def __init__(self, config: Config) -> None:
