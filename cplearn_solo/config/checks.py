@@ -40,6 +40,7 @@ def check_config(config: Config) -> None:
             "optimizer.name": (config.optimizer.name, ("adam", "adamw", "sgd", "lars")),
             "scheduler.name": (config.scheduler.name, ("warmup_cosine", "step", "none")),
             "scheduler.interval": (config.scheduler.interval, ("step", "epoch")),
+            "performance.matmul_precision": (config.performance.matmul_precision, ("highest", "high", "medium")),
             "on_collapse": (config.on_collapse, ("warn", "stop")),
         }
     )

@@ -33,7 +33,8 @@ DEVICES = ("devices", "num_nodes", "optimizer.batch_size", "strategy", "sync_bat
 # Where images are. What they are, if they are the user's own and not a data set known by its name.
 PATHS = ("data.train_path", "data.val_path")
 
-# Keys that do not change what is learned: a run may be resumed although they differ.
+# Keys that do not change what is learned, or only its rounding, in which devices differ anyway: a run may be resumed
+# although they differ.
 NOT_IDENTITY = (
     "accelerator",
     "auto_resume",
@@ -50,6 +51,7 @@ NOT_IDENTITY = (
     "method_kwargs.kept_logits_mb",
     "on_collapse",
     "performance.compile",
+    "performance.matmul_precision",
     "resume_from_checkpoint",
     "tensorboard",
     "wandb",

@@ -66,6 +66,7 @@ class KNNEvalConfig:
 @dataclass
 class PerformanceConfig:
     disable_channel_last: bool = False
+    matmul_precision: str = "high"  # of float32 products on GPUs: highest, high (TF32), medium (bfloat16)
     compile: bool = False  # the backbone by torch.compile; measure first, ResNet-8 got slower on CPU cores
 
 

@@ -56,6 +56,15 @@ class MemoryEvalLoader(_OnDevice):
         self.index, self.batch_size = index, batch_size
         self.pipeline = eval_batch(crop_size, images.mean, images.std)
 
+    def to(self, device: str | torch.device) -> None:
+        """Moves all images, so that batches are made there."""
+        self.images = replace(self.images, images=self.images.images.to(device), labels=self.images.labels.to(device))
+        self.batches = tuple(index.to(device) for index in self.batches)
+
+    @property
+    def num_bytes(self) -> int:
+        return self.images.images.nbytes
+
     def __len__(self) -> int:
         return -(-len(self.index) // self.batch_size)
 

@@ -15,12 +15,14 @@ from torch import Tensor, nn
 from cplearn_solo.backbones import build_backbone
 from cplearn_solo.config.schema import Config
 from cplearn_solo.core.distributed import rank, world_size
-from cplearn_solo.data import BatchAugment, ImageSet, step_generator
+from cplearn_solo.data import BatchAugment, ImageSet
+from cplearn_solo.data.order import hash_seed
 from cplearn_solo.engine.checkpoint import checkpoint_entry
 from cplearn_solo.engine.epoch import CodesInUse, FiniteCheck, NotFinite, StepSums, Stopwatch
 from cplearn_solo.engine.online_probe import OnlineProbe
 from cplearn_solo.engine.optim import build_optimizer, build_scheduler, lr_scale
-from cplearn_solo.methods import Progress, Views, build_method, frozen_statistics, pixel_range
+from cplearn_solo.methods import Method, Progress, Views, build_method, frozen_statistics, pixel_range
+from cplearn_solo.methods.queue import Queue
 
 _RECENT = 1024  # features that are kept for a look at collapse
 _CHECKED_STEPS = 50  # a GPU is asked this rarely whether the loss is finite, since the answer takes a wait
@@ -54,10 +56,7 @@ class Pretrainer(LightningModule):
         if self.method.teacher:
             online = nn.Sequential(self.backbone, getattr(self.method, self.method.teacher))
             self.teacher = copy.deepcopy(online).requires_grad_(False)
-        # constants, such as the dictionary, that each process makes itself: not sent with every step
-        saved = self.method.state_dict()
-        constants = [name for name, _ in self.method.named_buffers() if name not in saved]
-        self._ddp_params_and_buffers_to_ignore = [f"method.{name}" for name in constants]
+        self._ddp_params_and_buffers_to_ignore = [f"method.{name}" for name in _equal_buffers(self.method)]
         self.augment = BatchAugment(config.augmentations, mean, std)
 
         # of the epoch at hand
@@ -68,6 +67,7 @@ class Pretrainer(LightningModule):
 
         # optimizer steps: of the run, of an epoch; and the Trainer's count before this epoch and after the last step
         self._total_steps = self._epoch_steps = self._steps_before = self._steps_seen = 0
+        self._generator: torch.Generator | None = None  # of views
         self._rates: list[float] = []  # learning rates of the optimizer's groups, before the schedule
 
     def encode(self, images: Tensor) -> Tensor:
@@ -117,8 +117,7 @@ class Pretrainer(LightningModule):
     def training_step(self, batch: list, batch_idx: int) -> Tensor:
         """One step on ``[index, uint8 images or crops, labels]``."""
         _, images, labels = batch
-        generator = step_generator(self.config.seed, self.current_epoch, batch_idx, rank(), device=self.device)
-        torch.manual_seed(generator.initial_seed())  # for what methods and dropout draw
+        generator = self._seeded(batch_idx)
         crops = images if isinstance(images, list) else self.augment(images, generator)
         progress = self._progress()
         self.method.before_step(progress)
@@ -220,6 +219,21 @@ class Pretrainer(LightningModule):
     def _progress(self) -> Progress:
         return Progress(self.current_epoch, self.config.max_epochs, self._steps_done, self._total_steps)
 
+    def _seeded(self, batch_idx: int) -> torch.Generator:
+        """The generator of this step's views; the global ones, of methods and dropout, get the same seed.
+
+        On a GPU only those of its device: ``torch.manual_seed`` goes through all devices there are, at each step.
+        """
+        seed = hash_seed(self.config.seed, self.current_epoch, batch_idx, rank())
+        if self.device.type == "cuda":
+            torch.default_generator.manual_seed(seed)
+            torch.cuda.default_generators[self.device.index].manual_seed(seed)
+        else:
+            torch.manual_seed(seed)
+        if self._generator is None or self._generator.device != self.device:
+            self._generator = torch.Generator(self.device)
+        return self._generator.manual_seed(seed)
+
     def _check_finite(self, parts: dict[str, Tensor], step: int) -> None:
         report = self.device.type == "cpu" or self.trainer.is_last_batch or step % _CHECKED_STEPS == 0
         self.finite.look(parts, step, report=report)
@@ -241,6 +255,15 @@ class Pretrainer(LightningModule):
         """Features for gradients in pixel space: BatchNorm statistics are neither used up nor changed."""
         with frozen_statistics(self.backbone):
             return self.encode(images)
+
+
+def _equal_buffers(method: Method) -> list[str]:
+    """Buffers that are equal in all processes by themselves, so that DDP need not send them with every step: constants
+    that each process makes, such as the dictionary, and queues, which take the embeddings of all processes."""
+    saved = method.state_dict()
+    constants = [name for name, _ in method.named_buffers() if name not in saved]
+    queues = [name for name, module in method.named_modules() if isinstance(module, Queue)]
+    return constants + [f"{name}.rows" for name in queues]
 
 
 def image_statistics(images: ImageSet) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from cplearn_solo.config.schema import KNNEvalConfig
 from cplearn_solo.core.distributed import sum_ranks, world_size
+from cplearn_solo.core.precision import without_autocast
 from cplearn_solo.metrics import knn_accuracy
 
 
@@ -29,7 +30,7 @@ class OnlineProbe:
 
     def train(self, feats: list[Tensor], labels: Tensor) -> dict[str, Tensor]:
         """Mean cross-entropy ``probe_loss`` over large crops, each ``(n, d)``; sums ``hits`` and ``labelled``."""
-        logits = self.classifier(torch.cat(feats).detach().float())
+        logits = self._logits(torch.cat(feats).detach())
         all_labels = labels.repeat(len(feats))
         known = all_labels >= 0
         labelled = known.sum()
@@ -47,7 +48,7 @@ class OnlineProbe:
     def validate(self, feats: Tensor, labels: Tensor) -> None:
         """Judges features ``(n, d)`` of held-out images."""
         known = labels >= 0
-        hits = (self.classifier(feats.float()).argmax(dim=1) == labels) & known
+        hits = (self._logits(feats).argmax(dim=1) == labels) & known
         self._counts += torch.stack([hits.sum(), known.sum()])
         if self.knn.enabled:
             self._asked.append((feats.float(), labels))
@@ -59,6 +60,11 @@ class OnlineProbe:
         if self._bank and self._asked:
             scores["knn_acc1"] = self._knn_accuracy()
         return scores
+
+    def _logits(self, feats: Tensor) -> Tensor:
+        """In float32, also where the networks compute in half precision."""
+        with without_autocast(feats):
+            return self.classifier(feats.float())
 
     def _knn_accuracy(self) -> float:
         """The mean over processes, each with its own images."""

@@ -9,12 +9,12 @@ from functools import partial
 from typing import Any
 
 import torch
-from timm.optim import Lars
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from cplearn_solo.config.schema import Config, OptimizerConfig, SchedulerConfig
 from cplearn_solo.core.errors import InputError
+from cplearn_solo.engine.lars import LARS
 
 Group = dict[str, Any]
 
@@ -28,20 +28,15 @@ def build_optimizer(groups: list[Group], config: OptimizerConfig, *, lr: float, 
     """The optimizer that ``config`` names over parameter groups; ``lr`` is the scaled learning rate.
     ``fused`` optimizers are fast, but Lightning cannot clip gradients for them in mixed precision.
 
-    LARS is timm's: ``eta`` is its trust coefficient, ``clip_lr`` its trust clipping, and groups without weight decay
-    are not adapted. Raises ``InputError`` for keywords that the optimizer refuses.
+    For LARS, ``eta`` is the trust coefficient, ``clip_lr`` the trust clipping, and groups without weight decay are not
+    adapted. Raises ``InputError`` for keywords that the optimizer refuses.
     """
     kwargs = dict(config.kwargs)
     exclude = kwargs.pop("exclude_bias_n_norm", False) or config.exclude_bias_n_norm_wd
     groups = [part for group in groups for part in (_split_by_decay(group) if exclude else [group])]
     if config.name == "lars":
-        kwargs = {
-            "momentum": 0.9,
-            "trust_coeff": kwargs.pop("eta", 1e-3),
-            "trust_clip": kwargs.pop("clip_lr", False),
-            **kwargs,
-        }
-        build: Callable[..., Optimizer] = Lars
+        kwargs = {"trust_coeff": kwargs.pop("eta", 1e-3), "trust_clip": kwargs.pop("clip_lr", False), **kwargs}
+        build: Callable[..., Optimizer] = LARS
     elif config.name == "sgd":
         build, kwargs = partial(torch.optim.SGD, fused=fused), {"momentum": 0.9, **kwargs}
     else:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +16,8 @@ from lightning import LightningDataModule, Trainer, seed_everything
 from cplearn_solo.config.schema import Config
 from cplearn_solo.core.distributed import rank, world_size
 from cplearn_solo.core.errors import InputError
-from cplearn_solo.data import MemoryLoader, Splits, eval_loader, load_splits, train_loader
+from cplearn_solo.data import Splits, eval_loader, load_splits, train_loader
+from cplearn_solo.data.memory_loader import MemoryEvalLoader, MemoryLoader
 from cplearn_solo.engine.allocator import keep_freed_memory
 from cplearn_solo.engine.checkpoint import LAST, EpochCheckpoint, read_checkpoint
 from cplearn_solo.engine.epoch import NotFinite
@@ -60,7 +63,7 @@ def pretrain(config: Config) -> Trained:
     watch = CollapseWatch(config)
     trainer.callbacks.append(watch)
     try:
-        with shared_with_processes(run):
+        with shared_with_processes(run), _matmul_precision(config, trainer):
             _fit(trainer, module, loaders, run, derived)
     except BaseException:
         run.close()
@@ -76,20 +79,24 @@ class Loaders(LightningDataModule):
         self.splits, self.config = splits, config
 
     def train_dataloader(self) -> Any:
-        loader, device = self._train(rank=rank(), world=world_size()), self.trainer.strategy.root_device
-        # a GPU with room for them keeps the images, so that steps do not wait for copies
-        on_gpu = isinstance(loader, MemoryLoader) and device.type == "cuda"
-        if on_gpu and 8 * loader.num_bytes < torch.cuda.mem_get_info(device)[0]:
-            loader.to(device)
-        return loader
+        return self._on_device(self._train(rank=rank(), world=world_size()))
 
     def val_dataloader(self) -> Any:
         crop_size = self.config.augmentations[0].crop_size
-        return eval_loader(self.splits.test, crop_size=crop_size, rank=rank(), world=world_size(), **self._common())
+        place = {"rank": rank(), "world": world_size()}
+        return self._on_device(eval_loader(self.splits.test, crop_size=crop_size, **place, **self._common()))
 
     def steps_per_epoch(self, world: int) -> int:
         """Batches that each of ``world`` processes sees; ``InputError`` if there is not one."""
         return len(self._train(rank=0, world=world))
+
+    def _on_device(self, loader: Any) -> Any:
+        """A GPU with room for them keeps images in memory, so that steps do not wait for copies."""
+        device = self.trainer.strategy.root_device
+        in_memory = isinstance(loader, (MemoryLoader, MemoryEvalLoader))
+        if device.type == "cuda" and in_memory and 8 * loader.num_bytes < torch.cuda.mem_get_info(device)[0]:
+            loader.to(device)
+        return loader
 
     def _train(self, **place: int) -> Any:
         return train_loader(
@@ -98,6 +105,18 @@ class Loaders(LightningDataModule):
 
     def _common(self) -> dict[str, int]:
         return {"batch_size": self.config.optimizer.batch_size, "num_workers": self.config.data.num_workers}
+
+
+@contextmanager
+def _matmul_precision(config: Config, trainer: Trainer) -> Iterator[None]:
+    """While this lasts, GPUs compute matrix products of float32 as ``config`` says; CPUs stay as they are."""
+    before = torch.get_float32_matmul_precision()
+    if trainer.strategy.root_device.type == "cuda":
+        torch.set_float32_matmul_precision(config.performance.matmul_precision)
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def _compile(module: Pretrainer) -> None:

@@ -38,6 +38,7 @@ def build_trainer(config: Config) -> Trainer:
         "enable_model_summary": False,
         "log_every_n_steps": 1,  # nothing is logged more often than once an epoch
         "use_distributed_sampler": False,  # the loaders know their rank
+        "benchmark": not config.trainer.get("deterministic"),  # cuDNN looks for the fastest kernels, as shapes are few
         "enable_progress_bar": sys.stderr.isatty(),
         **config.trainer,
         "logger": False,

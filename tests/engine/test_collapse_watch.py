@@ -73,13 +73,13 @@ def test_a_stopped_run_that_is_killed_before_its_evaluation_trains_no_further(st
 
 
 def test_a_healthy_run_is_left_alone(tmp_path):
-    summary, log, output = run(tmp_path, "cplearn", "max_epochs=6", "on_collapse=stop")
+    summary, log, output = run(tmp_path, "cplearn", "max_epochs=6", "on_collapse=stop", "data.max_train_images=800")
     assert summary["verdict"] == "healthy" and len(log) == 6
     assert "collapse:" not in output
 
 
 def test_a_run_too_short_to_judge_has_no_verdict(tmp_path):
-    summary, _, output = run(tmp_path, "cplearn", "max_epochs=1", "method_kwargs.beta=10")
+    summary, _, output = run(tmp_path, "cplearn", "max_epochs=1", "method_kwargs.beta=10", "data.max_train_images=400")
     assert "verdict" not in summary and "cluster collapse" not in output
 
 

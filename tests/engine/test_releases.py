@@ -10,9 +10,9 @@ from support.runs import folders
 
 from cplearn_solo.config import identity
 from cplearn_solo.config.read import parse_config
-from cplearn_solo.config.schema import Config
+from cplearn_solo.config.schema import Config, MomentumConfig
 from cplearn_solo.core.errors import InputError
-from cplearn_solo.data import load_splits
+from cplearn_solo.data import Augmentation, load_splits
 from cplearn_solo.engine.checkpoint import CHECKPOINT_KEY, LAST, read_checkpoint
 from cplearn_solo.engine.log import EpochLog
 from cplearn_solo.engine.runs import open_run
@@ -68,6 +68,15 @@ def test_a_checkpoint_is_evaluated(release):
     images = load_splits(model.config.data, seed=0).test
     features = extract(model.backbone, model.method, images, crop_size=8)
     assert features.x.shape == (64, 4) and features.codes.max() < 16
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_each_key_that_came_later_has_the_value_of_before_or_does_not_count(release):
+    plain = Config(augmentations=[Augmentation()], momentum=MomentumConfig()).plain()
+    then = OmegaConf.to_container(OmegaConf.load(FIXTURES / release / "run/config.yaml"))
+    known = {identity._general(key) for key in identity._flat(then | {"momentum": plain["momentum"]})}
+    later = {identity._general(key) for key in identity._counting(plain, but=())} - known - {"method_kwargs"}
+    assert later <= identity.ADDED_KEYS.keys()
 
 
 def add_key(monkeypatch, value):

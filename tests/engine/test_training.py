@@ -1,6 +1,7 @@
 """Small real trainings on digits: what a run learns, leaves behind and refuses."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -8,15 +9,18 @@ import torchvision
 from omegaconf import OmegaConf
 from support.configs import PRETRAIN, tiny
 from support.runs import folders
+from torch import nn
 
 from cplearn_solo import load_backbone
 from cplearn_solo.cli.tasks import pretrain_task
 from cplearn_solo.config.read import parse_config
+from cplearn_solo.config.schema import KNNEvalConfig
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.data import load_splits, train_loader
 from cplearn_solo.engine.log import EpochLog
 from cplearn_solo.engine.module import Pretrainer, image_statistics
-from cplearn_solo.engine.train import pretrain
+from cplearn_solo.engine.online_probe import OnlineProbe
+from cplearn_solo.engine.train import _matmul_precision, pretrain
 from cplearn_solo.inference.features import extract
 from cplearn_solo.inference.pretrained import load_pretrained
 from cplearn_solo.methods.cplearn import CPLearn
@@ -131,7 +135,8 @@ def test_mixed_precision_and_trainer_arguments(tmp_path):
     "change, words",
     [
         ({"strategy": "nonsense"}, "Trainer arguments"),
-        ({"optimizer": {"batch_size": 300}}, "batch_size 300"),
+        ({"optimizer": {"batch_size": 300}}, "optimizer.batch_size = 300: must be from 1 to 200"),
+        ({"performance": {"matmul_precision": "hi"}}, "unknown performance.matmul_precision 'hi': did you mean 'high'"),
         ({"optimizer": {"kwargs": {"bets": 1}}}, "optimizer.kwargs"),
         ({"backbone": {"name": "resnet80"}}, "did you mean 'resnet"),
         ({"data": {"dataset": "digit"}}, "did you mean 'digits'"),
@@ -175,10 +180,43 @@ def test_each_backbone_and_data_set_that_is_shipped_has_a_typical_configuration(
     assert {kinds[name] for name in TYPICAL} == set(kinds.values()) - {("vit_small", "imagenet100")}
 
 
-def test_constants_are_not_sent_to_other_processes(tmp_path):
-    module = Pretrainer(parse_config(tiny(tmp_path)), num_classes=10, mean=[0.5] * 3, std=[0.5] * 3)
-    ignored = set(module._ddp_params_and_buffers_to_ignore)
-    assert "method.packed_dictionary" in ignored and not ignored & module.state_dict().keys()
+@pytest.mark.parametrize(
+    "name, ignored", [("cplearn", "method.packed_dictionary"), ("mocov2plus", "method.queue.rows")]
+)
+def test_buffers_that_are_equal_by_themselves_are_not_sent_to_other_processes(name, ignored, tmp_path):
+    module = Pretrainer(parse_config(tiny(tmp_path, name)), num_classes=10, mean=[0.5] * 3, std=[0.5] * 3)
+    names = module._ddp_params_and_buffers_to_ignore
+    assert ignored in names and set(names) <= dict(module.named_buffers()).keys()
+    assert set(names) & module.state_dict().keys() <= {"method.queue.rows"}
+
+
+def test_the_online_probe_computes_in_float32_where_networks_do_not():
+    classifier, (feats, labels) = nn.Linear(64, 10), (torch.randn(32, 64), torch.arange(32) % 10)
+    probe = OnlineProbe(classifier, KNNEvalConfig(), num_classes=10)
+    expected = probe.train([feats], labels)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert classifier(feats).dtype == torch.bfloat16
+        for name, value in probe.train([feats], labels).items():
+            assert torch.equal(value, expected[name]), name
+
+
+def test_the_precision_of_products_is_of_gpus_only(tmp_path, monkeypatch):
+    """A CPU keeps what it had, and a GPU's is put back when training ends."""
+    config = parse_config(
+        tiny(tmp_path, max_epochs=1, limit_train_batches=1, performance={"matmul_precision": "medium"})
+    )
+    seen, step = [], Pretrainer.training_step
+
+    def looked_at(self, *args):
+        seen.append(torch.get_float32_matmul_precision())
+        return step(self, *args)
+
+    monkeypatch.setattr(Pretrainer, "training_step", looked_at)
+    pretrain(config)
+    assert seen == ["highest"] == [torch.get_float32_matmul_precision()]
+    with _matmul_precision(config, SimpleNamespace(strategy=SimpleNamespace(root_device=torch.device("cuda")))):
+        assert torch.get_float32_matmul_precision() == "medium"
+    assert torch.get_float32_matmul_precision() == "highest"
 
 
 def test_statistics_come_from_the_training_images(tmp_path):
