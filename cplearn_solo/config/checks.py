@@ -21,6 +21,7 @@ def check_config(config: Config) -> None:
     halved = str(precision).endswith("-true") and str(precision) != "32-true"  # weights, not only products
     ok = not str(precision).startswith("64") and not halved
     require(ok, "precision", precision, "32-true, 16-mixed or bf16-mixed")
+    _check_strategy(config)
     check_numbers(
         {
             "max_epochs": (config.max_epochs, 1),
@@ -47,6 +48,19 @@ def check_config(config: Config) -> None:
     steps = config.scheduler.lr_decay_steps
     wanted = "a list of epochs where scheduler.name is step"
     require(config.scheduler.name != "step" or bool(steps), "scheduler.lr_decay_steps", steps, wanted)
+
+
+def _check_strategy(config: Config) -> None:
+    """FSDP2 is there, with what has been tested; Lightning's older FSDP loses weight decay and teachers."""
+    strategy, clip = config.trainer.get("strategy"), config.trainer.get("gradient_clip_val")
+    if not str(strategy).startswith("fsdp"):
+        return
+    require(strategy == "fsdp2", "strategy", strategy, "fsdp2 to split weights over devices")
+    require(config.optimizer.name != "lars", "optimizer.name", "lars", "adam, adamw or sgd with strategy=fsdp2")
+    require(not clip, "gradient_clip_val", clip, "absent with strategy=fsdp2")
+    require(not config.performance.compile, "performance.compile", True, "false with strategy=fsdp2")
+    precision = config.trainer.get("precision")
+    require(not str(precision).startswith("16"), "precision", precision, "32-true or bf16-mixed with strategy=fsdp2")
 
 
 def check_numbers(at_least: Mapping[str, tuple[float, float]], *, seed: int) -> None:

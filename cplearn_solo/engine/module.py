@@ -14,13 +14,14 @@ from torch import Tensor, nn
 
 from cplearn_solo.backbones import build_backbone
 from cplearn_solo.config.schema import Config
-from cplearn_solo.core.distributed import rank, world_size
+from cplearn_solo.core.distributed import max_ranks, rank, world_size
 from cplearn_solo.data import BatchAugment, ImageSet
 from cplearn_solo.data.order import hash_seed
 from cplearn_solo.engine.checkpoint import checkpoint_entry
 from cplearn_solo.engine.epoch import CodesInUse, FiniteCheck, NotFinite, StepSums, Stopwatch
 from cplearn_solo.engine.online_probe import OnlineProbe
 from cplearn_solo.engine.optim import build_optimizer, build_scheduler, lr_scale
+from cplearn_solo.engine.sharding import ShardedStrategy, average_gradients, local
 from cplearn_solo.methods import Method, Progress, Views, build_method, frozen_statistics, pixel_range
 from cplearn_solo.methods.queue import Queue
 
@@ -93,16 +94,28 @@ class Pretrainer(LightningModule):
         base, final = self.config.momentum.base_tau, self.config.momentum.final_tau
         tau = final - (final - base) * (math.cos(math.pi * done) + 1) / 2
         online = [*self.backbone.parameters(), *getattr(self.method, self.method.teacher).parameters()]
-        torch._foreach_lerp_(list(self.teacher.parameters()), online, 1 - tau)
+        teacher, online = ([local(p) for p in parameters] for parameters in (self.teacher.parameters(), online))
+        torch._foreach_lerp_(teacher, online, 1 - tau)
 
     def check_weights(self) -> None:
         """Raises :class:`NotFinite` for weights that are not."""
-        if not all(p.isfinite().all() for p in self.parameters()):
+        finite = torch.stack([local(p).isfinite().all() for p in self.parameters()]).all()
+        if max_ranks(1 - finite.int()):  # of any process, since each may have a share only
             raise NotFinite(
                 f"method {self.config.method!r}: the weights are not finite after step {self.trainer.global_step}"
             )
 
     # ---- training
+
+    def configure_model(self) -> None:
+        """Splits the networks over the devices, if the strategy asks for it."""
+        if isinstance(self.trainer.strategy, ShardedStrategy):
+            networks = [self.backbone] if self.teacher is None else [self.backbone, self.teacher[0]]
+            self.trainer.strategy.split(self, networks)
+
+    def on_after_backward(self) -> None:
+        if isinstance(self.trainer.strategy, ShardedStrategy):
+            average_gradients([*self.method.parameters(), *self.classifier.parameters()])
 
     def on_train_epoch_start(self) -> None:
         # Lightning itself looks for a sampler of single images
@@ -185,7 +198,9 @@ class Pretrainer(LightningModule):
 
     def configure_optimizers(self) -> Any:
         config = self.config
-        optimizer = self.build_optimizer(self.trainer.world_size, fused=not self.trainer.gradient_clip_val)
+        sharded = isinstance(self.trainer.strategy, ShardedStrategy)
+        fused = not self.trainer.gradient_clip_val and not sharded
+        optimizer = self.build_optimizer(self.trainer.world_size, fused=fused)
         self._rates = [group["lr"] for group in optimizer.param_groups]
         self._total_steps = int(self.trainer.estimated_stepping_batches)
         scheduler = build_scheduler(optimizer, config.scheduler, epochs=config.max_epochs, steps=self._total_steps)

@@ -25,6 +25,7 @@ from cplearn_solo.engine.log import EpochLog
 from cplearn_solo.engine.module import Pretrainer, image_statistics
 from cplearn_solo.engine.optim import lr_scale
 from cplearn_solo.engine.runs import RunFolder, open_run, run_of_parent, shared_with_processes
+from cplearn_solo.engine.sharding import ShardedStrategy
 from cplearn_solo.engine.trainer import build_trainer, extra_loggers
 from cplearn_solo.engine.watch import CollapseWatch
 from cplearn_solo.metrics.verdict import Verdict
@@ -59,12 +60,16 @@ def pretrain(config: Config) -> Trained:
         trainer.limit_val_batches = 0
     loaders = Loaders(splits, config)
     derived = _derived(config, module, trainer.world_size, loaders.steps_per_epoch(trainer.world_size))
-    run = _open_run(config, trainer)
+    run = _open_run(config, trainer, module)
     watch = CollapseWatch(config)
     trainer.callbacks.append(watch)
     try:
         with shared_with_processes(run), _matmul_precision(config, trainer):
             _fit(trainer, module, loaders, run, derived)
+        if isinstance(trainer.strategy, ShardedStrategy):  # what follows is done by one process
+            state, device = trainer.strategy.whole_state(), module.device
+            module = Pretrainer(config, **image_statistics(splits.train)).to(device)
+            module.load_state_dict(state)
     except BaseException:
         run.close()
         raise
@@ -129,7 +134,7 @@ def _compile(module: Pretrainer) -> None:
             network.compile()
 
 
-def _open_run(config: Config, trainer: Trainer) -> RunFolder:
+def _open_run(config: Config, trainer: Trainer, module: Pretrainer) -> RunFolder:
     """One folder for all processes, also those that torchrun or SLURM started side by side."""
     if (run := run_of_parent()) is not None:
         return run
@@ -137,6 +142,7 @@ def _open_run(config: Config, trainer: Trainer) -> RunFolder:
     side_by_side = trainer.world_size > 1 and environment and environment.creates_processes_externally
     if not side_by_side:
         return open_run(config)
+    trainer.strategy.connect(module)
     trainer.strategy.setup_environment()
     run = open_run(config) if trainer.is_global_zero else None
     path, resume = trainer.strategy.broadcast((run.path, run.resume) if run else None)

@@ -18,6 +18,7 @@ from torch import nn
 from cplearn_solo.config.schema import Config
 from cplearn_solo.core.distributed import sync_batchnorm
 from cplearn_solo.core.errors import InputError
+from cplearn_solo.engine.sharding import ShardedStrategy
 
 
 class LayerSync(TorchSyncBatchNorm):
@@ -45,9 +46,11 @@ def build_trainer(config: Config) -> Trainer:
         "enable_checkpointing": False,
     }
     kwargs["strategy"] = kwargs.get("strategy") or "auto"
-    if config.single_process and str(kwargs["strategy"]).startswith("ddp"):
+    if config.single_process and str(kwargs["strategy"]).startswith(("ddp", "fsdp2")):
         # the same result without the cost of a process group
         kwargs |= {"strategy": "auto", "sync_batchnorm": False}
+    elif kwargs["strategy"] == "fsdp2":
+        kwargs["strategy"] = ShardedStrategy()
     if kwargs.get("sync_batchnorm"):
         kwargs["plugins"] = [LayerSync()]
     if kwargs["enable_progress_bar"]:

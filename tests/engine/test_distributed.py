@@ -12,9 +12,11 @@ from PIL import Image
 
 from cplearn_solo.config.read import parse_config
 from cplearn_solo.data import eval_loader, load_splits
+from cplearn_solo.engine.checkpoint import LAST
 from cplearn_solo.engine.log import EpochLog
 from cplearn_solo.engine.module import Pretrainer, image_statistics
 from cplearn_solo.engine.train import pretrain
+from cplearn_solo.inference.pretrained import load_pretrained
 
 ROOT = Path(__file__).parents[2]
 CONFIG = {
@@ -41,7 +43,9 @@ from cplearn_solo.core.distributed import gather, sum_ranks
 from cplearn_solo.engine.train import pretrain
 
 for config in json.loads(sys.argv[1]):
-    method = pretrain(parse_config(config)).module.method
+    module = pretrain(parse_config(config)).module
+    module.encode(torch.zeros(2, 3, 8, 8))  # one process may use it without the others
+    method = module.method
     if queue := getattr(method, "queue", None):
         assert queue.full and queue.rows.norm(dim=-1).allclose(torch.ones(()))
         first, second = gather(queue.rows[None])
@@ -76,6 +80,7 @@ def test_two_processes(tmp_path):
     """Online metrics are those of all images, each counted once; queues stay equal; sums have the whole's gradient."""
     config = {**CONFIG, "checkpoint": {"dir": str(tmp_path / "runs")}}
     queues = {"swav": {"num_prototypes": 20, "epoch_queue_starts": 0}, "mocov2plus": {}}
+    sharded = {**CONFIG, **BYOL, "strategy": "fsdp2", "checkpoint": {"dir": str(tmp_path / "byol")}}
     others = [
         {
             **CONFIG,
@@ -86,7 +91,9 @@ def test_two_processes(tmp_path):
         }
         for method, kwargs in queues.items()
     ]
-    train([config, *others], tmp_path)
+    train([config, *others, sharded], tmp_path)
+    (run,) = (tmp_path / "byol").glob("*/*")
+    assert load_pretrained(run).backbone.conv1.weight.shape == (8, 3, 3, 3)  # whole
     (run,) = (tmp_path / "runs").glob("*/*")
     header, row = ((run / "metrics.csv").read_text()).splitlines()
     logged = dict(zip(header.split(","), row.split(","), strict=True))
@@ -116,11 +123,12 @@ def write_images(folder, number):
         Image.fromarray(image.permute(1, 2, 0).numpy()).save(folder / "a" / f"{i:03}.png")
 
 
-def one_batch_an_epoch(folder, name, processes, *, resume=None, **method_kwargs):
+def one_batch_an_epoch(folder, name, processes, *, resume=None, strategy="ddp", **method_kwargs):
     """A run of 20 steps on the 32 images in ``folder``, an epoch being one step."""
     return {
         **CONFIG,
         "devices": processes,
+        "strategy": strategy,
         "max_epochs": 20,
         "scheduler": {"warmup_epochs": 1},
         # not Adam, whose first steps make as much of a rounding error as of a gradient
@@ -132,6 +140,13 @@ def one_batch_an_epoch(folder, name, processes, *, resume=None, **method_kwargs)
         "method_kwargs": {"proj_output_dim": 64, "global_prior": True, **method_kwargs},
         "resume_from_checkpoint": str(resume) if resume else None,
     }
+
+
+BYOL = {
+    "method": "byol",
+    "method_kwargs": {"proj_hidden_dim": 32, "proj_output_dim": 16, "pred_hidden_dim": 32},
+    "momentum": {"base_tau": 0.9},
+}
 
 
 def losses(folder, name):
@@ -147,6 +162,7 @@ def alone(tmp_path_factory):
     folder = tmp_path_factory.mktemp("ranks")
     write_images(folder / "images", 32)
     pretrain(parse_config(one_batch_an_epoch(folder, "alone", 1))).run.close()
+    pretrain(parse_config(one_batch_an_epoch(folder, "alone-byol", 1) | BYOL)).run.close()
     return folder
 
 
@@ -167,3 +183,26 @@ def test_the_loss_curve_is_that_of_one_process(alone, processes):
     assert expected[-1] < 0.9 * expected[0]
     for name in configs:
         assert (losses(alone, name) - expected).abs().max() < 1e-5, name
+
+
+@pytest.mark.slow
+def test_sharded_networks_learn_what_one_process_learns(alone):
+    """Also from its checkpoint on, and back in one process."""
+    (checkpoint,) = alone.glob("runs/alone/*/*/checkpoints/epoch=12.ckpt")
+    configs = {
+        "sharded": one_batch_an_epoch(alone, "sharded", 2, strategy="fsdp2"),
+        "sharded-resumed": one_batch_an_epoch(alone, "sharded-resumed", 2, strategy="fsdp2", resume=checkpoint),
+        "sharded-byol": one_batch_an_epoch(alone, "sharded-byol", 2, strategy="fsdp2") | BYOL,
+    }
+    train(list(configs.values()), alone)
+    (checkpoint,) = alone.glob("runs/sharded/*/*/checkpoints/epoch=12.ckpt")
+    pretrain(parse_config(one_batch_an_epoch(alone, "back", 1, resume=checkpoint))).run.close()
+    for name in (*configs, "back"):
+        expected = losses(alone, "alone-byol" if "byol" in name else "alone")
+        assert (losses(alone, name) - expected).abs().max() < 1e-5, name
+    weights = [
+        torch.load(next(alone.glob(f"runs/{name}/*/*/{LAST}")), weights_only=True)
+        for name in ("alone-byol", "sharded-byol")
+    ]
+    for key in ("teacher.0.conv1.weight", "teacher.0.blocks.1.conv2.bias", "teacher.1.layers.0.weight"):
+        torch.testing.assert_close(*(each["state_dict"][key] for each in weights), rtol=1e-4, atol=1e-6)
