@@ -39,6 +39,7 @@ NOT_IDENTITY = (
     "accelerator",
     "auto_resume",
     "checkpoint",
+    "data.allow_overlap",
     "data.max_pixels",
     "data.max_unreadable",
     "data.num_workers",

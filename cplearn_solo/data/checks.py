@@ -1,7 +1,7 @@
 """Checks of the values under ``data:`` and ``augmentations:``; whether files exist is seen when they are opened."""
 
 from cplearn_solo.core.errors import require, unknown
-from cplearn_solo.data.schema import Augmentation, DataConfig
+from cplearn_solo.data.schema import KNOWN_IMAGES, MAY_LACK_LABELS, Augmentation, DataConfig
 from cplearn_solo.data.sources import DATASETS
 
 PADDING_MODES = ("reflect", "constant", "edge")
@@ -48,6 +48,12 @@ def check_data(cfg: DataConfig) -> None:
     require(cfg.num_workers >= 0, "data.num_workers", cfg.num_workers, "an integer from 0 up")
     require(cfg.fraction == -1 or 0 < cfg.fraction <= 1, "data.fraction", cfg.fraction, "-1 (all) or a share in (0, 1]")
     require(0 <= cfg.val_split < 1, "data.val_split", cfg.val_split, "a share in [0, 1)")
+    for name in ("train_path", "val_path"):
+        value = getattr(cfg, name)
+        several = isinstance(value, list) and value and cfg.dataset not in (*KNOWN_IMAGES, "hub")
+        fits = value is None or all(isinstance(path, str) and path for path in (value if several else [value]))
+        wanted = "a path" if cfg.dataset in KNOWN_IMAGES else "a path or a list of paths"
+        require(fits, f"data.{name}", value, wanted)
     for name in ("max_train_images", "max_val_images"):
         value = getattr(cfg, name)
         require(value is None or value >= 1, f"data.{name}", value, "an integer from 1 up, or null for all")
@@ -58,6 +64,7 @@ def check_data(cfg: DataConfig) -> None:
     require(0 <= cfg.max_unreadable <= 1, "data.max_unreadable", cfg.max_unreadable, "a share in [0, 1]")
     require(cfg.max_pixels >= 1, "data.max_pixels", cfg.max_pixels, "an integer from 1 up")
     if cfg.no_labels:
-        fits = cfg.dataset in ("custom", "parquet")
-        require(fits, "data.no_labels", True, f"false unless dataset is custom or parquet, and it is {cfg.dataset!r}")
+        fits = cfg.dataset in MAY_LACK_LABELS
+        wanted = f"false unless dataset is {', '.join(MAY_LACK_LABELS)}, and it is {cfg.dataset!r}"
+        require(fits, "data.no_labels", True, wanted)
         require(cfg.val_split == 0, "data.val_split", cfg.val_split, "0 where no_labels is true, nothing can be scored")

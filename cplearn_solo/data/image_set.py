@@ -14,6 +14,7 @@ from torch import Tensor
 
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.data.decoding import Decoding, EncodedImage, decode, source_name
+from cplearn_solo.data.index import Selected
 from cplearn_solo.data.schema import DataConfig
 from cplearn_solo.data.tally import Note, Tally
 
@@ -65,7 +66,7 @@ class MemorySet:
 
 @dataclass(frozen=True)
 class FileSet:
-    """Images of any size, decoded when asked for: ``sources`` are file paths or encoded images.
+    """Images of any size, decoded when asked for: ``sources`` are file paths or encoded images, in an ``Index``.
 
     ``max_unreadable`` is the share of them that may turn out to be unreadable.
     """
@@ -83,7 +84,7 @@ class FileSet:
         return len(self.labels)
 
     def subset(self, indices: Tensor) -> FileSet:
-        return replace(self, sources=[self.sources[i] for i in indices.tolist()], labels=self.labels[indices])
+        return replace(self, sources=Selected(self.sources, indices.numpy()), labels=self.labels[indices])
 
     def load(self, i: int) -> Image.Image:
         """Image ``i`` in RGB; raises ``InputError`` naming the file, or the row, that cannot be decoded."""

@@ -9,6 +9,9 @@ from typing import Any, List, Optional
 # Data sets of one content wherever they are stored.
 KNOWN_IMAGES = ("digits", "cifar10", "cifar100", "svhn", "stl10")
 
+# Data sets of which the training images may come without labels.
+MAY_LACK_LABELS = ("custom", "parquet", "hub")
+
 
 @dataclass
 class RRC:
@@ -77,17 +80,20 @@ class DataConfig:
     """Which images to train and to score on."""
 
     dataset: str = "digits"  # a name in cplearn_solo.data.DATASETS
-    train_path: Optional[str] = "./datasets"  # folder of images, parquet file(s), or where downloads go
-    val_path: Optional[str] = None  # the same for the test images; downloads fall back to train_path
+    # Folders, lists, archives or parquet files (one path, a list of them, globs, {0000..0012}), a name on the hub, or
+    # the folder where downloads go
+    train_path: Any = "./datasets"
+    val_path: Any = None  # the same for the test images; downloads fall back to train_path
     format: str = "image_folder"  # image_folder; dali means the same
     num_workers: int = 4  # processes that decode and augment image files
-    no_labels: bool = False  # custom and parquet: there are no labels, so there is no test set either
+    no_labels: bool = False  # custom, parquet, hub: training images have no labels; those in val_path have
     fraction: float = -1.0  # stratified seeded share of the training images in (0, 1]; -1 keeps all
     val_split: float = 0.0  # share of the training images held out and scored instead of the test images
     max_train_images: Optional[int] = None  # the first N training images, before val_split and fraction
     max_val_images: Optional[int] = None  # the first N of the images that are scored
-    image_column: str = "img"  # parquet: column of encoded images
-    label_column: str = "label"  # parquet: column of integer labels
+    allow_overlap: bool = False  # score images that are also training images
+    image_column: str = "img"  # parquet, hub, lists: column of images; found by its type if there is none named so
+    label_column: str = "label"  # the same for labels
     range: Any = None  # [low, high]: values that become black and white in images of over 8 bits; auto measures them
     background: str = "white"  # colour behind transparent pixels, a name or "#rrggbb"
     max_unreadable: float = 0.01  # share of the images that may be unreadable; three always may, unless it is 0

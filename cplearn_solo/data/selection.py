@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from hashlib import blake2b
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from cplearn_solo.core.errors import require
-from cplearn_solo.data.image_set import ImageSet
+from cplearn_solo.data.image_set import FileSet, ImageSet
+from cplearn_solo.data.index import Index
 
 
 def first(images: ImageSet, count: int | None) -> ImageSet:
@@ -23,16 +26,29 @@ def fraction(images: ImageSet, share: float, seed: int) -> ImageSet:
 
 
 def hold_out(images: ImageSet, share: float, seed: int) -> tuple[ImageSet, ImageSet]:
-    """The remaining training images, and the held-out ones: a share of every class of those with a label.
+    """The remaining training images, and the held-out ones: a share of those with a label.
 
-    Raises ``InputError`` where either is empty.
+    Data sets known by their name, which never change, are held out as ever: alike in every class. Of others each image
+    is drawn by itself, a function of ``seed`` and of its name (in tables, of its content), so that images that are
+    added or taken away change nothing for the rest. Raises ``InputError`` where either part is empty.
     """
     labelled = (images.labels >= 0).nonzero().flatten()
-    held = labelled[stratified(images.labels[labelled], share, seed)[0]]
+    if isinstance(images, FileSet):
+        held = labelled[_drawn(images.sources, labelled, share, seed)]
+    else:
+        held = labelled[stratified(images.labels[labelled], share, seed)[0]]
     rest = torch.ones(len(images), dtype=torch.bool).index_fill(0, held, False).nonzero().flatten()
     wanted = f"a share that leaves both training and held-out images, of {len(images)}"
     require(len(held) > 0 and len(rest) > 0, "data.val_split", share, wanted)
     return images.subset(rest), images.subset(held)
+
+
+def _drawn(sources: Index, rows: Tensor, share: float, seed: int) -> Tensor:
+    """Which of the images in ``rows`` are among the ``share``, as booleans."""
+    salt = seed.to_bytes(8, "little")
+    below = int(share * 2**64).to_bytes(8, "big")
+    drawn = (blake2b(sources.key(row), digest_size=8, salt=salt).digest() < below for row in rows.tolist())
+    return torch.from_numpy(np.fromiter(drawn, bool, len(rows)))
 
 
 def stratified(labels: Tensor, share: float, seed: int) -> tuple[Tensor, Tensor]:

@@ -4,23 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from cplearn_solo.data.checks import check_data
 from cplearn_solo.data.decoding import Decoding, measured_range
+from cplearn_solo.data.fingerprint import fingerprint
 from cplearn_solo.data.image_set import FileSet, ImageSet, decoded_if_small
+from cplearn_solo.data.overlap import check_overlap
 from cplearn_solo.data.schema import DataConfig
 from cplearn_solo.data.selection import first, fraction, hold_out
 from cplearn_solo.data.sources import DATASETS
+from cplearn_solo.data.sources.places import absolute
 from cplearn_solo.data.statistics import NORMALISATION, channel_statistics
+
+TABLES = ("parquet", "hub")  # often of small images, which are then decoded once
 
 
 @dataclass(frozen=True)
 class Splits:
-    """``train`` to learn from, ``test`` to score on (None: nothing to score), and what ``test`` is: test or val."""
+    """``train`` to learn from, ``test`` to score on (None: nothing to score), and what ``test`` is: test or val.
+
+    ``fingerprint`` is that of both, for ``describe_change``.
+    """
 
     train: ImageSet
     test: ImageSet | None
     name: str
+    fingerprint: dict[str, Any]
 
 
 def load_splits(
@@ -32,8 +42,10 @@ def load_splits(
     anything missing, unreadable or out of range.
     """
     check_data(cfg)
-    with_test = cfg.val_split == 0 and not cfg.no_labels  # else the test images are not even opened
-    train, test = DATASETS[cfg.dataset](cfg, with_test)
+    if cfg.dataset != "hub":
+        cfg = replace(cfg, train_path=absolute(cfg.train_path), val_path=absolute(cfg.val_path))
+    train, test = DATASETS[cfg.dataset](cfg, cfg.val_split == 0)  # else the test images are not even opened
+    found = fingerprint(train, test)
     train = first(train, cfg.max_train_images)
     if cfg.val_split:
         train, test = hold_out(train, cfg.val_split, seed)
@@ -41,6 +53,7 @@ def load_splits(
         train = fraction(train, cfg.fraction, seed)
     if test is not None:
         test = first(test, cfg.max_val_images)
+        check_overlap(train, test, cfg)
 
     if isinstance(train, FileSet):
         decoding = Decoding.of(cfg)
@@ -49,7 +62,7 @@ def load_splits(
         reading = {"decoding": decoding, "max_unreadable": cfg.max_unreadable}
         train, test = replace(train, **reading), None if test is None else replace(test, **reading)
         train.read(0)  # where none can be read, this says so at once
-    if cfg.dataset == "parquet":
+    if cfg.dataset in TABLES:
         train = decoded_if_small(train)
         test = None if test is None else decoded_if_small(test)
     own_mean, own_std = NORMALISATION.get(cfg.dataset) or channel_statistics(train)
@@ -58,4 +71,5 @@ def load_splits(
         train=replace(train, **normalisation),
         test=None if test is None else replace(test, **normalisation),
         name="val" if cfg.val_split else "test",
+        fingerprint=found,
     )

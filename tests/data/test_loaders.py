@@ -144,7 +144,8 @@ def test_eval_of_both_kinds_agrees(memory: MemorySet, files: FileSet) -> None:
 def test_unreadable_files_are_skipped_counted_and_named(files: FileSet, workers: int) -> None:
     many = files.subset(torch.arange(SIZE).repeat(10))
     Path(many.sources[7]).write_bytes(b"no image")  # ten of 230
-    rare = replace(many, sources=[*many.sources[:8], *(many.sources[i] for i in range(8)), *many.sources[:7] * 40])
+    sources = list(many.sources)
+    rare = replace(many, sources=[*sources[:8], *sources[:8], *sources[:7] * 40])
     rare = replace(rare, labels=torch.zeros(len(rare.sources), dtype=torch.int64))  # two of 296
     loader = eval_loader(rare, crop_size=8, batch_size=50, num_workers=workers)
     with pytest.warns(UserWarning, match=r"^2 of 296 images could not be read and are skipped: .*7.png, .*7.png$"):

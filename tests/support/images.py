@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
 from PIL import Image
 from torch import Tensor
@@ -23,3 +29,30 @@ def noise_images(n: int, height: int, width: int, seed: int = 0) -> Tensor:
 
 def pil(image: Tensor) -> Image.Image:
     return F.to_pil_image(image)
+
+
+def write_images(folder: Path, names: list[str], seed: int = 0) -> None:
+    """Image files of 20 x 24 pixels of noise below ``folder``."""
+    for name, image in zip(names, noise_images(len(names), 20, 24, seed)):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        pil(image).save(folder / name)
+
+
+def encode(image: torch.Tensor) -> bytes:
+    """The bytes of a PNG file."""
+    buffer = io.BytesIO()
+    pil(image).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def write_parquet(path: Path, images, labels, names=None, struct: bool = True, column: str = "img") -> str:
+    """A parquet file of encoded images, in the layout of the Hugging Face hub if there are ``names`` of classes."""
+    data = [encode(image) if isinstance(image, torch.Tensor) else image for image in images]
+    cells = pa.array([{"bytes": d, "path": None} for d in data]) if struct else pa.array(data, pa.binary())
+    table = pa.table({column: cells, **({} if labels is None else {"label": pa.array(labels)})})
+    if names:
+        info = {"info": {"features": {"label": {"names": names, "_type": "ClassLabel"}}}}
+        table = table.replace_schema_metadata({"huggingface": json.dumps(info)})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table, path)
+    return str(path)

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cplearn_solo.core.errors import require
 from cplearn_solo.core.registry import Registry
 
 if TYPE_CHECKING:
@@ -21,6 +19,7 @@ if TYPE_CHECKING:
 FILES = {
     "arrays": ("digits", "cifar10", "cifar100", "svhn", "stl10"),
     "folders": ("custom", "imagenet", "imagenet100"),
+    "hub": ("hub",),
     "parquet": ("parquet",),
 }
 
@@ -34,9 +33,3 @@ def _import(module: str) -> None:
 
 
 DATASETS: Registry[Source] = Registry("data.dataset", find=_importers)
-
-
-def existing_path(path: str | None, key: str) -> Path:
-    """The path of that key; raises ``InputError`` unless there is such a file or folder."""
-    require(path is not None and Path(path).exists(), key, path, "a file or folder that exists")
-    return Path(path)

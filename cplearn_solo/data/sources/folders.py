@@ -1,66 +1,86 @@
-"""Folders of image files."""
+"""Images of one's own: folders, lists, archives, and several of them."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 
-import torch
+import numpy as np
 
 from cplearn_solo.core.errors import require
-from cplearn_solo.data.decoding import is_image_name
 from cplearn_solo.data.image_set import FileSet
+from cplearn_solo.data.index import Index, joined
+from cplearn_solo.data.notes import counted
 from cplearn_solo.data.schema import DataConfig
-from cplearn_solo.data.sources import DATASETS, existing_path
+from cplearn_solo.data.sources import DATASETS
+from cplearn_solo.data.sources.archives import ARCHIVES, read_archives
+from cplearn_solo.data.sources.labels import Labels, joined_labels, unlabelled
+from cplearn_solo.data.sources.listing import Listing, tell_ignored
+from cplearn_solo.data.sources.lists import LISTS, read_list
+from cplearn_solo.data.sources.pair import paired
+from cplearn_solo.data.sources.places import places
+
+NAMED = 3  # empty class folders, in a message
+READ = "a folder, a list (.csv, .tsv), or an archive (.zip, .tar) of images"
 
 
 @DATASETS.register("imagenet100")
 @DATASETS.register("imagenet")
 @DATASETS.register("custom")
-def folders(cfg: DataConfig, with_test: bool) -> tuple[FileSet, FileSet | None]:
-    """One folder per class (the sorted names are the labels), or with ``no_labels`` any images below the folder."""
-    root = existing_path(cfg.train_path, "data.train_path")
-    if cfg.no_labels:
-        files = list(_image_files(root))
-        _require_images(files, root, "data.train_path")
-        return FileSet(files, torch.full((len(files),), -1), 0), None
-    classes = _class_names(root)
-    require(len(classes) > 0, "data.train_path", str(root), "a folder of class folders, or set data.no_labels=true")
-    train = _class_folders(root, classes, "data.train_path")
-    if not with_test or cfg.val_path is None:
-        return train, None
-    test_root = existing_path(cfg.val_path, "data.val_path")
-    for name in _class_names(test_root):
-        wanted = f"a folder of the classes in data.train_path, and {name!r} is none of them"
-        require(name in classes, "data.val_path", str(test_root), wanted)
-    return train, _class_folders(test_root, classes, "data.val_path")
+def custom(cfg: DataConfig, with_test: bool) -> tuple[FileSet, FileSet | None]:
+    """One folder per class (the sorted names are the labels), or with ``no_labels`` any images below the folder.
+
+    Archives are read as folders, or as WebDataset shards; lists name files and labels.
+    """
+    train = _read(cfg, cfg.train_path, "data.train_path", labelled=not cfg.no_labels)
+    with_test = with_test and cfg.val_path is not None
+    return paired(train, _read(cfg, cfg.val_path, "data.val_path", labelled=True) if with_test else None, cfg)
 
 
-def _class_names(root: Path) -> tuple[str, ...]:
-    return tuple(sorted(entry.name for entry in os.scandir(root) if entry.is_dir() and entry.name[0] != "."))
+def _read(cfg: DataConfig, value: str | list[str] | None, key: str, *, labelled: bool) -> tuple[Index, Labels]:
+    found = [_read_places(kind, list(group), cfg, key, labelled) for kind, group in groupby(places(value, key), _kind)]
+    parts = [labels for _, labels in found]
+    alike = len({bool(labels.names) for labels in parts if (labels.values >= 0).any()}) < 2
+    require(alike, key, value, "images whose labels are all names of classes, or all numbers")
+    return joined([index for index, _ in found]), joined_labels(parts)
 
 
-def _class_folders(root: Path, classes: tuple[str, ...], key: str) -> FileSet:
-    files, labels = [], []
-    for label, name in enumerate(classes):
-        found = list(_image_files(root / name))
-        files += found
-        labels += [label] * len(found)
-    _require_images(files, root, key)
-    return FileSet(files, torch.tensor(labels), len(classes), classes=classes)
+def _kind(place: Path) -> str:
+    """What is read together: archives, which may be the shards of one set, and single folders and lists."""
+    return "archives" if place.suffix.lower() in ARCHIVES and place.is_file() else str(place)
 
 
-def _image_files(folder: Path | str) -> Iterator[str]:
-    """Paths of the images below ``folder``, sorted; nothing where there is no such folder."""
-    if not os.path.isdir(folder):
-        return
-    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
-        if entry.is_dir():
-            yield from _image_files(entry.path)
-        elif is_image_name(entry.name):
-            yield entry.path
+def _read_places(kind: str, found: list[Path], cfg: DataConfig, key: str, labelled: bool) -> tuple[Index, Labels]:
+    if kind == "archives":
+        return read_archives(found, key, labelled=labelled)
+    (place,) = found
+    if place.is_dir():
+        return _read_folder(place, key, labelled)
+    parquet = place.suffix.lower() == ".parquet"
+    wanted = "read with data.dataset=parquet" if parquet else READ
+    require(place.suffix.lower() in LISTS, key, str(place), wanted)
+    return read_list(place, cfg, key, labelled=labelled)
 
 
-def _require_images(files: list[str], root: Path, key: str) -> None:
-    require(len(files) > 0, key, str(root), "a folder with images")
+def _read_folder(root: Path, key: str, labelled: bool) -> tuple[Index, Labels]:
+    listing = Listing(root, key)
+    if not labelled:
+        listing.add()
+        labels = unlabelled(len(listing))
+    else:
+        names, folders = listing.scan()
+        classes = tuple(name for name in names if name in folders)
+        unless = ", or set data.no_labels=true" if key == "data.train_path" else ""
+        require(len(classes) > 0, key, str(root), f"a folder of class folders{unless}")
+        listing.ignored.update({"outside the class folders": len(names) - len(classes)})
+        ends = [listing.add(name) for name in classes]
+        counts = np.diff(ends, prepend=0)
+        labels = Labels(np.repeat(np.arange(len(classes)), counts), classes)
+    found = f", and it holds {counted(listing.ignored)}" if listing.ignored else ""
+    require(len(listing) > 0, key, str(root), f"a folder with images{found}")
+    if labelled:
+        empty = [name for name, count in zip(classes, counts) if not count]
+        wanted = f"a folder of class folders with images, and there are none in {', '.join(empty[:NAMED])}"
+        require(not empty, key, str(root), wanted)
+    tell_ignored(root, listing.ignored)
+    return listing.files(), labels

@@ -1,0 +1,102 @@
+"""Scored images that are also training images, found by their content."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import blake2b
+
+import numpy as np
+
+from cplearn_solo.core.errors import InputError, require
+from cplearn_solo.data.decoding.source import Source
+from cplearn_solo.data.image_set import FileSet, ImageSet, MemorySet
+from cplearn_solo.data.index import PIECE, Index
+from cplearn_solo.data.notes import say_once
+from cplearn_solo.data.schema import DataConfig
+
+OWN_DATA = ("custom", "parquet")  # whose overlap the user can mend; others are known by their name, with their faults
+THREADS = 16  # mostly waiting for files
+BLOCK = 1000  # images of one task
+
+
+def check_overlap(train: ImageSet, scored: ImageSet, cfg: DataConfig) -> None:
+    """Raises ``InputError`` where scored images are training images too, with their count.
+
+    With ``data.allow_overlap``, and for data sets known by their name, prints it instead.
+    """
+    found = overlap(_index(train), _index(scored))
+    if not len(found):
+        return
+    count = f"{len(found)} of {len(scored)} scored images are also training images, by their content"
+    if cfg.allow_overlap or cfg.dataset not in OWN_DATA:
+        say_once(count)
+        return
+    first = scored.name(int(found[0]))
+    wanted = f"true to score all the same, as {count}, such as {first}; better take them out of one of the two"
+    require(False, "data.allow_overlap", False, wanted)
+
+
+def overlap(train: Index, scored: Index) -> np.ndarray:
+    """Numbers of the scored images whose bytes are those of a training image.
+
+    Bytes are read only where sizes agree, and all of them only where some from the middle agree too.
+    """
+    ours, theirs = np.arange(len(scored)), np.arange(len(train))
+    ours, theirs = _alike(ours, theirs, scored.sizes, train.sizes)
+    ours, theirs = _alike(ours, theirs, _hashes(scored, ours, "piece"), _hashes(train, theirs, "piece"))
+    ours, theirs = _alike(ours, theirs, _hashes(scored, ours, "content"), _hashes(train, theirs, "content"))
+    return ours
+
+
+def _alike(ours: np.ndarray, theirs: np.ndarray, a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Those of each whose value, in ``a`` and ``b``, also occurs on the other side."""
+    return ours[np.isin(a, b)], theirs[np.isin(b, a)]
+
+
+def _hashes(index: Index, rows: np.ndarray, what: str) -> np.ndarray:
+    """Hashes of the size and the bytes that the method ``what`` reads, uint64 of shape (N,)."""
+    read, sizes = getattr(index, what), index.sizes
+
+    def block(some: np.ndarray) -> list[int]:
+        return [_hash(read, i, int(sizes[i])) for i in some.tolist()]
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        blocks = pool.map(block, np.split(rows, range(BLOCK, len(rows), BLOCK)))
+        return np.fromiter((value for values in blocks for value in values), np.uint64, len(rows))
+
+
+def _hash(read: Callable[[int], bytes], i: int, size: int) -> int:
+    try:
+        data = read(i)
+    except (OSError, InputError):  # which equals no other image
+        data = repr((id(read), i)).encode()
+    return int.from_bytes(blake2b(data, digest_size=8, salt=size.to_bytes(8, "little")).digest(), "little")
+
+
+class Pixels(Index):
+    """Decoded images, whose pixels stand for their files."""
+
+    def __init__(self, images: MemorySet) -> None:
+        self.pixels = images.images.flatten(1).numpy()
+        self.sizes = np.full(len(images), self.pixels.shape[1])
+
+    def __getitem__(self, i: int) -> Source:
+        raise TypeError("decoded images have no source")
+
+    def key(self, i: int) -> bytes:
+        return self.content(i)
+
+    def content(self, i: int) -> bytes:
+        return self.pixels[i].tobytes()
+
+    def piece(self, i: int) -> bytes:
+        middle = self.pixels.shape[1] // 2
+        return self.pixels[i, middle : middle + PIECE].tobytes()
+
+    def known_by(self) -> Iterable[np.ndarray]:
+        return ()
+
+
+def _index(images: ImageSet) -> Index:
+    return images.sources if isinstance(images, FileSet) else Pixels(images)

@@ -1,0 +1,165 @@
+"""Archives of images, read by the places of their members: any image at any time, as an epoch's order wants it."""
+
+from __future__ import annotations
+
+import os
+import struct
+import tarfile
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import numpy as np
+
+from cplearn_solo.core.errors import InputError, require
+from cplearn_solo.data.decoding import EncodedImage, is_image_name
+from cplearn_solo.data.index import PIECE, Index, Names, joined
+from cplearn_solo.data.notes import counted
+from cplearn_solo.data.sources.labels import Labels, from_words, unlabelled
+from cplearn_solo.data.sources.listing import is_hidden, kind, tell_ignored
+
+ARCHIVES = (".tar", ".zip")
+LABEL = ".cls"  # WebDataset's ending of a sample's label
+LOCAL_HEADER = struct.Struct("<26x2H")  # of a member of a zip file: lengths of its name and of what follows it
+
+
+class Member(NamedTuple):
+    """A file in an archive: ``length`` bytes from ``offset`` on, ``size`` of them once unpacked."""
+
+    name: str
+    offset: int
+    length: int
+    size: int
+    deflated: bool = False
+
+
+class Members(Index):
+    """Images in an archive."""
+
+    def __init__(self, archive: str, members: Sequence[Member]) -> None:
+        self.archive = archive
+        self.names = Names.of(member.name.encode(errors="surrogateescape") for member in members)
+        places = np.array([member[1:] for member in members], np.int64)
+        self.offsets, self.lengths, self.sizes, self.deflated = places.T.copy()
+
+    def __getitem__(self, i: int) -> EncodedImage:
+        return EncodedImage(self.content(i), self._name(i))
+
+    def key(self, i: int) -> bytes:
+        return self.names[i]
+
+    def content(self, i: int) -> bytes:
+        """Raises ``InputError`` naming the member that cannot be unpacked."""
+        stored = self._read(i, 0, int(self.lengths[i]))
+        try:
+            return zlib.decompress(stored, -15) if self.deflated[i] else stored
+        except zlib.error as error:
+            raise InputError(f"unreadable image {self._name(i)}: {error}") from error
+
+    def piece(self, i: int) -> bytes:
+        if self.deflated[i]:
+            return super().piece(i)
+        middle = int(self.sizes[i]) // 2
+        return self._read(i, middle, min(PIECE, int(self.sizes[i]) - middle))
+
+    def known_by(self) -> Iterable[np.ndarray]:
+        return self.names.text, self.names.ends
+
+    def _read(self, i: int, start: int, length: int) -> bytes:
+        with open(self.archive, "rb") as file:
+            file.seek(int(self.offsets[i]) + start)
+            return file.read(length)
+
+    def _name(self, i: int) -> str:
+        return f"{self.names[i].decode(errors='replace')} in {self.archive}"
+
+
+def read_archives(paths: Sequence[Path], key: str, *, labelled: bool) -> tuple[Index, Labels]:
+    """The images of archives: WebDataset shards if there are labels beside the images, else folders of classes.
+
+    The second are sorted by name, so that an archive is the same as the folder it was made of.
+    """
+    found, words, sharded = [], [], False
+    for path in paths:
+        images, beside = _contents(path, key)
+        sharded = sharded or bool(beside)
+        if not beside:
+            images.sort(key=lambda member: member.name.split("/"))
+        found.append(Members(str(path), images))
+        names = [member.name for member in images]
+        if labelled:
+            words += [beside.get(_sample(name)) for name in names] if beside else _class_names(path, names, key)
+    labels = from_words(words, numbers=sharded) if labelled else unlabelled(sum(map(len, found)))
+    return joined(found), labels
+
+
+def _contents(path: Path, key: str) -> tuple[list[Member], dict[str, str]]:
+    """The images in an archive, and the labels beside them by the name of a sample."""
+    images: list[Member] = []
+    beside: dict[str, str] = {}
+    ignored: Counter[str] = Counter()
+    try:
+        with path.open("rb") as file:
+            for member in (_tar if path.suffix.lower() == ".tar" else _zip)(path, file):
+                name = member.name.rpartition("/")[2]
+                if any(map(is_hidden, member.name.split("/"))):
+                    ignored["hidden"] += 1
+                elif is_image_name(name):
+                    images.append(member)
+                elif name.endswith(LABEL) and not member.deflated:
+                    file.seek(member.offset)
+                    beside[_sample(member.name)] = file.read(member.length).decode().strip()
+                else:
+                    ignored[kind(name)] += 1
+            length = file.seek(0, os.SEEK_END)
+    except (OSError, ValueError, EOFError, struct.error, tarfile.TarError, zipfile.BadZipFile) as error:
+        reason = str(error).partition("\n")[0]
+        require(False, key, str(path), f"a .tar without compression, or a .zip, and it cannot be read: {reason}")
+    whole = all(member.offset + member.length <= length for member in images)
+    require(whole, key, str(path), f"a whole archive, and it ends after {length} bytes within an image")
+    found = f", and it holds {counted(ignored)}" if ignored else ""
+    require(len(images) > 0, key, str(path), f"an archive with images{found}")
+    tell_ignored(path, ignored)
+    return images, beside
+
+
+def _tar(path: Path, file: BinaryIO) -> Iterator[Member]:
+    with tarfile.open(fileobj=file, mode="r:") as tar:
+        for info in tar:
+            tar.members.clear()  # which else keeps an object for each
+            if info.isreg():
+                yield Member(info.name.removeprefix("./"), info.offset_data, info.size, info.size)
+
+
+def _zip(path: Path, file: BinaryIO) -> Iterator[Member]:
+    """Raises ``BadZipFile`` for members that are encrypted or packed by other means than deflation."""
+    with zipfile.ZipFile(path) as packed:
+        for info in packed.infolist():
+            if info.is_dir():
+                continue
+            deflated = info.compress_type == zipfile.ZIP_DEFLATED
+            if info.flag_bits & 1 or not (deflated or info.compress_type == zipfile.ZIP_STORED):
+                raise zipfile.BadZipFile(f"{info.filename} is encrypted, or packed by other means than deflation")
+            file.seek(info.header_offset)
+            start = info.header_offset + LOCAL_HEADER.size + sum(LOCAL_HEADER.unpack(file.read(LOCAL_HEADER.size)))
+            yield Member(info.filename, start, info.compress_size, info.file_size, deflated)
+
+
+def _sample(name: str) -> str:
+    """What the files of a WebDataset sample share: their path up to the first dot of their name."""
+    folder, slash, file = name.rpartition("/")
+    return f"{folder}{slash}{file.partition('.')[0]}"
+
+
+def _class_names(path: Path, names: list[str], key: str) -> list[str]:
+    """The class folder of each image: the outermost one, or below it if it is the only one and has no image itself."""
+    folders = [name.split("/")[:-1] for name in names]
+    depth, shallowest = 0, min(map(len, folders))
+    while depth + 1 < shallowest and len({folder[depth] for folder in folders}) == 1:
+        depth += 1
+    wanted = "an archive of class folders, or of WebDataset shards, or set data.no_labels=true"
+    require(shallowest > 0, key, str(path), wanted)
+    return [folder[depth] for folder in folders]

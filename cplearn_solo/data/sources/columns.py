@@ -1,0 +1,145 @@
+"""Images and labels in the columns of an Arrow table."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cplearn_solo.core.errors import require
+from cplearn_solo.data.decoding import EncodedImage
+from cplearn_solo.data.index import PIECE, Files, Index, Names
+from cplearn_solo.data.schema import DataConfig
+from cplearn_solo.data.sources.labels import Labels, from_words
+
+COARSE = "coarse_label"  # CIFAR-100's second column of labels
+
+
+class Rows(Index):
+    """Encoded images in a column of binary, which stay in Arrow's memory until they are asked for."""
+
+    def __init__(self, column: pa.ChunkedArray, origin: str) -> None:
+        self.column, self.origin = column, origin
+        self.sizes = pc.fill_null(pc.binary_length(column), 0).to_numpy().astype(np.int64)
+
+    def __getitem__(self, i: int) -> EncodedImage:
+        return EncodedImage(self.content(i), f"row {i} of {self.origin}")
+
+    def key(self, i: int) -> bytes:
+        """Rows have no name; what is in them stands for it."""
+        return self.sizes[i].tobytes() + self.piece(i)
+
+    def content(self, i: int) -> bytes:
+        return self.column[i].as_py() or b""
+
+    def piece(self, i: int) -> bytes:
+        buffer = self.column[i].as_buffer()
+        return buffer[len(buffer) // 2 :][:PIECE].to_pybytes() if buffer else b""
+
+    def known_by(self) -> Iterable[np.ndarray]:
+        return ()
+
+
+def wanted_columns(schema: pa.Schema, cfg: DataConfig, origin: object, *, labelled: bool) -> tuple[str, str | None]:
+    """The columns of images and, if ``labelled``, of labels.
+
+    Where a key is at its default and there is no column of that name, the column is found by its type. Raises
+    ``InputError`` where there is none or a choice.
+    """
+    features, names = _features(schema), schema.names
+    images = [name for name in names if _type(features, name) == "Image"]
+    images = images or [name for name in names if _holds_bytes(schema.field(name).type)]
+    image = _column("image_column", cfg.image_column, images, names, origin)
+    if not labelled:
+        return image, None
+    labels = [name for name in names if _type(features, name) == "ClassLabel" and name != COARSE]
+    label = _column("label_column", cfg.label_column, labels, names, origin)
+    require(image != label, "data.image_column", cfg.image_column, "another column than data.label_column")
+    return image, label
+
+
+def image_index(table: pa.Table, name: str, origin: str, folder: Path) -> Index:
+    """The images of a column: bytes, or paths from ``folder``."""
+    column = table[name]
+    if pa.types.is_struct(column.type) and column.type.get_field_index("bytes") >= 0:
+        inner = pc.struct_field(column, "bytes")
+        by_path = column.type.get_field_index("path") >= 0 and len(inner) == inner.null_count > 0
+        paths = pc.struct_field(column, "path") if by_path else None
+        column = paths if by_path and paths.null_count == 0 else inner
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        return _files(column, name, origin, folder)
+    wanted = f"a column of binary or struct<bytes: binary, path>, or of paths, and in {origin} it is {column.type}"
+    require(_is_binary(column.type), "data.image_column", name, wanted)
+    return Rows(column, origin)
+
+
+def column_labels(table: pa.Table, name: str, origin: object) -> Labels:
+    """Integers, floats without fractions, booleans or words; null is no label, nor is -1 where classes have names."""
+    column, kind = table[name], table[name].type
+    names = tuple(_features(table.schema).get(name, {}).get("names", ()))
+    if pa.types.is_dictionary(kind):
+        column, kind = column.cast(kind.value_type), kind.value_type
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return from_words(column.to_pylist(), numbers=False)
+    if pa.types.is_boolean(kind):
+        names = names or ("false", "true")
+        column = column.cast(pa.int8())
+    elif pa.types.is_floating(kind):
+        column = pc.if_else(pc.is_nan(column), None, column)
+        whole = pc.all(pc.equal(column, pc.floor(column))).as_py() is not False
+        require(whole, "data.label_column", name, f"a column of whole numbers, and {origin} holds fractions")
+    else:
+        wanted = f"a column of integers, whole floats, booleans or strings, and in {origin} it is {kind}"
+        require(pa.types.is_integer(kind), "data.label_column", name, wanted)
+    values = pc.fill_null(column.cast(pa.int64()), -1).to_numpy()
+    lowest = pc.min(column).as_py()
+    fits = lowest is None or lowest >= (-1 if names else 0)
+    require(fits, "data.label_column", name, f"a column of labels from 0 up, and {origin} holds {lowest}")
+    highest = int(values.max(initial=-1))
+    wanted = f"a column of labels from 0 to {len(names) - 1}, and {origin} holds {highest}"
+    require(not names or highest < len(names), "data.label_column", name, wanted)
+    return Labels(values, names)
+
+
+def _column(key: str, name: str, fitting: list[str], names: list[str], origin: object) -> str:
+    if name in names:
+        return name
+    found = fitting if name == getattr(DataConfig, key) and len(fitting) == 1 else []
+    require(len(found) == 1, f"data.{key}", name, f"a column of {origin}: {', '.join(names)}")
+    return found[0]
+
+
+def _features(schema: pa.Schema) -> dict[str, Any]:
+    """The columns as the Hugging Face hub describes them, if it does."""
+    try:
+        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
+    except (KeyError, TypeError, ValueError):
+        return {}
+    return {name: feature for name, feature in features.items() if isinstance(feature, dict)}
+
+
+def _type(features: dict[str, Any], name: str) -> str | None:
+    return features.get(name, {}).get("_type")
+
+
+def _is_binary(kind: pa.DataType) -> bool:
+    return pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+
+
+def _holds_bytes(kind: pa.DataType) -> bool:
+    return _is_binary(kind) or (pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0)
+
+
+def _files(column: pa.ChunkedArray, name: str, origin: str, folder: Path) -> Files:
+    paths = column.to_pylist()
+    absent = [path for path in paths if not path or not (folder / path).is_file()]
+    wanted = f"a column of images or of their paths from {folder}, and {len(absent)} of {len(paths)} are not there"
+    require(not absent, "data.image_column", name, wanted)
+    sizes = np.fromiter((os.stat(folder / path).st_size for path in paths), np.int64, len(paths))
+    return Files(str(folder), Names.of(map(os.fsencode, paths)), sizes)

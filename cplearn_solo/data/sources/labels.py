@@ -1,0 +1,81 @@
+"""Labels as numbers, whatever they are written as, and the names of the classes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cplearn_solo.core.errors import require
+
+NUMBER = re.compile(r"(0|[1-9]\d*)(\.0*)?")  # 007 is a name
+
+
+@dataclass(frozen=True)
+class Labels:
+    """``values`` are int64 of shape (N,), -1 for none; ``names`` those of the classes, empty where they have none."""
+
+    values: np.ndarray
+    names: tuple[str, ...] = ()
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.names) or int(self.values.max(initial=-1)) + 1
+
+
+def unlabelled(count: int) -> Labels:
+    """No image has a label."""
+    return Labels(np.full(count, -1, np.int64))
+
+
+def from_words(words: Sequence[str | None], *, numbers: bool = True) -> Labels:
+    """Labels of words, whose sorted order numbers the classes; ``None`` and "" are no label.
+
+    With ``numbers``, words that are all whole numbers from 0 up stand for themselves.
+
+    >>> from_words(["dog", "cat", None]).values.tolist()
+    [1, 0, -1]
+    >>> from_words(["2", "0", ""]).values.tolist()
+    [2, 0, -1]
+    """
+    known = sorted({word for word in words if word})
+    if numbers and all(NUMBER.fullmatch(word) for word in known):
+        values = {word: int(word.partition(".")[0]) for word in known}
+        return Labels(np.fromiter((values.get(word, -1) for word in words), np.int64, len(words)))
+    values = {word: number for number, word in enumerate(known)}
+    return Labels(np.fromiter((values.get(word, -1) for word in words), np.int64, len(words)), tuple(known))
+
+
+def joined_labels(parts: Sequence[Labels]) -> Labels:
+    """Of several parts, their classes matched by name; numbers stand for themselves.
+
+    Classes keep the order of the first part that names them if all have the same, else they are sorted.
+    """
+    named = [part.names for part in parts if part.names]
+    every = {name for names in named for name in names}
+    order = named[0] if named and len(every) == len(named[0]) else tuple(sorted(every))
+    values = np.concatenate([_renumbered(part, order) for part in parts])
+    return Labels(values, order)
+
+
+def matched(labels: Labels, train: Labels, key: str, path: object) -> Labels:
+    """Labels of scored images under the numbers that the training images' classes have.
+
+    Classes are matched by name where both have names. Raises ``InputError`` for one that no training image can have.
+    """
+    if labels.names and train.names:
+        for name in labels.names:
+            wanted = f"images of the classes in data.train_path, and {name!r} is none of them"
+            require(name in train.names, key, str(path), wanted)
+        return Labels(_renumbered(labels, train.names), train.names)
+    return Labels(labels.values, train.names)
+
+
+def _renumbered(labels: Labels, order: tuple[str, ...]) -> np.ndarray:
+    if not labels.names or labels.names == order:
+        return labels.values
+    number = {name: i for i, name in enumerate(order)}
+    new = np.array([*(number[name] for name in labels.names), -1])  # the last for -1
+    return new[labels.values]

@@ -1,0 +1,112 @@
+"""The image files below a folder, and what there is besides them."""
+
+from __future__ import annotations
+
+import os
+from array import array
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from cplearn_solo.core.errors import InputError, require
+from cplearn_solo.data.decoding import is_image_name
+from cplearn_solo.data.index import Files, Names
+from cplearn_solo.data.notes import counted, say_once
+from cplearn_solo.data.sources.parts import part_of
+
+OWN_RUN = {"config.yaml", "figures"}  # in every run folder
+
+
+def is_hidden(name: str) -> bool:
+    """Whether systems and archivers put a file or folder of that name there, not the user."""
+    return name.startswith(".") or name == "__MACOSX"
+
+
+def kind(name: str) -> str:
+    """What a file that is no image is counted as."""
+    return os.path.splitext(name)[1].lower() or "without an ending"
+
+
+def tell_ignored(place: Path, ignored: Counter[str]) -> None:
+    """Says once what was not read."""
+    if any(ignored.values()):
+        say_once(f"ignored in {place}: {counted(ignored)}")
+
+
+class Listing:
+    """Image files below ``root``, sorted by name at every depth; ``key`` names the folder in messages.
+
+    What is not read is counted in ``ignored``. Raises ``InputError`` for folders that hold several parts of a data
+    set, or runs of this program.
+    """
+
+    def __init__(self, root: Path, key: str) -> None:
+        self.root, self.key, self.ignored = str(root), key, Counter[str]()
+        self._text, self._ends, self._sizes = bytearray(), array("q"), array("q")
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    def files(self) -> Files:
+        """Everything that was added."""
+        ends, sizes = np.frombuffer(self._ends, np.int64), np.frombuffer(self._sizes, np.int64)
+        return Files(self.root, Names(self._text, ends), sizes)
+
+    def scan(self, folder: str = "") -> tuple[list[str], set[str]]:
+        """Sorted names in ``folder``, a path from the root, and which of them are folders; hidden ones are left out."""
+        names, folders = [], set()
+        path = os.path.join(self.root, folder)
+        try:
+            with os.scandir(path) as entries:
+                for entry in entries:
+                    if is_hidden(entry.name):
+                        self.ignored["hidden"] += 1
+                    elif entry.is_dir():
+                        folders.add(entry.name)
+                        names.append(entry.name)
+                    elif entry.is_file():
+                        names.append(entry.name)
+                    else:
+                        self.ignored["broken links" if entry.is_symlink() else "special files"] += 1
+        except OSError as error:
+            raise InputError(f"{self.key} = {self.root!r}: {path} cannot be listed: {error.strerror}") from error
+        self._refuse_parts(path, folders)
+        require(not names or not OWN_RUN.issubset(names), self.key, self.root, self._without_runs(path))
+        names.sort()
+        return names, folders
+
+    def add(self, folder: str = "", above: tuple[tuple[int, int], ...] = ()) -> int:
+        """Adds all images below ``folder``, a path from the root, and returns how many there are by now.
+
+        ``above`` are the folders that it is in, which a link may lead back to.
+        """
+        path = os.path.join(self.root, folder)
+        status = os.stat(path)
+        here = (status.st_dev, status.st_ino)
+        if here in above:
+            self.ignored["links to a folder above"] += 1
+            return len(self)
+        names, folders = self.scan(folder)
+        for name in names:
+            if name in folders:
+                self.add(f"{folder}/{name}" if folder else name, (*above, here))
+            elif is_image_name(name):
+                self._text += os.fsencode(f"{folder}/{name}" if folder else name)
+                self._ends.append(len(self._text))
+                self._sizes.append(os.stat(f"{path}/{name}").st_size)
+            else:
+                self.ignored[kind(name)] += 1
+        return len(self)
+
+    def _refuse_parts(self, path: str, folders: set[str]) -> None:
+        parts = {name: part for name in sorted(folders) if (part := part_of(name, whole=True))}
+        if len({*parts.values()}) > 1 and "train" in parts.values():
+            train = next(name for name, part in parts.items() if part == "train")
+            other = next(name for name, part in parts.items() if part != "train")
+            wanted = f"one part of the data, and {path} holds {', '.join(parts)}:"
+            train, other = os.path.join(path, train), os.path.join(path, other)
+            require(False, self.key, self.root, f"{wanted} data.train_path={train} data.val_path={other}")
+
+    def _without_runs(self, path: str) -> str:
+        return f"a folder without runs, and {path} is one: move them, and set checkpoint.dir to a folder outside"

@@ -1,0 +1,81 @@
+"""Tables of image files and their labels."""
+
+from __future__ import annotations
+
+import csv
+import os
+from pathlib import Path
+
+import numpy as np
+
+from cplearn_solo.core.errors import InputError, require
+from cplearn_solo.data.decoding import is_image_name
+from cplearn_solo.data.index import Files, Names
+from cplearn_solo.data.schema import DataConfig
+from cplearn_solo.data.sources.labels import Labels, from_words, unlabelled
+
+LISTS = (".csv", ".tsv")
+
+
+def read_list(path: Path, cfg: DataConfig, key: str, *, labelled: bool) -> tuple[Files, Labels]:
+    """The files that a table names, from its own folder, and the labels in another column.
+
+    Columns are those that ``data.image_column`` and ``data.label_column`` name; else paths are in the first one that
+    holds names of images, labels in the only other one. A table may begin without names of columns. Raises
+    ``InputError`` for files that are not there.
+    """
+    rows = _rows(path, key)
+    image, label, header = _columns(path, rows, cfg, labelled)
+    del rows[:header]
+    names = [row[image].strip() for row in rows]
+    require(len(names) > 0, key, str(path), "a list with a row for each image")
+    root = str(path.parent)
+    sizes = np.fromiter((_size(os.path.join(root, name)) for name in names), np.int64, len(names))
+    absent = np.flatnonzero(sizes < 0)
+    if len(absent):
+        wanted = f"a list of files that exist, and {len(absent)} of {len(names)} do not, such as {names[absent[0]]}"
+        require(False, key, str(path), wanted)
+    labels = from_words([row[label].strip() for row in rows]) if labelled else unlabelled(len(names))
+    return Files(root, Names.of(map(os.fsencode, names)), sizes), labels
+
+
+def _rows(path: Path, key: str) -> list[list[str]]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            first = file.readline()
+            file.seek(0)
+            delimiter = max(",;\t", key=first.count)
+            rows = [row for row in csv.reader(file, delimiter=delimiter) if any(row)]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{key} = {str(path)!r}: unreadable list: {error}") from error
+    width = len(rows[0]) if rows else 0
+    odd = next((number for number, row in enumerate(rows, 1) if len(row) != width), None)
+    require(odd is None, key, str(path), f"a list with {width} cells in every row, and row {odd} has another number")
+    return rows
+
+
+def _columns(path: Path, rows: list[list[str]], cfg: DataConfig, labelled: bool) -> tuple[int, int, int]:
+    """The columns of paths and of labels, and how many rows are names of columns."""
+    first, second = rows[0] if rows else [], rows[1] if len(rows) > 1 else []
+    header = int(not any(map(is_image_name, first)))
+    names = [name.strip() for name in first] if header else []
+    held = [i for i, cell in enumerate(second if header else first) if is_image_name(cell.strip())]
+    image = names.index(cfg.image_column) if cfg.image_column in names else held[0] if held else None
+    wanted = f"a column of {path}, which has none of paths of images: {', '.join(first)}"
+    require(image is not None, "data.image_column", cfg.image_column, wanted)
+    if not labelled:
+        return image, -1, header
+    others = [i for i in range(len(first)) if i != image]
+    label = names.index(cfg.label_column) if cfg.label_column in names else others[0] if len(others) == 1 else None
+    columns = ", ".join(names) or f"{len(first)} columns without names"
+    wanted = f"a column of {path} ({columns}), or set data.no_labels=true"
+    require(label is not None, "data.label_column", cfg.label_column, wanted)
+    return image, label, header
+
+
+def _size(path: str) -> int:
+    """Bytes of a file, -1 where there is none."""
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return -1

@@ -1,0 +1,71 @@
+"""Tables of images in several pieces, which belong to the parts of a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from cplearn_solo.core.errors import require
+from cplearn_solo.data.image_set import FileSet
+from cplearn_solo.data.index import Index, joined
+from cplearn_solo.data.notes import say_once
+from cplearn_solo.data.schema import DataConfig
+from cplearn_solo.data.sources.columns import column_labels, image_index, wanted_columns
+from cplearn_solo.data.sources.labels import Labels, joined_labels, unlabelled
+from cplearn_solo.data.sources.pair import paired
+
+SCORED = ("validation", "test")  # the first one that is there is scored
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A table: ``origin`` names it in messages, paths in it start at ``folder``, ``read`` takes names of columns."""
+
+    origin: str
+    folder: Path
+    schema: pa.Schema
+    read: Callable[[list[str]], pa.Table]
+
+
+# Shards by the part they belong to: train, validation, test, or None where nothing says so.
+Parts = Mapping[str | None, Sequence[Shard]]
+
+
+def from_shards(
+    parts_of: Callable[[str | list[str] | None, str], Parts], cfg: DataConfig, with_test: bool
+) -> tuple[FileSet, FileSet | None]:
+    """Training images and scored ones; ``parts_of`` takes the value of a configuration's path and its key.
+
+    Without ``val_path`` the validation part of ``train_path`` is scored, or its test part if there is none.
+    """
+    here = parts_of(cfg.train_path, "data.train_path")
+    train = _read(_of_part(here, ("train",), "data.train_path", cfg.train_path), cfg, labelled=not cfg.no_labels)
+    scored: Sequence[Shard] = ()
+    if with_test and cfg.val_path is not None:
+        scored = _of_part(parts_of(cfg.val_path, "data.val_path"), SCORED, "data.val_path", cfg.val_path)
+    elif with_test and not cfg.no_labels and (part := next((part for part in SCORED if part in here), None)):
+        say_once(f"scored on the {part} part of {cfg.train_path}; data.val_path names another")
+        scored = here[part]
+    return paired(train, _read(scored, cfg, labelled=True) if scored else None, cfg)
+
+
+def _of_part(parts: Parts, wanted: tuple[str, ...], key: str, value: object) -> Sequence[Shard]:
+    """The shards of the first of these parts that is there, and those of none."""
+    part = next((part for part in wanted if part in parts), None)
+    shards = [*(parts[part] if part else ()), *parts.get(None, ())]
+    found = ", ".join(sorted(filter(None, parts)))
+    require(len(shards) > 0, key, value, f"data with a part named {' or '.join(wanted)}, and it has {found}")
+    return shards
+
+
+def _read(shards: Sequence[Shard], cfg: DataConfig, *, labelled: bool) -> tuple[Index, Labels]:
+    indices, labels = [], []
+    for shard in shards:
+        image, label = wanted_columns(shard.schema, cfg, shard.origin, labelled=labelled)
+        table = shard.read([image, label] if label else [image])
+        indices.append(image_index(table, image, shard.origin, shard.folder))
+        labels.append(column_labels(table, label, shard.origin) if label else unlabelled(len(table)))
+    return joined(indices), joined_labels(labels)
