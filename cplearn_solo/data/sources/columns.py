@@ -74,6 +74,8 @@ def image_index(table: pa.Table, name: str, origin: str, folder: Path) -> Index:
         column = paths if by_path and paths.null_count == 0 else inner
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         return _files(column, name, origin, folder)
+    if pa.types.is_null(column.type):
+        column = column.cast(pa.binary())
     wanted = f"a column of binary or struct<bytes: binary, path>, or of paths, and in {origin} it is {column.type}"
     require(_is_binary(column.type), "data.image_column", name, wanted)
     return Rows(column, origin)

@@ -68,7 +68,7 @@ class Listing:
                     elif entry.is_file():
                         names.append(entry.name)
                     else:
-                        self.ignored["broken links" if entry.is_symlink() else "special files"] += 1
+                        self.ignored["broken link(s)" if entry.is_symlink() else "special file(s)"] += 1
         except OSError as error:
             raise InputError(f"{self.key} = {self.root!r}: {path} cannot be listed: {error.strerror}") from error
         self._refuse_parts(path, folders)
@@ -76,16 +76,17 @@ class Listing:
         names.sort()
         return names, folders
 
-    def add(self, folder: str = "", above: tuple[tuple[int, int], ...] = ()) -> int:
+    def add(self, folder: str = "", above: tuple[os.stat_result, ...] = ()) -> int:
         """Adds all images below ``folder``, a path from the root, and returns how many there are by now.
 
         ``above`` are the folders that it is in, which a link may lead back to.
         """
         path = os.path.join(self.root, folder)
-        status = os.stat(path)
-        here = (status.st_dev, status.st_ino)
-        if here in above:
-            self.ignored["links to a folder above"] += 1
+        here = os.stat(path)
+        if folder and not above:
+            above = (os.stat(self.root),)
+        if any(os.path.samestat(here, one) for one in above):
+            self.ignored["link(s) to a folder above"] += 1
             return len(self)
         names, folders = self.scan(folder)
         for name in names:

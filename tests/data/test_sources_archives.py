@@ -1,0 +1,145 @@
+"""Archives of images: the same as the folders they were made of, or shards with labels beside the images."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import shutil
+import subprocess
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+import torch
+from support.images import encode, noise_images, write_images
+
+from cplearn_solo.core.errors import InputError
+from cplearn_solo.data import Augmentation, DataConfig, FileSet, load_splits, train_loader
+
+NAMES = ["cat/1.png", "cat/deep/2.png", "dog/3.png", "dog/4.png"]
+
+
+def read(path: object, **config) -> FileSet:
+    return load_splits(DataConfig(dataset="custom", train_path=str(path), **config), seed=0).train
+
+
+def fails(message: str, path: Path, **config) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        read(path, **config)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    write_images(tmp_path / "animals", NAMES)
+    (tmp_path / "animals/dog/notes.txt").write_text("no image")
+    write_images(tmp_path, ["animals/__MACOSX/cat/1.png", "animals/cat/._1.png"])
+    return tmp_path / "animals"
+
+
+def packed(root: Path, kind: str) -> Path:
+    """An archive of the folder, made as users make them; ``-inside`` has its class folders at the top."""
+    path = root.parent / f"packed.{kind.partition('-')[0]}"
+    inside = root if kind.endswith("inside") else root.parent
+    if kind.startswith("tar"):
+        subprocess.run(["tar", "-cf", path, "-C", inside, "." if inside == root else root.name], check=True)
+    else:
+        pack = zipfile.ZIP_DEFLATED if "deflated" in kind else zipfile.ZIP_STORED
+        with zipfile.ZipFile(path, "w", pack) as archive:
+            for file in root.rglob("*"):  # in any order
+                archive.write(file, file.relative_to(inside))
+    return path
+
+
+@pytest.mark.parametrize("kind", ["tar", "tar-inside", "zip", "zip-inside", "zip-deflated"])
+def test_archive_is_the_same_as_its_folder(root: Path, kind: str, capsys: pytest.CaptureFixture) -> None:
+    folder, archive = read(root), read(packed(root, kind))
+    told = capsys.readouterr().out
+    assert "packed" in told and "1 .txt" in told and "hidden" in told
+    assert archive.classes == folder.classes == ("cat", "dog")
+    assert torch.equal(archive.labels, folder.labels)
+    for i in range(4):
+        assert archive.load(i).tobytes() == folder.load(i).tobytes()
+        assert archive.sources.content(i) == folder.sources.content(i)
+        assert archive.sources.piece(i) == folder.sources.piece(i)
+    assert (archive.sources.sizes == folder.sources.sizes).all()
+    assert len(read(packed(root, kind), no_labels=True)) == 4
+
+
+def test_overlap_of_an_archive_with_a_folder(root: Path) -> None:
+    shutil.rmtree(root / "__MACOSX")
+    fails("4 of 4 scored images", packed(root, "zip-deflated"), val_path=str(root))
+
+
+def test_archive_of_one_class(tmp_path: Path) -> None:
+    write_images(tmp_path / "animals", ["cat/1.png", "cat/2.png"])
+    assert read(packed(tmp_path / "animals", "zip")).classes == ("cat",)
+
+
+def test_epoch_of_an_archive_is_that_of_its_folder(root: Path) -> None:
+    def epoch(images: FileSet) -> list[torch.Tensor]:
+        loader = train_loader(images, [Augmentation(crop_size=8, num_crops=2)], batch_size=2, num_workers=2, seed=3)
+        loader.batch_sampler.set_epoch(1)
+        return [crop for batch in loader for crop in batch[1]]
+
+    folder, archive = epoch(read(root)), epoch(pickle.loads(pickle.dumps(read(packed(root, "tar")))))
+    assert len(folder) == 4 and all(map(torch.equal, folder, archive))
+
+
+def write_shards(folder: Path, labels: list[str], per_shard: int = 2) -> None:
+    folder.mkdir()
+    images = noise_images(len(labels), 20, 24)
+    for start in range(0, len(labels), per_shard):
+        with tarfile.open(folder / f"set-{start // per_shard:04d}.tar", "w") as tar:
+            for i in reversed(range(start, start + per_shard)):
+                for ending, data in (("cls", labels[i].encode()), ("png", encode(images[i])), ("json", b"{}")):
+                    info = tarfile.TarInfo(f"part.1/{i:06d}.{ending}")
+                    info.size = len(data)
+                    tar.addfile(info, io.BytesIO(data))
+
+
+@pytest.mark.parametrize(
+    ("words", "labels", "classes"),
+    [(["3", "0", "1", "3"], [0, 3, 3, 1], ()), (["1", "cat", "dog", "cat"], [1, 0, 1, 2], ("1", "cat", "dog"))],
+)
+def test_webdataset_shards(tmp_path: Path, words: list[str], labels: list[int], classes: tuple[str, ...]) -> None:
+    write_shards(tmp_path / "shards", words)
+    found = read(tmp_path / "shards/set-{0000..0001}.tar")
+    assert (found.labels.tolist(), found.classes) == (labels, classes)  # in the order of the files in the shards
+    assert found.load(3).tobytes() == read(tmp_path / "shards/set-*.tar").load(3).tobytes()
+    assert found.subset(torch.tensor([3, 0])).name(0) == f"part.1/000002.png in {tmp_path}/shards/set-0001.tar"
+    fails("set-0002.tar': must be a file or folder that exists", tmp_path / "shards/set-{0000..0002}.tar")
+
+
+def test_damaged_archives(root: Path) -> None:
+    path = packed(root, "tar")
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    fails("packed.tar': must be a (whole archive, and it ends|.tar without compression, .* cannot be read)", path)
+    path.write_bytes(b"nonsense" * 100)
+    fails("packed.tar': must be a .tar without compression, or a .zip, and it cannot be read: ", path)
+    subprocess.run(["tar", "-czf", path, "-C", root, "cat"], check=True)
+    fails("must be a .tar without compression", path)
+    path = packed(root, "zip-deflated")
+    whole = bytearray(path.read_bytes())
+    path.write_bytes(whole[:-30])
+    fails("packed.zip': must be .* cannot be read: File is not a zip file", path)
+    start = int(zipfile.ZipFile(io.BytesIO(whole)).getinfo("animals/cat/1.png").header_offset)
+    whole[start + 60 : start + 400] = b"\xff" * 340
+    path.write_bytes(whole)
+    with pytest.raises(InputError, match="unreadable image animals/cat/1.png in .*packed.zip: "):
+        read(path).load(0)
+
+
+def test_archives_that_hold_no_classes(tmp_path: Path) -> None:
+    write_images(tmp_path / "flat", ["1.png", "2.png"])
+    path = packed(tmp_path / "flat", "zip-inside")
+    fails("must be an archive of class folders, or of WebDataset shards, or set data.no_labels=true", path)
+    assert len(read(path, no_labels=True)) == 2
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
+        archive.write(tmp_path / "flat/1.png", "cat/1.png")
+    fails("cat/1.png is encrypted, or packed by other means than deflation", path)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("cat/notes.txt", "")
+    fails("must be an archive with images, and it holds 1 .txt", path)

@@ -1,0 +1,249 @@
+"""Folders, lists and several places: what is read, what is ignored and said, what is refused."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from support.images import write_images
+
+from cplearn_solo.core.errors import InputError
+from cplearn_solo.data import DataConfig, FileSet, Splits, load_splits
+
+
+def splits(seed: int = 0, **config) -> Splits:
+    return load_splits(DataConfig(dataset="custom", **config), seed=seed)
+
+
+def read(path: object, **config) -> FileSet:
+    return splits(train_path=str(path), **config).train
+
+
+def fails(message: str, **config) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        splits(**config)
+    assert "\n" not in str(caught.value)
+
+
+def names(images: FileSet, root: Path) -> list[str]:
+    return [os.path.relpath(source, root) for source in images.sources]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    write_images(tmp_path / "root", ["cat/1.png", "cat/2.png", "dog/3.png", "dog/4.png"])
+    return tmp_path / "root"
+
+
+# --- what is in a folder -----------------------------------------------------------------------------------------
+
+
+def test_what_is_ignored_is_said(root: Path, capsys: pytest.CaptureFixture) -> None:
+    for name in ("cat/a.txt", "cat/deep/b.txt", "dog/c.mov", "dog/README", "cat/.DS_Store", "loose.png"):
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_bytes(b"")
+    write_images(root, ["cat/._1.png", "dog/.cache/1.png", "__MACOSX/cat/1.png", "dog/__MACOSX/2.png", ".git/1.png"])
+    os.symlink(root / "nowhere.png", root / "dog/gone.png")
+    os.mkfifo(root / "dog/pipe.png")
+    assert names(read(root), root) == ["cat/1.png", "cat/2.png", "dog/3.png", "dog/4.png"]
+    told = capsys.readouterr().out
+    assert told.startswith(f"ignored in {root}: 6 hidden, 2 .txt, ")
+    for kind in (
+        "1 .mov",
+        "1 without an ending",
+        "1 outside the class folders",
+        "1 broken link(s)",
+        "1 special file(s)",
+    ):
+        assert kind in told
+    read(root)
+    assert capsys.readouterr().out == ""  # once
+
+
+def test_class_folder_without_an_image_is_named(root: Path) -> None:
+    (root / "horse").mkdir()
+    fails("data.train_path = .*root': must be .*there are none in horse", train_path=str(root))
+    (root / "horse/film.mov").write_bytes(b"")
+    fails("there are none in horse", train_path=str(root))
+    write_images(root.parent / "val", ["cat/1.png"], seed=1)
+    (root.parent / "val/dog").mkdir()
+    shutil.rmtree(root / "horse")
+    fails("data.val_path = .*there are none in dog", train_path=str(root), val_path=str(root.parent / "val"))
+
+
+def test_folder_of_other_files_says_what_they_are(tmp_path: Path) -> None:
+    (tmp_path / "train-00000-of-00001.parquet").write_bytes(b"")
+    fails("must be a folder with images, and it holds 1 .parquet", train_path=str(tmp_path), no_labels=True)
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_link_loops_end(root: Path, labelled: bool, capsys: pytest.CaptureFixture) -> None:
+    os.symlink(root, root / "cat/again")
+    os.symlink(root / "dog", root / "cat/dogs")  # no loop: these images are read twice
+    images = read(root, no_labels=not labelled, allow_overlap=True)
+    assert names(images, root)[:4] == ["cat/1.png", "cat/2.png", "cat/dogs/3.png", "cat/dogs/4.png"]
+    assert len(images) == 6
+    assert "1 link(s) to a folder above" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("other", ["val", "test", "Validation"])
+@pytest.mark.parametrize("no_labels", [True, False])
+def test_root_of_parts_is_refused(root: Path, other: str, no_labels: bool) -> None:
+    whole = root.parent / "whole"
+    shutil.copytree(root, whole / "train")
+    shutil.copytree(root, whole / other)
+    wanted = f"data.train_path={whole / 'train'} data.val_path={whole / other}"
+    fails(f"data.train_path = .*whole': must be one part .*: {wanted}$", train_path=str(whole), no_labels=no_labels)
+    fails(wanted, train_path=str(root.parent), no_labels=no_labels)  # a level deeper
+
+
+def test_classes_may_be_called_as_parts(tmp_path: Path) -> None:
+    write_images(tmp_path, ["train/1.png", "bicycle/2.png"])
+    assert read(tmp_path).classes == ("bicycle", "train")
+
+
+@pytest.mark.parametrize("no_labels", [True, False])
+def test_own_runs_are_no_images(root: Path, no_labels: bool) -> None:
+    write_images(root, ["runs/cplearn/20250101-000000/figures/tsne.png"])
+    run = root / "runs/cplearn/20250101-000000"
+    (run / "config.yaml").write_text("")
+    wanted = f"data.train_path = .*: must be a folder without runs, and {run} is one: .*checkpoint.dir"
+    fails(wanted, train_path=str(root), no_labels=no_labels)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_folder_that_may_not_be_read(root: Path) -> None:
+    (root / "cat").chmod(0)
+    fails("cat cannot be listed: Permission denied", train_path=str(root))
+
+
+def test_names_of_any_letters(tmp_path: Path) -> None:
+    write_images(tmp_path / "Käfer {a,b} [1] #&'", ["猫/ä b.png", "dog/1.png"])
+    odd = os.fsdecode(b"\xff\xfe.png")
+    shutil.copy(tmp_path / "Käfer {a,b} [1] #&'/dog/1.png", tmp_path / "Käfer {a,b} [1] #&'/dog" / odd)
+    images = read(tmp_path / "Käfer {a,b} [1] #&'")
+    assert [Path(source).name for source in images.sources] == ["1.png", odd, "ä b.png"]
+    assert images.classes == ("dog", "猫") and images.load(1).size == (24, 20)
+
+
+def test_home_and_relative_paths(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(root.parent))
+    assert len(read("~/root")) == 4
+    monkeypatch.chdir(root.parent)
+    images = read("root")
+    monkeypatch.chdir("/")
+    assert images.load(0).size == (24, 20)
+
+
+# --- several places ----------------------------------------------------------------------------------------------
+
+
+def test_several_folders_share_their_classes(root: Path, tmp_path: Path) -> None:
+    write_images(tmp_path / "more", ["ant/1.png", "dog/2.png"], seed=1)
+    both = splits(train_path=[str(root), str(tmp_path / "more")]).train
+    assert (both.classes, both.labels.tolist()) == (("ant", "cat", "dog"), [1, 1, 2, 2, 0, 2])
+    globbed = read(tmp_path / "[mr]o*")
+    assert (globbed.classes, globbed.labels.tolist()) == (("ant", "cat", "dog"), [0, 2, 1, 1, 2, 2])
+    assert len(read(tmp_path / "{root,more}")) == 6
+    assert both.subset(both.labels.argsort()).load(0).size == (24, 20)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("part-{00..02}", r"data.train_path = '.*part-01': must be a file or folder that exists"),
+        ("none-*", r"data.train_path = '.*none-\*': must be a file or folder"),
+        (["part-00", ""], r"data.train_path = \[.*\]: must be a path or a list of paths"),
+        ([], r"data.train_path = \[\]: must be a path or a list of paths"),
+        (3, "data.train_path = 3: must be a path or a list of paths"),
+    ],
+)
+def test_places_that_are_not_there(tmp_path: Path, monkeypatch, value: object, message: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_images(tmp_path, ["part-00/cat/1.png"])
+    fails(message, train_path=value)
+
+
+@pytest.mark.parametrize("name", ["film.mov", "train.parquet", "images.tar.gz", "picture.png"])
+def test_file_in_the_place_of_a_folder(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"")
+    wanted = "data.dataset=parquet" if name.endswith("parquet") else "a folder, a list .* or an archive"
+    fails(f"data.train_path = .*{name}': must be .*{wanted}", train_path=str(tmp_path / name))
+
+
+# --- lists -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "labels", "classes"),
+    [
+        ("path,label\nroot/cat/1.png,cat\nroot/dog/3.png,dog\nroot/dog/4.png,\n", [0, 1, -1], ("cat", "dog")),
+        ("\ufeffimg;klasse\nroot/cat/1.png;2\nroot/dog/3.png;0\n", [2, 0], ()),
+        ("label\timage\n1.0\troot/cat/1.png\n\troot/dog/3.png\n", [1, -1], ()),
+        ("root/cat/1.png,001\nroot/dog/3.png,002\n", [0, 1], ("001", "002")),
+        ('id,path,label\n7,"root/cat/1.png",b\n8,root/dog/3.png,a\n', [1, 0], ("a", "b")),
+    ],
+)
+def test_lists(root: Path, text: str, labels: list[int], classes: tuple[str, ...]) -> None:
+    path = root.parent / "list.csv"
+    path.write_text(text, encoding="utf-8")
+    images = read(path)
+    assert (images.labels.tolist(), images.classes) == (labels, classes)
+    assert names(images, root.parent)[:2] == ["root/cat/1.png", "root/dog/3.png"]
+    assert len(read(path, no_labels=True)) == len(labels)
+
+
+def test_list_of_absolute_paths_without_labels(root: Path) -> None:
+    (root.parent / "list.tsv").write_text(f"{root / 'cat/1.png'}\n{root / 'dog/3.png'}\n")
+    assert read(root.parent / "list.tsv", no_labels=True).load(1).size == (24, 20)
+    fails(r"data.label_column = 'label': must be .* or set data.no_labels", train_path=str(root.parent / "list.tsv"))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("path,label\nroot/cat/1.png,0\nroot/cat/9.png,1\n", "1 of 2 do not, such as root/cat/9.png"),
+        ("path,label\nroot/cat/1.png\n", "2 cells in every row, and row 2 has another number"),
+        ("a,b\n1,2\n", "data.image_column = 'img': must be a column of .*list.csv"),
+        ("path,a,b\nroot/cat/1.png,1,2\n", r"data.label_column = 'label': must be a column of .*\(path, a, b\)"),
+        ("", "data.image_column = 'img'"),
+        ("path,label\n", "data.image_column"),
+    ],
+)
+def test_bad_lists(root: Path, text: str, message: str) -> None:
+    (root.parent / "list.csv").write_text(text)
+    fails(message, train_path=str(root.parent / "list.csv"))
+
+
+def test_list_beside_a_folder(root: Path) -> None:
+    path = root.parent / "list.csv"
+    path.write_text("root/cat/1.png,1\nroot/dog/3.png,0\n")
+    fails("all names of classes, or all numbers", train_path=[str(root), str(path)])
+    path.write_text("root/cat/1.png,cat\nroot/dog/3.png,wolf\n")
+    images = splits(train_path=[str(root), str(path)]).train
+    assert (images.classes, images.labels.tolist()) == (("cat", "dog", "wolf"), [0, 0, 1, 1, 0, 2])
+
+
+# --- scored images -----------------------------------------------------------------------------------------------
+
+
+def test_labelled_validation_images_for_training_images_without_labels(root: Path) -> None:
+    write_images(root.parent / "val", ["b/1.png", "a/2.png"], seed=1)
+    found = splits(train_path=str(root), val_path=str(root.parent / "val"), no_labels=True)
+    assert found.train.labels.tolist() == [-1] * 4
+    assert (found.test.labels.tolist(), found.test.classes) == ([0, 1], ("a", "b"))
+    assert (found.train.num_classes, found.train.classes) == (2, ("a", "b"))
+
+
+def test_overlap_is_refused_and_can_be_allowed(root: Path, capsys: pytest.CaptureFixture) -> None:
+    write_images(root.parent / "val", ["cat/8.png", "dog/9.png"], seed=1)
+    shutil.copy(root / "cat/1.png", root.parent / "val/dog/copy.png")
+    paths = {"train_path": str(root), "val_path": str(root.parent / "val")}
+    fails("data.allow_overlap = False: must be true .* 1 of 3 scored images are also training .*copy.png", **paths)
+    assert len(splits(**paths, allow_overlap=True).test) == 3
+    assert "1 of 3 scored images are also training images" in capsys.readouterr().out
+    imagenet = load_splits(DataConfig(dataset="imagenet", **paths), seed=0)  # as it is, for everyone
+    assert len(imagenet.test) == 3
+    fails("2 of 2 scored images", train_path=str(root), val_path=str(root), max_val_images=2)

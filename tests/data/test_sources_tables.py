@@ -1,0 +1,255 @@
+"""Parquet files and the hub: parts by the names of files, columns by their types, kinds of labels."""
+
+from __future__ import annotations
+
+import json
+from importlib.util import find_spec
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from support.images import encode, noise_images, write_images, write_parquet
+
+from cplearn_solo.core.errors import InputError
+from cplearn_solo.data import DataConfig, FileSet, Splits, load_splits
+from cplearn_solo.data.sources.parquet import folder_parts
+
+LARGE = noise_images(8, 70, 65)  # these stay encoded
+
+
+def splits(**config) -> Splits:
+    return load_splits(DataConfig(**{"dataset": "parquet", **config}), seed=0)
+
+
+def fails(message: str, **config) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        splits(**config)
+    assert "\n" not in str(caught.value)
+
+
+def write_parts(root: Path, names: list[str], **kwargs) -> None:
+    """A file of two images for each name, no image twice."""
+    for i, name in enumerate(names):
+        write_parquet(root / name, noise_images(2, 8, 8, seed=i), [0, 1], **kwargs)
+
+
+# --- parts -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("files", "train", "scored"),
+    [
+        (["train-00000-of-00002.parquet", "train-00001-of-00002.parquet", "test-00000-of-00001.parquet"], [0, 1], [2]),
+        (["data/train-0.parquet", "data/validation-0.parquet", "data/test-0.parquet"], [0], [1]),
+        (["plain_text/train-00000-of-00001.parquet", "plain_text/test-00000-of-00001.parquet"], [0], [1]),
+        (["default/train/0000.parquet", "default/train/0001.parquet", "default/test/0000.parquet"], [0, 1], [2]),
+        (["train.parquet", "my_valid.parquet", "backup/train-old.parquet"], [0], [1]),
+        (["0.parquet", "1.parquet"], [0, 1], []),
+        (["trained-0.parquet", "latest-0.parquet"], [1, 0], []),  # parts are whole words
+        (["train-0.parquet", ".train-1.parquet", "extra.parquet"], [0], []),
+    ],
+)
+def test_parts_of_a_folder(tmp_path: Path, files: list[str], train: list[int], scored: list[int]) -> None:
+    write_parts(tmp_path, files)
+
+    def images(numbers: list[int]) -> torch.Tensor:
+        return torch.cat([noise_images(2, 8, 8, seed=i) for i in numbers])
+
+    found = splits(train_path=str(tmp_path))
+    assert torch.equal(found.train.images, images(train))
+    assert (found.test is None) == (not scored)
+    if scored:
+        assert torch.equal(found.test.images, images(scored))
+        assert len(splits(train_path=str(tmp_path), no_labels=True).train) == 2 * len(train)
+
+
+def test_parts_are_chosen_by_paths(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    write_parts(tmp_path, ["data/train-0.parquet", "data/validation-0.parquet", "data/test-0.parquet"])
+    write_parts(tmp_path / "other", ["test-0.parquet"])
+    found = splits(train_path=str(tmp_path / "data/train-*"), val_path=str(tmp_path / "data/test-*"))
+    assert torch.equal(found.test.images, noise_images(2, 8, 8, seed=2))
+    whole = splits(train_path=str(tmp_path / "data/*"), allow_overlap=True).train
+    assert len(whole) == 6  # files that are named are all read
+    assert len(splits(train_path=str(tmp_path / "data"), val_path=str(tmp_path / "data")).test) == 2
+    capsys.readouterr()
+    splits(train_path=str(tmp_path / "data"))
+    assert capsys.readouterr().out == f"scored on the validation part of {tmp_path}/data; data.val_path names another\n"
+    fails(
+        "data.train_path = .*other': must be data with a part named train, and it has test",
+        train_path=str(tmp_path / "other"),
+    )
+
+
+def test_several_data_sets_in_a_folder_are_refused(tmp_path: Path) -> None:
+    write_parts(tmp_path, ["a/train-0.parquet", "a/test-0.parquet", "b/train-0.parquet"])
+    fails("data.train_path = .*: must be one of the data sets in it: a, b", train_path=str(tmp_path))
+    assert len(splits(train_path=str(tmp_path / "a")).train) == 2
+
+
+@pytest.mark.skipif(find_spec("datasets") is None, reason="the library of the hub is not installed")
+@pytest.mark.parametrize(
+    "files",
+    [
+        ["train-00000-of-00002.parquet", "train-00001-of-00002.parquet", "test-00000-of-00001.parquet"],
+        ["data/train-00000-of-00001.parquet", "data/validation-00000-of-00001.parquet"],
+        ["plain/train-0.parquet", "plain/eval_2.parquet"],
+        ["train/0000.parquet", "test/0000.parquet"],
+        ["0.parquet", "1.parquet"],
+        ["trained-0.parquet", "latest-0.parquet"],
+    ],
+)
+def test_parts_are_those_of_the_hub(tmp_path: Path, files: list[str]) -> None:
+    from datasets import load_dataset
+
+    write_parts(tmp_path, files)
+    theirs = load_dataset(str(tmp_path), cache_dir=str(tmp_path / "cache"))
+    ours = folder_parts(tmp_path, "data.train_path")
+    assert {part: len(rows) for part, rows in theirs.items()} == {
+        part or "train": 2 * len(shards) for part, shards in ours.items()
+    }
+
+
+# --- columns -----------------------------------------------------------------------------------------------------
+
+
+def write_table(path: Path, features: dict | None = None, **columns) -> str:
+    table = pa.table(columns)
+    if features:
+        table = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
+    path.parent.mkdir(exist_ok=True)
+    pq.write_table(table, path)
+    return str(path)
+
+
+def cells(images: torch.Tensor) -> pa.Array:
+    return pa.array([{"bytes": encode(image), "path": None} for image in images])
+
+
+FEATURES = {
+    "picture": {"_type": "Image"},
+    "fine_label": {"_type": "ClassLabel", "names": ["a", "b", "c"]},
+    "coarse_label": {"_type": "ClassLabel", "names": ["x", "y"]},
+}
+
+
+def test_columns_are_found_by_their_types(tmp_path: Path) -> None:
+    columns = {"id": ["p", "q"], "fine_label": [2, 0], "coarse_label": [1, 0], "picture": cells(LARGE[:2])}
+    path = write_table(tmp_path / "a.parquet", FEATURES, **columns)
+    train = splits(train_path=path).train
+    assert (train.labels.tolist(), train.classes) == ([2, 0], ("a", "b", "c"))
+    assert splits(train_path=path, label_column="coarse_label").train.classes == ("x", "y")
+    fails(
+        "data.label_column = 'labels': must be a column of .*: id, fine_label", train_path=path, label_column="labels"
+    )
+    two = write_table(tmp_path / "b.parquet", one=cells(LARGE[:2]), two=cells(LARGE[:2]), label=[0, 1])
+    fails("data.image_column = 'img': must be a column of .*: one, two, label", train_path=two)
+    assert len(splits(train_path=two, image_column="two").train) == 2
+    plain = write_table(tmp_path / "c.parquet", image=cells(LARGE[:2]), y=[0, 1])
+    fails("data.label_column = 'label': must be a column of .*: image, y", train_path=plain)
+
+
+@pytest.mark.parametrize(
+    ("column", "labels", "classes"),
+    [
+        (pa.array(["b", None, "a", "007"]), [2, -1, 1, 0], ("007", "a", "b")),
+        (pa.array([2.0, float("nan"), None, 7.0]), [2, -1, -1, 7], ()),
+        (pa.array([True, False, None, True]), [1, 0, -1, 1], ("false", "true")),
+        (pa.array([3, None, 0, 250], pa.uint8()), [3, -1, 0, 250], ()),
+        (pa.array(["b", "a", None, "b"]).dictionary_encode(), [1, 0, -1, 1], ("a", "b")),
+    ],
+)
+def test_kinds_of_labels(tmp_path: Path, column: pa.Array, labels: list[int], classes: tuple[str, ...]) -> None:
+    train = splits(train_path=write_table(tmp_path / "a.parquet", img=cells(LARGE[:4]), label=column)).train
+    assert (train.labels.tolist(), train.classes) == (labels, classes)
+
+
+def test_labels_that_are_none(tmp_path: Path) -> None:
+    path = write_table(tmp_path / "a.parquet", img=cells(LARGE[:2]), label=[0.5, 1.0])
+    fails("data.label_column = 'label': must be a column of whole numbers, .* holds fractions", train_path=path)
+    features = {"label": {"_type": "ClassLabel", "names": ["a", "b"]}}
+    path = write_table(tmp_path / "b.parquet", features, img=cells(LARGE[:2]), label=[-1, 1])
+    assert splits(train_path=path).train.labels.tolist() == [-1, 1]  # the hub's sign for a hidden label
+
+
+def test_classes_are_matched_by_name(tmp_path: Path) -> None:
+    train = write_parquet(tmp_path / "a.parquet", LARGE[:3], [0, 1, 2], ["cat", "dog", "ox"])
+    test = write_parquet(tmp_path / "b.parquet", LARGE[3:5], [0, 1], ["ox", "cat"])
+    found = splits(train_path=train, val_path=test)
+    assert (found.test.labels.tolist(), found.test.classes) == ([2, 0], ("cat", "dog", "ox"))
+    words = write_table(tmp_path / "c.parquet", img=cells(LARGE[5:7]), label=["dog", "ox"])
+    assert splits(train_path=train, val_path=words).test.labels.tolist() == [1, 2]
+    both = splits(train_path=[train, test]).train
+    assert (both.labels.tolist(), both.classes) == ([0, 1, 2, 2, 0], ("cat", "dog", "ox"))
+    unknown = write_parquet(tmp_path / "d.parquet", LARGE[3:5], [0, 1], ["cat", "elk"])
+    fails(
+        "data.val_path = .*: must be images of the classes .* 'elk' is none of them", train_path=train, val_path=unknown
+    )
+
+
+@pytest.mark.parametrize("struct", [True, False])
+def test_paths_of_images(tmp_path: Path, struct: bool) -> None:
+    write_images(tmp_path, ["pictures/1.png", "pictures/2.png"])
+    paths = ["pictures/1.png", "pictures/2.png"]
+    column = pa.array([{"bytes": None, "path": path} for path in paths]) if struct else pa.array(paths)
+    file = write_table(tmp_path / "a.parquet", img=column, label=[1, 0])
+    (tmp_path / "pictures/big.png").write_bytes(encode(LARGE[0]))
+    train = splits(train_path=file).train
+    assert train.images.shape == (2, 3, 20, 24)
+    (tmp_path / "pictures/1.png").unlink()
+    fails("data.image_column = 'img': must be .* 1 of 2 are not there", train_path=file)
+
+
+def test_rows_stay_in_arrow(tmp_path: Path) -> None:
+    path = write_parquet(tmp_path / "a.parquet", LARGE, list(range(8)))
+    train = splits(train_path=path).train
+    assert isinstance(train, FileSet)
+    assert train.sources.sizes.tolist() == [len(encode(image)) for image in LARGE]
+    assert train.subset(torch.tensor([5, 2])).sources.content(1) == encode(LARGE[2])
+    assert train.sources.piece(2) == encode(LARGE[2])[len(encode(LARGE[2])) // 2 :][:256]
+
+
+# --- hub ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(find_spec("huggingface_hub") is None, reason="huggingface_hub is not installed")
+@pytest.mark.parametrize("library", [False, True])
+def test_hub_without_a_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, library: bool) -> None:
+    if library and find_spec("datasets") is None:
+        pytest.skip("the library of the hub is not installed")
+    if not library:
+        monkeypatch.setattr("cplearn_solo.data.sources.hub.find_spec", lambda name: None)
+    for name, value in {"HF_HUB_CACHE": tmp_path / "hub", "HF_HUB_OFFLINE": True}.items():
+        monkeypatch.setattr(f"huggingface_hub.constants.{name}", value)
+    fails(
+        "data.train_path = 'someone/none': must be a data set in the cache .*parquet",
+        dataset="hub",
+        train_path="someone/none",
+    )
+    fails("data.train_path = None: must be the name", dataset="hub", train_path=None)
+    cached = tmp_path / "hub/datasets--me--set"
+    commit = "0" * 40
+    write_parts(
+        cached / "snapshots" / commit, ["data/train-00000-of-00001.parquet", "data/test-00000-of-00001.parquet"]
+    )
+    (cached / "refs").mkdir()
+    (cached / "refs/main").write_text(commit)
+    if library:
+        return  # it has its own cache, and reads folders
+    found = splits(dataset="hub", train_path="me/set")
+    assert torch.equal(found.train.images, noise_images(2, 8, 8, seed=0))
+    assert torch.equal(found.test.images, noise_images(2, 8, 8, seed=1))
+
+
+@pytest.mark.skipif(find_spec("datasets") is None, reason="the library of the hub is not installed")
+def test_hub_by_its_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
+    monkeypatch.chdir(tmp_path)
+    write_parquet(tmp_path / "me/set/train-0.parquet", LARGE[:3], [0, 1, 2], ["a", "b", "c"], column="image")
+    write_parquet(tmp_path / "me/set/test-0.parquet", LARGE[3:5], [1, 0], ["a", "b", "c"], column="image")
+    ours = splits(train_path="me/set")
+    theirs = splits(dataset="hub", train_path="me/set")
+    for a, b in ((ours.train, theirs.train), (ours.test, theirs.test)):
+        assert torch.equal(a.labels, b.labels) and a.classes == b.classes == ("a", "b", "c")
+        assert all(a.load(i).tobytes() == b.load(i).tobytes() for i in range(len(a)))
