@@ -14,6 +14,7 @@ from typing import Any
 from cplearn_solo.config.schema import Config
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.data.schema import KNOWN_IMAGES, Augmentation
+from cplearn_solo.data.sources.places import with_absolute_paths
 from cplearn_solo.methods.catalog import method_facts
 
 # Raised only when training learns something else from the same keys. Releases before it was written down: RELEASES.
@@ -63,7 +64,9 @@ def difference(ours: dict[str, Any], theirs: dict[str, Any], *, but: Sequence[st
     """Where two plain configurations would learn something different: ``"optimizer.lr: 0.1 there, 0.2 here"``, ...
 
     A key that one of them lacks has there the value that the program has without it. ``but``: keys that do not count.
+    Paths are compared from the root of the file system; relative ones, which runs of 0.2.0 stored, begin here.
     """
+    ours, theirs = with_absolute_paths(ours), with_absolute_paths(theirs)
     here, there = _counting(ours, but), _counting(theirs, but)
     found = []
     for key in sorted(here.keys() | there.keys()):

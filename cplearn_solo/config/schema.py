@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Dict, List, Optional
 
 from cplearn_solo.data.schema import Augmentation, DataConfig
+from cplearn_solo.data.sources.places import with_absolute_paths
 
 
 @dataclass
@@ -138,3 +139,7 @@ class Config:
         values = asdict(self)
         trainer = values.pop("trainer")
         return {**values, **trainer}
+
+    def stored(self) -> Dict[str, Any]:
+        """As :meth:`plain`, with absolute paths: what a run leaves behind is read from any folder."""
+        return with_absolute_paths(self.plain())

@@ -80,13 +80,11 @@ class DataConfig:
     """Which images to train and to score on."""
 
     dataset: str = "digits"  # a name in cplearn_solo.data.DATASETS
-    # Folders, lists, archives or parquet files (one path, a list of them, globs, {0000..0012}), a name on the hub, or
-    # the folder where downloads go
-    train_path: Any = "./datasets"
+    train_path: Any = "./datasets"  # what docs/data_sources.md lists, or several; or where downloads go
     val_path: Any = None  # the same for the test images; downloads fall back to train_path
     format: str = "image_folder"  # image_folder; dali means the same
     num_workers: int = 4  # processes that decode and augment image files
-    no_labels: bool = False  # custom, parquet, hub: training images have no labels; those in val_path have
+    no_labels: bool = False  # custom, parquet, hub: only the images in val_path have labels
     fraction: float = -1.0  # stratified seeded share of the training images in (0, 1]; -1 keeps all
     val_split: float = 0.0  # share of the training images held out and scored instead of the test images
     max_train_images: Optional[int] = None  # the first N training images, before val_split and fraction

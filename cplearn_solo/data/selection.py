@@ -43,6 +43,14 @@ def hold_out(images: ImageSet, share: float, seed: int) -> tuple[ImageSet, Image
     return images.subset(rest), images.subset(held)
 
 
+def halves(images: ImageSet) -> tuple[ImageSet, ImageSet]:
+    """Every other labelled image, and the rest of them; raises ``InputError`` where there are fewer than two."""
+    labelled = (images.labels >= 0).nonzero().flatten()
+    wanted = "images of which at least two have labels, as those in data.train_path have none"
+    require(len(labelled) > 1, "data.val_path", f"{len(labelled)} with labels", wanted)
+    return images.subset(labelled[::2]), images.subset(labelled[1::2])
+
+
 def _drawn(sources: Index, rows: Tensor, share: float, seed: int) -> Tensor:
     """Which of the images in ``rows`` are among the ``share``, as booleans."""
     salt = seed.to_bytes(8, "little")

@@ -12,7 +12,7 @@ from cplearn_solo.data.fingerprint import fingerprint
 from cplearn_solo.data.image_set import FileSet, ImageSet, decoded_if_small
 from cplearn_solo.data.overlap import check_overlap
 from cplearn_solo.data.schema import DataConfig
-from cplearn_solo.data.selection import first, fraction, hold_out
+from cplearn_solo.data.selection import first, fraction, halves, hold_out
 from cplearn_solo.data.sources import DATASETS
 from cplearn_solo.data.sources.places import absolute
 from cplearn_solo.data.statistics import NORMALISATION, channel_statistics
@@ -24,10 +24,13 @@ TABLES = ("parquet", "hub")  # often of small images, which are then decoded onc
 class Splits:
     """``train`` to learn from, ``test`` to score on (None: nothing to score), and what ``test`` is: test or val.
 
-    ``fingerprint`` is that of both, for ``describe_change``.
+    ``probe`` are labelled images that a linear probe and nearest neighbours learn from: those of ``train``, or half of
+    the labelled images in ``data.val_path`` where training images have no labels, of which ``test`` is the other half.
+    ``fingerprint`` is that of the data, for ``describe_change``.
     """
 
     train: ImageSet
+    probe: ImageSet
     test: ImageSet | None
     name: str
     fingerprint: dict[str, Any]
@@ -63,13 +66,16 @@ def load_splits(
         train, test = replace(train, **reading), None if test is None else replace(test, **reading)
         train.read(0)  # where none can be read, this says so at once
     if cfg.dataset in TABLES:
-        train = decoded_if_small(train)
-        test = None if test is None else decoded_if_small(test)
+        train, test = decoded_if_small(train), test and decoded_if_small(test)
+    probe = train
+    if cfg.no_labels and test is not None:
+        probe, test = halves(test)
     own_mean, own_std = NORMALISATION.get(cfg.dataset) or channel_statistics(train)
     normalisation = {"mean": tuple(mean or own_mean), "std": tuple(std or own_std)}
     return Splits(
         train=replace(train, **normalisation),
-        test=None if test is None else replace(test, **normalisation),
+        probe=replace(probe, **normalisation),
+        test=test and replace(test, **normalisation),
         name="val" if cfg.val_split else "test",
         fingerprint=found,
     )

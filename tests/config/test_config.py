@@ -1,5 +1,6 @@
 """Configurations: what is read, what is refused, what counts as the same run."""
 
+import os
 import warnings
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 from omegaconf import OmegaConf
 from support.configs import composed
 
-from cplearn_solo.config.identity import difference
+from cplearn_solo.config.identity import difference, identifying
 from cplearn_solo.config.read import parse_config
 from cplearn_solo.config.schema import Config, MomentumConfig
 from cplearn_solo.core.errors import InputError
@@ -108,12 +109,25 @@ def test_runs_from_before_a_key_are_the_same_at_its_default():
 def test_other_folders_are_other_images_unless_the_data_set_is_known_by_its_name():
     def paths(dataset):
         here, there = (
-            parse_config({**BASE, "data": {"dataset": dataset, "train_path": path}}).plain() for path in ("a", "b")
+            parse_config({**BASE, "data": {"dataset": dataset, "train_path": path}}).plain() for path in ("/a", "/b")
         )
         return difference(here, there)
 
-    assert paths("custom") == paths("parquet") == ["data.train_path: 'b' there, 'a' here"]
+    assert paths("custom") == paths("parquet") == ["data.train_path: '/b' there, '/a' here"]
     assert paths("cifar10") == []
+
+
+def test_relative_paths_are_stored_and_compared_as_absolute_ones(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    config = parse_config({**BASE, "data": {"dataset": "custom", "train_path": ["a", "~/b"]}})
+    stored = config.stored()
+    assert stored["data"]["train_path"] == [str(tmp_path / "a"), os.path.expanduser("~/b")]
+    assert difference(config.plain(), stored) == [] and parse_config(stored).stored() == stored
+    monkeypatch.chdir("/")
+    assert [line.partition(":")[0] for line in difference(config.plain(), stored)] == ["data.train_path"]
+    assert identifying(config.plain()) != identifying(stored)  # kept results have the paths as they were written
+    hub = parse_config({**BASE, "data": {"dataset": "hub", "train_path": "owner/name"}})
+    assert hub.stored() == hub.plain()
 
 
 @pytest.mark.parametrize("path", sorted(SCRIPTS.glob("pretrain/**/*.yaml")), ids=lambda p: f"{p.parent.name}/{p.stem}")

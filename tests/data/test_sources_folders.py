@@ -233,7 +233,7 @@ def test_labelled_validation_images_for_training_images_without_labels(root: Pat
     write_images(root.parent / "val", ["b/1.png", "a/2.png"], seed=1)
     found = splits(train_path=str(root), val_path=str(root.parent / "val"), no_labels=True)
     assert found.train.labels.tolist() == [-1] * 4
-    assert (found.test.labels.tolist(), found.test.classes) == ([0, 1], ("a", "b"))
+    assert (found.probe.labels.tolist(), found.test.labels.tolist(), found.test.classes) == ([0], [1], ("a", "b"))
     assert (found.train.num_classes, found.train.classes) == (2, ("a", "b"))
 
 
@@ -247,3 +247,14 @@ def test_overlap_is_refused_and_can_be_allowed(root: Path, capsys: pytest.Captur
     imagenet = load_splits(DataConfig(dataset="imagenet", **paths), seed=0)  # as it is, for everyone
     assert len(imagenet.test) == 3
     fails("2 of 2 scored images", train_path=str(root), val_path=str(root), max_val_images=2)
+
+
+def test_labels_of_validation_images_are_learned_from_and_scored(root: Path) -> None:
+    write_images(root.parent / "val", [f"{'ab'[i % 2]}/{i}.png" for i in range(8)], seed=1)
+    found = splits(train_path=str(root), val_path=str(root.parent / "val"), no_labels=True)
+    assert found.probe.labels.bincount().tolist() == found.test.labels.bincount().tolist() == [2, 2]
+    assert not set(found.probe.sources) & set(found.test.sources)
+    assert splits(train_path=str(root)).probe.labels.tolist() == [0, 0, 1, 1]
+    write_images(root.parent / "few", ["a/1.png"], seed=2)
+    few = str(root.parent / "few")
+    fails("data.val_path = .*1 with labels", train_path=str(root), val_path=few, no_labels=True)

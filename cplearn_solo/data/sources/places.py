@@ -7,9 +7,11 @@ import re
 from glob import glob
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 from cplearn_solo.core.errors import require
 
+PATHS = ("train_path", "val_path")  # under data:
 RANGE = re.compile(r"(\d+)\.\.(\d+)")
 
 
@@ -29,12 +31,20 @@ def places(value: str | list[str] | None, key: str) -> list[Path]:
     return found
 
 
-def absolute(value: str | list[str] | None) -> str | list[str] | None:
-    """The same paths from the root of the file system, with ``~`` expanded.
+def with_absolute_paths(plain: dict[str, Any]) -> dict[str, Any]:
+    """A plain configuration, complete or in part, whose data has :func:`absolute` paths.
 
-    >>> absolute("/data/../images")
-    '/images'
+    >>> with_absolute_paths({"data": {"train_path": "/data/../images"}})
+    {'data': {'train_path': '/images'}}
     """
+    data = plain.get("data")
+    if not isinstance(data, dict) or data.get("dataset") == "hub":
+        return plain
+    return {**plain, "data": {key: absolute(value) if key in PATHS else value for key, value in data.items()}}
+
+
+def absolute(value: str | list[str] | None) -> str | list[str] | None:
+    """The same paths from the root of the file system, with ``~`` expanded."""
     if isinstance(value, list):
         return [os.path.abspath(os.path.expanduser(path)) for path in value]
     return os.path.abspath(os.path.expanduser(value)) if value else value
