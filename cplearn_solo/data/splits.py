@@ -67,15 +67,14 @@ def load_splits(
         train.read(0)  # where none can be read, this says so at once
     if cfg.dataset in TABLES:
         train, test = decoded_if_small(train), test and decoded_if_small(test)
-    probe = train
-    if cfg.no_labels and test is not None:
-        probe, test = halves(test)
     own_mean, own_std = NORMALISATION.get(cfg.dataset) or channel_statistics(train)
     normalisation = {"mean": tuple(mean or own_mean), "std": tuple(std or own_std)}
+    train, test = replace(train, **normalisation), test and replace(test, **normalisation)
+    probe, test = halves(test) if cfg.no_labels and test is not None else (train, test)
     return Splits(
-        train=replace(train, **normalisation),
-        probe=replace(probe, **normalisation),
-        test=test and replace(test, **normalisation),
+        train=train,
+        probe=probe,
+        test=test,
         name="val" if cfg.val_split else "test",
         fingerprint=found,
     )

@@ -65,7 +65,7 @@ def _linear(
     splits: Splits, config: LinearConfig, features: Callable[[ImageSet], Features], **how: Any
 ) -> dict[str, float]:
     return linear_scores(
-        features(splits.train),
+        features(splits.probe),
         features(splits.test),
         num_classes=splits.train.num_classes,
         epochs=config.max_epochs,
@@ -79,7 +79,7 @@ def _linear(
 
 
 def _knn(splits: Splits, config: KNNConfig, features: Callable[[ImageSet], Features]) -> dict[str, float]:
-    train, test = features(splits.train), features(splits.test)
+    train, test = features(splits.probe), features(splits.test)
     return knn_scores(train, test, num_classes=splits.train.num_classes, k=config.k, temperature=config.temperature)
 
 

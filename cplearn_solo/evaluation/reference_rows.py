@@ -41,6 +41,6 @@ def reference_row_summary(row: str, config: Config) -> dict[str, Any]:
         "dataset": config.data.dataset,
         "backbone": "none" if method is None else config.backbone.name,
         "seed": config.seed,
-        **split_scores(features(splits.train), features(splits.test), splits, config, **sizes),
+        **split_scores(features(splits.probe), features(splits.test), splits, config, **sizes),
         **provenance(),
     }

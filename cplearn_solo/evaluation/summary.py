@@ -36,7 +36,7 @@ def summarize(trained: Trained) -> tuple[dict[str, Any], Verdict | None]:
     }
     features = extractor(module.backbone, module.method, config, device=device_after_training(config))
     if splits.test:
-        train = features(splits.train, title="training images")
+        train = features(splits.probe, title="training images")
         judged = features(splits.test, title=f"{splits.name} images")
         sizes = {"num_classes": module.num_classes, "codes_total": module.method.codes_total}
         summary |= split_scores(train, judged, splits, config, **sizes)
@@ -54,7 +54,11 @@ def summarize(trained: Trained) -> tuple[dict[str, Any], Verdict | None]:
 def split_scores(
     train: Features, test: Features, splits: Splits, config: Config, *, num_classes: int, codes_total: int | None
 ) -> dict[str, Any]:
-    """Scores of ``splits``' features that ``config`` asks for, and the images that they were measured on."""
+    """Scores of ``splits``' features that ``config`` asks for, and the images that they were measured on.
+
+    ``probe_images`` are those that a probe and neighbours learned from where training images have no labels.
+    """
     sizes = {"num_classes": num_classes, "codes_total": codes_total}
     scores = all_scores(train, test, config.evaluation, seed=config.seed, **sizes)
-    return {**scores, "scored_on": splits.name, "scored_images": len(splits.test)}
+    scores |= {"scored_on": splits.name, "scored_images": len(splits.test)}
+    return scores if splits.probe is splits.train else {**scores, "probe_images": len(splits.probe)}

@@ -24,5 +24,5 @@ def splits_of(model: Pretrained, overrides: Mapping[str, Any]) -> tuple[Splits, 
 def require_held_out(splits: Splits, data: DataConfig) -> None:
     """Raises ``InputError`` where there are no images with labels to score on."""
     if splits.test is None:
-        require(not data.no_labels, "data.no_labels", True, "false, with a folder for each class, to have scores")
+        require(not data.no_labels, "data.no_labels", True, "false to have scores, or data.val_path labelled images")
         raise InputError("no held-out images: give data.val_path or data.val_split")
