@@ -28,6 +28,9 @@ ADDED_KEYS: dict[str, Any] = {
     "data.range": None,
 }
 
+# Until 0.2.0 the images that val_split holds out depended on all others; results on one's own images are made anew.
+DRAWN_BY_NAME = "data.val_split: drawn from all images there, by the name of each here"
+
 # A run that is resumed by name may have them changed; what follows from them, such as learning rates, is printed.
 DEVICES = ("devices", "num_nodes", "optimizer.batch_size", "strategy", "sync_batchnorm")
 
@@ -84,7 +87,9 @@ def identifying(plain: dict[str, Any]) -> list[str]:
     name kept results: any other words would give all of them new names.
     """
     counting = _counting(plain, ())
-    return [
+    own_images = counting.get("data.dataset") not in KNOWN_IMAGES
+    drawn = [DRAWN_BY_NAME] if own_images and counting.get("data.val_split") else []
+    return drawn + [
         f"{key}: 'absent' there, {value!r} here"
         for key, value in sorted(counting.items())
         if value is not None and not (_general(key) in ADDED_KEYS and ADDED_KEYS[_general(key)] == value)

@@ -8,7 +8,7 @@ import pytest
 from omegaconf import OmegaConf
 from support.configs import composed
 
-from cplearn_solo.config.identity import difference, identifying
+from cplearn_solo.config.identity import DRAWN_BY_NAME, difference, identifying
 from cplearn_solo.config.read import parse_config
 from cplearn_solo.config.schema import Config, MomentumConfig
 from cplearn_solo.core.errors import InputError
@@ -128,6 +128,14 @@ def test_relative_paths_are_stored_and_compared_as_absolute_ones(monkeypatch, tm
     assert identifying(config.plain()) != identifying(stored)  # kept results have the paths as they were written
     hub = parse_config({**BASE, "data": {"dataset": "hub", "train_path": "owner/name"}})
     assert hub.stored() == hub.plain()
+
+
+def test_results_on_other_held_out_images_have_another_name():
+    def lines(**data):
+        return identifying(parse_config({**BASE, "data": data}).plain())
+
+    assert DRAWN_BY_NAME in lines(dataset="custom", val_split=0.1)
+    assert DRAWN_BY_NAME not in lines(dataset="custom") + lines(dataset="digits", val_split=0.1)
 
 
 @pytest.mark.parametrize("path", sorted(SCRIPTS.glob("pretrain/**/*.yaml")), ids=lambda p: f"{p.parent.name}/{p.stem}")
