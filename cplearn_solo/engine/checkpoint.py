@@ -45,7 +45,7 @@ def checkpoint_entry(config: Config, num_classes: int, mean: list[float], std: l
     """The part of a checkpoint that says how to read the rest, in plain types, so that ``weights_only`` loads it."""
     return {
         CHECKPOINT_KEY: {
-            "config": config.plain(),
+            "config": config.stored(),
             "num_classes": num_classes,
             "mean": mean,
             "std": std,

@@ -63,7 +63,9 @@ class Pretrainer(LightningModule):
         # of the epoch at hand
         self.sums, self.finite, self.clock = StepSums(), FiniteCheck(config.method), Stopwatch()
         self.codes, self.val_codes = CodesInUse(self.method.codes_total), CodesInUse(self.method.codes_total)
-        self.probe = OnlineProbe(self.classifier, config.knn_eval, num_classes=num_classes)
+        self.probe = OnlineProbe(
+            self.classifier, config.knn_eval, num_classes=num_classes, learns=not config.data.no_labels
+        )
         self.recent: deque[Tensor] = deque(maxlen=-(-_RECENT // config.optimizer.batch_size))  # of the latest steps
 
         # optimizer steps: of the run, of an epoch; and the Trainer's count before this epoch and after the last step

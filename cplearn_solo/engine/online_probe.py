@@ -15,11 +15,12 @@ from cplearn_solo.metrics import knn_accuracy
 class OnlineProbe:
     """Trains ``classifier`` on features without touching the network below; images with label -1 do not count.
 
-    The classifier belongs to the module that trains, for its weights are part of the checkpoint.
+    The classifier belongs to the module that trains, for its weights are part of the checkpoint. It ``learns`` unless
+    training images have no labels.
     """
 
-    def __init__(self, classifier: nn.Linear, knn: KNNEvalConfig, *, num_classes: int) -> None:
-        self.classifier, self.knn, self.num_classes = classifier, knn, num_classes
+    def __init__(self, classifier: nn.Linear, knn: KNNEvalConfig, *, num_classes: int, learns: bool = True) -> None:
+        self.classifier, self.knn, self.num_classes, self.learns = classifier, knn, num_classes, learns
         self._bank: list[tuple[Tensor, Tensor]] = []  # features and labels of the epoch's training images ...
         self._asked: list[tuple[Tensor, Tensor]] = []  # ... and of the held-out ones
         self._counts = torch.zeros(2, dtype=torch.long)  # hits and labels among the held-out images
@@ -56,7 +57,7 @@ class OnlineProbe:
     def accuracies(self) -> dict[str, float]:
         """``acc1`` and ``knn_acc1`` of the held-out images of all processes, as far as they were measured."""
         hits, labelled = sum_ranks(self._counts.float()).tolist()
-        scores = {"acc1": hits / labelled} if labelled else {}
+        scores = {"acc1": hits / labelled} if labelled and self.learns else {}
         if self._bank and self._asked:
             scores["knn_acc1"] = self._knn_accuracy()
         return scores
@@ -67,11 +68,15 @@ class OnlineProbe:
             return self.classifier(feats.float())
 
     def _knn_accuracy(self) -> float:
-        """The mean over processes, each with its own images."""
+        """The mean over processes, each with its own images.
+
+        Where training images have no labels, half of the held-out ones are looked up among the others.
+        """
         train_x, train_y = (torch.cat(part) for part in zip(*self._bank))
         test_x, test_y = (torch.cat(part) for part in zip(*self._asked))
         known, asked = train_y >= 0, test_y >= 0
-        accuracy = knn_accuracy(
-            train_x[known], train_y[known], test_x[asked], test_y[asked], k=self.knn.k, num_classes=self.num_classes
-        )
+        train_x, train_y, test_x, test_y = train_x[known], train_y[known], test_x[asked], test_y[asked]
+        if not len(train_y):
+            train_x, train_y, test_x, test_y = test_x[::2], test_y[::2], test_x[1::2], test_y[1::2]
+        accuracy = knn_accuracy(train_x, train_y, test_x, test_y, k=self.knn.k, num_classes=self.num_classes)
         return (sum_ranks(torch.tensor(accuracy, device=train_x.device)) / world_size()).item()

@@ -17,13 +17,17 @@ from omegaconf import OmegaConf
 
 from cplearn_solo.config.identity import DEVICES, LEARNING_VERSION, PATHS, difference, learning_version
 from cplearn_solo.config.schema import Config
-from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.errors import InputError, require
 from cplearn_solo.core.files import whole_file, write_file, write_json
 from cplearn_solo.core.locks import try_lock
+from cplearn_solo.data.fingerprint import describe_change
+from cplearn_solo.data.schema import KNOWN_IMAGES
 from cplearn_solo.engine.checkpoint import CHECKPOINT_KEY, LAST, find_checkpoint, read_checkpoint
 
 # Tells the other processes of a multi-device run which folder the first one opened, and what it resumes.
 RUN_VARIABLE = "CPLEARN_RUN"
+
+DATA = "data.json"  # the fingerprint of a run's images
 
 
 @dataclass
@@ -44,16 +48,17 @@ class RunFolder:
         write_json(self.path / name, values)
 
 
-def open_run(config: Config) -> RunFolder:
-    """Resumes the newest unfinished run of exactly this configuration, or starts a new folder.
+def open_run(config: Config, data: dict[str, Any]) -> RunFolder:
+    """Resumes the newest unfinished run of exactly this configuration and data, or starts a new folder.
 
-    ``resume_from_checkpoint`` names the checkpoint instead; ``InputError`` if its configuration would learn something
-    different, with the keys that differ.
+    ``data`` is the fingerprint of the images. ``resume_from_checkpoint`` names the checkpoint instead; ``InputError``
+    if its configuration or its data would make it learn something different, with what differs.
     """
-    run = _named_resume(config) if config.resume_from_checkpoint else None
+    _require_outside_of_images(config)
+    run = _named_resume(config, data) if config.resume_from_checkpoint else None
     if run is None and config.auto_resume.enabled and config.checkpoint.enabled:
-        run = _auto_resume(config)
-    return run or _new_run(config, resume=None)
+        run = _auto_resume(config, data)
+    return run or _new_run(config, data, resume=None)
 
 
 @contextmanager
@@ -84,7 +89,7 @@ def run_of_parent() -> RunFolder | None:
     return None
 
 
-def _named_resume(config: Config) -> RunFolder:
+def _named_resume(config: Config, data: dict[str, Any]) -> RunFolder:
     file, folder = find_checkpoint(config.resume_from_checkpoint)
     key = f"resume_from_checkpoint = {str(file)!r}"
     checkpoint = read_checkpoint(file)
@@ -92,6 +97,8 @@ def _named_resume(config: Config) -> RunFolder:
     differing += difference(config.plain(), checkpoint[CHECKPOINT_KEY]["config"], but=(*DEVICES, *PATHS))
     if differing:
         raise InputError(f"{key}: must have the same configuration; differing are {'; '.join(differing[:5])}")
+    if folder and (change := _change_of_data(folder, config, data)):
+        raise InputError(f"{key}: must have the same data; {change}")
     unfinished = folder and file.name == Path(LAST).name and not (folder / "summary.json").exists()
     if not unfinished and checkpoint["epoch"] + 1 >= config.max_epochs:
         raise InputError(f"{key}: must be unfinished, but has trained all of its {config.max_epochs} epochs")
@@ -100,28 +107,32 @@ def _named_resume(config: Config) -> RunFolder:
         if lock is None:
             raise InputError(f"{key}: must not be running, but is locked by another process")
         return RunFolder(folder, file, lock)
-    run = _new_run(config, resume=file)
+    run = _new_run(config, data, resume=file)
     if folder and (folder / "metrics.csv").is_file():  # the epochs before
         with whole_file(run.path / "metrics.csv") as copy:
             shutil.copyfile(folder / "metrics.csv", copy)
     return run
 
 
-def _auto_resume(config: Config) -> RunFolder | None:
+def _auto_resume(config: Config, data: dict[str, Any]) -> RunFolder | None:
     explained = False
     for folder in sorted(_root(config).glob("*/"), reverse=True):
         if not _can_be_resumed(folder) or (lock := _lock(folder)) is None:
             continue
         differing = difference(config.plain(), OmegaConf.to_container(OmegaConf.load(folder / "config.yaml")))
         differing = differing or _other_version(read_checkpoint(folder / LAST))
-        if not differing:
+        change = _change_of_data(folder, config, data)
+        if not differing and not change:
             print(f"resuming the unfinished run {folder}")
             return RunFolder(folder, folder / LAST, lock)
         lock.release()
         if not explained:
-            print(f"unfinished run {folder} is not resumed, its configuration differs: {'; '.join(differing[:5])}")
+            reason = (
+                f"its configuration differs: {'; '.join(differing[:5])}" if differing else f"the data changed: {change}"
+            )
+            print(f"unfinished run {folder} is not resumed, {reason}")
             explained = True
-            if all(line.startswith(DEVICES) for line in differing):
+            if differing and all(line.startswith(DEVICES) for line in differing):
                 print(f"resume_from_checkpoint={folder} resumes it on these devices")
     return None
 
@@ -138,7 +149,25 @@ def _other_version(checkpoint: dict[str, Any]) -> list[str]:
     return [] if theirs == LEARNING_VERSION else [f"learning version: {theirs} there, {LEARNING_VERSION} here"]
 
 
-def _new_run(config: Config, resume: Path | None) -> RunFolder:
+def _require_outside_of_images(config: Config) -> None:
+    """Raises ``InputError`` for runs in a folder of images, where their figures would be images, too."""
+    place = Path(config.checkpoint.dir).resolve()
+    for key in PATHS:
+        value = getattr(config.data, key.partition(".")[2])
+        for path in value if isinstance(value, list) else [value]:
+            within = config.data.dataset not in KNOWN_IMAGES and path and place.is_relative_to(Path(path).resolve())
+            require(not within, "checkpoint.dir", config.checkpoint.dir, f"a folder outside of {key}, {path}")
+
+
+def _change_of_data(folder: Path, config: Config, data: dict[str, Any]) -> str:
+    """How the images differ from those of a run, in a line; empty where they do not, or it cannot be known."""
+    if (folder / DATA).is_file():
+        return describe_change(json.loads((folder / DATA).read_text()), data)
+    own_images = config.data.dataset not in KNOWN_IMAGES  # of a run of 0.2.0
+    return "held-out images: drawn in another way before" if own_images and config.data.val_split else ""
+
+
+def _new_run(config: Config, data: dict[str, Any], resume: Path | None) -> RunFolder:
     root, stamp, attempt = _root(config), time.strftime("%Y%m%d-%H%M%S"), 1
     while True:
         path = root / (stamp if attempt == 1 else f"{stamp}-{attempt}")
@@ -150,7 +179,8 @@ def _new_run(config: Config, resume: Path | None) -> RunFolder:
         except OSError as error:
             raise InputError(f"checkpoint.dir = {config.checkpoint.dir!r}: {error}") from error
     lock = _lock(path)
-    write_file(path / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(config.plain())))
+    write_file(path / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(config.stored())))
+    write_json(path / DATA, data)
     (path / "figures").mkdir()
     return RunFolder(path, resume, lock)
 

@@ -15,7 +15,7 @@ from lightning import LightningDataModule, Trainer, seed_everything
 
 from cplearn_solo.config.schema import Config
 from cplearn_solo.core.distributed import rank, world_size
-from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.errors import InputError, require
 from cplearn_solo.data import Splits, eval_loader, load_splits, train_loader
 from cplearn_solo.data.memory_loader import MemoryEvalLoader, MemoryLoader
 from cplearn_solo.engine.allocator import keep_freed_memory
@@ -57,10 +57,12 @@ def pretrain(config: Config) -> Trained:
     if config.performance.compile:
         _compile(module)
     if splits.test is None:
+        wanted = "false where no images are held out; data.val_path or data.val_split names some"
+        require(not config.knn_eval.enabled, "knn_eval.enabled", True, wanted)
         trainer.limit_val_batches = 0
     loaders = Loaders(splits, config)
     derived = _derived(config, module, trainer.world_size, loaders.steps_per_epoch(trainer.world_size))
-    run = _open_run(config, trainer, module)
+    run = _open_run(config, trainer, module, splits.fingerprint)
     watch = CollapseWatch(config)
     trainer.callbacks.append(watch)
     try:
@@ -134,17 +136,17 @@ def _compile(module: Pretrainer) -> None:
             network.compile()
 
 
-def _open_run(config: Config, trainer: Trainer, module: Pretrainer) -> RunFolder:
+def _open_run(config: Config, trainer: Trainer, module: Pretrainer, data: dict[str, Any]) -> RunFolder:
     """One folder for all processes, also those that torchrun or SLURM started side by side."""
     if (run := run_of_parent()) is not None:
         return run
     environment = getattr(trainer.strategy, "cluster_environment", None)
     side_by_side = trainer.world_size > 1 and environment and environment.creates_processes_externally
     if not side_by_side:
-        return open_run(config)
+        return open_run(config, data)
     trainer.strategy.connect(module)
     trainer.strategy.setup_environment()
-    run = open_run(config) if trainer.is_global_zero else None
+    run = open_run(config, data) if trainer.is_global_zero else None
     path, resume = trainer.strategy.broadcast((run.path, run.resume) if run else None)
     return run or RunFolder(path, resume, None)
 

@@ -96,7 +96,7 @@ def test_a_key_that_came_later_does_not_end_the_resume(named, tmp_path, monkeypa
     run, config = unfinished(tmp_path)
     config |= {"resume_from_checkpoint": str(run)} if named else {}
     add_key(monkeypatch, "as before")
-    opened = open_run(parse_config(config))
+    opened = open_run(parse_config(config), {})
     assert opened.path == run and opened.resume == run / LAST
     opened.close()
 
@@ -105,10 +105,10 @@ def test_a_key_that_came_later_counts_once_it_is_used(tmp_path, monkeypatch, cap
     run, config = unfinished(tmp_path)
     add_key(monkeypatch, "otherwise")
     words = "data.made_up: 'as before' there, 'otherwise' here"
-    assert open_run(parse_config(config)).path != run
+    assert open_run(parse_config(config), {}).path != run
     assert words in capsys.readouterr().out
     with pytest.raises(InputError, match=words):
-        open_run(parse_config({**config, "resume_from_checkpoint": str(run)}))
+        open_run(parse_config({**config, "resume_from_checkpoint": str(run)}), {})
 
 
 def test_a_run_of_another_learning_version_is_not_continued(tmp_path, capsys):
@@ -117,8 +117,8 @@ def test_a_run_of_another_learning_version_is_not_continued(tmp_path, capsys):
     saved[CHECKPOINT_KEY]["learning_version"] = identity.LEARNING_VERSION + 1
     torch.save(saved, run / LAST)
     words = f"learning version: {identity.LEARNING_VERSION + 1} there, {identity.LEARNING_VERSION} here"
-    assert open_run(parse_config(config)).path != run
+    assert open_run(parse_config(config), {}).path != run
     assert words in capsys.readouterr().out
     with pytest.raises(InputError, match=words) as error:
-        open_run(parse_config({**config, "resume_from_checkpoint": str(run)}))
+        open_run(parse_config({**config, "resume_from_checkpoint": str(run)}), {})
     assert "\n" not in str(error.value) and len(folders(tmp_path)) == 2

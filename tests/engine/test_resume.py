@@ -10,6 +10,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 from support.configs import DIGITS, KINDS, tiny
+from support.images import write_images
 from support.runs import folders, train_until
 
 from cplearn_solo import load_backbone
@@ -136,3 +137,23 @@ def test_a_leaked_variable_does_not_choose_the_folder(finished, tmp_path, monkey
     monkeypatch.setenv(RUN_VARIABLE, str(finished))
     with_variable = pretrain(parse_config(tiny(tmp_path, max_epochs=1, limit_train_batches=1)))
     assert with_variable.run.path in folders(tmp_path) and with_variable.run.lock.is_locked
+
+
+@pytest.mark.parametrize("by_name", [False, True])
+def test_a_run_on_other_data_is_not_resumed_and_the_change_is_told(tmp_path, monkeypatch, capsys, by_name):
+    write_images(tmp_path / "images", [f"{'ab'[i % 2]}/{i}.png" for i in range(32)])
+    data = {"dataset": "custom", "train_path": str(tmp_path / "images"), "val_split": 0.2, "max_train_images": None}
+    augmentations = [{"crop_size": 16, "num_crops": 2}]
+    config = tiny(tmp_path / "runs", max_epochs=2, batch_size=4, data=data, augmentations=augmentations)
+    config["augmentations"] = augmentations
+    train_until(1, config, monkeypatch)
+    write_images(tmp_path / "images", [f"a/new{i}.png" for i in range(20)], seed=1)
+    (unfinished,) = folders(tmp_path / "runs")
+    if by_name:
+        with pytest.raises(InputError, match="must have the same data; training images: 32 -> 52 images"):
+            pretrain(parse_config({**config, "resume_from_checkpoint": str(unfinished)}))
+        return
+    pretrain(parse_config(config))
+    said = capsys.readouterr().out
+    assert f"unfinished run {unfinished} is not resumed, the data changed: training images: 32 -> 52 images" in said
+    assert len(folders(tmp_path / "runs")) == 2

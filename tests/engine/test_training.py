@@ -13,7 +13,9 @@ from torch import nn
 
 from cplearn_solo import load_backbone
 from cplearn_solo.cli.tasks import pretrain_task
+from cplearn_solo.config.evaluation import KNNConfig
 from cplearn_solo.config.read import parse_config
+from cplearn_solo.config.read_evaluation import parse_evaluation
 from cplearn_solo.config.schema import KNNEvalConfig
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.data import load_splits, train_loader
@@ -21,6 +23,7 @@ from cplearn_solo.engine.log import EpochLog
 from cplearn_solo.engine.module import Pretrainer, image_statistics
 from cplearn_solo.engine.online_probe import OnlineProbe
 from cplearn_solo.engine.train import _matmul_precision, pretrain
+from cplearn_solo.evaluation.programs import evaluate
 from cplearn_solo.inference.features import extract
 from cplearn_solo.inference.pretrained import load_pretrained
 from cplearn_solo.methods.cplearn import CPLearn
@@ -48,7 +51,7 @@ def test_a_finished_run_leaves_what_was_promised(finished):
     assert set(keys.split()) <= set(summary)
     assert summary["codes_total"] == 64 and 1 <= summary["codes_used"] <= 64 and 0 <= summary["nmi"] <= 1
     left = {path.name for path in finished.iterdir()} - {".lock"}
-    assert left == {"config.yaml", "derived.json", "metrics.csv", "checkpoints", "summary.json", "figures"}
+    assert left == {"config.yaml", "data.json", "derived.json", "metrics.csv", "checkpoints", "summary.json", "figures"}
     for row in EpochLog.read(finished):
         assert {"train_bound_gap", "train_assignment_entropy", "train_codes_used", "val_acc1"} <= set(row)
         assert row["train_bound_gap"] > 0
@@ -115,14 +118,41 @@ def test_other_optimizers_and_schedules_train(optimizer, tmp_path):
 
 def test_images_without_labels_train_and_are_not_scored(tmp_path, capsys):
     """Files in a folder, decoded and augmented by a worker."""
+    (tmp_path / "images").mkdir()
     for i, image in enumerate(load_splits(parse_config(tiny(tmp_path)).data, seed=0).train.images[:40]):
-        torchvision.io.write_png(image, str(tmp_path / f"{i}.png"))
-    data = {"dataset": "custom", "train_path": str(tmp_path), "no_labels": True, "num_workers": 1}
-    pretrain_task(OmegaConf.create(tiny(tmp_path, max_epochs=1, data={**data, "max_train_images": None})))
-    (run,) = folders(tmp_path)
+        torchvision.io.write_png(image, str(tmp_path / f"images/{i}.png"))
+    data = {"dataset": "custom", "train_path": str(tmp_path / "images"), "no_labels": True, "num_workers": 1}
+    config = tiny(tmp_path / "runs", max_epochs=1, data={**data, "max_train_images": None})
+    pretrain_task(OmegaConf.create(config))
+    (run,) = folders(tmp_path / "runs")
     summary = json.loads((run / "summary.json").read_text())
     assert "loss" in summary and not {"online_acc1", "linear_acc1", "nmi", "kmeans_ami"} & set(summary)
     assert "no labels, so no scores" in capsys.readouterr().out
+    with pytest.raises(InputError, match="knn_eval.enabled = True: must be false where no images are held out"):
+        pretrain(parse_config({**config, "knn_eval": {"enabled": True}}))
+    inside = {"dir": str(tmp_path / "images/runs")}
+    with pytest.raises(InputError, match="checkpoint.dir = .*runs': must be a folder outside of data.train_path"):
+        pretrain(parse_config({**config, "checkpoint": inside}))
+
+
+def test_labels_of_validation_images_give_scores_where_training_images_have_none(tmp_path, monkeypatch):
+    images = load_splits(parse_config(tiny(tmp_path)).data, seed=0).train
+    for i, (image, label) in enumerate(zip(images.images[:80], images.labels.tolist())):
+        folder = tmp_path / ("images" if i < 40 else f"val/{label}")
+        folder.mkdir(parents=True, exist_ok=True)
+        torchvision.io.write_png(image, str(folder / f"{i}.png"))
+    monkeypatch.chdir(tmp_path)
+    data = {"dataset": "custom", "train_path": "images", "val_path": "val", "no_labels": True, "max_train_images": None}
+    config = tiny(tmp_path / "runs", max_epochs=1, data=data, knn_eval={"enabled": True})
+    pretrain_task(OmegaConf.create(config))
+    (run,) = folders(tmp_path / "runs")
+    (row,), summary = EpochLog.read(run), json.loads((run / "summary.json").read_text())
+    assert 0 <= row["val_knn_acc1"] <= 1 and "val_acc1" not in row
+    assert {"linear_acc1", "knn_acc1", "ami"} <= set(summary) and "online_acc1" not in summary
+    assert (summary["probe_images"], summary["scored_images"]) == (20, 20)
+    monkeypatch.chdir("/")  # from where the run's data is found, too
+    found = evaluate(parse_evaluation({"pretrained": str(run), "num_workers": 0}, KNNConfig)).scores
+    assert found["knn_acc1"] == summary["knn_acc1"]
 
 
 def test_mixed_precision_and_trainer_arguments(tmp_path):
