@@ -8,6 +8,8 @@ import pytest
 
 from cplearn_solo.testing import check_method
 
+pytestmark = pytest.mark.integration
+
 DOCS = Path(__file__).parents[1] / "docs"
 EXAMPLE = DOCS / "align_uniform.py"
 

@@ -9,6 +9,8 @@ from torch import nn
 from cplearn_solo.methods import METHODS, Method
 from cplearn_solo.testing import Case, TrainingLoop, check_method
 
+pytestmark = pytest.mark.distributed
+
 SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in DIGITS if name not in KINDS]
 
 

@@ -20,6 +20,8 @@ sys.path.insert(0, str(BENCHMARKS))
 from gpu_stages import machine, parts, rows, wheels  # noqa: E402
 from gpu_stages.report import Report, as_text, read  # noqa: E402
 
+pytestmark = pytest.mark.integration
+
 
 def script(*arguments):
     command = [sys.executable, str(BENCHMARKS / "gpu.py"), "--device", "cpu", *map(str, arguments)]

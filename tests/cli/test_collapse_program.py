@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+pytestmark = pytest.mark.integration
+
 
 def test_one_run_has_its_report_beside_it(run, here, tmp_path):
     code, out, error = here("collapse", run, "--data", "max_val_images=60", "--max-components", "10")

@@ -10,6 +10,8 @@ import torch
 from cplearn_solo.backbones import build_backbone
 from cplearn_solo.cli.hydra_app import _forced
 
+pytestmark = pytest.mark.integration
+
 
 def test_evaluations_take_a_run_or_a_checkpoint(run, here):
     code, out, error = here("linear", f"pretrained={run}", "max_epochs=5")

@@ -13,6 +13,8 @@ from omegaconf import OmegaConf
 from cplearn_solo.cli.hydra_app import hydra_app
 from cplearn_solo.core.errors import InputError
 
+pytestmark = pytest.mark.integration
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -25,6 +25,8 @@ from cplearn_solo.dictionary import make_dictionary
 from cplearn_solo.methods import build_method
 from cplearn_solo.metrics import effective_rank, kmeans_ami
 
+pytestmark = pytest.mark.integration
+
 RANDOM = np.random.default_rng(0)
 LABELS = RANDOM.integers(0, 4, size=120)
 FEATURES = (3 * RANDOM.normal(size=(4, 6))[LABELS] + RANDOM.normal(size=(120, 6))).astype(np.float32)

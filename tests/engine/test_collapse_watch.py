@@ -12,6 +12,8 @@ from support.configs import shipped
 from cplearn_solo.cli.tasks import pretrain_task
 from cplearn_solo.engine.log import EpochLog
 
+pytestmark = pytest.mark.integration
+
 # The commands of docs/collapse.md.
 COLLAPSES = {
     "beta 0": ("cluster", "cplearn", ["method_kwargs.beta=0", "max_epochs=20"]),

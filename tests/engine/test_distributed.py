@@ -18,6 +18,8 @@ from cplearn_solo.engine.module import Pretrainer, image_statistics
 from cplearn_solo.engine.train import pretrain
 from cplearn_solo.inference.pretrained import load_pretrained
 
+pytestmark = pytest.mark.distributed
+
 ROOT = Path(__file__).parents[2]
 CONFIG = {
     "method": "cplearn",

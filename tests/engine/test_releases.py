@@ -20,6 +20,8 @@ from cplearn_solo.engine.train import pretrain
 from cplearn_solo.inference.features import extract
 from cplearn_solo.inference.pretrained import load_pretrained
 
+pytestmark = pytest.mark.integration
+
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 RELEASES = sorted(path.parent.name for path in FIXTURES.glob("*/run"))
 

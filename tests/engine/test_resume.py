@@ -21,6 +21,8 @@ from cplearn_solo.engine.log import EpochLog
 from cplearn_solo.engine.runs import RUN_VARIABLE, RunFolder, run_of_parent, shared_with_processes
 from cplearn_solo.engine.train import pretrain
 
+pytestmark = pytest.mark.integration
+
 ROOT = Path(__file__).parents[2]
 
 

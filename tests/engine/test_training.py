@@ -28,6 +28,8 @@ from cplearn_solo.inference.features import extract
 from cplearn_solo.inference.pretrained import load_pretrained
 from cplearn_solo.methods.cplearn import CPLearn
 
+pytestmark = pytest.mark.integration
+
 
 def test_every_epoch_has_an_order_of_its_own(tmp_path, monkeypatch):
     """The one that the loader promises for (seed, epoch), which for image files decides on their views as well."""

@@ -26,6 +26,8 @@ from cplearn_solo.hosts.dino.script import USED
 from cplearn_solo.hosts.dino.substitutes import check_arguments, plain
 from cplearn_solo.methods import Progress, Views
 
+pytestmark = pytest.mark.integration
+
 ROOT = Path(__file__).parents[2]
 CHECKOUT = Path(os.environ.get("DINO", "nowhere"))
 needs_checkout = pytest.mark.skipif(

@@ -18,6 +18,8 @@ from cplearn_solo.engine.train import pretrain
 from cplearn_solo.evaluation.programs import evaluate
 from cplearn_solo.inference.pretrained import load_pretrained
 
+pytestmark = pytest.mark.integration
+
 ROOT = Path(__file__).parents[2]
 CHECKOUT = Path(os.environ.get("SOLO_LEARN", "nowhere"))
 needs_checkout = pytest.mark.skipif(

@@ -6,6 +6,8 @@ from cplearn_solo.core.errors import InputError
 from cplearn_solo.methods import METHODS
 from cplearn_solo.methods.simclr import SimCLR
 
+pytestmark = pytest.mark.distributed
+
 
 @pytest.mark.parametrize("ranks, words", [(1, "False on one process"), (3, "c = 64: must be divisible by 3")])
 def test_codes_that_cannot_be_shared(ranks, words):

@@ -12,6 +12,8 @@ from cplearn_solo.losses import cplearn_loss
 from cplearn_solo.methods import Progress, Views, build_method
 from cplearn_solo.objective import PackedDictionary, objective
 
+pytestmark = pytest.mark.distributed
+
 N, F, C, TAU, BETA = 3, 10, 40, 0.7, 0.8
 CASES = [
     {"dictionary_parallel": parallel, "global_prior": everyone, "prior_loss": prior_loss}
