@@ -54,7 +54,7 @@ class CodesInUse:
     def add(self, codes: Tensor | None) -> None:
         """Marks ``codes`` ``(n,)``."""
         if codes is not None:
-            self._used[codes] = True
+            self._used.index_fill_(0, codes, True)
 
     def counts(self) -> dict[str, float]:
         """``codes_used`` over all processes, if there are codes."""

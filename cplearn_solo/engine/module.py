@@ -21,7 +21,7 @@ from cplearn_solo.engine.checkpoint import checkpoint_entry
 from cplearn_solo.engine.epoch import CodesInUse, FiniteCheck, NotFinite, StepSums, Stopwatch
 from cplearn_solo.engine.online_probe import OnlineProbe
 from cplearn_solo.engine.optim import build_optimizer, build_scheduler, lr_scale
-from cplearn_solo.engine.sharding import ShardedStrategy, average_gradients, local
+from cplearn_solo.engine.sharding import average_gradients, local
 from cplearn_solo.methods import Method, Progress, Views, build_method, frozen_statistics, pixel_range
 from cplearn_solo.methods.queue import Queue
 
@@ -111,12 +111,12 @@ class Pretrainer(LightningModule):
 
     def configure_model(self) -> None:
         """Splits the networks over the devices, if the strategy asks for it."""
-        if isinstance(self.trainer.strategy, ShardedStrategy):
+        if self._sharded:
             networks = [self.backbone] if self.teacher is None else [self.backbone, self.teacher[0]]
             self.trainer.strategy.split(self, networks)
 
     def on_after_backward(self) -> None:
-        if isinstance(self.trainer.strategy, ShardedStrategy):
+        if self._sharded:
             average_gradients([*self.method.parameters(), *self.classifier.parameters()])
 
     def on_train_epoch_start(self) -> None:
@@ -200,8 +200,7 @@ class Pretrainer(LightningModule):
 
     def configure_optimizers(self) -> Any:
         config = self.config
-        sharded = isinstance(self.trainer.strategy, ShardedStrategy)
-        fused = not self.trainer.gradient_clip_val and not sharded
+        fused = not self.trainer.gradient_clip_val and not self._sharded
         optimizer = self.build_optimizer(self.trainer.world_size, fused=fused)
         self._rates = [group["lr"] for group in optimizer.param_groups]
         self._total_steps = int(self.trainer.estimated_stepping_batches)
@@ -229,6 +228,11 @@ class Pretrainer(LightningModule):
     # ---- details
 
     @property
+    def _sharded(self) -> bool:
+        """Whether processes have shares of the networks; the strategy has set the mesh of devices then."""
+        return self._device_mesh is not None
+
+    @property
     def _steps_done(self) -> int:
         """Optimizer steps, as if all had been made on these devices."""
         return self.current_epoch * self._epoch_steps + self.trainer.global_step - self._steps_before
@@ -244,7 +248,7 @@ class Pretrainer(LightningModule):
         seed = hash_seed(self.config.seed, self.current_epoch, batch_idx, rank())
         if self.device.type == "cuda":
             torch.default_generator.manual_seed(seed)
-            torch.cuda.default_generators[self.device.index].manual_seed(seed)
+            torch.cuda.manual_seed(seed)
         else:
             torch.manual_seed(seed)
         if self._generator is None or self._generator.device != self.device:
