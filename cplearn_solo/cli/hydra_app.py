@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 PACKAGED = Path(__file__).parents[1] / "scripts"  # in an installed copy
 SCRIPTS = PACKAGED if PACKAGED.is_dir() else Path(__file__).parents[2] / "scripts"  # in the repository
 
+SYNTAX = set(",()[]{}")  # of lists, mappings, sweeps and functions, and allowed in names of files
+
 Task = Callable[["DictConfig"], Any]
 
 QUIET = (  # in a sweep Hydra makes no folders and logs but a note of the sweep: each run has its run folder
@@ -50,8 +52,8 @@ def hydra_app(task: Task, arguments: list[str], *, program: str, folder: str, co
         options = parser.parse_intermixed_args(arguments)  # overrides on both sides of -m
         path = _config_folder(options.config_path or f"scripts/{folder}")
         name = _config_name(path, options.config_name)
-        overrides = [_forced(path, override) for override in options.overrides]
-        sweep = options.multirun or "hydra.mode=MULTIRUN" in overrides
+        sweep = options.multirun or "hydra.mode=MULTIRUN" in options.overrides
+        overrides = [_forced(path, override, sweep=sweep) for override in options.overrides]
         with _errors_told(path / f"{name}.yaml"):
             if options.cfg:
                 _print(_composed(path, name, overrides))
@@ -163,11 +165,31 @@ def _config_name(folder: Path, given: str) -> str:
     return stem
 
 
-def _forced(folder: Path, override: str) -> str:
+def _forced(folder: Path, override: str, *, sweep: bool = False) -> str:
     """``key=value`` as ``++key=value``: our own check, which knows every key, says what is unknown."""
     key, equals, value = override.partition("=")
     require(bool(equals) or override.startswith("~"), "override", override, "key=value")
-    if "=" in value and value[0] not in "'\"[{":  # as in epoch=2.ckpt, which Hydra would not read
-        override = f"{key}='{value}'"
+    if equals and _is_plain_text(override, value, sweep=sweep):
+        from hydra.core.override_parser.types import Quote, QuotedString
+
+        override = f"{key}={QuotedString(value, Quote.single).with_quotes()}"
     is_group = (folder / key.partition("@")[0]).is_dir()
     return override if override[0] in "+~" or key.startswith("hydra") or is_group else f"++{override}"
+
+
+def _is_plain_text(override: str, value: str, *, sweep: bool) -> bool:
+    """Whether a value is no Hydra syntax, as ``epoch=2.ckpt``, ``Bücher & #1``, or the name of a folder ``a,b (c)``.
+
+    Lists, mappings and, with ``-m``, sweeps that Hydra cannot read are not taken for text: their mistake is told.
+    """
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    if SYNTAX & set(value) and os.path.exists(os.path.expanduser(value)):
+        return True
+    try:
+        OverridesParser.create().parse_override(override)
+    except HydraException:
+        is_nested = value[0] + value[-1] in ("[]", "{}")
+        return not (is_nested or (sweep and "," in value))
+    return False

@@ -1,0 +1,72 @@
+"""Overrides whose values are names of files as people have them, without quotes for Hydra."""
+
+import sys
+
+import pytest
+
+from cplearn_solo.cli.hydra_app import hydra_app
+
+
+@pytest.fixture
+def value_of(tmp_path, monkeypatch):
+    """The values of ``name`` that the task gets for arguments of the command line."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments):
+        found = []
+        monkeypatch.setattr(sys, "argv", ["cplearn", "pretrain", *arguments])
+        hydra_app(
+            lambda config: found.append(config.name), list(arguments), program="pretrain", folder="pretrain/digits",
+            config="cplearn.yaml", about="",
+        )  # fmt: skip
+        return found
+
+    return call
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Bücher/Größe",
+        "фото/写真",
+        "photos #1",
+        "cats & dogs",
+        "it's",
+        'the "best"',
+        r"C:\photos\it's",
+        "photos (1)",
+        "copy [old]/images",
+        "[old]/images",
+        "shards-{0000..0012}.tar",
+        "{a}/b",
+        "epoch=2.ckpt",
+        "a; b ! < > ^ ` ~",
+        "né#a'\\",
+    ],
+)
+def test_text_that_hydra_cannot_read_needs_no_quotes(text, value_of):
+    assert value_of(f"name={text}") == [text]
+    assert value_of("-m", f"name={text}") == [text]
+
+
+def test_a_folder_with_commas_and_brackets_is_that_folder(value_of, tmp_path):
+    for name in ("Berlin, 2024", "[old]", "range(1,3)", "a,b"):
+        (tmp_path / name).mkdir()
+        assert value_of(f"name={name}") == [name]
+
+
+def test_what_hydra_reads_stays_as_it_is(value_of):
+    assert value_of("name=[a,b]") == [["a", "b"]]
+    assert value_of("name={a: 1}") == [{"a": 1}]
+    assert value_of("name=${seed}", "seed=3") == [3]
+    assert value_of("name=ü-${seed}#", "seed=3") == ["ü-3#"]
+    assert value_of("name='a,b'") == ["a,b"]
+    assert value_of("-m", "name=a,b") == ["a", "b"]
+
+
+@pytest.mark.parametrize("arguments", [["name=[a,#]"], ["name={a,b#}"], ["-m", "name=a#,b"]])
+def test_lists_mappings_and_sweeps_with_mistakes_are_one_line(arguments, value_of, capfd):
+    with pytest.raises(SystemExit, match="2"):
+        value_of(*arguments)
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.startswith("pretrain: error: override 'name=")
