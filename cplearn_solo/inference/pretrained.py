@@ -30,7 +30,7 @@ class Pretrained:
 
 
 def load_pretrained(path: str | Path, *, device: torch.device | str = "cpu") -> Pretrained:
-    """Backbone and method of a run folder or checkpoint, in evaluation mode on ``device``."""
+    """Backbone and method of a run folder or checkpoint, in evaluation mode and without gradients, on ``device``."""
     file, run = find_checkpoint(path)
     checkpoint = read_checkpoint(file)
     saved = checkpoint[CHECKPOINT_KEY]
@@ -47,9 +47,10 @@ def load_pretrained(path: str | Path, *, device: torch.device | str = "cpu") -> 
     return Pretrained(module.backbone, module.method, config, **statistics, checkpoint=file, run=run)
 
 
-def load_backbone(path: str | Path, *, device: torch.device | str = "cpu") -> nn.Module:
+def load_backbone(path: str | Path, *, device: torch.device | str = "cpu", frozen: bool = False) -> nn.Module:
     """The trained backbone of a run folder or checkpoint, in evaluation mode.
 
-    It maps normalised images ``(n, 3, h, w)`` to features ``(n, d)``; d is its ``num_features``.
+    It maps normalised images ``(n, 3, h, w)`` to features ``(n, d)``; d is its ``num_features``. Its parameters have
+    gradients, for fine-tuning, unless ``frozen``.
     """
-    return load_pretrained(path, device=device).backbone
+    return load_pretrained(path, device=device).backbone.requires_grad_(not frozen)

@@ -85,7 +85,10 @@ def test_features_and_codes_do_not_depend_on_the_evaluation_batch(finished):
     theirs = extract(model.backbone, model.method, images, crop_size=8, batch_size=7, batch_statistics=True)
     assert not torch.equal(theirs.codes, ours[0].codes)  # the released protocol does depend on it
     assert torch.equal(statistics, model.method.projector[1].running_mean)
-    assert torch.equal(load_backbone(finished)(torch.ones(1, 3, 8, 8)), model.backbone(torch.ones(1, 3, 8, 8)))
+    backbone, frozen = (load_backbone(finished, frozen=each) for each in (False, True))
+    assert torch.equal(backbone(torch.ones(1, 3, 8, 8)), model.backbone(torch.ones(1, 3, 8, 8)))
+    assert all(p.requires_grad for p in backbone.parameters()) and not backbone.training
+    assert not any(p.requires_grad for p in frozen.parameters())
 
 
 def test_accumulation_lr_scale_and_teacher(tmp_path):
