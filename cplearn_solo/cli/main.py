@@ -226,9 +226,10 @@ def _dino(arguments: list[str]) -> None:
 
 def _list(kind: str, arguments: list[str]) -> None:
     argparse.ArgumentParser(prog=kind, description=f"Lists {kind}.").parse_args(arguments)
-    from cplearn_solo.cli import listing
+    with user_errors(kind):
+        from cplearn_solo.cli import listing
 
-    getattr(listing, kind)()
+        getattr(listing, kind)()
 
 
 COMMANDS = {

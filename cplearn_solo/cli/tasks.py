@@ -37,7 +37,7 @@ def pretrain_task(raw: DictConfig) -> None:
     run = trained.run.path
     try:
         print("training done; evaluating the frozen backbone", flush=True)
-        with Console().status("features, linear probe, nearest neighbours, clustering"):
+        with Console().status("features, linear probe, nearest neighbours, clustering", spinner="line"):
             summary, verdict = summarize(trained)
         trained.run.write_json("summary.json", summary)
     finally:

@@ -1,4 +1,4 @@
-"""What a program tells its user: one line for bad input, one line for a warning."""
+"""What a program tells its user: one line for bad input, one line for a warning, on any terminal."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import TextIOWrapper
 
 from cplearn_solo.core.errors import InputError
 
@@ -17,12 +18,17 @@ TALKATIVE = ("lightning.pytorch.utilities.rank_zero", "lightning.pytorch.trainer
 def user_errors(program: str) -> Iterator[None]:
     """Ends ``program`` with one line on standard error and exit code 2 where its block raises ``InputError``.
 
-    In the block warnings are lines too, and Lightning's loggers are quiet; afterwards all is as it was before.
+    In the block warnings are lines too, Lightning's loggers are quiet, and letters that the terminal lacks (ASCII,
+    code page 437) are question marks; afterwards all is as it was before.
     """
+    streams = [stream for stream in (sys.stdout, sys.stderr) if isinstance(stream, TextIOWrapper)]
+    on_missing_letters = [stream.errors for stream in streams]
     loggers = [logging.getLogger(name) for name in TALKATIVE]
     levels = [logger.level for logger in loggers]
     with warnings.catch_warnings():
         warnings.showwarning = _one_line  # type: ignore[assignment]
+        for stream in streams:
+            stream.reconfigure(errors="replace")
         for logger in loggers:
             logger.setLevel(logging.WARNING)
         try:
@@ -33,6 +39,8 @@ def user_errors(program: str) -> Iterator[None]:
             print(f"{program}: error: {' '.join(reason.split())}", file=sys.stderr)
             raise SystemExit(2) from None
         finally:
+            for stream, errors in zip(streams, on_missing_letters):
+                stream.reconfigure(errors=errors)
             for logger, level in zip(loggers, levels):
                 logger.setLevel(level)
 

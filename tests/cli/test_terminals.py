@@ -1,0 +1,24 @@
+"""Terminals that lack most letters, as those of code page 437 or ASCII."""
+
+import sys
+from io import BytesIO, TextIOWrapper
+
+import pytest
+
+from cplearn_solo.cli.report import print_scores
+from cplearn_solo.core.user_errors import user_errors
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp437"])
+def test_letters_that_a_terminal_lacks_do_not_end_the_program(encoding, monkeypatch):
+    bytes_written = BytesIO()
+    terminal = TextIOWrapper(bytes_written, encoding=encoding)
+    monkeypatch.setattr(sys, "stdout", terminal)
+    with user_errors("pretrain"):
+        print_scores("runs/写真", {"linear_acc1": 0.5})
+        print("0.5 ± 0.1 – β")
+    terminal.flush()
+    text = bytes_written.getvalue().decode(encoding)
+    assert "runs/??" in text and "0.5" in text
+    assert set(text.splitlines()[2]) <= set("-+|= "), text  # the line below the headings of the table
+    assert terminal.errors == "strict"
