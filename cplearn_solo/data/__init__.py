@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from cplearn_solo.data.image_set import IMAGENET_MEAN, IMAGENET_STD, FileSet, ImageSet, MemorySet
     from cplearn_solo.data.image_views import eval_image, per_image
     from cplearn_solo.data.loaders import MemoryLoader, eval_loader, train_loader
+    from cplearn_solo.data.lost_classes import tell_lost_classes
     from cplearn_solo.data.order import EpochSampler, step_generator
     from cplearn_solo.data.schema import KNOWN_IMAGES, Augmentation, DataConfig
     from cplearn_solo.data.sources import DATASETS

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from cplearn_solo.config.read_evaluation import learning_rates
 from cplearn_solo.core.errors import InputError, require, unknown
 from cplearn_solo.evaluation.heads import OPTIMIZERS, train_heads
+from cplearn_solo.metrics.accuracy import accuracies
 from cplearn_solo.metrics.checks import check_count, check_number, check_split
 
 HELD_OUT = 10  # one training row in so many helps to choose a learning rate
@@ -21,9 +22,13 @@ HELD_OUT = 10  # one training row in so many helps to choose a learning rate
 
 @dataclass(frozen=True)
 class LinearResult:
-    """Fractions of rows right, 0 to 1; ``acc5`` is None with fewer than 5 classes, ``lr`` where there was no choice."""
+    """Fractions of rows right, 0 to 1; ``acc5`` is None with fewer than 5 classes, ``lr`` where there was no choice.
+
+    ``balanced_acc1`` is the mean over classes of the fraction of their rows.
+    """
 
     acc1: float
+    balanced_acc1: float
     acc5: float | None
     train_acc1: float
     lr: float | None
@@ -85,13 +90,15 @@ def linear_probe(
         shuffled = torch.randperm(len(train_x), generator=torch.Generator().manual_seed(seed))
         held_out, others = shuffled.tensor_split([len(train_x) // HELD_OUT])
         x, y = train_x[held_out.to(device)], train_y[held_out.to(device)]
-        accuracies = [_accuracy(weights, x, y, k=1) for weights in train(others, rates)]
-        rates = [rates[accuracies.index(max(accuracies))]]
+        reached = [_accuracy(weights, x, y, k=1) for weights in train(others, rates)]
+        rates = [rates[reached.index(max(reached))]]
     (weights,) = train(torch.arange(len(train_x)), rates)
     if not weights.isfinite().all():
         raise InputError(f"lr = {lr}: must be smaller, the linear classifier diverged")
+    top1 = accuracies(_best(weights, test_x, k=1)[:, 0], test_y)
     return LinearResult(
-        acc1=_accuracy(weights, test_x, test_y, k=1),
+        acc1=top1.of_rows,
+        balanced_acc1=top1.of_classes,
         acc5=_accuracy(weights, test_x, test_y, k=5) if num_classes >= 5 else None,
         train_acc1=_accuracy(weights, train_x, train_y, k=1),
         lr=rates[0] if several else None,
@@ -99,13 +106,15 @@ def linear_probe(
 
 
 def _accuracy(weights: Tensor, features: Tensor, labels: Tensor, *, k: int) -> float:
-    """Fraction of rows whose label is among the ``k`` largest logits, in blocks to bound the memory of the logits.
+    """Fraction of rows whose label is among the ``k`` largest logits.
 
     None is right where ``weights`` (classes, d + 1) have diverged.
     """
-    correct = 0
-    if weights.isfinite().all():
-        for x, y in zip(features.split(8192), labels.split(8192), strict=True):
-            best = F.linear(x, weights[:, :-1], weights[:, -1]).topk(k).indices
-            correct += int((best == y[:, None]).sum())
-    return correct / len(labels)
+    if not weights.isfinite().all():
+        return 0.0
+    return int((_best(weights, features, k=k) == labels[:, None]).sum()) / len(labels)
+
+
+def _best(weights: Tensor, features: Tensor, *, k: int) -> Tensor:
+    """The classes (n, k) of the ``k`` largest logits, in blocks to bound the memory of the logits."""
+    return torch.cat([F.linear(x, weights[:, :-1], weights[:, -1]).topk(k).indices for x in features.split(8192)])

@@ -63,7 +63,7 @@ def _extractor(model: Pretrained, config: EvalConfig, device: torch.device) -> C
 
 def _linear(
     splits: Splits, config: LinearConfig, features: Callable[[ImageSet], Features], **how: Any
-) -> dict[str, float]:
+) -> dict[str, Any]:
     return linear_scores(
         features(splits.probe),
         features(splits.test),
@@ -78,7 +78,7 @@ def _linear(
     )
 
 
-def _knn(splits: Splits, config: KNNConfig, features: Callable[[ImageSet], Features]) -> dict[str, float]:
+def _knn(splits: Splits, config: KNNConfig, features: Callable[[ImageSet], Features]) -> dict[str, Any]:
     train, test = features(splits.probe), features(splits.test)
     return knn_scores(train, test, num_classes=splits.train.num_classes, k=config.k, temperature=config.temperature)
 

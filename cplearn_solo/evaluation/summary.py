@@ -32,7 +32,7 @@ def summarize(trained: Trained) -> tuple[dict[str, Any], Verdict | None]:
         "epochs": len(rows),
         "wall_seconds": round(seconds, 2),
         "images_per_second": round(sum(row["train_images"] for row in rows) / seconds, 1),
-        "online_acc1": rows[-1].get("val_acc1"),
+        "online_acc1": rows[-1].get("val_acc1") if module.num_classes > 1 else None,
     }
     features = extractor(module.backbone, module.method, config, device=device_after_training(config))
     if splits.test:

@@ -1,5 +1,6 @@
 """Scores of codes, features and assignments; each raises ``InputError`` on bad input."""
 
+from cplearn_solo.metrics.accuracy import accuracies, balanced
 from cplearn_solo.metrics.clustering import (
     ami,
     ari,
@@ -17,17 +18,20 @@ from cplearn_solo.metrics.information import (
     matrix_log,
     total_coding_rate,
 )
-from cplearn_solo.metrics.knn import knn_accuracy
+from cplearn_solo.metrics.knn import knn_accuracies, knn_accuracy
 from cplearn_solo.metrics.spectrum import effective_rank
 
 __all__ = [
+    "accuracies",
     "ami",
     "ari",
+    "balanced",
     "cluster_accuracy",
     "clustering_scores",
     "codes_used",
     "effective_rank",
     "kmeans_ami",
+    "knn_accuracies",
     "knn_accuracy",
     "matrix_cross_entropy",
     "matrix_entropy",
