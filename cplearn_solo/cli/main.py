@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import sys
 from collections.abc import Callable
@@ -15,6 +16,7 @@ USAGE = """usage: cplearn COMMAND ...
 
 Self-supervised representations that do not collapse, and scores that tell.
 
+  check        what a training would see of images     FOLDER [VAL]
   pretrain     train a backbone on unlabelled images   --config-name cplearn.yaml [key=value ...]
   linear       linear probe on a trained backbone      pretrained=RUN_OR_CHECKPOINT
   knn          k nearest neighbours                    pretrained=RUN_OR_CHECKPOINT
@@ -29,6 +31,15 @@ Self-supervised representations that do not collapse, and scores that tell.
   datasets     list data sets
 
 cplearn COMMAND --help says more."""
+
+CHECK = """Says what a training would see of images: kinds, classes, damaged and empty files, copies; draws some.
+
+  cplearn check FOLDER                                        a sample of the images
+  cplearn check FOLDER VAL --all                              every image, and scored ones
+  cplearn check DATA.parquet data.dataset=parquet data.range=auto
+
+FOLDER and VAL are whatever data.train_path and data.val_path take (docs/data_sources.md). All keys of a pretraining are
+keys here, such as data.no_labels=true for a folder without class folders, or augmentations.0.crop_size=224."""
 
 PRETRAIN = """Trains a backbone without labels and scores it.
 
@@ -93,6 +104,33 @@ def main() -> None:
 
         with user_errors("cplearn"):
             raise unknown("command", command, COMMANDS)
+
+
+def check(arguments: list[str] | None = None) -> None:
+    """What a training would see of images."""
+    parser = argparse.ArgumentParser(
+        prog="check", description=CHECK, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("train", metavar="FOLDER", help="images to train on")
+    parser.add_argument(
+        "others", nargs="*", metavar="[VAL] key=value", help="images to score on; keys of a pretraining"
+    )
+    parser.add_argument("--all", action="store_true", help="look at every image, not at a sample of 500")
+    parser.add_argument("--sheet", metavar="FILE", default="check.png", help="contact sheet (default: %(default)s)")
+    parser.add_argument("--config-name", "-cn", default="cplearn.yaml", help="pretraining (default: %(default)s)")
+    parser.add_argument("--config-path", "-cp", default="scripts/pretrain/custom", help="folder (default: %(default)s)")
+    options = parser.parse_intermixed_args(sys.argv[1:] if arguments is None else arguments)
+    overrides = [f"data.train_path={options.train}", *options.others]
+    if options.others and (os.path.exists(options.others[0]) or "=" not in options.others[0]):
+        overrides[1] = f"data.val_path={options.others[0]}"
+
+    def run(raw: Any) -> None:
+        from cplearn_solo.cli.check import check_task
+
+        check_task(raw, everything=options.all, sheet=options.sheet)
+
+    place = ["-cp", options.config_path, "-cn", options.config_name]
+    hydra_app(run, [*place, *overrides], program="check", folder="pretrain/custom", config="cplearn.yaml", about="")
 
 
 def pretrain(arguments: list[str] | None = None) -> None:
@@ -233,6 +271,7 @@ def _list(kind: str, arguments: list[str]) -> None:
 
 
 COMMANDS = {
+    "check": check,
     "pretrain": pretrain,
     "linear": linear,
     "knn": knn,

@@ -44,8 +44,10 @@ def overlap(train: Index, scored: Index) -> np.ndarray:
     """
     ours, theirs = np.arange(len(scored)), np.arange(len(train))
     ours, theirs = _alike(ours, theirs, scored.sizes, train.sizes)
-    ours, theirs = _alike(ours, theirs, _hashes(scored, ours, "piece"), _hashes(train, theirs, "piece"))
-    ours, theirs = _alike(ours, theirs, _hashes(scored, ours, "content"), _hashes(train, theirs, "content"))
+    ours, theirs = _alike(ours, theirs, content_hashes(scored, ours, "piece"), content_hashes(train, theirs, "piece"))
+    ours, theirs = _alike(
+        ours, theirs, content_hashes(scored, ours, "content"), content_hashes(train, theirs, "content")
+    )
     return ours
 
 
@@ -54,7 +56,7 @@ def _alike(ours: np.ndarray, theirs: np.ndarray, a: np.ndarray, b: np.ndarray) -
     return ours[np.isin(a, b)], theirs[np.isin(b, a)]
 
 
-def _hashes(index: Index, rows: np.ndarray, what: str) -> np.ndarray:
+def content_hashes(index: Index, rows: np.ndarray, what: str) -> np.ndarray:
     """Hashes of the size and the bytes that the method ``what`` reads, uint64 of shape (N,)."""
     read, sizes = getattr(index, what), index.sizes
 

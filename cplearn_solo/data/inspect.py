@@ -1,0 +1,141 @@
+"""What a training would see of image files, found out before it: kinds, damage, copies, and how they look."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageFile
+from rich.progress import track
+
+from cplearn_solo.core.errors import InputError
+from cplearn_solo.data.decoding import decode
+from cplearn_solo.data.decoding.image import ORIENTATION, UPRIGHT
+from cplearn_solo.data.decoding.samples import raw_mode
+from cplearn_solo.data.decoding.source import opened
+from cplearn_solo.data.image_set import FileSet
+from cplearn_solo.data.overlap import content_hashes
+
+SAMPLE = 500  # images that are looked at unless all are asked for
+BLOCK = 50  # images of one task
+NEARLY_ONE_COLOUR = 2.0  # standard deviation of the levels, 0 to 255, below which an image shows nothing
+TIFF_BITS = 258  # the tag
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a file says of its image: ``size`` (width, height) in pixels, before it is turned."""
+
+    format: str
+    mode: str
+    bits: int
+    size: tuple[int, int]
+    turned: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """An image that was read, or the reason why it is refused."""
+
+    index: int
+    header: Header | None = None
+    empty: bool = False
+    refused: str = ""
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What is known of a set: ``looks`` at some or all of its images, and groups of those with the same content."""
+
+    images: FileSet
+    looks: list[Look]
+    copies: list[list[int]]
+
+    @property
+    def readable(self) -> list[Look]:
+        """Those that can be read."""
+        return [look for look in self.looks if look.header]
+
+    def counts(self, what: str) -> Counter[str]:
+        """Of the formats, modes or bits of the readable images."""
+        return Counter(str(getattr(look.header, what)) for look in self.readable)
+
+
+def inspect(images: FileSet, *, seed: int = 0, everything: bool = False) -> Findings:
+    """Decodes a seeded sample of ``images``, or all of them; copies of these are looked for among all."""
+    rows = np.arange(len(images))
+    if not everything and len(images) > SAMPLE:
+        rows = np.sort(np.random.default_rng(seed).choice(len(images), SAMPLE, replace=False))
+    blocks = np.split(rows, range(BLOCK, len(rows), BLOCK))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        found = pool.map(lambda block: [_look(images, i) for i in block.tolist()], blocks)
+        bar = track(found, "reading images", len(blocks), transient=True, disable=len(rows) <= SAMPLE)
+        looks = [look for some in bar for look in some]
+    return Findings(images, looks, copies(images, rows))
+
+
+def copies(images: FileSet, rows: np.ndarray) -> list[list[int]]:
+    """Groups of images with the same bytes, of which at least one is in ``rows``.
+
+    Bytes are read only where sizes agree, and all of them only where some from the middle agree too.
+    """
+    index = images.sources
+    alike = np.flatnonzero(np.isin(index.sizes, index.sizes[rows]))
+    values = index.sizes[alike]
+    for what in ("piece", "content"):
+        alike = alike[_repeated(values)]
+        values = content_hashes(index, alike, what)
+    same = _repeated(values)
+    order = np.argsort(values[same], kind="stable")
+    alike, values = alike[same][order], values[same][order]
+    groups = np.split(alike, np.flatnonzero(values[1:] != values[:-1]) + 1)
+    return sorted(group.tolist() for group in groups if np.isin(group, rows).any())
+
+
+def contact_sheet(views: Sequence[Sequence[np.ndarray]], *, columns: int = 8, side: int = 96) -> Image.Image:
+    """Tiles of ``side`` pixels, ``columns`` images a row; the views of an image, uint8 (h, w, 3), are side by side."""
+    gap, width = 8, len(views[0]) * side
+    rows = -(-len(views) // columns)
+    sheet = Image.new("RGB", (columns * (width + gap) + gap, rows * (side + gap) + gap), "white")
+    for i, tiles in enumerate(views):
+        x, y = gap + i % columns * (width + gap), gap + i // columns * (side + gap)
+        for number, tile in enumerate(tiles):
+            how = Image.Resampling.NEAREST if len(tile) < side else Image.Resampling.LANCZOS
+            sheet.paste(Image.fromarray(tile).resize((side, side), how), (x + number * side, y))
+    return sheet
+
+
+def _look(images: FileSet, i: int) -> Look:
+    source = images.sources[i]
+    try:
+        decoded = decode(source, images.decoding)
+    except InputError as error:
+        return Look(i, refused=str(error))
+    with opened(source) as image:
+        header = _header(image)
+    spread = np.asarray(decoded.image).std(axis=(0, 1)).max()
+    return Look(i, header, empty=bool(spread < NEARLY_ONE_COLOUR))
+
+
+def _header(image: ImageFile.ImageFile) -> Header:
+    turned = image.getexif().get(ORIENTATION) in UPRIGHT
+    return Header(image.format or "", image.mode, _bits(image), image.size, turned)
+
+
+def _bits(image: ImageFile.ImageFile) -> int:
+    """Of a number in the file, as far as Pillow tells."""
+    if image.format == "TIFF":
+        return max(image.tag_v2.get(TIFF_BITS, (1,)))
+    if ";16" in image.mode + raw_mode(image) or (image.mode == "I" and image.format in ("PNG", "PPM")):
+        return 16
+    return {"1": 1, "I": 32, "F": 32}.get(image.mode, 8)
+
+
+def _repeated(values: np.ndarray) -> np.ndarray:
+    """Which of them occur more than once."""
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return counts[inverse] > 1

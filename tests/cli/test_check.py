@@ -1,0 +1,49 @@
+"""``cplearn check`` as a user types it."""
+
+import numpy as np
+from PIL import Image
+
+from tests.support.images import noise_images, write_images, write_parquet
+
+SMALL = "augmentations.0.crop_size=16"
+
+
+def test_what_a_training_would_see_is_told_and_shown(here, tmp_path):
+    write_images(tmp_path, [f"photos/{name}/{i}.png" for name in ("cat", "dog") for i in range(20)])
+    write_images(tmp_path, [f"val/{name}/{i}.png" for name in ("cat", "dog") for i in range(2)], seed=5)
+    (tmp_path / "photos/cat/notes.txt").write_text("")
+    (tmp_path / "photos/dog/broken.jpg").write_bytes(b"nothing")
+    (tmp_path / "val/dog/again.png").write_bytes((tmp_path / "photos/dog/3.png").read_bytes())
+    code, out, error = here("check", "photos", "val", SMALL)
+    assert code == 0, error
+    for line in (
+        "ignored in photos: 1 .txt",
+        "training: 41 images",
+        "  classes: 2: 21 dog, 20 cat",
+        "  format: 40 PNG",
+        "  bits: 40 8",
+        "  size: 24 x 20 to 24 x 20, median 24 x 20",
+        "  refused: 1",
+        "    unreadable image photos/dog/broken.jpg: cannot identify image file",
+        "validation: 5 images",
+        "validation images that are also training images: 1: val/dog/again.png",
+    ):
+        assert line in out.splitlines(), out
+    sheet = np.asarray(Image.open(tmp_path / "check.png"))
+    assert sheet.shape[0] == 4 * (96 + 8) + 8 and sheet.std() > 10
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["check.png", "photos", "val"]
+
+
+def test_tables_and_other_sets_too(here, tmp_path):
+    write_parquet(tmp_path / "Bücher (1).parquet", noise_images(6, 9, 9), [0, 1, 2, 0, 0, 0], names=["a", "b", "c"])
+    code, out, error = here("check", "Bücher (1).parquet", "data.dataset=parquet", SMALL, "--all", "--sheet", "s.png")
+    assert code == 0 and "classes: 3: 4 a, 1 b, 1 c" in out and (tmp_path / "s.png").is_file(), error
+
+    for arguments, words in (
+        (("nowhere",), "data.train_path = 'nowhere': must be a file or folder that exists"),
+        (("x", "data.dataset=digits"), "data.dataset = 'digits': must be one of images of your own"),
+        (("x", "--sheet", "nowhere/s.png"), "--sheet = 'nowhere/s.png': must be a file in a folder that exists"),
+        (("x", "y", "z"), "override = 'z': must be key=value"),
+    ):
+        code, _, error = here("check", *arguments)
+        assert code == 2 and len(error.splitlines()) == 1 and words in error, error
