@@ -52,7 +52,8 @@ def open_run(config: Config, data: dict[str, Any]) -> RunFolder:
     """Resumes the newest unfinished run of exactly this configuration and data, or starts a new folder.
 
     ``data`` is the fingerprint of the images. ``resume_from_checkpoint`` names the checkpoint instead; ``InputError``
-    if its configuration or its data would make it learn something different, with what differs.
+    if its configuration or its data would make it learn something different, with what differs. With a larger
+    ``max_epochs`` it goes on in a new folder, at its epoch's place in the longer schedule.
     """
     _require_outside_of_images(config)
     run = _named_resume(config, data) if config.resume_from_checkpoint else None
@@ -93,21 +94,27 @@ def _named_resume(config: Config, data: dict[str, Any]) -> RunFolder:
     file, folder = find_checkpoint(config.resume_from_checkpoint)
     key = f"resume_from_checkpoint = {str(file)!r}"
     checkpoint = read_checkpoint(file)
+    theirs, done = checkpoint[CHECKPOINT_KEY]["config"], checkpoint["epoch"] + 1
+    longer = theirs.get("max_epochs", config.max_epochs) < config.max_epochs
     differing = _other_version(checkpoint)
-    differing += difference(config.plain(), checkpoint[CHECKPOINT_KEY]["config"], but=(*DEVICES, *PATHS))
+    differing += difference(config.plain(), theirs, but=(*DEVICES, *PATHS, *(["max_epochs"] if longer else [])))
     if differing:
         raise InputError(f"{key}: must have the same configuration; differing are {'; '.join(differing[:5])}")
     if folder and (change := _change_of_data(folder, config, data)):
         raise InputError(f"{key}: must have the same data; {change}")
-    unfinished = folder and file.name == Path(LAST).name and not (folder / "summary.json").exists()
-    if not unfinished and checkpoint["epoch"] + 1 >= config.max_epochs:
-        raise InputError(f"{key}: must be unfinished, but has trained all of its {config.max_epochs} epochs")
+    unfinished = not longer and folder and file.name == Path(LAST).name and not (folder / "summary.json").exists()
+    if not unfinished and done >= config.max_epochs:
+        reason = f"has trained all of its {config.max_epochs} epochs; a larger max_epochs goes on"
+        raise InputError(f"{key}: must be unfinished, but {reason}")
     if unfinished:
         lock = _lock(folder)
         if lock is None:
             raise InputError(f"{key}: must not be running, but is locked by another process")
         return RunFolder(folder, file, lock)
     run = _new_run(config, data, resume=file)
+    if longer:
+        place = f"from epoch {done + 1} on as in a run of {config.max_epochs} epochs, not of {theirs['max_epochs']}"
+        print(f"continuing {folder or file} in a new run folder; learning rate and other schedules are {place}")
     if folder and (folder / "metrics.csv").is_file():  # the epochs before
         with whole_file(run.path / "metrics.csv") as copy:
             shutil.copyfile(folder / "metrics.csv", copy)

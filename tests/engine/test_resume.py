@@ -18,6 +18,7 @@ from cplearn_solo.cli.tasks import pretrain_task
 from cplearn_solo.config.read import parse_config
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.engine.log import EpochLog
+from cplearn_solo.engine.module import Pretrainer
 from cplearn_solo.engine.runs import RUN_VARIABLE, RunFolder, run_of_parent, shared_with_processes
 from cplearn_solo.engine.train import pretrain
 
@@ -111,12 +112,41 @@ def test_another_configuration_is_not_resumed_and_the_key_is_named(tmp_path, mon
 def test_a_finished_run_is_not_resumed_and_one_of_its_epochs_keeps_the_log(finished, tmp_path):
     config = tiny(tmp_path)
     for path in (finished, finished / "checkpoints/epoch=4.ckpt"):
-        with pytest.raises(InputError, match="has trained all of its 4 epochs"):
+        with pytest.raises(InputError, match="has trained all of its 4 epochs; a larger max_epochs goes on"):
             pretrain(parse_config({**config, "resume_from_checkpoint": str(path)}))
     assert folders(tmp_path) == []
     pretrain(parse_config({**config, "resume_from_checkpoint": str(finished / "checkpoints/epoch=2.ckpt")}))
     first, second = (EpochLog.read(each) for each in (finished, *folders(tmp_path)))
     assert [row["train_loss"] for row in first] == [row["train_loss"] for row in second]
+
+
+def test_a_finished_run_goes_on_with_more_epochs_on_the_longer_schedule(finished, tmp_path, monkeypatch, capsys):
+    """Rates at the first and last step; the finished run stays as it is."""
+    rates = {}
+    before_step = Pretrainer.on_before_optimizer_step
+
+    def noted(self, optimizer):
+        rates.setdefault(self.current_epoch, []).append(optimizer.param_groups[0]["lr"])
+        before_step(self, optimizer)
+
+    monkeypatch.setattr(Pretrainer, "on_before_optimizer_step", noted)
+    pretrain(parse_config(tiny(tmp_path / "whole", max_epochs=6)))
+    expected = {epoch: rates.pop(epoch) for epoch in range(6)}
+    before = {path: path.read_bytes() for path in finished.rglob("*.ckpt")}
+
+    longer = tiny(tmp_path / "longer", max_epochs=6, resume_from_checkpoint=str(finished))
+    pretrain(parse_config(longer))
+    said = capsys.readouterr().out
+    place = "from epoch 5 on as in a run of 6 epochs, not of 4"
+    assert f"continuing {finished} in a new run folder; learning rate and other schedules are {place}" in said
+    assert rates == {4: expected[4], 5: expected[5]}
+    (run,) = folders(tmp_path / "longer")
+    log, old = EpochLog.read(run), EpochLog.read(finished)
+    assert len(log) == 6 and [row["train_loss"] for row in log[:4]] == [row["train_loss"] for row in old]
+    assert all(path.read_bytes() == content for path, content in before.items())
+
+    with pytest.raises(InputError, match="max_epochs: 4 there, 3 here"):
+        pretrain(parse_config({**longer, "max_epochs": 3}))
 
 
 def test_only_the_process_that_opened_a_run_shares_it(finished, monkeypatch, capsys):
