@@ -118,7 +118,7 @@ class Grown(Config):
 def test_a_key_that_came_later_makes_nothing_stale(kept, monkeypatch):
     monkeypatch.setattr(config_read, "Config", Grown)
     monkeypatch.setattr(config_identity, "Config", Grown)
-    monkeypatch.setattr(config_identity, "ADDED_KEYS", {"made_up": 1})
+    monkeypatch.setattr(config_identity, "ADDED_KEYS", {**config_identity.ADDED_KEYS, "made_up": 1})
     config_identity._defaults.cache_clear()
     try:
         for same in ({}, {"made_up": 1}):
