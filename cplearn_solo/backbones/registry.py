@@ -25,6 +25,8 @@ def build_backbone(name: str, *, crop_size: int, other_sizes: Iterable[int] = ()
     The module maps images to features ``(n, d)`` and says d as ``num_features``. Raises ``InputError`` for an unknown
     name, a keyword that its constructor refuses, or ``other_sizes`` of crops that are no whole number of patches.
     """
+    wanted = "backbone.weights=torchvision/NAME, a key of its own"
+    require("weights" not in kwargs, "backbone.kwargs.weights", kwargs.get("weights"), wanted)
     if name.startswith("timm/"):
         build: Callable[..., nn.Module] = partial(_any_timm, name.removeprefix("timm/"))
     else:
@@ -92,7 +94,20 @@ def _any_timm(name: str, crop_size: int, **kwargs: Any) -> nn.Module:
 def _timm(name: str, **kwargs: Any) -> nn.Module:
     if not timm.is_model(name):
         raise unknown("timm model", name, timm.list_models())
-    return timm.create_model(name, **{"pretrained": False, "num_classes": 0, **kwargs})
+    kwargs = {"pretrained": False, "num_classes": 0, **kwargs}
+    try:
+        return timm.create_model(name, **kwargs)
+    except Exception as error:  # of several libraries, each with errors of its own for its network
+        if not kwargs["pretrained"] or isinstance(error, TypeError):
+            raise
+        raise out_of_reach(f"timm/{name}", error, "its files in the cache of the Hugging Face hub") from error
+
+
+def out_of_reach(weights: str, error: Exception, place: str) -> InputError:
+    """The error for published weights that are neither here nor can be downloaded; ``place`` says what to put where."""
+    reason = str(error).partition("\n")[0] or type(error).__name__
+    wanted = f"here or within reach ({reason}): put {place}, or set backbone.weights to a file of weights"
+    return InputError(f"weights = {weights!r}: must be {wanted}")
 
 
 for _name in ("resnet18", "resnet34", "resnet50"):

@@ -24,6 +24,7 @@ RELEASES = {"0.1.0": 1, "0.2.0": 2}
 # Keys that came after 0.2.0, with the value at which the program does what it did before them. A key of every
 # augmentation is written augmentations.KEY, one of a method method_kwargs.KEY.
 ADDED_KEYS: dict[str, Any] = {
+    "backbone.weights": None,
     "data.background": "white",  # transparent pixels were seen: runs on such files change, on all others nothing does
     "data.range": None,
 }

@@ -16,6 +16,7 @@ from cplearn_solo.data.sources.places import with_absolute_paths
 class BackboneConfig:
     name: str = "resnet18"
     kwargs: Dict[str, Any] = field(default_factory=dict)  # for the backbone's constructor
+    weights: Optional[str] = None  # to start from: run, checkpoint, file, timm, timm/TAG, torchvision, torchvision/NAME
 
 
 @dataclass

@@ -28,6 +28,7 @@ from cplearn_solo.engine.runs import RunFolder, open_run, run_of_parent, shared_
 from cplearn_solo.engine.sharding import ShardedStrategy
 from cplearn_solo.engine.trainer import build_trainer, extra_loggers
 from cplearn_solo.engine.watch import CollapseWatch
+from cplearn_solo.engine.weights import start_from_weights
 from cplearn_solo.metrics.verdict import Verdict
 
 
@@ -53,6 +54,7 @@ def pretrain(config: Config) -> Trained:
     if splits.test is not None:
         tell_lost_classes(splits.train, splits.test)
     module = Pretrainer(config, **image_statistics(splits.train))
+    start_from_weights(module)
     trainer = build_trainer(config)
     module.method.check_ranks(trainer.world_size)
     module.build_optimizer(trainer.world_size)

@@ -1,10 +1,12 @@
 """``cplearn check`` as a user types it."""
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from tests.support.images import noise_images, write_images, write_parquet
 
+pytestmark = pytest.mark.integration
 SMALL = "augmentations.0.crop_size=16"
 
 

@@ -1,0 +1,76 @@
+"""``backbone.weights``: what a backbone starts from instead of random numbers."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cplearn_solo.backbones.published import LIBRARIES, published_weights
+from cplearn_solo.core.errors import InputError, require
+from cplearn_solo.data.notes import say_once
+from cplearn_solo.engine.checkpoint import find_checkpoint
+from cplearn_solo.engine.module import Pretrainer
+
+INSIDE = ("state_dict", "model")  # under which other software keeps a state dict
+PREFIXES = ("module.", "backbone.")  # before its names: DataParallel's, and that of a larger module
+COUNTER = "num_batches_tracked"  # of BatchNorm, which older files lack
+NAMED = 3  # tensors in a message
+
+
+def start_from_weights(module: Pretrainer) -> None:
+    """Puts ``backbone.weights`` into the backbone and its teacher, if there are any.
+
+    They are a run folder, a checkpoint of this program, a file with a state dict, or what :func:`published_weights`
+    knows. Tensors that the backbone does not have, as those of a classifier, are left out with a word; ``InputError``
+    where others are missing or of another shape.
+    """
+    config = module.config.backbone
+    if config.weights is None:
+        return
+    size = module.config.augmentations[0].crop_size
+    library = config.weights.partition("/")[0] in LIBRARIES and not Path(config.weights).exists()
+    if library:
+        found = published_weights(config.weights, config.name, crop_size=size, **config.kwargs)
+    else:
+        found = _read(config.weights)
+    own = module.backbone.state_dict()
+    missing = [name for name in own if name not in found and not name.endswith(COUNTER)]
+    fits = f"weights of {config.name}"
+    require(not missing, "backbone.weights", config.weights, f"{fits}, and lacks {_some(missing)}")
+    for name, tensor in own.items():
+        there, here = tuple(found.get(name, tensor).shape), tuple(tensor.shape)
+        wanted = f"{fits} for images of {size} pixels, and its {name} is {there} instead of {here}"
+        stem = "; backbone.kwargs.small_stem=false makes the stem for large images" if name == "conv1.weight" else ""
+        require(there == here, "backbone.weights", config.weights, wanted + stem)
+    module.backbone.load_state_dict({**own, **{name: found[name] for name in own if name in found}})
+    if module.teacher is not None:
+        module.teacher[0].load_state_dict(module.backbone.state_dict())
+    left_out = [name for name in found if name not in own]
+    rest = f"; left out: {_some(left_out)}" if left_out else ""
+    say_once(f"backbone.weights = {config.weights}: {len(own)} tensors{rest}")
+
+
+def _read(path: str) -> dict[str, Tensor]:
+    where = "a run folder, a checkpoint, a file with a state dict, timm, timm/TAG, torchvision or torchvision/NAME"
+    require(Path(path).exists(), "backbone.weights", path, where)
+    file, _ = find_checkpoint(path)
+    try:
+        values: Any = torch.load(file, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, pickle.UnpicklingError, OSError, ValueError, KeyError) as error:
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise InputError(f"backbone.weights = {path!r}: must be {where}: {reason}") from error
+    for name in INSIDE:
+        values = values.get(name, values) if isinstance(values, dict) else values
+    require(isinstance(values, dict), "backbone.weights", path, f"{where}, and holds a {type(values).__name__}")
+    for prefix in PREFIXES:
+        if any(name.startswith(prefix) for name in values):
+            values = {name.removeprefix(prefix): value for name, value in values.items() if name.startswith(prefix)}
+    return {name: value for name, value in values.items() if isinstance(value, Tensor)}
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
