@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import json
+import os
 from itertools import groupby
 from typing import Any
 
@@ -61,9 +63,15 @@ def _data(overrides: list[str]) -> dict[str, Any]:
         if "=" not in override:
             raise InputError(f"--data = {override!r}: must be key=value")
     try:
-        return OmegaConf.to_container(OmegaConf.from_dotlist([o.removeprefix("data.") for o in overrides]))
+        return OmegaConf.to_container(OmegaConf.from_dotlist([_quoted(o.removeprefix("data.")) for o in overrides]))
     except (OmegaConfBaseException, YAMLError) as error:
         raise InputError(f"--data = {' '.join(overrides)!r}: {str(error).splitlines()[0]}") from error
+
+
+def _quoted(override: str) -> str:
+    """A path that exists is text, whatever it means in YAML, as ``images #1`` does."""
+    key, _, value = override.partition("=")
+    return f"{key}={json.dumps(value, ensure_ascii=False)}" if os.path.exists(os.path.expanduser(value)) else override
 
 
 def _print(console: Console, written: Report) -> None:

@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+from cplearn_solo.cli.collapse import _data
 from cplearn_solo.cli.hydra_app import hydra_app
 
 
@@ -70,3 +71,10 @@ def test_lists_mappings_and_sweeps_with_mistakes_are_one_line(arguments, value_o
         value_of(*arguments)
     (line,) = capfd.readouterr().err.splitlines()
     assert line.startswith("pretrain: error: override 'name=")
+
+
+def test_data_of_the_collapse_report_may_lie_in_any_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("Bücher 😀 #1", "a: b", "{old}", '"'):
+        (tmp_path / name).mkdir()
+        assert _data([f"val_path={name}", "max_val_images=5"]) == {"val_path": name, "max_val_images": 5}
