@@ -56,10 +56,9 @@ def open_run(config: Config, data: dict[str, Any]) -> RunFolder:
     ``max_epochs`` it goes on in a new folder, at its epoch's place in the longer schedule.
     """
     _require_outside_of_images(config)
-    run = _named_resume(config, data) if config.resume_from_checkpoint else None
-    if run is None and config.auto_resume.enabled and config.checkpoint.enabled:
-        run = _auto_resume(config, data)
-    return run or _new_run(config, data, resume=None)
+    if config.resume_from_checkpoint:
+        return _named_resume(config, data)
+    return _auto_resume(config, data) or _new_run(config, data, resume=None)
 
 
 @contextmanager
@@ -111,6 +110,8 @@ def _named_resume(config: Config, data: dict[str, Any]) -> RunFolder:
         if lock is None:
             raise InputError(f"{key}: must not be running, but is locked by another process")
         return RunFolder(folder, file, lock)
+    if run := _auto_resume(config, data):  # the same command, killed
+        return run
     run = _new_run(config, data, resume=file)
     if longer:
         place = f"from epoch {done + 1} on as in a run of {config.max_epochs} epochs, not of {theirs['max_epochs']}"
@@ -122,11 +123,20 @@ def _named_resume(config: Config, data: dict[str, Any]) -> RunFolder:
 
 
 def _auto_resume(config: Config, data: dict[str, Any]) -> RunFolder | None:
-    explained = False
+    """The newest unfinished run of this configuration and data.
+
+    With ``resume_from_checkpoint`` only one that began at the same checkpoint.
+    """
+    if not (config.auto_resume.enabled and config.checkpoint.enabled):
+        return None
+    explained, began_at = False, config.resume_from_checkpoint
     for folder in sorted(_root(config).glob("*/"), reverse=True):
-        if not _can_be_resumed(folder) or (lock := _lock(folder)) is None:
+        if not _can_be_resumed(folder):
             continue
-        differing = difference(config.plain(), OmegaConf.to_container(OmegaConf.load(folder / "config.yaml")))
+        theirs = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))
+        if (began_at and theirs.get("resume_from_checkpoint") != began_at) or (lock := _lock(folder)) is None:
+            continue
+        differing = difference(config.plain(), theirs)
         differing = differing or _other_version(read_checkpoint(folder / LAST))
         change = _change_of_data(folder, config, data)
         if not differing and not change:

@@ -149,6 +149,16 @@ def test_a_finished_run_goes_on_with_more_epochs_on_the_longer_schedule(finished
         pretrain(parse_config({**longer, "max_epochs": 3}))
 
 
+def test_a_killed_run_that_began_at_a_checkpoint_goes_on_with_the_same_command(finished, tmp_path, monkeypatch):
+    longer = tiny(tmp_path, max_epochs=6, resume_from_checkpoint=str(finished))
+    train_until(5, longer, monkeypatch)
+    pretrain(parse_config(longer))
+    (run,) = folders(tmp_path)
+    assert len(EpochLog.read(run)) == 6
+    pretrain(parse_config({**longer, "resume_from_checkpoint": str(finished / "checkpoints/last.ckpt")}))
+    assert len(folders(tmp_path)) == 2  # another checkpoint, as far as its name tells
+
+
 def test_only_the_process_that_opened_a_run_shares_it(finished, monkeypatch, capsys):
     """Lightning starts the other processes of a node itself; a variable that was left behind is not theirs."""
     monkeypatch.delenv(RUN_VARIABLE, raising=False)
