@@ -10,7 +10,6 @@ import gc
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from cplearn_solo.backbones import build_backbone
 from cplearn_solo.config.read import parse_config
-from cplearn_solo.config.schema import Config, PerformanceConfig
+from cplearn_solo.config.schema import Config
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.data import DATASETS, DataConfig, MemorySet
 from cplearn_solo.engine.module import Pretrainer
@@ -39,8 +38,7 @@ NETWORKS = {
     "ViT-S": ("imagenet-100/cplearn", 224, {"backbone": {"name": "vit_tiny", "kwargs": {"patch_size": 8}}}),
 }
 TINY = {"optimizer": {"batch_size": 4}, "method_kwargs": {"proj_hidden_dim": 16, "proj_output_dim": 64}}
-CAPTURES = "graph" in {field.name for field in fields(PerformanceConfig)}  # whether the engine offers captured steps
-EAGER = {"graph": False} if CAPTURES else {}
+EAGER = {"graph": False}
 WAYS: dict[str, dict[str, Any]] = {
     "bf16": {"precision": "bf16-mixed", "performance": EAGER},
     "bf16, captured": {"precision": "bf16-mixed", "performance": {"graph": True}},
@@ -63,8 +61,6 @@ def run(report: Report, options: Options) -> None:
 def left_out(way: str, options: Options) -> str | None:
     if "bf16" in way and not has_bf16(options.device):
         return "no units for bf16"
-    if "captured" in way and not CAPTURES:
-        return "not there: the engine has no performance.graph"
     return "on a GPU only" if options.tiny and way not in ("bf16", "float32") else None
 
 

@@ -45,6 +45,8 @@ def check_config(config: Config) -> None:
             "on_collapse": (config.on_collapse, ("warn", "stop")),
         }
     )
+    graph = config.performance.graph
+    require(graph == "auto" or isinstance(graph, bool), "performance.graph", graph, "auto, true or false")
     steps = config.scheduler.lr_decay_steps
     wanted = "a list of epochs where scheduler.name is step"
     require(config.scheduler.name != "step" or bool(steps), "scheduler.lr_decay_steps", steps, wanted)

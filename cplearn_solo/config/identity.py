@@ -57,6 +57,7 @@ NOT_IDENTITY = (
     "method_kwargs.kept_logits_mb",
     "on_collapse",
     "performance.compile",
+    "performance.graph",
     "performance.matmul_precision",
     "resume_from_checkpoint",
     "tensorboard",

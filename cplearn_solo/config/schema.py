@@ -69,6 +69,7 @@ class KNNEvalConfig:
 class PerformanceConfig:
     disable_channel_last: bool = False
     matmul_precision: str = "high"  # of float32 products on GPUs: highest, high (TF32), medium (bfloat16)
+    graph: Any = "auto"  # a GPU's steps captured and replayed: auto, true, false; see docs/devices.md
     compile: bool = False  # the backbone by torch.compile; measure first, ResNet-8 got slower on CPU cores
 
 

@@ -17,6 +17,7 @@ from cplearn_solo.config.schema import Config
 from cplearn_solo.core.distributed import max_ranks, rank, world_size
 from cplearn_solo.data import BatchAugment, ImageSet
 from cplearn_solo.data.order import hash_seed
+from cplearn_solo.engine.captured import Capture, CapturedStep, StepOutput, cuda_graph
 from cplearn_solo.engine.checkpoint import checkpoint_entry
 from cplearn_solo.engine.epoch import CodesInUse, FiniteCheck, NotFinite, StepSums, Stopwatch
 from cplearn_solo.engine.online_probe import OnlineProbe
@@ -71,6 +72,7 @@ class Pretrainer(LightningModule):
         # optimizer steps: of the run, of an epoch; and the Trainer's count before this epoch and after the last step
         self._total_steps = self._epoch_steps = self._steps_before = self._steps_seen = 0
         self._generator: torch.Generator | None = None  # of views
+        self._captured: CapturedStep | None = None
         self._rates: list[float] = []  # learning rates of the optimizer's groups, before the schedule
 
     def encode(self, images: Tensor) -> Tensor:
@@ -136,14 +138,22 @@ class Pretrainer(LightningModule):
         crops = images if isinstance(images, list) else self.augment(images, generator)
         progress = self._progress()
         self.method.before_step(progress)
-        views = self.views(crops, progress)
-        self.recent.append(views.feats[0].detach())
-        parts = self.method.loss(views)
-        self._check_finite(parts, progress.step)
-        self.codes.add(parts.pop("codes", None))
-        probe = self.probe.train(views.feats[: views.n_large], labels)
-        self.sums.add(parts | probe)
-        return parts["loss"] + probe["probe_loss"]
+        compute = self._captured or self._compute
+        output = compute(crops, labels)
+        self.recent.append(output.feats)
+        self.probe.remember(output.feats, labels)
+        self._check_finite(output.parts, progress.step)
+        self.codes.add(output.codes)
+        self.sums.add(output.parts | output.probe)
+        return output.loss
+
+    def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
+        if not self._gradients_are_there:
+            super().backward(loss, *args, **kwargs)
+
+    def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: torch.optim.Optimizer) -> None:
+        if not self._gradients_are_there:
+            super().optimizer_zero_grad(epoch, batch_idx, optimizer)
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         self.method.after_backward(self._progress())
@@ -166,6 +176,9 @@ class Pretrainer(LightningModule):
         values |= self.codes.counts()
         values |= {"seconds": seconds, "images": steps * self.config.optimizer.batch_size}
         self.log_dict({f"train_{name}": float(value) for name, value in values.items()})
+
+    def on_train_end(self) -> None:
+        self._captured = None  # and with it the memory of its graph
 
     # ---- validation
 
@@ -225,7 +238,23 @@ class Pretrainer(LightningModule):
         """Adds what evaluation and a resumed run need to know."""
         checkpoint |= checkpoint_entry(self.config, self.num_classes, self.mean, self.std)
 
+    def capture_steps(self, capture: Capture = cuda_graph) -> None:
+        """Steps are captured and replayed from now on, until training ends."""
+        self._captured = CapturedStep(self._compute, self.parameters, capture)
+
     # ---- details
+
+    def _compute(self, crops: list[Tensor], labels: Tensor) -> StepOutput:
+        """Networks, loss and online probe."""
+        views = self.views(crops, self._progress())
+        parts = self.method.loss(views)
+        codes = parts.pop("codes", None)
+        probe = self.probe.train(views.feats[: views.n_large], labels)
+        return StepOutput(parts["loss"] + probe["probe_loss"], views.feats[0].detach(), parts, probe, codes)
+
+    @property
+    def _gradients_are_there(self) -> bool:
+        return self._captured is not None and self._captured.replays
 
     @property
     def _sharded(self) -> bool:

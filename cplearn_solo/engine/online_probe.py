@@ -36,10 +36,13 @@ class OnlineProbe:
         known = all_labels >= 0
         labelled = known.sum()
         loss = F.cross_entropy(logits, all_labels, ignore_index=-1, reduction="sum") / labelled.clamp(min=1)
-        if self.knn.enabled:
-            self._bank.append((feats[0].detach().float(), labels))
         hits = ((logits.argmax(dim=1) == all_labels) & known).sum()
         return {"probe_loss": loss, "hits": hits, "labelled": labelled}
+
+    def remember(self, feats: Tensor, labels: Tensor) -> None:
+        """Keeps features ``(n, d)``, without gradient, as neighbours of held-out images."""
+        if self.knn.enabled:
+            self._bank.append((feats.float(), labels))
 
     def start_validation(self, device: torch.device) -> None:
         """Forgets the held-out images of the validation before."""

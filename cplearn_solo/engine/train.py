@@ -19,6 +19,7 @@ from cplearn_solo.core.errors import InputError, require
 from cplearn_solo.data import Splits, eval_loader, load_splits, tell_lost_classes, train_loader
 from cplearn_solo.data.memory_loader import MemoryEvalLoader, MemoryLoader
 from cplearn_solo.engine.allocator import keep_freed_memory
+from cplearn_solo.engine.captured import check_capture
 from cplearn_solo.engine.checkpoint import LAST, EpochCheckpoint, read_checkpoint
 from cplearn_solo.engine.epoch import NotFinite
 from cplearn_solo.engine.log import EpochLog
@@ -58,6 +59,9 @@ def pretrain(config: Config) -> Trained:
     trainer = build_trainer(config)
     module.method.check_ranks(trainer.world_size)
     module.build_optimizer(trainer.world_size)
+    if config.performance.graph is True:  # auto is false until the tests of captured steps have passed on a GPU
+        check_capture(config, module.method, trainer)
+        module.capture_steps()
     if config.performance.compile:
         _compile(module)
     if splits.test is None:

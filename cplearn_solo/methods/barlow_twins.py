@@ -21,6 +21,8 @@ class BarlowTwins(Method):
     off-diagonal terms. ``scale_loss``: factor of the whole loss. Names and defaults as in solo-learn.
     """
 
+    capturable = True
+
     def __init__(
         self,
         features_dim: int,

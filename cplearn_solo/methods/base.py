@@ -71,6 +71,9 @@ class Method(nn.Module, ABC):
     teacher: ClassVar[str | None] = None  # submodule of which the host keeps an EMA copy, e.g. "projector"
     multicrop: ClassVar[bool] = False  # takes more than two crops
     needs_images: ClassVar[bool] = False
+    # whether one step's loss can be replayed as a CUDA graph: it reads no number and no shape from the device, nothing
+    # from ``views.progress``, and no attribute that changes but for buffers; a subclass has to promise it again
+    capturable: bool = False
     # with several devices, each computes the loss of the whole batch ("global") or of its own images ("device")
     loss_scope: Literal["global", "device"] = "global"
     # what to try against a collapse, in this method's keys, by measure of metrics.verdict.CRITERIA
@@ -78,6 +81,7 @@ class Method(nn.Module, ABC):
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
+        cls.capturable = vars(cls).get("capturable", False)
         if "coupling" in vars(cls):
             cls.loss_scope = cls.coupling
             del cls.coupling

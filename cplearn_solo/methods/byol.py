@@ -22,6 +22,7 @@ class BYOL(Method):
 
     teacher = "projector"
     multicrop = True
+    capturable = True
 
     def __init__(
         self,

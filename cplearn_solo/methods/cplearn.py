@@ -65,6 +65,7 @@ class CPLearn(Method):
     """
 
     multicrop = True
+    capturable = True
     advice = {
         "code_use": "CPLearn: lower beta, above 1 the prior loses (Table 9), or set beta=auto",
         "told_apart": "CPLearn: raise beta, at 0 there is no invariance (Fig. 12), or set beta=auto",

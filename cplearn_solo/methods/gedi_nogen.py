@@ -18,6 +18,8 @@ class GEDINoGen(Method):
     the invariance term. ``temperature``: logits are divided by it.
     """
 
+    capturable = True
+
     def __init__(
         self,
         features_dim: int,

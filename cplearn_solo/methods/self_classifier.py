@@ -23,6 +23,7 @@ class SelfClassifier(Method):
     """
 
     multicrop = True
+    capturable = True
 
     def __init__(
         self,

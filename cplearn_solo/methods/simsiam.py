@@ -22,6 +22,8 @@ class SimSiam(Method):
     predictor, whose learning rate is constant. Names and defaults as in solo-learn's CIFAR configuration.
     """
 
+    capturable = True
+
     def __init__(
         self,
         features_dim: int,

@@ -74,6 +74,7 @@ class Step:
     def __init__(self, module):
         self.module, self.done = module, 0
         module._trainer = self.trainer = SimpleNamespace(
+            strategy=None,
             train_dataloader=MagicMock(),
             current_epoch=1,
             global_step=0,
@@ -109,8 +110,8 @@ class Step:
 
     def backward(self, loss):
         """Gradients, optimizer and teacher."""
-        self.optimizer.zero_grad()
-        loss.backward()
+        self.module.optimizer_zero_grad(0, self.done, self.optimizer)
+        self.module.backward(loss)
         self.module.on_before_optimizer_step(self.optimizer)
         self.optimizer.step()
         self.done += 1

@@ -2,7 +2,6 @@
 
 import math
 from contextlib import contextmanager
-from dataclasses import fields
 
 import pytest
 import torch
@@ -10,7 +9,6 @@ from steps import BATCH, CASES, METHODS, Step, configuration, digits, new_module
 from test_pretended_device import look
 from torch.nn import functional as F
 
-from cplearn_solo.config.schema import PerformanceConfig
 from cplearn_solo.dictionary import pack_dictionary, temperature
 from cplearn_solo.engine.log import EpochLog
 from cplearn_solo.engine.train import pretrain
@@ -18,9 +16,7 @@ from cplearn_solo.objective import PackedDictionary, objective
 
 CUDA = pytest.param("cuda", marks=pytest.mark.cuda)
 BOTH = ["cpu", CUDA]
-CAPTURES = "graph" in {field.name for field in fields(PerformanceConfig)}
-EAGER = {"graph": False} if CAPTURES else {}
-needs_capture = pytest.mark.skipif(not CAPTURES, reason="there is no performance.graph")
+EAGER = {"graph": False}
 
 
 @pytest.fixture(autouse=True)
@@ -211,9 +207,7 @@ def test_mixed_precision_trains(precision, tmp_path):
 
 
 @pytest.mark.cuda
-@pytest.mark.parametrize(
-    "performance", [{**EAGER, "compile": True}, pytest.param({"graph": True}, marks=needs_capture)], ids=str
-)
+@pytest.mark.parametrize("performance", [{**EAGER, "compile": True}, {"graph": True}], ids=str)
 def test_a_faster_step_learns_the_same(performance, tmp_path):
     eager, fast = (last_loss(run(tmp_path / str(p), "cuda", performance=p)[1]) for p in (EAGER, performance))
     assert fast == pytest.approx(eager, rel=1e-2)

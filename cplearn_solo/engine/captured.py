@@ -1,0 +1,115 @@
+"""A step captured once and replayed: a GPU then starts all of its kernels at once, not one after the other.
+
+Captured are the networks, the loss, the online probe and all gradients. Views are made before it, for they draw numbers
+on the host; sums of the epoch, optimizer and teacher follow it as they do any other step.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+import torch
+from lightning import Trainer
+from lightning.pytorch.strategies import SingleDeviceStrategy
+from torch import Tensor, nn
+from torch.utils._pytree import tree_map_only
+
+from cplearn_solo.config.schema import Config
+from cplearn_solo.core.errors import InputError, require
+from cplearn_solo.methods import Method
+
+_WARM_STEPS = 3  # in which libraries choose their kernels and constants reach the device
+
+
+class StepOutput(NamedTuple):
+    """What a step gives: ``loss`` of method and probe, features ``(n, d)`` of the first view without gradient, the
+    scalars of the method and of the probe by name, and codes ``(n,)`` of a method that has them."""
+
+    loss: Tensor
+    feats: Tensor
+    parts: dict[str, Tensor]
+    probe: dict[str, Tensor]
+    codes: Tensor | None
+
+
+Step = Callable[[list[Tensor], Tensor], StepOutput]
+Recording = tuple[StepOutput, Callable[[], None]]  # where results lie, and what fills them
+Capture = Callable[[Callable[[], StepOutput]], Recording]
+
+
+def cuda_graph(step: Callable[[], StepOutput]) -> Recording:
+    """``step`` as a CUDA graph, which has not run yet. Raises ``InputError`` for a step that waits for its device."""
+    gc.collect()  # what is left of earlier steps, whose gradients belong to another stream
+    graph = torch.cuda.CUDAGraph()
+    try:
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):  # others may be loading images
+            output = step()
+    except RuntimeError as error:
+        reason = str(error.__context__ or error).partition("\n")[0]
+        raise InputError(
+            f"performance.graph = True: must be false here, as a step cannot be captured: {reason}"
+        ) from error
+    return output, graph.replay
+
+
+class CapturedStep:
+    """``compute`` with its gradients, from views, each ``(n, 3, h, w)``, and labels ``(n,)`` of always the same shapes.
+
+    The first steps are computed as they come, and whoever calls has to ask for their gradients. From then on
+    ``replays`` is true: each call fills the gradients of ``parameters()``, which stay where they are. Nobody may set
+    them to None or add to them. Python's part of ``compute`` does not run any more: a number that it takes from
+    anywhere but its arguments, parameters and buffers stays what it was.
+    """
+
+    def __init__(self, compute: Step, parameters: Callable[[], Iterable[nn.Parameter]], capture: Capture) -> None:
+        self._compute, self._parameters, self._capture = compute, parameters, capture
+        self._warm_steps = 0
+        self._inputs: list[Tensor] = []
+        self._recording: Recording | None = None
+
+    @property
+    def replays(self) -> bool:
+        """Whether gradients come with the step."""
+        return self._recording is not None
+
+    def __call__(self, views: list[Tensor], labels: Tensor) -> StepOutput:
+        """What ``compute`` gives; in a replay without gradients, and overwritten by the next one but for ``feats``."""
+        if self._warm_steps < _WARM_STEPS:
+            self._warm_steps += 1
+            return self._compute(views, labels)
+        if self._recording is None:
+            self._inputs = [x.clone() for x in (*views, labels)]
+            self._recording = self._capture(self._with_gradients)
+        else:
+            for place, x in zip(self._inputs, (*views, labels), strict=True):
+                place.copy_(x)
+        output, replay = self._recording
+        replay()
+        return output._replace(feats=output.feats.clone())
+
+    def _with_gradients(self) -> StepOutput:
+        *views, labels = self._inputs
+        for p in self._parameters():
+            p.grad = None  # so that the graph writes gradients and does not add to them
+        torch.clear_autocast_cache()  # weights in half precision have to be made in the graph, from those of the step
+        output = self._compute(views, labels)
+        with torch.autocast(output.loss.device.type, enabled=False):  # as for any other backward pass
+            output.loss.backward()
+        return tree_map_only(Tensor, Tensor.detach, output)
+
+
+def check_capture(config: Config, method: Method, trainer: Trainer) -> None:
+    """Raises ``InputError`` where ``performance.graph = True`` cannot be."""
+    precision = str(config.trainer.get("precision"))
+    refused = {
+        "on a CPU": trainer.strategy.root_device.type != "cuda",
+        "with several devices": not isinstance(trainer.strategy, SingleDeviceStrategy),
+        f"with method {config.method!r}, whose steps cannot be captured": not method.capturable,
+        "with accumulate_grad_batches above 1": config.accumulate_grad_batches > 1,
+        f"with precision={precision}": precision.startswith("16"),
+        "with performance.compile=true": config.performance.compile,
+    }
+    for where, refuse in refused.items():
+        require(not refuse, "performance.graph", True, f"false {where}")

@@ -1,0 +1,258 @@
+"""A captured step learns what the step learns. On a CPU something else stands for the graph: see ``run_again``."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
+from steps import BATCH, CASES, VARIANTS, Step, configuration, digits, new_module
+from steps import METHODS as SHIPPED
+from test_cuda import no_waiting
+from test_pretended_device import look
+from torch.utils._pytree import tree_leaves
+
+from cplearn_solo.core.errors import InputError
+from cplearn_solo.engine import captured, train
+from cplearn_solo.engine.captured import check_capture, cuda_graph
+from cplearn_solo.engine.log import EpochLog
+from cplearn_solo.engine.module import Pretrainer
+from cplearn_solo.engine.train import pretrain
+from cplearn_solo.methods import METHODS
+
+PROMISED = {"barlow_twins", "byol", "cplearn", "gedi_nogen", "matrix_ssl", "self_classifier", "simsiam"}
+CAPTURED = [case for case in CASES if VARIANTS.get(case, (case,))[0] in PROMISED]
+SMALL = [case for case in CAPTURED if case != "cplearn, 1,048,576 codes"]
+
+
+def tensors(output):
+    return [leaf for leaf in tree_leaves(output) if isinstance(leaf, torch.Tensor)]
+
+
+def run_again(step):
+    """Stands for :func:`cuda_graph`: runs the step each time and writes its results where the first run's are."""
+    output = step()
+    done = [True]  # the first replay
+
+    def replay():
+        if done:
+            done.clear()
+            return
+        for place, value in zip(tensors(output), tensors(step()), strict=True):
+            place.copy_(value)
+
+    return output, replay
+
+
+CAPTURE = {"cpu": run_again, "cuda": cuda_graph}
+QUICK = ("barlow_twins", "byol", "cplearn", "cplearn, 16,384 codes", "cplearn, beta auto", "simsiam")
+CURVES = [
+    *(pytest.param("cpu", case, marks=[] if case in QUICK else pytest.mark.slow) for case in SMALL),
+    *(pytest.param("cuda", case, marks=pytest.mark.cuda) for case in [*SMALL, "cplearn, triton"]),
+]
+
+
+def twenty_steps(case, device, capture=None):
+    """Losses, and the module after them."""
+    module = new_module(case, knn_eval={"enabled": True}).to(device)
+    step, losses = Step(module), []
+    if capture:
+        module.capture_steps(capture)
+    for _ in range(20):
+        loss = step.forward(step.batch())
+        step.backward(loss)
+        losses.append(loss.item())
+    assert module._gradients_are_there == (capture is not None)
+    return torch.tensor(losses), module
+
+
+def left(module):
+    """All that steps leave behind."""
+    bank = [feats for feats, _ in module.probe._bank]
+    sums = [module.sums._sums[name] for name in sorted(module.sums._sums)]
+    return [
+        *tensors(module.state_dict()),
+        *module.recent,
+        *bank,
+        torch.stack(sums),
+        module.codes._used,
+        module.finite._first_bad,
+    ]
+
+
+@pytest.mark.parametrize("device, case", CURVES)
+def test_the_loss_curve_is_that_of_steps_as_they_come(device, case):
+    """On a CPU to the bit, with weights, statistics, teacher, recent features, neighbours, sums and codes."""
+    (eager, one), (replayed, two) = (twenty_steps(case, device, capture) for capture in (None, CAPTURE[device]))
+    assert eager.std() > 0
+    torch.testing.assert_close(replayed, eager, rtol=0 if device == "cpu" else 1e-2, atol=0)
+    if device == "cpu":
+        for a, b in zip(left(one), left(two), strict=True):
+            assert torch.equal(a, b)
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("case", [*CAPTURED, "cplearn, triton"])
+def test_replayed_steps_do_not_wait(case):
+    module = new_module(case).to("cuda")
+    step, losses = Step(module), []
+    module.capture_steps()
+    for number in range(7):
+        batch = step.batch()
+        with no_waiting("cuda" if number > 3 else "cpu"):
+            loss = step.forward(batch)
+            step.backward(loss)
+        losses.append(loss.item())
+    assert module._gradients_are_there and torch.tensor(losses).isfinite().all()
+
+
+# --- what a method promises -----------------------------------------------------------------------------------------
+
+
+class Unread:
+    """Whatever is read from it would stay what it was when the step was captured."""
+
+    def __getattr__(self, name):
+        raise AssertionError(f"views.progress.{name} is read")
+
+
+def numbers_of_python(module):
+    plain = (int, float, bool, str, tuple, list)
+    return {
+        (name, key): repr(value)
+        for name, part in module.named_modules()
+        for key, value in vars(part).items()
+        if isinstance(value, plain)
+    }
+
+
+def test_all_methods_that_promise_capture_are_looked_at():
+    assert {name for name in SHIPPED if new_module(name).method.capturable} == PROMISED
+
+
+@pytest.mark.parametrize("case", CAPTURED)
+def test_a_captured_method_has_nothing_that_would_stay_what_it_was(case):
+    """It reads nothing from the device and no progress, and changes nothing but buffers."""
+    found = {name for name in look(case)[1] if name.startswith(("methods", "losses", "objective", "core"))}
+    found = {name for name in found if not name.startswith("objective/cached.py")}  # made in the first steps
+    assert not {name for name in found if name.endswith((" item", " nonzero", " copy"))}
+    if case not in SMALL:
+        return
+    module = new_module(case)
+    views, method = Step(module).views(module.augment(digits().images[:BATCH])), module.method
+    method.loss(views)
+    before = numbers_of_python(method)
+    method.loss(SimpleNamespace(feats=views.feats, n_large=views.n_large, teacher=views.teacher, progress=Unread()))
+    assert numbers_of_python(method) == before
+
+
+def test_the_promise_is_not_inherited():
+    class Own(METHODS["cplearn"]):
+        pass
+
+    assert METHODS["cplearn"].capturable and not Own.capturable and not METHODS["gedi"].capturable
+    assert not new_module("matrix_ssl", method_kwargs={"order": None}).method.capturable
+
+
+# --- runs -----------------------------------------------------------------------------------------------------------
+
+
+def run(folder, graph, **changes):
+    """A run of two epochs of ten steps with validation: its folder and its checkpoint."""
+    small = {"max_epochs": 2, "data": {"max_train_images": 160, "num_workers": 0}, "accelerator": "cpu", "devices": 1}
+    config = configuration(
+        "cplearn", **small, checkpoint={"dir": str(folder), "keep_prev": True}, performance={"graph": graph}, **changes
+    )
+    trained = pretrain(config)
+    trained.run.close()
+    assert trained.module._captured is None
+    return trained.run.path, torch.load(trained.run.path / "checkpoints/last.ckpt", weights_only=True)
+
+
+def rows(folder):
+    return [{key: value for key, value in row.items() if key != "train_seconds"} for row in EpochLog.read(folder)]
+
+
+def same_weights(one, two):
+    states = (checkpoint["state_dict"] for checkpoint in (one, two))
+    return all(torch.equal(a, b) for a, b in zip(*map(tensors, states), strict=True))
+
+
+@pytest.fixture
+def on_a_cpu(monkeypatch):
+    """``performance.graph=true`` is taken on a CPU."""
+    monkeypatch.setattr(train, "check_capture", lambda *_: None)
+    capture_steps = Pretrainer.capture_steps
+    monkeypatch.setattr(Pretrainer, "capture_steps", lambda self: capture_steps(self, run_again))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"precision": "bf16-mixed", "gradient_clip_val": 0.5}, pytest.param({}, marks=pytest.mark.slow)],
+    ids=str,
+)
+def test_a_captured_run_is_the_same_run_also_when_it_is_resumed(changes, tmp_path, on_a_cpu):
+    folder, eager = run(tmp_path / "eager", False, **changes)
+    whole, made = run(tmp_path / "captured", True, **changes)
+    assert rows(whole) == rows(folder) and same_weights(made, eager)
+    middle = folder / "checkpoints/epoch=1.ckpt"
+    resumed, made = run(tmp_path / "resumed", True, resume_from_checkpoint=str(middle), **changes)
+    assert rows(resumed)[-1]["train_loss"] == rows(folder)[-1]["train_loss"] and same_weights(made, eager)
+
+
+# --- what is refused ------------------------------------------------------------------------------------------------
+
+
+def test_a_cpu_is_refused_before_a_folder_is_made(tmp_path):
+    with pytest.raises(InputError, match="^performance.graph = True: must be false on a CPU$"):
+        run(tmp_path, True)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "case, changes, strategy, reason",
+    [
+        ("swav", {}, None, "with method 'swav', whose steps cannot be captured"),
+        ("cplearn", {"accumulate_grad_batches": 2}, None, "with accumulate_grad_batches above 1"),
+        ("cplearn", {"precision": "16-mixed"}, None, "with precision=16-mixed"),
+        ("cplearn", {"performance": {"compile": True}}, None, "with performance.compile=true"),
+        ("cplearn", {}, DDPStrategy, "with several devices"),
+        ("cplearn", {}, None, None),
+    ],
+)
+def test_what_cannot_be_captured_is_one_line(case, changes, strategy, reason):
+    module = new_module(case, **changes)
+    cuda = {"root_device": torch.device("cuda", 0)}
+    pretended = type("Pretended", (strategy or SingleDeviceStrategy,), cuda)
+    trainer = SimpleNamespace(strategy=pretended.__new__(pretended))
+    if reason is None:
+        check_capture(module.config, module.method, trainer)
+        return
+    with pytest.raises(InputError) as error:
+        check_capture(module.config, module.method, trainer)
+    assert str(error.value) == f"performance.graph = True: must be false {reason}"
+
+
+def test_a_step_that_waits_is_one_line(monkeypatch):
+    class Capture:
+        def __init__(self, *_, **__):
+            pass
+
+        def __enter__(self):
+            pass
+
+        def __exit__(self, *_):
+            raise RuntimeError("capture was invalidated")
+
+    def step():
+        raise RuntimeError("operation not permitted when stream is capturing\nmore of it")
+
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", lambda: None)
+    monkeypatch.setattr(torch.cuda, "graph", Capture)
+    with pytest.raises(InputError, match="a step cannot be captured: operation not permitted when .* capturing$"):
+        captured.cuda_graph(step)
+
+
+@pytest.mark.parametrize("value", ["yes", 1, None])
+def test_other_values_are_refused(value):
+    with pytest.raises(InputError, match="performance.graph = .*: must be auto, true or false"):
+        configuration("cplearn", performance={"graph": value})
