@@ -58,9 +58,9 @@ class CapturedStep:
     """``compute`` with its gradients, from views, each ``(n, 3, h, w)``, and labels ``(n,)`` of always the same shapes.
 
     The first steps are computed as they come, and whoever calls has to ask for their gradients. From then on
-    ``replays`` is true: each call fills the gradients of ``parameters()``, which stay where they are. Nobody may set
-    them to None or add to them. Python's part of ``compute`` does not run any more: a number that it takes from
-    anywhere but its arguments, parameters and buffers stays what it was.
+    ``replays`` is true: each call computes the gradients of ``parameters()``, which :meth:`set_gradients` gives to
+    them. Python's part of ``compute`` does not run any more: a number that it takes from anywhere but its arguments,
+    parameters and buffers stays what it was.
     """
 
     def __init__(self, compute: Step, parameters: Callable[[], Iterable[nn.Parameter]], capture: Capture) -> None:
@@ -68,6 +68,7 @@ class CapturedStep:
         self._warm_steps = 0
         self._inputs: list[Tensor] = []
         self._recording: Recording | None = None
+        self._gradients: list[tuple[nn.Parameter, Tensor]] = []
 
     @property
     def replays(self) -> bool:
@@ -82,12 +83,18 @@ class CapturedStep:
         if self._recording is None:
             self._inputs = [x.clone() for x in (*views, labels)]
             self._recording = self._capture(self._with_gradients)
+            self._gradients = [(p, p.grad) for p in self._parameters() if p.grad is not None]
         else:
             for place, x in zip(self._inputs, (*views, labels), strict=True):
                 place.copy_(x)
         output, replay = self._recording
         replay()
         return output._replace(feats=output.feats.clone())
+
+    def set_gradients(self) -> None:
+        """Those of the latest replay; optimizers and Lightning have taken away those before it."""
+        for p, gradient in self._gradients:
+            p.grad = gradient
 
     def _with_gradients(self) -> StepOutput:
         *views, labels = self._inputs

@@ -148,12 +148,10 @@ class Pretrainer(LightningModule):
         return output.loss
 
     def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
-        if not self._gradients_are_there:
+        if self._captured is not None and self._captured.replays:
+            self._captured.set_gradients()
+        else:
             super().backward(loss, *args, **kwargs)
-
-    def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: torch.optim.Optimizer) -> None:
-        if not self._gradients_are_there:
-            super().optimizer_zero_grad(epoch, batch_idx, optimizer)
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         self.method.after_backward(self._progress())
@@ -251,10 +249,6 @@ class Pretrainer(LightningModule):
         codes = parts.pop("codes", None)
         probe = self.probe.train(views.feats[: views.n_large], labels)
         return StepOutput(parts["loss"] + probe["probe_loss"], views.feats[0].detach(), parts, probe, codes)
-
-    @property
-    def _gradients_are_there(self) -> bool:
-        return self._captured is not None and self._captured.replays
 
     @property
     def _sharded(self) -> bool:

@@ -74,7 +74,6 @@ class Step:
     def __init__(self, module):
         self.module, self.done = module, 0
         module._trainer = self.trainer = SimpleNamespace(
-            strategy=None,
             train_dataloader=MagicMock(),
             current_epoch=1,
             global_step=0,
@@ -110,7 +109,7 @@ class Step:
 
     def backward(self, loss):
         """Gradients, optimizer and teacher."""
-        self.module.optimizer_zero_grad(0, self.done, self.optimizer)
+        self.optimizer.zero_grad()
         self.module.backward(loss)
         self.module.on_before_optimizer_step(self.optimizer)
         self.optimizer.step()
