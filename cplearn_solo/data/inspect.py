@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image, ImageFile
+from rich.console import Console
 from rich.progress import track
 
 from cplearn_solo.core.errors import InputError
@@ -17,9 +18,11 @@ from cplearn_solo.data.decoding import decode
 from cplearn_solo.data.decoding.image import ORIENTATION, UPRIGHT
 from cplearn_solo.data.decoding.samples import raw_mode
 from cplearn_solo.data.decoding.source import opened
-from cplearn_solo.data.image_set import FileSet
+from cplearn_solo.data.image_set import FileSet, ImageSet
+from cplearn_solo.data.notes import counted
 from cplearn_solo.data.overlap import content_hashes
 
+FEW = 32  # images that are looked at before a training
 SAMPLE = 500  # images that are looked at unless all are asked for
 BLOCK = 50  # images of one task
 NEARLY_ONE_COLOUR = 2.0  # standard deviation of the levels, 0 to 255, below which an image shows nothing
@@ -73,9 +76,23 @@ def inspect(images: FileSet, *, seed: int = 0, everything: bool = False) -> Find
     blocks = np.split(rows, range(BLOCK, len(rows), BLOCK))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         found = pool.map(lambda block: [_look(images, i) for i in block.tolist()], blocks)
-        bar = track(found, "reading images", len(blocks), transient=True, disable=len(rows) <= SAMPLE)
-        looks = [look for some in bar for look in some]
+        bar = {"transient": True, "disable": len(rows) <= SAMPLE, "console": Console(stderr=True)}
+        looks = [look for some in track(found, "reading images", len(blocks), **bar) for look in some]
     return Findings(images, looks, copies(images, rows))
+
+
+def in_short(train: ImageSet, scored: ImageSet | None) -> str:
+    """A line on the images of a run; of files a few are looked at."""
+    labels, counts = train.labels[train.labels >= 0].unique(return_counts=True)
+    of_classes = f" of {len(labels)} classes with {counts.min()} to {counts.max()} each" if len(labels) else ""
+    rest = "" if scored is None else f", {len(scored)} to score on"
+    kinds = ""
+    if isinstance(train, FileSet):
+        rows = np.unique(np.linspace(0, len(train) - 1, FEW, dtype=np.int64)).tolist()
+        headers = [look.header for look in (_look(train, i) for i in rows) if look.header]
+        found = Counter(f"{header.format} {header.mode}" for header in headers)
+        kinds = f"; {counted(found)} of {len(rows)} looked at"
+    return f"data: {len(train)} images{of_classes}{rest}{kinds}"
 
 
 def copies(images: FileSet, rows: np.ndarray) -> list[list[int]]:

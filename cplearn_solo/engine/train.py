@@ -17,7 +17,9 @@ from cplearn_solo.config.schema import Config
 from cplearn_solo.core.distributed import rank, world_size
 from cplearn_solo.core.errors import InputError, require
 from cplearn_solo.data import Splits, eval_loader, load_splits, tell_lost_classes, train_loader
+from cplearn_solo.data.inspect import in_short
 from cplearn_solo.data.memory_loader import MemoryEvalLoader, MemoryLoader
+from cplearn_solo.data.notes import say_once
 from cplearn_solo.engine.allocator import keep_freed_memory
 from cplearn_solo.engine.captured import check_capture
 from cplearn_solo.engine.checkpoint import LAST, EpochCheckpoint, read_checkpoint
@@ -52,6 +54,7 @@ def pretrain(config: Config) -> Trained:
     seed_everything(config.seed, verbose=False)
     first = config.augmentations[0]
     splits = load_splits(config.data, seed=config.seed, mean=first.mean, std=first.std)
+    say_once(in_short(splits.train, splits.test))
     if splits.test is not None:
         tell_lost_classes(splits.train, splits.test)
     module = Pretrainer(config, **image_statistics(splits.train))

@@ -9,7 +9,7 @@ from PIL import Image
 
 from cplearn_solo.data import DataConfig
 from cplearn_solo.data import inspect as module
-from cplearn_solo.data.inspect import contact_sheet, inspect
+from cplearn_solo.data.inspect import contact_sheet, in_short, inspect
 from cplearn_solo.data.sources import DATASETS
 from tests.support.images import pil, smooth_image, write_images
 
@@ -72,6 +72,16 @@ def test_copies_are_found_by_content_wherever_they_are(photos, monkeypatch):
     assert len(rows) == 3
     assert few.copies == [group for group in found.copies if rows & set(group)]
     assert len(seen(photos, everything=True).looks) == 14
+
+
+def test_a_training_says_in_a_line_what_it_sees(photos):
+    (photos / "cat/none.png").write_bytes(b"")
+    pil(smooth_image(20, 20)).save(photos / "dog/last.jpg")
+    images = seen(photos).images
+    words = "data: 12 images of 2 classes with 6 to 6 each, 12 to score on; 10 PNG RGB, 1 JPEG RGB of 12 looked at"
+    assert in_short(images, images) == words
+    digits, _ = DATASETS["digits"](DataConfig(), False)
+    assert in_short(digits, None) == "data: 1438 images of 10 classes with 140 to 146 each"
 
 
 def test_a_contact_sheet_has_the_views_of_an_image_side_by_side():
