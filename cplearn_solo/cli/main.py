@@ -32,7 +32,8 @@ Self-supervised representations that do not collapse, and scores that tell.
 
 cplearn COMMAND --help says more."""
 
-CHECK = """Says what a training would see of images: kinds, classes, damaged and empty files, copies; draws some.
+CHECK = """Says what a training would see of images: kinds, classes, damaged and empty files, copies. Draws
+32 of them in a contact sheet.
 
   cplearn check FOLDER                                        a sample of the images
   cplearn check FOLDER VAL --all                              every image, and scored ones
