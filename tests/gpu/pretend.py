@@ -127,7 +127,6 @@ def pretended_device():
     recorder, of_type = Pretended(), torch.Tensor.type
     with (
         mock.patch.object(torch, "Generator", Generator),
-        mock.patch.object(torch.cuda, "default_generators", (Generator(CUDA),)),
         mock.patch.object(torch.autograd, "grad", no_gradient),
         mock.patch.object(FakeTensor, "tolist", tolist),
         mock.patch.object(FakeTensor, "type", as_type),
