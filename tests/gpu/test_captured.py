@@ -1,5 +1,6 @@
 """A captured step learns what the step learns. On a CPU a tape of operations stands for the graph."""
 
+import weakref
 from types import SimpleNamespace
 
 import pytest
@@ -80,6 +81,7 @@ def twenty_steps(case, device, capture=None):
         loss = step.forward(step.batch())
         step.backward(loss)
         losses.append(loss.item())
+        del loss  # a capture must find nothing of another stream
     assert (module._captured is not None and module._captured.replays) == (capture is not None)
     return torch.tensor(losses), module
 
@@ -126,6 +128,7 @@ def test_replayed_steps_do_not_wait(case):
             loss = step.forward(batch)
             step.backward(loss)
         losses.append(loss.item())
+        del loss  # a capture must find nothing of another stream
     assert module._captured.replays and torch.tensor(losses).isfinite().all()
 
 
@@ -221,6 +224,22 @@ def test_a_captured_run_is_the_same_run_also_when_it_is_resumed(changes, tmp_pat
     middle = folder / "checkpoints/epoch=1.ckpt"
     resumed, made = run(tmp_path / "resumed", True, resume_from_checkpoint=str(middle), **changes)
     assert rows(resumed)[-1]["train_loss"] == rows(folder)[-1]["train_loss"] and same_weights(made, eager)
+
+
+def test_a_step_finds_nothing_left_of_the_graph_of_the_step_before(tmp_path, monkeypatch):
+    """Its nodes belong to the stream on which it ran, and a capture that met them would fail."""
+    step, nodes, alive = Pretrainer.training_step, [], []
+
+    def watched(self, *args):
+        alive.extend(node() for node in nodes)
+        loss = step(self, *args)
+        loss.grad_fn.metadata["mark"] = mark = Unread()
+        nodes[:] = [weakref.ref(mark)]
+        return loss
+
+    monkeypatch.setattr(Pretrainer, "training_step", watched)
+    run(tmp_path, False)
+    assert alive == [None] * 19
 
 
 # --- what is refused ------------------------------------------------------------------------------------------------
