@@ -1,12 +1,22 @@
-"""Triton's kernels run in its interpreter where there is no GPU; Triton reads this when it is imported."""
+"""Tests run in a process a core, ``-n 0`` runs them in one; Triton's kernels run in its interpreter without a GPU."""
 
 import os
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # read when PyTorch is imported: processes side by side have a thread each
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 import torch
 
+MOST_PROCESSES = 4  # each holds a PyTorch of its own
+
 if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"
+
+
+def pytest_xdist_auto_num_workers(config):
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, MOST_PROCESSES)
 
 
 def pytest_collection_modifyitems(items):

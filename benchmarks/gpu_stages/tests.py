@@ -18,7 +18,9 @@ REASON = re.compile(r"(FAILED|ERROR|XFAIL) (tests/.*)")  # of the summary at the
 
 def run(report: Report, options: Options) -> None:
     files = sorted(path for path in (ROOT / "tests").rglob("test_*.py") if "mark.cuda" in path.read_text())
-    flags = ["-v", "--tb=short", "-rfEx", "-p", "no:cacheprovider", "--continue-on-collection-errors"]
+    # one test after the other, whatever the project's own options say: they share the GPU
+    flags = ["-o", "addopts=--strict-markers", "-v", "--tb=short", "-rfEx"]
+    flags += ["-p", "no:cacheprovider", "--continue-on-collection-errors"]
     command = [sys.executable, "-m", "pytest", "-m", "cuda", *flags, *map(str, files)]
     pytest = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     counts: Counter[str] = Counter()

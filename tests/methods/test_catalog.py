@@ -7,7 +7,9 @@ from cplearn_solo.metrics.verdict import CRITERIA
 
 
 def test_every_method_of_the_package_is_read():
-    assert set(catalog._ours()) == set(METHODS) >= {"cplearn", "gedi", "vicreg"}
+    # without those that other tests have registered
+    ours = {name for name in METHODS if METHODS[name].__module__.startswith("cplearn_solo.")}
+    assert set(catalog._ours()) == ours >= {"cplearn", "gedi", "vicreg"}
 
 
 @pytest.mark.parametrize("name", METHODS)
