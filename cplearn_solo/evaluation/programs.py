@@ -45,7 +45,7 @@ def evaluate(config: EvalConfig, *, progress: Callable[[int, int], None] | None 
     if isinstance(config, LinearConfig):
         found = _linear(splits, config, features, device=device, progress=progress)
     elif isinstance(config, KNNConfig):
-        found = _knn(splits, config, features)
+        found = _knn(splits, config, features, device)
     else:
         test = features(splits.test, batch_statistics=config.protocol == "train")
         found = cluster_scores(test, codes_total=model.method.codes_total, seed=config.seed)
@@ -78,9 +78,12 @@ def _linear(
     )
 
 
-def _knn(splits: Splits, config: KNNConfig, features: Callable[[ImageSet], Features]) -> dict[str, Any]:
+def _knn(
+    splits: Splits, config: KNNConfig, features: Callable[[ImageSet], Features], device: torch.device
+) -> dict[str, Any]:
     train, test = features(splits.probe), features(splits.test)
-    return knn_scores(train, test, num_classes=splits.train.num_classes, k=config.k, temperature=config.temperature)
+    settings = {"k": config.k, "temperature": config.temperature, "device": device}
+    return knn_scores(train, test, num_classes=splits.train.num_classes, **settings)
 
 
 def _recorded(run: Path, scores: dict[str, Any], config: EvalConfig) -> Path:

@@ -34,12 +34,14 @@ def linear_scores(train: Features, test: Features, *, num_classes: int, **settin
     return {key: value for key, value in scores.items() if value is not None}
 
 
-def knn_scores(train: Features, test: Features, *, num_classes: int, **settings: Any) -> dict[str, Any]:
-    """kNN accuracy; ``settings`` go to :func:`knn_accuracies`."""
+def knn_scores(
+    train: Features, test: Features, *, num_classes: int, device: torch.device | str = "cpu", **settings: Any
+) -> dict[str, Any]:
+    """kNN accuracy, worked out on ``device``; ``settings`` go to :func:`knn_accuracies`."""
     train, test = train.labelled(), test.labelled()
     if _one_class(train, test):
         return {"left_out": ONE_CLASS}
-    found = knn_accuracies(train.x, train.y, test.x, test.y, num_classes=num_classes, **settings)
+    found = knn_accuracies(train.x.to(device), train.y, test.x, test.y, num_classes=num_classes, **settings)
     scores = {"knn_acc1": found.of_rows}
     return scores if balanced(test.y) else {**scores, "knn_balanced_acc1": found.of_classes}
 
@@ -65,15 +67,22 @@ def _one_class(train: Features, test: Features) -> bool:
 
 
 def all_scores(
-    train: Features, test: Features, wanted: EvaluationConfig, *, num_classes: int, codes_total: int | None, seed: int
+    train: Features,
+    test: Features,
+    wanted: EvaluationConfig,
+    *,
+    num_classes: int,
+    codes_total: int | None,
+    seed: int,
+    device: torch.device | str = "cpu",
 ) -> dict[str, Any]:
-    """What ``wanted`` asks for and the labels allow."""
+    """What ``wanted`` asks for and the labels allow; probe and neighbours work on ``device``."""
     scores: dict[str, Any] = {}
     labelled = bool((train.y >= 0).any() and (test.y >= 0).any())
     if wanted.linear and labelled:
-        scores |= linear_scores(train, test, num_classes=num_classes, seed=seed)
+        scores |= linear_scores(train, test, num_classes=num_classes, seed=seed, device=device)
     if wanted.knn and labelled:
-        scores |= knn_scores(train, test, num_classes=num_classes)
+        scores |= knn_scores(train, test, num_classes=num_classes, device=device)
     if wanted.clustering:
         scores |= cluster_scores(test, codes_total=codes_total, seed=seed)
     return scores

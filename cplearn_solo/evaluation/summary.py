@@ -59,6 +59,7 @@ def split_scores(
     ``probe_images`` are those that a probe and neighbours learned from where training images have no labels.
     """
     sizes = {"num_classes": num_classes, "codes_total": codes_total}
-    scores = all_scores(train, test, config.evaluation, seed=config.seed, **sizes)
+    device = device_after_training(config)
+    scores = all_scores(train, test, config.evaluation, seed=config.seed, device=device, **sizes)
     scores |= {"scored_on": splits.name, "scored_images": len(splits.test)}
     return scores if splits.probe is splits.train else {**scores, "probe_images": len(splits.probe)}

@@ -90,7 +90,7 @@ class CPLearn(Method):
         dictionary_seed: int = 0,
         global_prior: bool = False,
         dictionary_parallel: bool = False,
-        kept_logits_mb: float = 64,
+        kept_logits_mb: float | None = None,
         impl: Literal["auto", "reference", "chunked", "lookup", "triton"] = "auto",
     ) -> None:
         super().__init__(features_dim, batch_size=batch_size)

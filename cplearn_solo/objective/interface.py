@@ -27,6 +27,7 @@ IMPLEMENTATIONS = ("auto", "reference", "chunked", "lookup", "triton")
 
 # A step of n = 256 and 131,072 codes then takes less than a twelfth of the memory of all logits.
 KEPT_LOGITS_MB = 64
+KEPT_SHARE = 32  # of a GPU's memory one part in so many is kept, if that is more: 2.5 GB of 80
 
 # Floats of W and of what automatic differentiation keeps of logits; with fewer, a GPU is faster without tiles.
 _REFERENCE_FLOATS = 1 << 28
@@ -58,7 +59,7 @@ def objective(
     pairs: Sequence[tuple[int, int]] | None = None,
     dictionary_parallel: bool = False,
     global_prior: bool = False,
-    kept_logits_mb: float = KEPT_LOGITS_MB,
+    kept_logits_mb: float | None = None,
     impl: str = "auto",
     prior_is_checked: bool = False,
 ) -> Objective:
@@ -77,7 +78,7 @@ def objective(
 
     * ``reference`` multiplies W out and holds all logits ``(n, c)``.
     * ``chunked`` goes through the codes in tiles. It keeps ``kept_logits_mb`` megabytes of logits and multiplies the
-      others out again.
+      others out again; by default 64, on a GPU a part in 32 of its memory if that is more.
     * ``lookup`` does the same on a CPU in a third to two thirds of the time, in float32: its products are sums of table
       entries that the bits of W select.
     * ``triton`` does the same on a GPU in fewer and larger steps. Products use the bits of W, which is never written as
@@ -101,6 +102,7 @@ def objective(
         raise unknown("prior_loss", prior_loss, PRIOR_LOSSES)
     if prior is not None and not prior_is_checked:
         check_prior(prior, c, prior_loss)
+    kept_logits_mb = _kept_logits_mb(views[0].device) if kept_logits_mb is None else kept_logits_mb
     require(kept_logits_mb >= 0, "kept_logits_mb", kept_logits_mb, "at least 0")
     implementation = _implementation(impl, views, dictionary, several_ranks=dictionary_parallel or global_prior)
     spec = LossSpec(
@@ -120,6 +122,13 @@ def objective(
         views = [gather(h) for h in views]
     found = Objective(*_LossWithGradient.apply(spec, implementation, *views))
     return found._replace(codes=found.codes[rank() * n :][:n]) if dictionary_parallel else found
+
+
+def _kept_logits_mb(device: torch.device) -> float:
+    """By default: little on a CPU, where memory is slow, and what does not hurt of a GPU's."""
+    if device.type != "cuda" or not torch.cuda.is_available():
+        return KEPT_LOGITS_MB
+    return max(KEPT_LOGITS_MB, torch.cuda.get_device_properties(device).total_memory / KEPT_SHARE / 2**20)
 
 
 def _common_shape(views: Sequence[Tensor]) -> tuple[int, int]:
