@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 from PIL import Image
-
-from tests.support.images import noise_images, write_images, write_parquet
+from support.images import noise_images, write_images, write_parquet
 
 pytestmark = pytest.mark.integration
 SMALL = "augmentations.0.crop_size=16"

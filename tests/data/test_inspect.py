@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from support.images import pil, smooth_image, write_images
 
 from cplearn_solo.data import DataConfig
 from cplearn_solo.data import inspect as module
 from cplearn_solo.data.inspect import contact_sheet, in_short, inspect
 from cplearn_solo.data.sources import DATASETS
-from tests.support.images import pil, smooth_image, write_images
 
 
 @pytest.fixture
