@@ -133,8 +133,12 @@ def test_features_of_a_resnet_trained_there_are_the_same_here(dataset, tmp_path,
 @pytest.mark.parametrize(
     "script, change, words",
     [
-        ("main_pretrain.py", {"method": "mec", "method_kwargs": HEADS}, "momentum is missing: method 'mec'"),
-        ("main_pretrain.py", {"method": "gedi_nogen", "small": True}, "takes exactly 2"),
+        (
+            "main_pretrain.py",
+            {"method": "mec", "method_kwargs": HEADS},
+            "momentum = None: must be a mapping with base_tau, as method 'mec'",
+        ),
+        ("main_pretrain.py", {"method": "gedi_nogen", "small": True}, "must be exactly 2 views in all for method"),
         ("main_pretrain.py", {"method_kwargs": {"bta": 1}}, "did you mean 'beta'"),
         ("main_linear.py", {"data": {"num_classes": 3}}, "data.num_classes = 3: must be at least 5"),
     ],
