@@ -7,6 +7,8 @@ import pytest
 from cplearn_solo.cli.collapse import _data
 from cplearn_solo.cli.hydra_app import hydra_app
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture
 def value_of(tmp_path, monkeypatch):

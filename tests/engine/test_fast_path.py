@@ -19,6 +19,8 @@ from cplearn_solo.engine.train import pretrain
 from cplearn_solo.losses import cplearn_loss
 from cplearn_solo.methods.cplearn import CPLearn
 
+pytestmark = pytest.mark.integration
+
 EPOCHS = 4
 SMALL_RESNET = {"name": "timm/resnet10t", "kwargs": {"channels": [8, 8, 16, 16], "stem_width": 8}}
 

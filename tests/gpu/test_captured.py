@@ -21,6 +21,8 @@ from cplearn_solo.engine.module import Pretrainer
 from cplearn_solo.engine.train import pretrain
 from cplearn_solo.methods import METHODS
 
+pytestmark = pytest.mark.integration
+
 PROMISED = {"barlow_twins", "byol", "cplearn", "gedi_nogen", "matrix_ssl", "self_classifier", "simsiam"}
 CAPTURED = [case for case in CASES if VARIANTS.get(case, (case,))[0] in PROMISED]
 SMALL = [case for case in CAPTURED if case != "cplearn, 1,048,576 codes"]

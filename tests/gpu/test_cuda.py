@@ -14,6 +14,8 @@ from cplearn_solo.engine.log import EpochLog
 from cplearn_solo.engine.train import pretrain
 from cplearn_solo.objective import PackedDictionary, objective
 
+pytestmark = pytest.mark.integration
+
 CUDA = pytest.param("cuda", marks=pytest.mark.cuda)
 BOTH = ["cpu", CUDA]
 EAGER = {"graph": False}

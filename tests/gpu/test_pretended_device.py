@@ -12,6 +12,8 @@ import yaml
 from pretend import CUDA, Waits, pretend, pretended_device
 from steps import BATCH, CASES, METHODS, Step, digits, new_module
 
+pytestmark = pytest.mark.integration
+
 LISTED = yaml.safe_load((Path(__file__).parent / "exceptions.yaml").read_text())
 EXCEPTIONS = LISTED["exceptions"]
 

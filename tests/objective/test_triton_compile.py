@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.integration
+
 triton = pytest.importorskip("triton", reason="Triton is not installed")
 SHARED_BYTES_OF_AN_A100 = 163 * 1024  # that a block may have
 

@@ -18,6 +18,8 @@ from cplearn_solo.tables.results import Found
 from cplearn_solo.tables.schema import GridConfig
 from cplearn_solo.tables.sheet import make_sheet
 
+pytestmark = pytest.mark.integration
+
 ROOT = Path(__file__).parents[2]
 SCRIPTS, DOCS = ROOT / "scripts", ROOT / "docs/tables.md"
 TINY = Path(__file__).with_name("tiny.yaml")

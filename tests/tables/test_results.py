@@ -20,6 +20,8 @@ from cplearn_solo.tables.plan import plan
 from cplearn_solo.tables.results import Results
 from cplearn_solo.tables.schema import GridConfig
 
+pytestmark = pytest.mark.integration
+
 ROOT = Path(__file__).parents[2]
 TINY = Path(__file__).with_name("tiny.yaml")
 KEPT = ROOT / "tests/fixtures/0.2.0/table"  # of the tiny table, written by 0.2.0
