@@ -21,7 +21,7 @@ from cplearn_solo.collapse.comparison import Comparison
 from cplearn_solo.collapse.page import absences, measured, number
 from cplearn_solo.core.errors import InputError
 
-TITLES, VALUES = 41, 13  # characters of the table's first column and of each other, with borders
+TITLES, VALUES, SPREAD = 41, 13, 8  # characters of the table's first column, each other, and a spread, with borders
 
 
 def report(options: argparse.Namespace) -> None:
@@ -37,6 +37,8 @@ def report(options: argparse.Namespace) -> None:
             max_components=options.max_components,
             data=_data(options.data),
             seed=options.seed,
+            group=options.group,
+            protocol=options.protocol,
             progress=lambda done, total, title: bar.update(
                 task, completed=done, total=total, description=f"{title:<50.50}"
             ),
@@ -45,17 +47,22 @@ def report(options: argparse.Namespace) -> None:
     print(f"report: {written.page}")
 
 
-def _table(comparison: Comparison, subjects: slice) -> Table:
+def _table(comparison: Comparison, groups: slice) -> Table:
     table = Table(show_edge=False)
     table.add_column("measure", no_wrap=True)
-    for name in comparison.names[subjects]:
-        table.add_column(escape(name), justify="right", overflow="fold", min_width=VALUES - 3)
+    for name in comparison.group_names[groups]:
+        table.add_column(escape(name), justify="right", overflow="fold", min_width=_width(comparison) - 3)
     for section, rows in groupby(measured(comparison.rows), key=lambda row: row.section):
         table.add_row(f"[bold]{section}")
         for row in rows:
-            table.add_row(row.title, *(number(cell) for cell in row.cells[subjects]))
+            table.add_row(row.title, *(number(cell) for cell in row.cells[groups]))
         table.add_section()
     return table
+
+
+def _width(comparison: Comparison) -> int:
+    """Characters of a column of numbers."""
+    return VALUES if len(comparison.groups) == len(comparison.subjects) else VALUES + SPREAD
 
 
 def _data(overrides: list[str]) -> dict[str, Any]:
@@ -78,8 +85,8 @@ def _print(console: Console, written: Report) -> None:
     comparison = written.comparison
     for name, verdict in zip(comparison.names, comparison.verdicts):
         console.print(f"{name}: {verdict.message}", markup=False, highlight=False, soft_wrap=True)
-    columns = max(1, (console.width - TITLES) // VALUES)
-    for start in range(0, len(comparison.names), columns):
+    columns = max(1, (console.width - TITLES) // _width(comparison))
+    for start in range(0, len(comparison.groups), columns):
         console.print(_table(comparison, slice(start, start + columns)))
-    for titles, why in absences(comparison.rows, comparison.names):
+    for titles, why in absences(comparison.rows, comparison.group_names):
         console.print(f"left out: {titles}: {why}", markup=False, highlight=False)

@@ -71,6 +71,7 @@ COLLAPSE = """Shows whether representations have collapsed and how: figures, a t
 
   cplearn collapse RUN                         a run folder, or a checkpoint
   cplearn collapse RUN RUN RUN                 side by side
+  cplearn collapse RUN RUN RUN RUN --group     side by side, but a curve for runs that differ in the seed alone
   cplearn collapse RUN features.npy            beside features of other software
 
 A tensor (n, d) in .npy or .pt is features; .npz, or a dict in .pt, holds 'features' and optionally 'embeddings' (n, f),
@@ -204,6 +205,15 @@ def collapse(arguments: list[str] | None = None) -> None:
         default=[],
         metavar="KEY=VALUE",
         help="other data than the runs were trained on, as val_path=FOLDER; repeat for more keys",
+    )
+    parser.add_argument(
+        "--group", action="store_true", help="mean and spread of runs that differ in the seed alone, as one curve"
+    )
+    parser.add_argument(
+        "--protocol",
+        default="standard",
+        metavar="NAME",
+        help="of spectra and entropies: standard, or released, as the released code of CPLearn (default: %(default)s)",
     )
     parser.add_argument("--seed", type=int, default=0, help="of every random choice (default: %(default)s)")
     options = parser.parse_args(sys.argv[1:] if arguments is None else arguments)

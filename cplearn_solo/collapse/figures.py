@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
-from cplearn_solo.collapse import curves, matrices, scatter
+from cplearn_solo.collapse import curves, epochs, matrices, scatter
 from cplearn_solo.collapse.comparison import Comparison
 from cplearn_solo.collapse.style import png
 from cplearn_solo.core.errors import InputError
@@ -15,7 +15,10 @@ from cplearn_solo.core.errors import InputError
 
 @dataclass(frozen=True)
 class Plot:
-    """A kind of figure; ``draw`` raises ``InputError`` with the reason if there is nothing to draw."""
+    """A kind of figure; ``draw`` raises ``InputError`` with the reason if there is nothing to draw.
+
+    ``about`` may name attributes of the report's ``{protocol}``.
+    """
 
     file: str
     title: str
@@ -25,10 +28,11 @@ class Plot:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A figure as PNG, or the ``reason`` why there is none."""
+    """A figure as PNG with what to look for, or the ``reason`` why there is none."""
 
     plot: Plot
     png: bytes | None
+    about: str = ""
     reason: str = ""
 
 
@@ -38,16 +42,13 @@ PLOTS = (
         "Singular values of the covariance",
         "Dimensional collapse is a sharp drop: singular values that fall by orders of magnitude or end before the "
         "others; values that are zero up to rounding are not drawn. Representation collapse is a curve far below the "
-        "others. "
-        "(CPLearn, Figs. 6a, 13a, 14; Jing et al., 2022)",
+        "others. {protocol.spectra} (CPLearn, Figs. 6a, 13a, 14; Jing et al., 2022)",
         curves.spectra,
     ),
     Plot(
         "entropy.png",
         "Entropy by a diagonal Gaussian mixture",
-        "The higher, the less intracluster collapse. Differential entropy depends on scale, so all features were "
-        "centred and divided by one number that makes their variance 1 on average over dimensions; it also depends on "
-        "the dimension, so parts of different dimensions are not compared. Monte Carlo over 10,000 draws. "
+        "The higher, the less intracluster collapse. {protocol.entropies} Monte Carlo over 10,000 draws. "
         "(CPLearn, Figs. 6b, 13b, 15)",
         curves.entropies,
     ),
@@ -67,10 +68,18 @@ PLOTS = (
         curves.code_usage,
     ),
     Plot(
+        "scale.png",
+        "Scale of the representation over training",
+        "Root mean variance of the dimensions in each epoch. A curve that keeps rising or falling is a drift of the "
+        "scale, which nothing holds in a backbone without normalisation; what depends on the scale, such as a linear "
+        "probe on raw features, then measures the drift, too. (CPLearn, Fig. 7 and Appendix A)",
+        epochs.scale,
+    ),
+    Plot(
         "class_ranks.png",
         "Effective rank within and between classes",
         "Within classes, a rank that falls towards 1 is intracluster collapse. (Matrix-SSL, Fig. 3)",
-        curves.class_ranks,
+        epochs.class_ranks,
     ),
     Plot(
         "tsne.png",
@@ -103,6 +112,6 @@ PLOTS = (
 def draw(plot: Plot, comparison: Comparison) -> Drawn:
     """The plot as PNG, or the reason why it is left out."""
     try:
-        return Drawn(plot, png(plot.draw(comparison)))
+        return Drawn(plot, png(plot.draw(comparison)), about=plot.about.format(protocol=comparison.protocol))
     except InputError as error:
-        return Drawn(plot, None, str(error))
+        return Drawn(plot, None, reason=str(error))

@@ -11,8 +11,8 @@ from torch.nn import functional as F
 
 from cplearn_solo.collapse.comparison import Comparison
 from cplearn_solo.collapse.measures import clustered
-from cplearn_solo.collapse.sources import Subject
-from cplearn_solo.collapse.style import empty, pairs_of_panels
+from cplearn_solo.collapse.style import empty, pairs_of_panels, panel_title
+from cplearn_solo.collapse.subject import Subject
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.objective.packed import PackedDictionary
 
@@ -25,10 +25,10 @@ COUNTED_CODES = 2000  # codes of which the histogram counts the products
 
 def covariance_and_adjacency(comparison: Comparison) -> Figure:
     """H^T H and H H^T with samples sorted by code (CPLearn, Figs. 4, 8, 9)."""
-    figure, pairs = pairs_of_panels(len(comparison.subjects))
-    for (above, below), subject, name in zip(pairs, comparison.subjects, comparison.names):
+    figure, pairs = pairs_of_panels(len(comparison.examples))
+    for (above, below), (subject, name) in zip(pairs, comparison.examples):
         _covariance(above, subject)
-        above.set_title(f"{name}\n{above.get_title()}", fontsize=9)
+        panel_title(above, name, above.get_title())
         adjacency(below, subject, seed=comparison.seed)
     return figure
 
@@ -79,15 +79,15 @@ def dictionary(comparison: Comparison) -> Figure:
         _matrix(above, products[:MAX_CODES, :MAX_CODES], "", "code", "code")
         runs = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
         some = "" if w.c <= MAX_CODES else f", first {MAX_CODES} codes"
-        above.set_title(f"{runs}\nf = {w.f}, c = {w.c:,}\nW$^T$W / f{some}", fontsize=9)
+        panel_title(above, runs, f"f = {w.f}, c = {w.c:,}\nW$^T$W / f{some}")
         _histogram(below, products, w.f)
     return figure
 
 
 def _dictionaries(comparison: Comparison) -> list[tuple[PackedDictionary, list[str]]]:
-    """Each different dictionary, and the names of the runs that have it."""
+    """Each different dictionary, and the names of the examples that have it."""
     found: dict[tuple[int, bytes], tuple[PackedDictionary, list[str]]] = {}
-    for subject, name in zip(comparison.subjects, comparison.names):
+    for subject, name in comparison.examples:
         w = None if subject.method is None else subject.method.dictionary
         if w is not None:
             _, names = found.setdefault((w.f, w.words.numpy().tobytes()), (w, []))

@@ -1,52 +1,28 @@
-"""The rows of the report's table: what is measured on every subject, or the reason why a number is missing."""
+"""What a measure of the report is, and what it needs of a subject, or the reason why that is missing."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
-import torch
 from torch import Tensor
 
-from cplearn_solo.collapse.entropy import unit_scale
-from cplearn_solo.collapse.sources import Subject
+from cplearn_solo.collapse.subject import Subject
 from cplearn_solo.core.errors import InputError
-from cplearn_solo.metrics import ami, codes_used, effective_rank, kmeans_ami, nmi, nmi_at_chance
-from cplearn_solo.metrics.collapse import (
-    code_entropy,
-    dimension_variances,
-    largest_share,
-    mean_correlation,
-    power_law_exponent,
-    rankme,
-    spectrum_auc,
-    spread,
-    stable_rank,
-)
-from cplearn_solo.metrics.intracluster import (
-    gaussian_entropy,
-    inter_class_effective_rank,
-    intra_class_effective_rank,
-    pairwise_entropy,
-    within_cluster_variance,
-)
-
-PAIRED_SAMPLES = 2000  # for estimators whose cost grows faster than the number of samples
-NOISE = 1e-3  # variance that the log-determinant entropy adds to each direction, relative to the mean variance
-# Variance of the pairwise entropy's noise, relative to that of all dimensions together. Samples closer than the noise
-# count as one; with less noise, any two samples in many dimensions count as two, even after a collapse.
-CLOSE = 0.05
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """A value and the largest that it could have, or the reason why there is none."""
+    """A value and the largest that it could have, or the reason why there is none.
+
+    Of a group of runs, ``value`` is their mean and ``spread`` their standard deviation.
+    """
 
     value: float | None
     reason: str = ""
     of: float | None = None
+    spread: float | None = None
 
 
 @dataclass(frozen=True)
@@ -54,7 +30,8 @@ class Measure:
     """One row: ``compute`` gives its number, or raises ``InputError`` with the reason why a subject has none.
 
     ``of`` gives the largest possible value. ``same_dimension``: the part, Z or H, whose dimension must be the same in
-    all subjects for their numbers to be comparable.
+    all subjects for their numbers to be comparable. ``follows``: what changes the number, of "shift", "scale" (of all
+    dimensions alike) and "dimensions" (the scale of single ones); ``None`` for a row of a method, at its own scale.
     """
 
     section: str
@@ -63,6 +40,7 @@ class Measure:
     compute: Callable[[Subject], float]
     of: Callable[[Subject], float | None] = lambda subject: None
     same_dimension: str | None = None
+    follows: tuple[str, ...] | None = ("dimensions",)
 
 
 def measure(row: Measure, subject: Subject) -> Measurement:
@@ -74,9 +52,6 @@ def measure(row: Measure, subject: Subject) -> Measurement:
     if not math.isfinite(value):
         return Measurement(None, f"the result is {value}")
     return Measurement(value, of=of)
-
-
-# --- what measures need, or the reason why it is missing ----------------------------------------------------------
 
 
 def representation(subject: Subject) -> Tensor:
@@ -112,151 +87,3 @@ def classes(subject: Subject) -> tuple[Tensor, Tensor]:
     if len(labels.unique()) < 2:
         raise InputError("one class only: needs at least two")
     return known, labels
-
-
-# --- measures that need more than one call ------------------------------------------------------------------------
-
-
-def _by_class(metric: Callable[[Tensor, Tensor], float], subject: Subject) -> float:
-    known, labels = classes(subject)
-    return metric(subject.features[known], labels)
-
-
-def _codes_by_class(metric: Callable[[Tensor, Tensor], float], subject: Subject) -> float:
-    known, labels = classes(subject)
-    return metric(codes(subject)[known], labels)
-
-
-def _random_rows(rows: Tensor) -> Tensor:
-    """At most ``PAIRED_SAMPLES`` rows, the same for all of one length; the first ones may all be of one class."""
-    chosen = torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))[:PAIRED_SAMPLES]
-    return rows[chosen.sort().values]
-
-
-def _kmeans(subject: Subject) -> float:
-    known, labels = classes(subject)
-    return kmeans_ami(_random_rows(subject.features[known]), _random_rows(labels))
-
-
-def _pairwise_entropy(part: Callable[[Subject], Tensor], subject: Subject) -> float:
-    values = _random_rows(unit_scale(part(subject)))
-    noise = CLOSE * values.shape[1]
-    return pairwise_entropy(values, noise=noise) - pairwise_entropy(values[:1], noise=noise)
-
-
-def _logdet(part: Callable[[Subject], Tensor], subject: Subject) -> float:
-    values = unit_scale(part(subject))
-    n, d = values.shape
-    if n <= d:
-        raise InputError(f"{n} samples are too few for {d} dimensions: directions would be empty without a collapse")
-    return gaussian_entropy(values, noise=NOISE)
-
-
-def _num_codes(subject: Subject) -> int:
-    """How many codes there are; a file does not say, so it is those up to the last in use."""
-    return subject.codes_total or int(codes(subject).max()) + 1
-
-
-# --- the table ----------------------------------------------------------------------------------------------------
-
-
-def _spectral(section: str, part: Callable[[Subject], Tensor]) -> list[Measure]:
-    def of(metric: Callable[[Tensor], float]) -> Callable[[Subject], float]:
-        return lambda subject: metric(part(subject))
-
-    dimensions = of(lambda values: values.shape[1])
-    directions = of(lambda values: min(len(values) - 1, values.shape[1]))
-    row = partial(Measure, section)
-    return [
-        row("dimensions", "", dimensions),
-        row("distance to constant", "0: all samples at one point; 1: mean at the origin", of(spread)),
-        row("mean variance", "per dimension, at the scale they have", of(lambda v: dimension_variances(v).mean())),
-        row("effective rank", "directions in use, by singular values", of(effective_rank), of=directions),
-        row("RankMe", "the same without centring", of(rankme), of=of(lambda v: min(v.shape))),
-        row("stable rank", "total variance over the largest", of(stable_rank), of=directions),
-        row("mean |correlation|", "of two dimensions; 0: decorrelated", of(mean_correlation)),
-        row("AUC of the spectrum", "0.5: all directions alike; 1: one direction", of(spectrum_auc)),
-        row("power-law exponent", "decay of the spectrum; 0: all directions alike", of(power_law_exponent)),
-    ]
-
-
-CODES, WITHIN = "Codes", "Within clusters and classes"
-MEASURES: tuple[Measure, ...] = (
-    *_spectral("Representation Z", representation),
-    *_spectral("Embeddings H", embeddings),
-    Measure(CODES, "codes in use", "on these samples", lambda s: codes_used(codes(s)), of=lambda s: s.codes_total),
-    Measure(
-        CODES,
-        "entropy of the codes' shares",
-        "nats; 0: one code",
-        lambda s: code_entropy(codes(s), _num_codes(s)),
-        of=lambda s: s.codes_total and math.log(min(s.codes_total, len(s.codes))),
-    ),
-    Measure(CODES, "largest code's share", "1: one code", lambda s: largest_share(codes(s), _num_codes(s))),
-    Measure(CODES, "AMI of codes and classes", "corrected for chance", partial(_codes_by_class, ami)),
-    Measure(CODES, "NMI of codes and classes", "grows with the codes in use", partial(_codes_by_class, nmi)),
-    Measure(CODES, "NMI at chance", "the same codes, labels permuted", partial(_codes_by_class, nmi_at_chance)),
-    Measure(WITHIN, "k-means AMI of Z", f"at most {PAIRED_SAMPLES:,} samples", _kmeans),
-    Measure(
-        WITHIN, "intra-class effective rank of Z", "mean over classes", partial(_by_class, intra_class_effective_rank)
-    ),
-    Measure(
-        WITHIN,
-        "inter-class effective rank of Z",
-        "of the class means",
-        partial(_by_class, inter_class_effective_rank),
-        of=lambda s: len(classes(s)[1].unique()) - 1,
-    ),
-    Measure(
-        WITHIN,
-        "within-class variance of Z",
-        "share of all variance; 0: each class a point",
-        partial(_by_class, within_cluster_variance),
-    ),
-    Measure(
-        WITHIN,
-        "within-code variance",
-        "of H, or of Z without H; 0: each code a point",
-        lambda s: within_cluster_variance(clustered(s), codes(s)),
-    ),
-    *(
-        Measure(
-            WITHIN,
-            f"pairwise entropy of {name}",
-            f"nats above one point's, of at most {PAIRED_SAMPLES:,} samples; log k: k groups told apart",
-            partial(_pairwise_entropy, part),
-            of=lambda s, part=part: math.log(min(PAIRED_SAMPLES, len(part(s)))),
-        )
-        for name, part in (("Z", representation), ("H", embeddings))
-    ),
-    *(
-        Measure(
-            WITHIN,
-            f"log-determinant entropy of {name}",
-            "nats, of one Gaussian at unit scale",
-            partial(_logdet, part),
-            same_dimension=name,
-        )
-        for name, part in (("Z", representation), ("H", embeddings))
-    ),
-)
-
-
-def method_measures(subjects: list[Subject]) -> list[Measure]:
-    """Rows that the methods of the subjects add, each once (:meth:`Method.report_measures`)."""
-    rows: dict[tuple[str, str], Measure] = {}
-    for subject in subjects:
-        if subject.method is not None:
-            missing = f"no {type(subject.method).__name__} run"
-            for section, title, note, _ in subject.method.report_measures():
-                compute = partial(_added, section, title, missing)
-                rows.setdefault((section, title), Measure(section, title, note, compute))
-    return list(rows.values())
-
-
-def _added(section: str, title: str, missing: str, subject: Subject) -> float:
-    """The number of the row that the subject's own method adds under this section and title."""
-    for row in subject.method.report_measures() if subject.method is not None else []:
-        if (row.section, row.title) == (section, title):
-            return row.compute(embeddings(subject), subject.codes, subject.rows[-1] if subject.rows else {})
-    raise InputError(missing)

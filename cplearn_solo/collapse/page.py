@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from html import escape
 from itertools import groupby
 
@@ -30,7 +31,8 @@ def report_page(comparison: Comparison, drawn: list[Drawn]) -> str:
 <div class="wide">{_verdicts(comparison)}</div>
 <h2>Measures</h2>
 <p>Z is the representation of the backbone, H the embeddings of the projector.
-What was left out, and why, is below the table.</p>
+What was left out, and why, is below the table.{_about_groups(comparison)}</p>
+<p>{escape(dependence(comparison.rows))}</p>
 <div class="wide">{_table(comparison)}</div>
 {_left_out(comparison)}
 {figures}"""
@@ -70,13 +72,41 @@ def measured(rows: list[Row]) -> list[Row]:
 
 
 def number(cell: Measurement) -> str:
-    """The number with four digits, or a dash if there is none."""
-    return "–" if cell.value is None else f"{cell.value:.4g}"
+    """The number with four digits and the spread of a group with two, or a dash if there is none."""
+    if cell.value is None:
+        return "–"
+    return f"{cell.value:.4g}" if cell.spread is None else f"{cell.value:.4g} ± {cell.spread:.2g}"
 
 
 def shown(cell: Measurement) -> str:
     """The number, and the largest that it could be."""
     return f"{number(cell)} of {cell.of:.4g}" if cell.value is not None and cell.of else number(cell)
+
+
+def dependence(rows: list[Row]) -> str:
+    """Which measures a shift or a scale of the features would change."""
+    shown = {(row.section, row.title): row.follows for row in rows if row.follows is not None}
+    shift, scale = (_listed(shown, lambda follows, what=what: what in follows) for what in ("shift", "scale"))
+    free = _listed(shown, lambda follows: not follows)
+    return (
+        f"A shift of all features changes {shift}; a scale of all alike changes {scale}; neither changes any other "
+        f"measure. The scale of single dimensions changes all but {free}. Rows of a method are at its own scale."
+    )
+
+
+def _listed(follows: dict[tuple[str, str], tuple[str, ...]], chosen: Callable[[tuple[str, ...]], bool]) -> str:
+    """Titles, each once, of the rows whose ``follows`` are chosen."""
+    return ", ".join(dict.fromkeys(title for (_, title), found in follows.items() if chosen(found)))
+
+
+def _about_groups(comparison: Comparison) -> str:
+    if len(comparison.groups) == len(comparison.subjects):
+        return ""
+    return (
+        " Columns and curves are means over runs that differ in the seed alone, with their sample standard deviation "
+        "(in a figure with a logarithmic axis, of logarithms); what has a panel of its own is drawn of each group's "
+        "first run."
+    )
 
 
 def _verdicts(comparison: Comparison) -> str:
@@ -96,12 +126,20 @@ def _kind(verdict: Verdict) -> str:
     return "collapsed" if verdict.collapsed else "healthy"
 
 
+def _word(verdicts: list[Verdict]) -> str:
+    """A cell with the verdict of a group, and how many of its runs have it where they differ."""
+    counts = Counter(verdict.name for verdict in verdicts)
+    kind = "collapsed" if any(verdict.collapsed for verdict in verdicts) else "healthy"
+    words = next(iter(counts)) if len(counts) == 1 else ", ".join(f"{count} {name}" for name, count in counts.items())
+    return f'<td class="value {kind}">{escape(words)}'
+
+
 def _table(comparison: Comparison) -> str:
-    heads = "".join(f'<th class="subject">{escape(name)}' for name in comparison.names)
-    words = "".join(f'<td class="value {_kind(verdict)}">{escape(verdict.name)}' for verdict in comparison.verdicts)
+    heads = "".join(f'<th class="subject">{escape(name)}' for name in comparison.group_names)
+    words = "".join(_word([comparison.verdicts[i] for i in group.members]) for group in comparison.groups)
     lines = [f"<tr><td>verdict{words}<td>"]
     for section, group in groupby(measured(comparison.rows), key=lambda row: row.section):
-        lines.append(f'<tr class="section"><th colspan="{len(comparison.names) + 2}">{escape(section)}')
+        lines.append(f'<tr class="section"><th colspan="{len(comparison.groups) + 2}">{escape(section)}')
         for row in group:
             cells = "".join(f'<td class="value">{shown(cell)}' for cell in row.cells)
             lines.append(f'<tr><td>{escape(row.title)}{cells}<td class="note">{escape(row.note)}')
@@ -109,13 +147,13 @@ def _table(comparison: Comparison) -> str:
 
 
 def _left_out(comparison: Comparison) -> str:
-    missing = absences(comparison.rows, comparison.names)
+    missing = absences(comparison.rows, comparison.group_names)
     items = "".join(f"<li>{escape(titles)} — <em>{escape(why)}</em>" for titles, why in missing)
     return f'<h2>Left out</h2><ul class="absent">{items}</ul>' if items else ""
 
 
 def _figure(drawn: Drawn) -> str:
-    title, about = escape(drawn.plot.title), escape(drawn.plot.about)
+    title, about = escape(drawn.plot.title), escape(drawn.about)
     if drawn.png is None:
         return f'<h2>{title}</h2><p class="absent">Left out: {escape(drawn.reason)}.</p>'
     picture = image(drawn.png, alt=drawn.plot.title)

@@ -13,10 +13,13 @@ from typing import Any
 from cplearn_solo.collapse.comparison import Comparison, compare, count_steps
 from cplearn_solo.collapse.entropy import COMPONENTS
 from cplearn_solo.collapse.figures import PLOTS, draw
+from cplearn_solo.collapse.groups import by_configuration, by_themselves
 from cplearn_solo.collapse.page import report_page
 from cplearn_solo.collapse.progress import Steps
-from cplearn_solo.collapse.sources import Subject, read_subject
-from cplearn_solo.core.errors import InputError, require
+from cplearn_solo.collapse.protocols import PROTOCOLS, Protocol, Released
+from cplearn_solo.collapse.sources import read_subject
+from cplearn_solo.collapse.subject import Subject
+from cplearn_solo.core.errors import InputError, require, unknown
 from cplearn_solo.core.files import write_file
 from cplearn_solo.metrics.checks import check_count
 
@@ -39,31 +42,39 @@ def write_report(
     max_components: int = 200,
     data: dict[str, Any] | None = None,
     seed: int = 0,
+    group: bool = False,
+    protocol: str = Protocol.name,
     progress: Callable[[int, int, str], None] = lambda done, total, title: None,
 ) -> Report:
     """Compares the runs, checkpoints and files of features at ``paths`` in a new folder.
 
     ``output``: the folder, which must be empty or not exist; by default ``RUN/figures/TIME`` for one run, otherwise
     ``collapse/TIME``. ``images``: most samples of each. ``max_components``: most components of the mixtures whose
-    entropy is measured. ``data`` overrides the data that runs were trained on. ``progress`` is called before each step
-    with the steps done, their total and the step's title. Raises ``InputError`` for bad input, before anything is
-    written.
+    entropy is measured. ``data`` overrides the data that runs were trained on. ``group``: runs that differ in the seed
+    alone share a curve and a column. ``protocol``: of spectra and entropies, a name of ``PROTOCOLS``. ``progress`` is
+    called before each step with the steps done, their total and the step's title. Raises ``InputError`` for bad input,
+    before anything is written.
     """
     check_count("images", images)
     require(images >= 2, "images", images, "at least 2")
     components = tuple(count for count in COMPONENTS if count <= max_components)
     require(len(components) > 0, "max_components", max_components, f"at least {COMPONENTS[0]}")
+    if protocol not in PROTOCOLS:
+        raise unknown("protocol", protocol, PROTOCOLS)
     if output is not None:
         _check_free(Path(output))  # before minutes of work
     subjects, reading = [], Steps(len(paths), progress)
     for path in paths:
         reading.start(f"reading {path}")
-        subjects.append(read_subject(path, images=images, data=data or {}, seed=seed))
+        released = protocol == Released.name
+        subjects.append(read_subject(path, images=images, data=data or {}, seed=seed, released=released))
     if data and all(subject.method is None for subject in subjects):
         raise InputError(f"data = {data}: must be left out, as none of {', '.join(map(str, paths))} is a run")
 
-    steps = Steps(count_steps(subjects, components) + len(PLOTS), progress)
-    comparison = compare(subjects, components=components, seed=seed, steps=steps)
+    groups, names = (by_configuration if group else by_themselves)(subjects)
+    shown = PROTOCOLS[protocol]
+    steps = Steps(count_steps(subjects, groups, components, shown) + len(PLOTS), progress)
+    comparison = compare(subjects, names, groups, components=components, protocol=shown, seed=seed, steps=steps)
     drawn = []
     for plot in PLOTS:
         steps.start(f"drawing {plot.file}")

@@ -10,15 +10,15 @@ from matplotlib.ticker import MaxNLocator
 
 from cplearn_solo.collapse.comparison import Comparison
 from cplearn_solo.collapse.matrices import adjacency
-from cplearn_solo.collapse.sources import Subject
-from cplearn_solo.collapse.style import COLOURS, empty, grid, legend_below, panels
+from cplearn_solo.collapse.style import COLOURS, empty, grid, legend_below, panel_title, panels
+from cplearn_solo.collapse.subject import Subject
 from cplearn_solo.collapse.tsne import Map
 from cplearn_solo.core.errors import InputError
 
 UNLABELLED = "#7F7F7F"
 LONGEST_CLASS = 16  # characters of a class's name in a legend
 # columns train_... of metrics.csv that are neither the loss nor a part of it
-NOT_LOSS = ("acc1", "images", "seconds", "probe_loss", "codes_used")
+NOT_LOSS = ("acc1", "images", "seconds", "probe_loss", "codes_used", "features_std")
 NOT_LOSS += ("beta", "bound_gap", "assignment_entropy", "mean_entropy", "taylor_norm", "embedding_std")
 
 
@@ -28,23 +28,23 @@ def tsne(comparison: Comparison) -> Figure:
         raise InputError(comparison.maps[0])
     classes = _classes(comparison)
     figure, axes = grid(len(comparison.maps))
-    for ax, found, name in zip(axes, comparison.maps, comparison.names):
+    for ax, found, (_, name) in zip(axes, comparison.maps, comparison.examples):
         _scatter(ax, found, list(classes))
-        ax.set_title(name, fontsize=9)
+        panel_title(ax, name)
     _class_legend(figure, classes)
     return figure
 
 
 def statistics(comparison: Comparison) -> Figure:
     """Mean and standard deviation of each dimension of the representation (CPLearn, Fig. 7)."""
-    figure, axes = grid(len(comparison.subjects))
-    for ax, subject, name in zip(axes, comparison.subjects, comparison.names):
+    figure, axes = grid(len(comparison.examples))
+    for ax, (subject, name) in zip(axes, comparison.examples):
         z = subject.features.double().numpy()
         mean, std = z.mean(axis=0), z.std(axis=0)
         dimensions = range(len(mean))
         ax.fill_between(dimensions, mean - std, mean + std, color=COLOURS[4], alpha=0.5, linewidth=0)
         ax.plot(dimensions, mean, color=COLOURS[0], linewidth=0.8)
-        ax.set_title(name, fontsize=9)
+        panel_title(ax, name)
         ax.set_xlabel("dimension of Z", fontsize=8)
         ax.set_ylabel("mean ± standard deviation", fontsize=8)
         ax.margins(x=0)
@@ -53,17 +53,16 @@ def statistics(comparison: Comparison) -> Figure:
 
 def training(comparison: Comparison) -> Figure:
     """Loss and its parts over epochs, adjacency and t-SNE, with a row for each run (CPLearn, Fig. 12)."""
-    runs = [i for i, subject in enumerate(comparison.subjects) if subject.rows]
+    runs = [(*example, found) for example, found in zip(comparison.examples, comparison.maps) if example[0].rows]
     if not runs:
         raise InputError("no run folder with a metrics.csv: there is no training to show")
     classes = _classes(comparison)
     figure, axes = panels(len(runs), 3, width=3.8)
-    for (loss, blocks, cloud), i in zip(axes, runs):
-        subject = comparison.subjects[i]
+    for (loss, blocks, cloud), (subject, name, found) in zip(axes, runs):
         _losses(loss, subject)
-        loss.set_title(comparison.names[i], fontsize=9)
+        panel_title(loss, name)
         adjacency(blocks, subject, seed=comparison.seed)
-        _scatter(cloud, comparison.maps[i], list(classes))
+        _scatter(cloud, found, list(classes))
         cloud.set_title("t-SNE of Z", fontsize=9)
     _class_legend(figure, classes)
     return figure
@@ -101,7 +100,7 @@ def _scatter(ax: Axes, found: Map | str, classes: list[int]) -> None:
 def _classes(comparison: Comparison) -> dict[int, str]:
     """Name of each class in a map; its number if it has no name or subjects name it differently."""
     names: dict[int, set[str]] = {}
-    for subject, found in zip(comparison.subjects, comparison.maps):
+    for (subject, _), found in zip(comparison.examples, comparison.maps):
         if isinstance(found, Map) and found.labels is not None:
             for label in found.labels.unique().tolist():
                 name = subject.classes[label] if label < len(subject.classes) else str(label)

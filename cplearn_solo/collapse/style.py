@@ -1,9 +1,10 @@
-"""What all figures of the report share: sizes, colours of subjects, legends below the axes."""
+"""What all figures of the report share: sizes, colours of groups, legends below the axes."""
 
 from __future__ import annotations
 
 import io
 import math
+from collections.abc import Sequence
 from textwrap import wrap
 
 import numpy as np
@@ -16,11 +17,13 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#0
 STYLES = ("-", "--", "-.", ":")  # a curve is seen through the gaps of another that covers it
 DPI = 150
 PANEL = (3.4, 3.0)  # inches of one panel
+WIDE = 4.6  # inches of a panel of curves
 COLUMNS = 4  # most panels in a row
+TITLE = 32  # characters that fit above a panel
 
 
 def line_style(index: int) -> dict[str, object]:
-    """Colour and dashes of the subject at ``index``, the same in every figure."""
+    """Colour and dashes of the group at ``index``, the same in every figure."""
     return {"color": COLOURS[index % len(COLOURS)], "linestyle": STYLES[index % len(STYLES)]}
 
 
@@ -53,6 +56,29 @@ def pairs_of_panels(count: int) -> tuple[Figure, list[tuple[Axes, Axes]]]:
     return figure, pairs[:count]
 
 
+def mean_curve(
+    ax: Axes, x: Sequence[float], curves: Sequence[Sequence[float]], index: int, *, log: bool = False, **style: object
+) -> None:
+    """The mean of a group's curves, and of several a band of one sample standard deviation on each side.
+
+    ``index`` is that of the group. ``log``: both are of logarithms, for a logarithmic axis.
+    """
+    forth, back = (np.log, np.exp) if log else (np.asarray, np.asarray)
+    style = {**line_style(index), **style}
+    values = forth(curves)
+    mean = values.mean(axis=0)
+    ax.plot(x, back(mean), **style)
+    if len(values) > 1:
+        deviation, step = values.std(axis=0, ddof=1), "mid" if "drawstyle" in style else None
+        band = back(mean - deviation), back(mean + deviation)
+        ax.fill_between(x, *band, step=step, color=style["color"], alpha=0.2, linewidth=0)
+
+
+def panel_title(ax: Axes, name: str, more: str = "") -> None:
+    """The name of a subject above its panel, in as many lines as it needs, and what else is to be said."""
+    ax.set_title("\n".join([*wrap(name, TITLE), *filter(None, [more])]), fontsize=9)
+
+
 def empty(ax: Axes, reason: str) -> None:
     """An empty panel with the reason why."""
     ax.set_xticks([])
@@ -60,8 +86,8 @@ def empty(ax: Axes, reason: str) -> None:
     ax.text(0.5, 0.5, "\n".join(wrap(reason, 26)), ha="center", va="center", fontsize=8, transform=ax.transAxes)
 
 
-def subject_legend(figure: Figure, names: dict[int, str]) -> None:
-    """One legend below all panels; ``names`` by index of the subject."""
+def group_legend(figure: Figure, names: dict[int, str]) -> None:
+    """One legend below all panels; ``names`` by index of the group."""
     legend_below(figure, [Line2D([], [], label=name, **line_style(index)) for index, name in names.items()])
 
 

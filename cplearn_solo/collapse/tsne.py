@@ -9,7 +9,7 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 from torch import Tensor
 
-from cplearn_solo.collapse.entropy import unit_scale
+from cplearn_solo.collapse.scale import unit_scale
 from cplearn_solo.core.errors import InputError
 
 MAX_POINTS = 1000  # about a hundred for each of ten classes

@@ -71,15 +71,22 @@ def difference(ours: dict[str, Any], theirs: dict[str, Any], *, but: Sequence[st
     A key that one of them lacks has there the value that the program has without it. ``but``: keys that do not count.
     Paths are compared from the root of the file system; relative ones, which runs of 0.2.0 stored, begin here.
     """
-    ours, theirs = with_absolute_paths(ours), with_absolute_paths(theirs)
-    here, there = _counting(ours, but), _counting(theirs, but)
-    found = []
-    for key in sorted(here.keys() | there.keys()):
-        a, b = (side.get(key, _without(key, plain)) for side, plain in ((here, ours), (there, theirs)))
-        if a != b:
-            a, b = ("absent" if value is None else value for value in (a, b))
-            found.append(f"{key}: {b!r} there, {a!r} here")
-    return found
+    here, there = varying([ours, theirs], but=but)
+    shown = {key: ["absent" if value is None else value for value in (there[key], here[key])] for key in here}
+    return [f"{key}: {a!r} there, {b!r} here" for key, (a, b) in shown.items()]
+
+
+def varying(configs: Sequence[dict[str, Any]], *, but: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """For each of several plain configurations the keys in which they differ, sorted, with its own values.
+
+    Keys, paths and ``but`` count as in :func:`difference`.
+    """
+    configs = [with_absolute_paths(plain) for plain in configs]
+    counting = [_counting(plain, but) for plain in configs]
+    keys = sorted(set().union(*counting))
+    sides = [{key: side.get(key, _without(key, plain)) for key in keys} for side, plain in zip(counting, configs)]
+    differ = [key for key in keys if any(side[key] != sides[0][key] for side in sides)]
+    return [{key: side[key] for key in differ} for side in sides]
 
 
 def identifying(plain: dict[str, Any]) -> list[str]:

@@ -16,6 +16,8 @@ from torch import Tensor
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.metrics.checks import check_count, check_features, check_ids
 
+_POWER_LAW = (4, 100)  # first and last eigenvalue that a power law is fitted to
+
 
 @torch.no_grad()
 def dimension_variances(features: Any) -> Tensor:
@@ -92,17 +94,22 @@ def spectrum_auc(features: Any) -> float:
 
 @torch.no_grad()
 def power_law_exponent(features: Any) -> float:
-    """Decay alpha of the spectrum, eigenvalue i ~ i^-alpha, by least squares in logarithms (alpha-ReQ, Agrawal et al.,
-    NeurIPS 2022); 0 is isotropic, large is collapsed. Eigenvalues that are zero to rounding are left out.
+    """Decay alpha of the spectrum, eigenvalue i ~ i^-alpha (alpha-ReQ, Agrawal et al., NeurIPS 2022); 0 is isotropic,
+    large is collapsed.
 
-    Raises ``InputError`` where fewer than two are left.
+    Least squares in logarithms over eigenvalues 4 to 100 with weight 1/i, as in the authors' code (fastssl), which has
+    the weights from Stringer et al. (Nature 2019). The paper speaks of all eigenvalues; the code leaves out the first
+    three to fit the tail. Eigenvalues that are zero to rounding are left out. Raises ``InputError`` where fewer than
+    two are left to fit.
     """
     spectrum = covariance_spectrum(features)
-    spectrum = spectrum[spectrum > spectrum[0] * 1e-12]
-    if len(spectrum) < 2 or stable_rank(features) == 0:
-        raise InputError("features vary in fewer than 2 directions: a power law needs at least 2")
-    x, y = torch.arange(1, len(spectrum) + 1, dtype=torch.float64).log().to(spectrum.device), spectrum.log()
-    return -((x - x.mean()) @ (y - y.mean()) / (x - x.mean()).square().sum()).item()
+    spectrum = spectrum[spectrum > spectrum[0] * 1e-12][: _POWER_LAW[-1]]
+    if len(spectrum) <= _POWER_LAW[0] or stable_rank(features) == 0:
+        raise InputError(f"features vary in fewer than {_POWER_LAW[0] + 1} directions: a power law needs as many")
+    rank = torch.arange(_POWER_LAW[0], len(spectrum) + 1).to(spectrum)
+    x, y, weight = rank.log(), spectrum[_POWER_LAW[0] - 1 :].log(), 1 / rank / (1 / rank).sum()
+    x = x - weight @ x
+    return -((weight * x) @ y / ((weight * x) @ x)).item()
 
 
 @torch.no_grad()

@@ -11,14 +11,20 @@ import torch
 from PIL import Image
 
 from cplearn_solo.collapse import Report, style, write_report
-from cplearn_solo.collapse.comparison import compare, distinct_names
-from cplearn_solo.collapse.entropy import mixture_entropy, unit_scale
+from cplearn_solo.collapse.comparison import compare
+from cplearn_solo.collapse.entropy import mixture_entropy
 from cplearn_solo.collapse.figures import PLOTS, draw
-from cplearn_solo.collapse.measures import MEASURES, measure, method_measures
+from cplearn_solo.collapse.groups import by_themselves
+from cplearn_solo.collapse.measures import measure
+from cplearn_solo.collapse.names import distinct_names
 from cplearn_solo.collapse.page import absences
 from cplearn_solo.collapse.progress import Steps
+from cplearn_solo.collapse.protocols import PROTOCOLS
 from cplearn_solo.collapse.report import _new_folder
-from cplearn_solo.collapse.sources import Subject, read_subject
+from cplearn_solo.collapse.rows import MEASURES, method_measures
+from cplearn_solo.collapse.scale import unit_scale
+from cplearn_solo.collapse.sources import read_subject
+from cplearn_solo.collapse.subject import Subject
 from cplearn_solo.collapse.tsne import tsne_map
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.dictionary import make_dictionary
@@ -198,8 +204,10 @@ def test_unit_scale_takes_one_scalar():
 
 def test_mixture_entropy_of_a_gaussian():
     x = torch.randn(8000, 3, generator=torch.Generator().manual_seed(0))
-    assert mixture_entropy(4 * x, 10, seed=0).nats == pytest.approx(1.5 * math.log(2 * math.pi * math.e), abs=0.06)
-    few = mixture_entropy(x[:99], 20, seed=0)
+    assert mixture_entropy(4 * x, 10, PROTOCOLS["standard"], seed=0).nats == pytest.approx(
+        1.5 * math.log(2 * math.pi * math.e), abs=0.06
+    )
+    few = mixture_entropy(x[:99], 20, PROTOCOLS["standard"], seed=0)
     assert few.nats is None and few.reason == "99 samples are too few for 20 components: at least 100"
 
 
@@ -237,7 +245,9 @@ def test_names_are_short_and_distinct():
 
 
 def compared(*subjects, components=(2,)):
-    return compare(list(subjects), components=components, seed=0, steps=Steps(0, lambda done, total, title: None))
+    groups, names = by_themselves(list(subjects))
+    settings = {"protocol": PROTOCOLS["standard"], "seed": 0, "steps": Steps(0, lambda done, total, title: None)}
+    return compare(list(subjects), names, groups, components=components, **settings)
 
 
 def test_dimensions_that_differ_leave_entropies_out():
@@ -271,7 +281,7 @@ def kinds(n):
     """Subjects of all kinds, of ``n`` rows; the first has the least, the last two most."""
     labels, codes = torch.from_numpy(LABELS[:n]), torch.from_numpy(LABELS[:n] % 3)
     h, zeros = torch.from_numpy(FEATURES[:n]), torch.zeros(n, 6)
-    rows = [{"epoch": float(i), "train_loss": 2.0 - i, "train_prior": 1.0} for i in range(3)]
+    rows = [{"epoch": float(i), "train_loss": 2.0 - i, "train_features_std": 1.0 + i} for i in range(3)]
     run = {"labels": labels, "embeddings": h, "codes": codes, "codes_total": 5, "method": cplearn(6, 5)}
     return {
         "plain": subject("plain", n=n),
@@ -300,7 +310,7 @@ def test_subjects_with_little_and_with_all_are_drawn(monkeypatch):
 
 
 def test_features_alone_leave_figures_out():
-    missing = ["codes.png", "class_ranks.png", "training.png", "dictionary.png"]
+    missing = ["codes.png", "scale.png", "class_ranks.png", "training.png", "dictionary.png"]
     assert assert_drawn(compared(subject(n=24))) == missing
 
 
@@ -337,7 +347,7 @@ def test_the_page_holds_all_figures_and_reasons(report):
     page, folder = written.page.read_text(), written.page.parent
     assert not re.findall(r'(?:src|href)="(?!data:)', page) and "http" not in page and "@import" not in page
     pictures = sorted(p.name for p in folder.glob("*.png"))
-    assert pictures == sorted({plot.file for plot in PLOTS} - {"training.png", "dictionary.png"})
+    assert pictures == sorted({plot.file for plot in PLOTS} - {"training.png", "dictionary.png", "scale.png"})
     assert page.count("data:image/png;base64,") == len(pictures)
     assert all(Image.open(folder / name).width > 500 for name in pictures)
     for words in ("verdict", "no run with a dictionary", "120 samples are too few for 50 components", ": no labels"):

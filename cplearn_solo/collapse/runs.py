@@ -1,0 +1,94 @@
+"""Runs and checkpoints as subjects of a report."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cplearn_solo.collapse.released import released_parts
+from cplearn_solo.collapse.subject import Subject, checked, choice, described
+from cplearn_solo.core.errors import InputError
+from cplearn_solo.data import ImageSet
+from cplearn_solo.engine.log import EpochLog
+from cplearn_solo.inference.devices import choose_device
+from cplearn_solo.inference.features import Features, extractor
+from cplearn_solo.inference.pretrained import Pretrained, load_pretrained
+from cplearn_solo.inference.splits import splits_of
+
+MAX_EPOCHS = 8  # kept checkpoints whose features are extracted, spread evenly over training
+EMBEDDED_AT_ONCE = 4096
+
+
+def from_run(path: Path, *, images: int, data: dict[str, Any], seed: int, released: bool) -> Subject:
+    """The subject of the run folder or checkpoint at ``path``; see :func:`read_subject`."""
+    device = choose_device()
+    model = load_pretrained(path, device=device)
+    held_out, samples = _held_out(model, data, images=images, seed=seed)
+    features = _features(model, held_out, device)
+    x = checked(f"{path}: features", features.x)
+    embeddings = torch.cat([model.method.embed(part.to(device)).cpu() for part in x.split(EMBEDDED_AT_ONCE)])
+    entropies = model.method.code_entropies(x.to(device))
+    epoch = re.fullmatch(r"epoch=(\d+)", model.checkpoint.stem)
+    kept = _kept(model.run, held_out, device) if path.is_dir() else {}
+    return Subject(
+        names=_names(model),
+        path=path,
+        samples=samples,
+        features=x,
+        embeddings=checked(f"{path}: embeddings", embeddings),
+        labels=features.y if (features.y >= 0).any() else None,
+        codes=features.codes,
+        codes_total=model.method.codes_total,
+        entropies=None if entropies is None else tuple(entropy.item() for entropy in entropies),
+        classes=held_out.classes,
+        released=released_parts(model, held_out, device) if released else {},
+        method=model.method.cpu(),
+        config=model.config.stored(),
+        run=model.run,
+        rows=_rows(model.run, int(epoch[1]) if epoch else None),
+        kept=kept,
+    )
+
+
+def _held_out(model: Pretrained, data: dict[str, Any], *, images: int, seed: int) -> tuple[ImageSet, str]:
+    """A seeded choice of held-out images, or of training images if none are held out, and a description of them."""
+    splits, config = splits_of(model, data)
+    whole = splits.train if splits.test is None else splits.test
+    kind = "training images: none are held out" if splits.test is None else f"{splits.name} images"
+    chosen = choice(len(whole), images, seed)
+    return whole.subset(chosen), described(len(chosen), len(whole), f"{config.dataset} {kind}")
+
+
+def _features(model: Pretrained, images: ImageSet, device: torch.device) -> Features:
+    return extractor(model.backbone, model.method, model.config, device=device)(images)
+
+
+def _kept(run: Path, images: ImageSet, device: torch.device) -> dict[int, Tensor]:
+    """Features by epoch of the checkpoints that a run kept, at most eight, the first and the last among them."""
+    files = {int(p.stem.partition("=")[2]): p for p in run.glob("checkpoints/epoch=*.ckpt")}
+    epochs = sorted(files)
+    if len(epochs) > MAX_EPOCHS:
+        epochs = [epochs[round(i * (len(epochs) - 1) / (MAX_EPOCHS - 1))] for i in range(MAX_EPOCHS)]
+    return {epoch: _features(load_pretrained(files[epoch], device=device), images, device).x for epoch in epochs}
+
+
+def _rows(run: Path | None, epochs: int | None) -> list[dict[str, float]]:
+    """Rows of the run's metrics.csv before ``epochs``, the checkpoint's, or all."""
+    if run is None or not (run / "metrics.csv").is_file():
+        return []
+    try:
+        rows = EpochLog.read(run)
+        return [row for row in rows if epochs is None or row["epoch"] < epochs]
+    except (ValueError, KeyError, OSError) as error:
+        raise InputError(f"{run / 'metrics.csv'} is damaged: {error}") from error
+
+
+def _names(model: Pretrained) -> tuple[str, ...]:
+    name = model.config.name
+    if model.checkpoint.stem != "last":
+        name = f"{name} {model.checkpoint.stem}"
+    return (name, f"{name} {model.run.resolve().name}") if model.run else (name,)

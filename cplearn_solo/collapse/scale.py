@@ -1,0 +1,48 @@
+"""Features at a scale of their own, so that what is measured on them does not depend on the network's."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from cplearn_solo.core.errors import InputError
+
+
+def unit_scale(features: Tensor) -> Tensor:
+    """Features ``(n, d)`` centred and divided by one number, so that their variance is 1 on average over dimensions.
+
+    Differential entropy depends on the scale, which is arbitrary for a network's features. The ratios between
+    dimensions, which show a collapse, do not change. Raises ``InputError`` for constant features.
+    """
+    centred = features.double() - features.double().mean(dim=0)
+    variance = centred.square().mean().item()
+    rounding = 4 * torch.finfo(torch.float32).eps * features.abs().max().item()
+    if variance <= rounding**2:
+        raise InputError("features are constant: they have no scale")
+    return centred / variance**0.5
+
+
+def standardised(features: Tensor) -> Tensor:
+    """Features ``(n, d)`` with mean 0 and variance 1 in each dimension, and 0 in those that do not vary."""
+    centred = features.double() - features.double().mean(dim=0)
+    deviations = centred.square().mean(dim=0).sqrt()
+    return torch.where(_varying(features), centred / deviations, 0)
+
+
+def log_scales(features: Tensor) -> float:
+    """Minus the sum over dimensions of the log of the standard deviation at unit scale, in nats, 0 if all are alike.
+
+    So much higher would be a differential entropy of features ``(n, d)`` with each dimension scaled to variance 1.
+    Raises ``InputError`` where a dimension is constant.
+    """
+    deviations = unit_scale(features).std(dim=0, unbiased=False)
+    constant = len(deviations) - int(_varying(features).sum())
+    if constant:
+        raise InputError(f"{constant} of {len(deviations)} dimensions are constant: they have no scale")
+    return -deviations.log().sum().item()
+
+
+def _varying(features: Tensor) -> Tensor:
+    """Which dimensions vary by more than the rounding of their mean, booleans ``(d,)``."""
+    x = features.double()
+    return x.std(dim=0, unbiased=False) > len(x) * torch.finfo(torch.float64).eps * x.abs().amax(dim=0)

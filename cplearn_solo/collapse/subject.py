@@ -1,0 +1,65 @@
+"""What a report compares: a run, a checkpoint or a file of features."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cplearn_solo.core.errors import require
+from cplearn_solo.methods import Method
+from cplearn_solo.metrics.checks import check_features
+
+PARTS = ("Z", "H")  # representation and embeddings
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A run, a checkpoint or a file of features.
+
+    ``features`` Z ``(n, d)``; ``embeddings`` H ``(n, f)``; ``labels`` ``(n,)``, -1 where unknown; ``codes`` ``(n,)``.
+    ``rows`` are the epochs of a run's metrics.csv, ``kept`` the features of its kept checkpoints by epoch. ``method``
+    and ``config``, plain, are those of a run or checkpoint, ``None`` for a file of features. ``released`` has Z and H
+    as the released code takes them, where the report shows those.
+    """
+
+    names: tuple[str, ...]  # from short to long
+    path: Path
+    samples: str  # what the n samples are
+    features: Tensor
+    embeddings: Tensor | None = None
+    labels: Tensor | None = None
+    codes: Tensor | None = None
+    codes_total: int | None = None
+    entropies: tuple[float, float] | None = None
+    classes: tuple[str, ...] = ()
+    method: Method | None = None
+    config: dict[str, Any] | None = None
+    run: Path | None = None
+    rows: list[dict[str, float]] = field(default_factory=list)
+    kept: dict[int, Tensor] = field(default_factory=dict)
+    released: dict[str, Tensor] = field(default_factory=dict)
+
+    def part(self, name: str) -> Tensor | None:
+        """Representation Z, or embeddings H if there are any."""
+        return self.features if name == "Z" else self.embeddings
+
+
+def checked(name: str, values: Tensor) -> Tensor:
+    """Finite features of two samples or more."""
+    values = check_features(name, values)
+    require(len(values) >= 2, f"{name}.shape", tuple(values.shape), "(n, d) with n >= 2")
+    return values
+
+
+def choice(size: int, most: int, seed: int) -> Tensor:
+    """At most ``most`` of ``size`` indices, sorted; the same for every subject of that size."""
+    return torch.randperm(size, generator=torch.Generator().manual_seed(seed))[:most].sort().values
+
+
+def described(chosen: int, size: int, kind: str) -> str:
+    """How many samples of what kind were chosen."""
+    return f"{chosen:,} {kind}" if chosen == size else f"{chosen:,} of {size:,} {kind}"
