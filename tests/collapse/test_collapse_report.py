@@ -22,7 +22,7 @@ from cplearn_solo.collapse.progress import Steps
 from cplearn_solo.collapse.protocols import PROTOCOLS
 from cplearn_solo.collapse.report import _new_folder
 from cplearn_solo.collapse.rows import MEASURES, method_measures
-from cplearn_solo.collapse.scale import unit_scale
+from cplearn_solo.collapse.scale import log_scales, standardised, unit_scale
 from cplearn_solo.collapse.sources import read_subject
 from cplearn_solo.collapse.subject import Subject
 from cplearn_solo.collapse.tsne import tsne_map
@@ -30,6 +30,7 @@ from cplearn_solo.core.errors import InputError
 from cplearn_solo.dictionary import make_dictionary
 from cplearn_solo.methods import build_method
 from cplearn_solo.metrics import effective_rank, kmeans_ami
+from cplearn_solo.metrics.intracluster import gmm_entropy
 
 pytestmark = pytest.mark.integration
 
@@ -191,6 +192,32 @@ def test_pairwise_entropy_counts_groups():
     assert cell("pairwise entropy of Z", subject(features=groups)).value == pytest.approx(math.log(8), abs=0.01)
 
 
+@pytest.fixture(scope="module")
+def moved():
+    """The same subject with its features and embeddings as they are, shifted, scaled, and scaled in one dimension."""
+    x, labels = torch.from_numpy(FEATURES).double(), torch.from_numpy(LABELS)
+    one = torch.tensor([1, 1, 30, 1, 1, 1]).double()
+    changed = {"": x, "shift": x + torch.arange(1, 7) * 3, "scale": 7 * x, "dimensions": x * one}
+    parts = {"labels": labels, "codes": (labels + 1) % 3, "codes_total": 5}
+    return {how: subject(features=z, embeddings=z.flip(1), **parts) for how, z in changed.items()}
+
+
+@pytest.mark.parametrize("row", MEASURES, ids=lambda row: f"{row.section}: {row.title}")
+def test_what_a_shift_and_a_scale_change_is_said(row, moved):
+    values = {how: measure(row, of).value for how, of in moved.items()}
+    changed = {how for how, value in values.items() if value != pytest.approx(values[""], rel=1e-6)}
+    assert changed == set(row.follows)
+
+
+def test_the_page_names_what_a_shift_and_a_scale_change(report):
+    text = re.sub(r"\s+", " ", report[0].page.read_text())
+    assert (
+        "A shift of all features changes distance to constant, RankMe; a scale of all alike changes mean variance"
+        in text
+    )
+    assert "The scale of single dimensions changes all but dimensions, mean |correlation|, codes in use," in text
+
+
 # --- entropies and t-SNE ------------------------------------------------------------------------------------------
 
 
@@ -200,6 +227,16 @@ def test_unit_scale_takes_one_scalar():
     assert torch.allclose(scaled, unit_scale(torch.from_numpy(FEATURES)), atol=1e-5)
     with pytest.raises(InputError, match="constant"):
         unit_scale(torch.full((9, 2), 1 / 3) + 1e-8 * torch.randn(9, 2))
+
+
+def test_unequal_scales_are_what_standardising_adds_to_an_entropy():
+    x = torch.from_numpy(FEATURES) * torch.tensor([1, 2, 5, 1, 1, 0.1])
+    raised = gmm_entropy(standardised(x), components=1) - gmm_entropy(unit_scale(x), components=1)
+    assert log_scales(x) == pytest.approx(raised, abs=1e-3) and log_scales(standardised(x)) == pytest.approx(0)
+    with_constant = torch.cat([x, torch.full((120, 1), 0.1)], dim=1)
+    with pytest.raises(InputError, match="1 of 7 dimensions are constant"):
+        log_scales(with_constant)
+    assert (standardised(with_constant)[:, -1] == 0).all() and standardised(with_constant).isfinite().all()
 
 
 def test_mixture_entropy_of_a_gaussian():
@@ -374,6 +411,8 @@ def test_each_report_has_a_folder_of_its_own(tmp_path, monkeypatch):
         ({"output": "a.npy/sub"}, "output = a.npy/sub"),
         ({"images": 1}, "images = 1: must be at least 2"),
         ({"images": 0}, "images = 0: must be an integer from 1"),
+        ({"protocol": "relased"}, "unknown protocol 'relased': did you mean 'released'?"),
+        ({"group": True}, "group = a.npy: must hold at least two runs"),
         ({"max_components": 9}, "max_components = 9: must be at least 10"),
         ({"data": {"val_path": "x"}}, "none of a.npy is a run"),
     ],

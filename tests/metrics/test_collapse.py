@@ -51,15 +51,29 @@ def test_correlation(kind):
     assert collapse.mean_correlation(with_constant) == pytest.approx(collapse.mean_correlation(x), rel=1e-9)
 
 
+def with_spectrum(values, n=160):
+    """Features ``(n, d)`` with these eigenvalues of their covariance, in no particular basis."""
+    d = len(values)
+    centred = RANDOM.normal(size=(n, d))
+    u = np.linalg.qr(centred - centred.mean(0))[0]
+    return u * np.sqrt(n * np.asarray(values)) @ np.linalg.qr(RANDOM.normal(size=(d, d)))[0]
+
+
 @pytest.mark.parametrize("alpha", [0.0, 0.5, 2.0])
 def test_power_law_of_a_spectrum_that_has_one(alpha):
-    """Orthogonal directions with variances i^-alpha."""
-    q, _ = np.linalg.qr(RANDOM.normal(size=(64, 65))[:, :64])
-    q = np.linalg.qr(q - q.mean(0))[0][:, :20]
-    q = q - q.mean(0)
-    x = np.linalg.qr(q)[0] * np.arange(1, 21) ** (-alpha / 2)
+    x = with_spectrum(np.arange(1, 21.0) ** -alpha)
     assert collapse.power_law_exponent(x) == pytest.approx(alpha, abs=1e-6)
     assert collapse.spectrum_auc(x) == pytest.approx(0.5) or alpha > 0
+
+
+def test_power_law_is_fitted_to_the_4th_to_100th_eigenvalue_with_weights():
+    """numpy.polyfit takes square roots of the weights."""
+    values = np.sort(RANDOM.exponential(size=120))[::-1]
+    rank = np.arange(4, 101)
+    slope, _ = np.polyfit(np.log(rank), np.log(values[3:100]), 1, w=rank**-0.5)
+    assert collapse.power_law_exponent(with_spectrum(values)) == pytest.approx(-slope, rel=1e-6)
+    other_ends = np.concatenate([values[:3] * 50, values[3:100], values[100:] / 50])
+    assert collapse.power_law_exponent(with_spectrum(other_ends)) == pytest.approx(-slope, rel=1e-6)
 
 
 def test_constant_features():
