@@ -89,7 +89,7 @@ def compare(
         steps.start(row.title)
         reason = mixed_dimensions(subjects, row.same_dimension) if row.same_dimension else ""
         cells = [Measurement(None, reason) if reason else measure(row, subject) for subject in subjects]
-        rows.append(_row(row.section, row.title, row.note, cells, groups, row.follows))
+        rows.append(Row(row.section, row.title, row.note, _by_group(cells, groups), row.follows))
     entropies = {}
     for part in PARTS:
         curves = entropies[part] = _entropies(subjects, names, part, components, protocol, seed, steps)
@@ -102,15 +102,8 @@ def compare(
     return Comparison(subjects, names, groups, verdicts, rows, entropies, maps, protocol, seed)
 
 
-def _row(
-    section: str,
-    title: str,
-    note: str,
-    cells: list[Measurement],
-    groups: list[Group],
-    follows: tuple[str, ...] | None = ("dimensions",),
-) -> Row:
-    return Row(section, title, note, [of_group([cells[i] for i in group.members]) for group in groups], follows)
+def _by_group(cells: list[Measurement], groups: list[Group]) -> list[Measurement]:
+    return [of_group([cells[i] for i in group.members]) for group in groups]
 
 
 def _fitted(subjects: list[Subject], part: str, protocol: Protocol) -> list[int]:
@@ -164,7 +157,8 @@ def _entropy_rows(
         cells = [
             Measurement(curve[i].nats, curve[i].reason) if curve else Measurement(None, missing) for curve in curves
         ]
-        rows.append(_row(section, f"entropy of {part}, {count} components", protocol.note, cells, groups))
+        title = f"entropy of {part}, {count} components"
+        rows.append(Row(section, title, protocol.note, _by_group(cells, groups)))
     return rows
 
 

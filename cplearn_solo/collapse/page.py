@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Iterable
 from html import escape
 from itertools import groupby
 
@@ -32,7 +32,7 @@ def report_page(comparison: Comparison, drawn: list[Drawn]) -> str:
 <h2>Measures</h2>
 <p>Z is the representation of the backbone, H the embeddings of the projector.
 What was left out, and why, is below the table.{_about_groups(comparison)}</p>
-<p>{escape(dependence(comparison.rows))}</p>
+<p>{escape(_dependence(measured(comparison.rows)))}</p>
 <div class="wide">{_table(comparison)}</div>
 {_left_out(comparison)}
 {figures}"""
@@ -83,20 +83,21 @@ def shown(cell: Measurement) -> str:
     return f"{number(cell)} of {cell.of:.4g}" if cell.value is not None and cell.of else number(cell)
 
 
-def dependence(rows: list[Row]) -> str:
+def _dependence(rows: list[Row]) -> str:
     """Which measures a shift or a scale of the features would change."""
-    shown = {(row.section, row.title): row.follows for row in rows if row.follows is not None}
-    shift, scale = (_listed(shown, lambda follows, what=what: what in follows) for what in ("shift", "scale"))
-    free = _listed(shown, lambda follows: not follows)
+    known = [row for row in rows if row.follows is not None]
+    shift, scale = (_listed(row for row in known if change in row.follows) for change in ("shift", "scale"))
+    free = _listed(row for row in known if not row.follows)
+    own = "" if len(known) == len(rows) else " Rows of a method are at its own scale."
     return (
         f"A shift of all features changes {shift}; a scale of all alike changes {scale}; neither changes any other "
-        f"measure. The scale of single dimensions changes all but {free}. Rows of a method are at its own scale."
+        f"measure. The scale of single dimensions changes all but {free}.{own}"
     )
 
 
-def _listed(follows: dict[tuple[str, str], tuple[str, ...]], chosen: Callable[[tuple[str, ...]], bool]) -> str:
-    """Titles, each once, of the rows whose ``follows`` are chosen."""
-    return ", ".join(dict.fromkeys(title for (_, title), found in follows.items() if chosen(found)))
+def _listed(rows: Iterable[Row]) -> str:
+    """Titles, each once."""
+    return ", ".join(dict.fromkeys(row.title for row in rows))
 
 
 def _about_groups(comparison: Comparison) -> str:

@@ -33,7 +33,7 @@ def panels(rows: int, columns: int, *, width: float = PANEL[0], height: float = 
     figure.get_layout_engine().set(w_pad=0.1, h_pad=0.08)
     axes = figure.subplots(rows, columns, squeeze=False)
     for ax in axes.flat:
-        ax.tick_params(labelsize=8)
+        ax.tick_params(which="both", labelsize=8)
     return figure, axes
 
 

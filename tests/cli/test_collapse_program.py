@@ -33,6 +33,16 @@ def test_runs_checkpoints_and_features_side_by_side(run, here, tmp_path):
     assert code == 2 and "output = out: must be an empty folder" in error
 
 
+def test_the_released_protocol_says_what_it_shows(run, here, tmp_path):
+    quick = ["--images", "60", "--max-components", "10", "--output", "out"]
+    code, out, error = here("collapse", run, "--protocol", "released", *quick)
+    assert code == 0, error
+    page = (tmp_path / "out/index.html").read_text()
+    assert page.count("As released: BatchNorm in training mode") == 2
+    (value,) = re.findall(r"entropy of H, 10 components *│ *(\S+)", out)
+    assert float(value) < -1000 and "zeros up to 2,048 dimensions" in page
+
+
 def test_a_run_without_held_out_images_is_measured_on_its_training_images(here, tmp_path):
     (tmp_path / "images").mkdir()
     for i in range(40):
@@ -64,6 +74,8 @@ def test_help_says_what_it_takes(here):
         (["RUN", "--data", "max_val_images"], "--data = 'max_val_images': must be key=value"),
         (["RUN", "--data", "max_val_images=[1"], "--data = 'max_val_images=[1'"),
         (["RUN", "--data", "dataset=digit"], "did you mean 'digits'"),
+        (["RUN", "--protocol", "relased"], "unknown protocol 'relased': did you mean 'released'?"),
+        (["RUN", "RUN", "--group"], "must have different seeds, both have 0"),
         (["RUN", "--images", "0"], "images = 0: must be an integer from 1"),
         (["RUN/checkpoints"], "is not a run folder"),
         (["RUN/config.yaml"], "damaged or no checkpoint"),
