@@ -12,6 +12,7 @@ import torchvision
 from torch import nn
 
 from cplearn_solo.backbones.resnet8 import ResNet8
+from cplearn_solo.backbones.vit import as_dino
 from cplearn_solo.core.errors import InputError, require, unknown
 from cplearn_solo.core.registry import Registry
 
@@ -64,11 +65,11 @@ def _resnet(name: str, crop_size: int, *, small_stem: bool | None = None, **kwar
 
 
 def _vit(size: str, crop_size: int, *, patch_size: int | None = None, **kwargs: Any) -> nn.Module:
-    """timm's plain ViT; position embeddings are interpolated for crops of another size."""
+    """timm's plain ViT, with DINO's start of the class token and DINO's positions for crops of another size."""
     patch = patch_size or (4 if crop_size <= SMALL_IMAGE else 16)
     _check_patches(crop_size, patch)
     sizes = {"img_size": crop_size, "patch_size": patch, "dynamic_img_size": True}
-    return _timm(f"vit_{size}_patch16_224", **{**sizes, **kwargs})
+    return as_dino(_timm(f"vit_{size}_patch16_224", **{**sizes, **kwargs}), start=not kwargs.get("pretrained"))
 
 
 def _check_patches(crop_size: int, patch: int) -> None:

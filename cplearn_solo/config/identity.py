@@ -11,6 +11,7 @@ from dataclasses import asdict
 from functools import cache
 from typing import Any
 
+from cplearn_solo.config.earlier import EARLIER_DEFAULTS, with_earlier_defaults
 from cplearn_solo.config.schema import Config
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.data.schema import KNOWN_IMAGES, Augmentation
@@ -29,8 +30,12 @@ ADDED_KEYS: dict[str, Any] = {
     "data.range": None,
 }
 
-# Until 0.2.0 the images that val_split holds out depended on all others; results on one's own images are made anew.
+# What training learns otherwise since 0.2.0 from the same keys, which is no difference to an unfinished run: results are
+# made anew. Held-out images of one's own depended on all others; a teacher had its student's dropout; positions of a
+# ViT were interpolated as timm does it, and its class token began near 0.
 DRAWN_BY_NAME = "data.val_split: drawn from all images there, by the name of each here"
+TEACHER_KEEPS_ALL = "backbone.kwargs: dropout in the teacher there, none here"
+AS_DINO = "backbone.name: positions and class token as timm's there, as DINO's here"
 
 # A run that is resumed by name may have them changed; what follows from them, such as learning rates, is printed.
 DEVICES = ("devices", "num_nodes", "optimizer.batch_size", "strategy", "sync_batchnorm")
@@ -68,10 +73,11 @@ NOT_IDENTITY = (
 def difference(ours: dict[str, Any], theirs: dict[str, Any], *, but: Sequence[str] = ()) -> list[str]:
     """Where two plain configurations would learn something different: ``"optimizer.lr: 0.1 there, 0.2 here"``, ...
 
-    A key that one of them lacks has there the value that the program has without it. ``but``: keys that do not count.
-    Paths are compared from the root of the file system; relative ones, which runs of 0.2.0 stored, begin here.
+    ``theirs`` may be of an older release. A key that one of them lacks has there the value that the program has
+    without it. ``but``: keys that do not count. Paths are compared from the root of the file system; relative ones,
+    which runs of 0.2.0 stored, begin here.
     """
-    here, there = varying([ours, theirs], but=but)
+    here, there = varying([ours, with_earlier_defaults(theirs)], but=but)
     shown = {key: ["absent" if value is None else value for value in (there[key], here[key])] for key in here}
     return [f"{key}: {a!r} there, {b!r} here" for key, (a, b) in shown.items()]
 
@@ -96,12 +102,12 @@ def identifying(plain: dict[str, Any]) -> list[str]:
     name kept results: any other words would give all of them new names.
     """
     counting = _counting(plain, ())
-    own_images = counting.get("data.dataset") not in KNOWN_IMAGES
-    drawn = [DRAWN_BY_NAME] if own_images and counting.get("data.val_split") else []
-    return drawn + [
+    earlier = EARLIER_DEFAULTS.get(plain.get("method", ""), {})
+    before = {**ADDED_KEYS, **{f"method_kwargs.{key}": value for key, value in earlier.items()}}
+    return _learned_anew(plain, counting) + [
         f"{key}: 'absent' there, {value!r} here"
         for key, value in sorted(counting.items())
-        if value is not None and not (_general(key) in ADDED_KEYS and ADDED_KEYS[_general(key)] == value)
+        if value is not None and not (_general(key) in before and before[_general(key)] == value)
     ]
 
 
@@ -110,6 +116,17 @@ def learning_version(head: dict[str, Any]) -> int | None:
     if "learning_version" in head:
         return head["learning_version"]
     return RELEASES.get(head.get("cplearn-solo", "0.2.0"))
+
+
+def _learned_anew(plain: dict[str, Any], counting: dict[str, Any]) -> list[str]:
+    own_images = counting.get("data.dataset") not in KNOWN_IMAGES
+    dropout = any(value for key, value in counting.items() if key.startswith("backbone.kwargs.") and "drop" in key)
+    cases = {
+        DRAWN_BY_NAME: own_images and counting.get("data.val_split"),
+        TEACHER_KEEPS_ALL: dropout and method_facts(plain["method"]).teacher,
+        AS_DINO: counting.get("backbone.name", "").startswith("vit_"),
+    }
+    return [line for line, holds in cases.items() if holds]
 
 
 def _counting(plain: dict[str, Any], but: Sequence[str]) -> dict[str, Any]:

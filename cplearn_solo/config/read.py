@@ -9,6 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from cplearn_solo.config.checks import check_config
+from cplearn_solo.config.earlier import with_todays_defaults
 from cplearn_solo.config.schema import Config
 from cplearn_solo.config.solo_learn import drop_ignored
 from cplearn_solo.config.trainer_keys import trainer_keys
@@ -31,6 +32,7 @@ def parse_config(raw: DictConfig | dict[str, Any]) -> Config:
     ours = {key: value for key, value in values.items() if key in own}
     config = read_schema({**ours, "trainer": {key: values[key] for key in trainer & values.keys()}}, Config)
     check_config(config)
+    config.method_kwargs = with_todays_defaults(config.method, config.method_kwargs)
     return config
 
 

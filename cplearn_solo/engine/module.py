@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections import deque
 from itertools import groupby
@@ -23,7 +22,15 @@ from cplearn_solo.engine.epoch import CodesInUse, FiniteCheck, NotFinite, StepSu
 from cplearn_solo.engine.online_probe import OnlineProbe
 from cplearn_solo.engine.optim import build_optimizer, build_scheduler, lr_scale
 from cplearn_solo.engine.sharding import average_gradients, local
-from cplearn_solo.methods import Method, Progress, Views, build_method, frozen_statistics, pixel_range
+from cplearn_solo.methods import (
+    Method,
+    Progress,
+    Views,
+    build_method,
+    frozen_statistics,
+    pixel_range,
+    teacher_of,
+)
 from cplearn_solo.methods.queue import Queue
 
 _RECENT = 1024  # features that are kept for a look at collapse
@@ -57,7 +64,7 @@ class Pretrainer(LightningModule):
         self.teacher = None
         if self.method.teacher:
             online = nn.Sequential(self.backbone, getattr(self.method, self.method.teacher))
-            self.teacher = copy.deepcopy(online).requires_grad_(False)
+            self.teacher = teacher_of(online)
         self._ddp_params_and_buffers_to_ignore = [f"method.{name}" for name in _equal_buffers(self.method)]
         self.augment = BatchAugment(config.augmentations, mean, std)
 

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from cplearn_solo.config import Config, parse_config
+from cplearn_solo.config.earlier import with_earlier_defaults
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.engine.checkpoint import CHECKPOINT_KEY, find_checkpoint, read_checkpoint
 from cplearn_solo.engine.module import Pretrainer
@@ -34,7 +35,7 @@ def load_pretrained(path: str | Path, *, device: torch.device | str = "cpu") -> 
     file, run = find_checkpoint(path)
     checkpoint = read_checkpoint(file)
     saved = checkpoint[CHECKPOINT_KEY]
-    config = parse_config(saved["config"])
+    config = parse_config(with_earlier_defaults(saved["config"]))
     statistics = {key: saved[key] for key in ("num_classes", "mean", "std")}
     module = Pretrainer(config, **statistics)
     module.teacher = None  # not evaluated, and other hosts keep theirs under other names

@@ -44,17 +44,24 @@ def energy(logits: Tensor) -> Tensor:
 
 
 def langevin(
-    energies: Callable[[Tensor], Tensor], x: Tensor, noises: Callable[[], Tensor], *, steps: int, step_size: float
+    energies: Callable[[Tensor], Tensor],
+    x: Tensor,
+    noises: Callable[[], Tensor],
+    *,
+    steps: int,
+    step_size: float,
+    clamp: bool = False,
 ) -> Tensor:
     """Samples that stochastic-gradient Langevin dynamics reaches from ``x``, values in [-1, 1].
 
-    Each step is x <- x - step_size dE/dx + noise, kept in range; ``energies`` maps x to one energy a sample and
-    ``noises`` gives the noise of a step. Only x gets gradients; the result has none.
+    Each step is x <- x - step_size dE/dx + noise, as in JEM; with ``clamp`` it is kept in [-1, 1]. ``energies`` maps x
+    to one energy a sample and ``noises`` gives the noise of a step. Only x gets gradients; the result has none.
     """
     x = x.detach()
     for _ in range(steps):
         with torch.enable_grad():
             x.requires_grad_()
             (grad,) = torch.autograd.grad(energies(x).sum(), x)
-        x = (x.detach() - step_size * grad + noises()).clamp(-1, 1)
+        x = x.detach() - step_size * grad + noises()
+        x = x.clamp(-1, 1) if clamp else x
     return x

@@ -9,5 +9,6 @@ if TYPE_CHECKING:
     from cplearn_solo.methods.build import build_method
     from cplearn_solo.methods.catalog import MethodFacts, method_facts
     from cplearn_solo.methods.registry import METHODS
+    from cplearn_solo.methods.teacher import teacher_of, without_dropout
 
 __getattr__, __all__ = lazy_imports(__file__)

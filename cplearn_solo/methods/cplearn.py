@@ -55,6 +55,7 @@ class CPLearn(Method):
     ``scale``: ``paper`` divides by sqrt(n) as Eq. 1 does; ``released`` does not, as the released code, so that logits
     are sqrt(n) times sharper. ``prior``: q, one probability a code, uniform if absent. ``prior_loss``: ``forward``
     (Eq. 2) or ``reverse`` (Appendix N). ``dictionary``, ``dictionary_seed``: see :func:`make_dictionary`.
+    ``linear_bn``: the linear layer and BatchNorm; without them f is d, and nothing holds the scale of features (Fig. 7).
 
     Each of several devices has its own loss. With ``global_prior``, the mean assignment of all devices is matched with
     the prior, and n is the batch of all. With ``dictionary_parallel``, devices share the work by codes, not by images.
@@ -88,6 +89,7 @@ class CPLearn(Method):
         prior_loss: Literal["reverse", "forward"] = "reverse",
         dictionary: Literal["rademacher", "hadamard"] = "rademacher",
         dictionary_seed: int = 0,
+        linear_bn: bool = True,
         global_prior: bool = False,
         dictionary_parallel: bool = False,
         kept_logits_mb: float | None = None,
@@ -96,6 +98,8 @@ class CPLearn(Method):
         super().__init__(features_dim, batch_size=batch_size)
         f, c = proj_hidden_dim, proj_output_dim
         check_dictionary(f, c, kind=dictionary, seed=dictionary_seed)
+        wanted = f"{features_dim}, the width of the features, with linear_bn=false"
+        require(linear_bn or f == features_dim, "method_kwargs.proj_hidden_dim", f, wanted)
         require(beta == "auto" or beta >= 0, "method_kwargs.beta", beta, "at least 0, or auto")
         possible = beta != "auto" or (prior is None and min(batch_size, c) >= 2)
         require(possible, "method_kwargs.beta", beta, "a number, unless the prior is uniform over at least 2 codes")
@@ -105,7 +109,7 @@ class CPLearn(Method):
         self.eps, self.batch_size, self.kept_logits_mb, self.impl = eps, batch_size, kept_logits_mb, impl
         self.global_prior, self.dictionary_parallel = global_prior, dictionary_parallel
         self.loss_scope = "global" if global_prior else "device"
-        self.projector = nn.Sequential(nn.Linear(features_dim, f), nn.BatchNorm1d(f))
+        self.projector = nn.Sequential(*([nn.Linear(features_dim, f), nn.BatchNorm1d(f)] if linear_bn else []))
         packed = pack_dictionary(f, c, kind=dictionary, seed=dictionary_seed)
         self.register_buffer("packed_dictionary", packed, persistent=False)
         several_ranks = global_prior or dictionary_parallel

@@ -37,7 +37,7 @@ class DINO(Method):
         teacher_temperature: float = 0.07,
         warmup_teacher_temperature: float = 0.04,
         warmup_teacher_temperature_epochs: int = 0,
-        use_bn_in_head: bool = True,
+        use_bn_in_head: bool = False,
         norm_last_layer: bool = True,
         freeze_last_layer: int = 1,
     ) -> None:

@@ -23,8 +23,9 @@ from cplearn_solo.methods.gedi_nogen import GEDINoGen
 class GEDI(GEDINoGen):
     """Arguments of ``gedi_nogen``, and: ``likelihood_weight``: of the generative term; the papers do not give it.
     ``sgld_steps``, ``sgld_step_size``, ``sgld_noise``: of the Langevin dynamics on pixels in [-1, 1].
-    ``replay_size``: samples kept. ``reinit_prob``: probability of starting from noise instead. Defaults are JEM's,
-    whose input noise is ``gaussian_noise`` of the augmentation.
+    ``sgld_clamp``: samples are kept in that range, which JEM's may leave. ``replay_size``: samples kept.
+    ``reinit_prob``: probability of starting from noise instead. Defaults are JEM's, whose input noise is
+    ``gaussian_noise`` of the augmentation.
 
     The samples are kept in half precision, whose rounding error is a twentieth of the dynamics' noise. They are no
     module buffer, which data-parallel training would broadcast in each step; a checkpoint holds them.
@@ -45,6 +46,7 @@ class GEDI(GEDINoGen):
         sgld_steps: int = 20,
         sgld_step_size: float = 1.0,
         sgld_noise: float = 0.01,
+        sgld_clamp: bool = False,
         replay_size: int = 10_000,
         reinit_prob: float = 0.05,
     ) -> None:
@@ -59,8 +61,8 @@ class GEDI(GEDINoGen):
         wanted = f"at least the batch, {batch_size}"
         require(replay_size >= batch_size, "method_kwargs.replay_size", replay_size, wanted)
         self.likelihood_weight, self.sgld_noise, self.reinit_prob = likelihood_weight, sgld_noise, reinit_prob
-        self.sgld = {"steps": sgld_steps, "step_size": sgld_step_size}
-        self.replay_size, self.replay = replay_size, None  # (size, 3, h, w) in [-1, 1] from the first step on
+        self.sgld = {"steps": sgld_steps, "step_size": sgld_step_size, "clamp": sgld_clamp}
+        self.replay_size, self.replay = replay_size, None  # (size, 3, h, w) from the first step on
 
     def loss(self, views: Views) -> dict[str, Tensor]:
         """``likelihood``: mean energy of images minus that of samples; its gradient is that of -log likelihood."""

@@ -1,11 +1,13 @@
 """Self-Classifier: learn labels and classifier together with one softmax (Amrani et al., ECCV 2022).
 
-A three-layer MLP gives unit embeddings ``(n, f)``, scored against c weight-normalised class vectors.
+A three-layer MLP gives unit embeddings ``(n, f)``, scored against c weight-normalised class vectors. CPLearn's paper
+compares with the same loss on CPLearn's projector, whose class vectors are frozen codes.
 """
 
 from __future__ import annotations
 
 from itertools import combinations
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor, nn
@@ -13,17 +15,22 @@ from torch import Tensor, nn
 from cplearn_solo.core.distributed import gather
 from cplearn_solo.losses import self_classifier_loss
 from cplearn_solo.methods.base import METHODS, Method, Views
+from cplearn_solo.methods.cplearn import CPLearn
 from cplearn_solo.methods.heads import PrototypeHead
+
+if TYPE_CHECKING:
+    from cplearn_solo.objective.packed import PackedDictionary
 
 
 @METHODS.register("self_classifier")
 class SelfClassifier(Method):
     """``proj_hidden_dim``, ``proj_output_dim``: hidden width and f of the head. ``num_prototypes``: c, classes.
     ``tau_row``, ``tau_col``: temperatures of prediction and target. ``use_bn_in_head``: BatchNorm in the head.
+    ``projector``: ``own``, the authors' head, or ``cplearn``: a linear layer to f = ``proj_hidden_dim``, BatchNorm, tanh
+    and c frozen codes, with CPLearn's temperature at its released scale, whose logits take the place of scores.
     """
 
     multicrop = True
-    capturable = True
 
     def __init__(
         self,
@@ -36,17 +43,29 @@ class SelfClassifier(Method):
         tau_row: float = 0.1,
         tau_col: float = 0.05,
         use_bn_in_head: bool = False,
+        projector: Literal["own", "cplearn"] = "own",
     ) -> None:
         super().__init__(features_dim, batch_size=batch_size)
-        self.projector = PrototypeHead(
-            features_dim, proj_hidden_dim, proj_output_dim, num_prototypes,
-            activation=nn.LeakyReLU, batch_norm=use_bn_in_head, unit=False,
-        )  # fmt: skip
-        self.taus = {"tau_row": tau_row, "tau_col": tau_col}
+        if projector == "own":
+            self.projector: PrototypeHead | CPLearn = PrototypeHead(
+                features_dim, proj_hidden_dim, proj_output_dim, num_prototypes,
+                activation=nn.LeakyReLU, batch_norm=use_bn_in_head, unit=False,
+            )  # fmt: skip
+        else:
+            self.projector = CPLearn(
+                features_dim, batch_size=batch_size, proj_hidden_dim=proj_hidden_dim, proj_output_dim=num_prototypes,
+                activation="tanh", scale="released",
+            )  # fmt: skip
+        self.capturable = projector == "own"  # CPLearn's temperature is read from a buffer
+        self.c, self.taus = num_prototypes, {"tau_row": tau_row, "tau_col": tau_col}
 
     @property
     def codes_total(self) -> int:
-        return self.projector.prototypes.out_features
+        return self.c
+
+    @property
+    def dictionary(self) -> PackedDictionary | None:
+        return self.projector.dictionary if isinstance(self.projector, CPLearn) else None
 
     def loss(self, views: Views) -> dict[str, Tensor]:
         """Mean over pairs of crops with at least one large crop, each of the whole batch."""
@@ -56,12 +75,12 @@ class SelfClassifier(Method):
         return {"loss": torch.stack(losses).mean(), "codes": scores[0].argmax(dim=1)}
 
     def embed(self, feats: Tensor) -> Tensor:
-        """Unit embeddings ``(n, f)``."""
+        """Embeddings ``(n, f)``: of length 1, or CPLearn's."""
         return self.projector.embed(feats)
 
     def assign(self, feats: Tensor) -> Tensor:
         return self(feats).argmax(dim=1)
 
     def forward(self, feats: Tensor) -> Tensor:
-        """Scores ``(n, c)``."""
+        """Scores or logits ``(n, c)``."""
         return self.projector(feats)

@@ -41,7 +41,7 @@ class SwAV(Method):
         temperature: float = 0.1,
         sk_epsilon: float = 0.05,
         sk_iters: int = 3,
-        queue_size: int = 3840,
+        queue_size: int = 65_536,
         epoch_queue_starts: int = 15,
         freeze_prototypes_epochs: int = 1,
     ) -> None:

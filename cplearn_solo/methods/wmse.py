@@ -35,7 +35,7 @@ class WMSE(Method):
         batch_size: int,
         proj_hidden_dim: int = 1024,
         proj_output_dim: int = 64,
-        whitening_size: int = 128,
+        whitening_size: int = 256,
         whitening_iters: int = 1,
         whitening_eps: float = 0.0,
     ) -> None:

@@ -59,6 +59,42 @@ def test_vit_takes_crops_of_another_size():
     assert model(torch.zeros(1, 3, 16, 16)).shape == (1, model.num_features)
 
 
+def cubic(distance):
+    """The kernel of bicubic interpolation with a = -0.75."""
+    x, a = abs(distance), -0.75
+    inner, outer = (a + 2) * x**3 - (a + 3) * x**2 + 1, a * (x**3 - 5 * x**2 + 8 * x - 4)
+    return inner if x <= 1 else outer if x < 2 else 0.0
+
+
+def test_positions_of_other_crops_are_dinos():
+    """Samples at (i + 1/2) H / (h + 0.1) - 1/2 of the own grid, whose border goes on; from DINO's source."""
+    model = build_backbone("vit_tiny", crop_size=224).eval()
+    own, new = 14, 6
+    weights = torch.zeros(new, own)
+    for i in range(new):
+        place = (i + 0.5) * own / (new + 0.1) - 0.5
+        for j in range(int(place) - 1, int(place) + 3):
+            weights[i, min(max(j, 0), own - 1)] += cubic(place - j)
+    prefix, grid = model.pos_embed.split([1, own * own], dim=1)
+    expected = torch.einsum("ih,jw,hwd->ijd", weights, weights, grid.view(own, own, -1)).reshape(1, new * new, -1)
+    tokens = model._pos_embed(torch.zeros(1, new, new, model.num_features))
+    torch.testing.assert_close(tokens[:, 1:], expected, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(tokens[:, :1], prefix + model.cls_token)
+
+
+@pytest.mark.parametrize("kwargs", [{"reg_tokens": 2}, {"no_embed_class": True}, {"class_token": False}])
+def test_other_tokens_keep_their_places(kwargs):
+    if kwargs.get("class_token") is False:
+        kwargs = {**kwargs, "global_pool": "avg"}
+    model = build_backbone("vit_tiny", crop_size=32, **kwargs).eval()
+    small, large = (model.forward_features(torch.zeros(1, 3, size, size)) for size in (16, 32))
+    assert large.shape[1] - small.shape[1] == 8 * 8 - 4 * 4 and small.isfinite().all()
+
+
+def test_a_class_token_starts_as_dinos():
+    assert build_backbone("vit_tiny", crop_size=32).cls_token.std().item() == pytest.approx(0.02, rel=0.2)
+
+
 @pytest.mark.parametrize(
     "name, kwargs, words",
     [

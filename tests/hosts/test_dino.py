@@ -342,6 +342,25 @@ def test_unreadable_images_are_passed_over_up_to_three_of_a_few(digits, tmp_path
         images[one_more]
 
 
+@needs_checkout
+def test_our_vit_sees_small_crops_as_dinos():
+    """Features of crops of 96 and of 224 pixels, with the same weights."""
+    code = """
+import sys, torch
+sys.path.insert(0, sys.argv[1])
+from vision_transformer import vit_tiny
+from cplearn_solo.backbones import build_backbone
+theirs, ours = vit_tiny().eval(), build_backbone("vit_tiny", crop_size=224).eval()
+ours.load_state_dict(theirs.state_dict())
+with torch.no_grad():
+    for size in (96, 224):
+        x = torch.randn(2, 3, size, size)
+        torch.testing.assert_close(ours(x), theirs(x), rtol=1e-4, atol=1e-4)
+"""
+    done = python("-c", code, CHECKOUT, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+
+
 def test_the_methods_that_fit():
     assert {"cplearn", "barlow_twins", "swav", "gedi_nogen", "self_classifier"} <= set(fitting_methods())
     assert not {"byol", "dino", "gedi"} & set(fitting_methods())

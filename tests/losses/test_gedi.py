@@ -53,8 +53,9 @@ def test_a_langevin_step_follows_the_gradient_and_leaves_weights_alone():
     x = langevin(lambda x: weight * x.square().sum(dim=(1, 2, 3)) / 2, start, lambda: 0.01, steps=1, step_size=0.1)
     torch.testing.assert_close(x, torch.full_like(start, 0.5 - 0.1 * 2 * 0.5 + 0.01))
     assert weight.grad is None and not x.requires_grad and torch.equal(start, torch.full_like(start, 0.5))
-    far = langevin(lambda x: -10 * x.sum(dim=(1, 2, 3)), start, lambda: 0.0, steps=3, step_size=1.0)
-    assert torch.equal(far, torch.ones_like(start))  # kept in range
+    downhill = {"energies": lambda x: -10 * x.sum(dim=(1, 2, 3)), "x": start, "noises": lambda: 0.0}
+    far, kept = (langevin(**downhill, steps=3, step_size=1.0, clamp=clamp) for clamp in (False, True))
+    assert torch.equal(far, torch.full_like(start, 30.5)) and torch.equal(kept, torch.ones_like(start))
 
 
 def test_langevin_samples_have_the_density_of_their_energy():

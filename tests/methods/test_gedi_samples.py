@@ -60,11 +60,18 @@ def test_samples_are_kept_and_travel_with_the_state():
     method.loss(views(encoder, 1))
     changed = (method.replay != first).flatten(1).any(dim=1).sum().item()
     assert changed == N  # one new sample for each image
-    assert method.replay.abs().max() <= 1 and method.replay.shape == (32, 3, 4, 4)
+    assert method.replay.shape == (32, 3, 4, 4)
     other, _ = make()
     other.load_state_dict(method.state_dict())
     assert torch.equal(other.replay, method.replay)
     assert not any(name.endswith("replay") for name, _ in method.named_buffers())
+
+
+def test_samples_leave_the_range_of_images_unless_they_are_clamped():
+    for clamp in (False, True):
+        method, encoder = make(sgld_clamp=clamp, sgld_noise=1.0)
+        method.loss(views(encoder, 0))
+        assert (method.replay.abs().max() <= 1) == clamp
 
 
 def test_sampling_leaves_statistics_and_gradients_alone():

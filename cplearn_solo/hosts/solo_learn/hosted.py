@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import warnings
 from types import ModuleType
 from typing import Any, ClassVar
@@ -18,7 +17,16 @@ from cplearn_solo.data import IMAGENET_MEAN, IMAGENET_STD, NORMALISATION
 from cplearn_solo.engine.checkpoint import checkpoint_entry
 from cplearn_solo.hosts.solo_learn.config import RESNET8, our_config
 from cplearn_solo.hosts.solo_learn.script import NEEDED
-from cplearn_solo.methods import METHODS, Progress, Views, build_method, frozen_statistics, pixel_range
+from cplearn_solo.methods import (
+    METHODS,
+    Progress,
+    Views,
+    build_method,
+    frozen_statistics,
+    pixel_range,
+    teacher_of,
+    without_dropout,
+)
 
 LOGITS_UP_TO = 16_384  # codes; with more of them solo-learn's "z" is the embedding instead of the logits
 
@@ -61,7 +69,8 @@ class Hosted:
             method_kwargs=config.method_kwargs,
         )
         if self.method.teacher:
-            self.momentum_head = copy.deepcopy(self._online_head).requires_grad_(False)
+            without_dropout(self.momentum_backbone)
+            self.momentum_head = teacher_of(self._online_head)
         first = cfg.augmentations[0]
         given = first.get("mean", IMAGENET_MEAN), first.get("std", IMAGENET_STD)
         self.statistics = NORMALISATION.get(cfg.data.dataset, given)
