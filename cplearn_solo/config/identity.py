@@ -30,9 +30,9 @@ ADDED_KEYS: dict[str, Any] = {
     "data.range": None,
 }
 
-# What training learns otherwise since 0.2.0 from the same keys, which is no difference to an unfinished run: results are
-# made anew. Held-out images of one's own depended on all others; a teacher had its student's dropout; positions of a
-# ViT were interpolated as timm does it, and its class token began near 0.
+# What is learned otherwise since 0.2.0 from the same keys: results are made anew. Held-out images of one's own depended
+# on all others; a teacher had its student's dropout; a ViT's positions were interpolated as timm does it, and its class
+# token began near 0.
 DRAWN_BY_NAME = "data.val_split: drawn from all images there, by the name of each here"
 TEACHER_KEEPS_ALL = "backbone.kwargs: dropout in the teacher there, none here"
 AS_DINO = "backbone.name: positions and class token as timm's there, as DINO's here"

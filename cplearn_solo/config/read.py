@@ -11,7 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 from cplearn_solo.config.checks import check_config
 from cplearn_solo.config.earlier import with_todays_defaults
 from cplearn_solo.config.schema import Config
-from cplearn_solo.config.solo_learn import drop_ignored
+from cplearn_solo.config.solo_learn import drop_ignored, note_activation
 from cplearn_solo.config.trainer_keys import trainer_keys
 from cplearn_solo.core.errors import InputError, unknown
 from cplearn_solo.core.schema import read_schema
@@ -24,6 +24,7 @@ def parse_config(raw: DictConfig | dict[str, Any]) -> Config:
     """
     values = resolved(raw)
     drop_ignored(values)
+    note_activation(values)
     own = {f.name for f in fields(Config)} - {"trainer"}
     trainer = trainer_keys() - own
     for key in values:

@@ -1,4 +1,4 @@
-"""What a solo-learn YAML may carry that means nothing here: it is dropped, with one warning."""
+"""What a solo-learn YAML may carry that means nothing here, or something else: one warning says so."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ IGNORED = {
     "data.num_classes",
 }
 IGNORED_METHOD_KWARGS = {"simsiam": {"temperature"}}
+OURS = {"evaluation", "on_collapse"}  # keys of this program alone; what a run stores says them
 # Operations that solo-learn switches by their probability only, although some of its YAMLs say more.
 PROB_ONLY = {"color_jitter", "grayscale", "gaussian_blur", "solarization", "equalization", "horizontal_flip"}
 
@@ -39,3 +40,19 @@ def drop_ignored(values: dict[str, Any]) -> None:
                 dropped.append(f"augmentations[{i}].{name}.enabled")
     if dropped:
         warnings.warn(f"ignored, they mean nothing here: {', '.join(dropped)}", stacklevel=3)
+
+
+def note_activation(values: dict[str, Any]) -> None:
+    """A warning where the configuration looks like CPLearn's released one, which leaves to its code what differs here.
+
+    It has solo-learn's ``data.format`` and none of the keys that only this program has.
+    """
+    data, kwargs = values.get("data"), values.get("method_kwargs")
+    theirs = isinstance(data, dict) and "format" in data and not OURS & values.keys()
+    silent = isinstance(kwargs, dict) and not {"activation", "scale"} & kwargs.keys()
+    if theirs and silent and values.get("method") == "cplearn":
+        warnings.warn(
+            "method_kwargs.activation is not given: l2 at the paper's scale is taken; the authors' code has "
+            "method_kwargs.activation=tanh method_kwargs.scale=released",
+            stacklevel=3,
+        )

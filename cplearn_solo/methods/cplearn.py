@@ -55,7 +55,7 @@ class CPLearn(Method):
     ``scale``: ``paper`` divides by sqrt(n) as Eq. 1 does; ``released`` does not, as the released code, so that logits
     are sqrt(n) times sharper. ``prior``: q, one probability a code, uniform if absent. ``prior_loss``: ``forward``
     (Eq. 2) or ``reverse`` (Appendix N). ``dictionary``, ``dictionary_seed``: see :func:`make_dictionary`.
-    ``linear_bn``: the linear layer and BatchNorm; without them f is d, and nothing holds the scale of features (Fig. 7).
+    ``linear_bn``: the linear layer and BatchNorm; without them f is d, and nothing holds the features' scale (Fig. 7).
 
     Each of several devices has its own loss. With ``global_prior``, the mean assignment of all devices is matched with
     the prior, and n is the batch of all. With ``dictionary_parallel``, devices share the work by codes, not by images.

@@ -8,11 +8,13 @@ import pytest
 from omegaconf import OmegaConf
 from support.configs import composed
 
-from cplearn_solo.config.identity import DRAWN_BY_NAME, difference, identifying
+from cplearn_solo.config.earlier import EARLIER_DEFAULTS, with_earlier_defaults
+from cplearn_solo.config.identity import AS_DINO, DRAWN_BY_NAME, TEACHER_KEEPS_ALL, difference, identifying
 from cplearn_solo.config.read import parse_config
 from cplearn_solo.config.schema import Config, MomentumConfig
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.data import Augmentation
+from cplearn_solo.methods import method_facts
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 BASE = {"method": "cplearn", "augmentations": [{"crop_size": 8, "num_crops": 2}]}
@@ -85,6 +87,46 @@ def test_solo_learn_keys_without_meaning_are_dropped_with_one_warning():
     with pytest.warns(UserWarning, match=words) as caught:
         parse_config({**BASE, **extra})
     assert len(caught) == 1
+
+
+def test_the_authors_cplearn_yaml_is_told_what_is_taken():
+    """Their keys: three of the method, and solo-learn's."""
+    theirs = {**BASE, "method_kwargs": {"proj_hidden_dim": 2048, "proj_output_dim": 16384, "beta": 1.0}}
+    theirs |= {"data": {"dataset": "cifar10", "format": "image_folder"}, "auto_resume": {"enabled": True}}
+    words = "l2 at the paper's scale is taken; the authors' code has method_kwargs.activation=tanh"
+    with pytest.warns(UserWarning, match=words) as caught:
+        config = parse_config(theirs)
+    assert len(caught) == 1 and "\n" not in str(caught[0].message)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        parse_config(config.stored())
+        for said in ({"activation": "tanh", "scale": "released"}, {"activation": "l2"}):
+            parse_config({**theirs, "method_kwargs": {**theirs["method_kwargs"], **said}})
+
+
+def test_a_default_that_changed_is_written_down_and_older_configurations_keep_theirs():
+    new = parse_config({**BASE, "method": "dino", "momentum": {}}).plain()
+    assert new["method_kwargs"] == {"use_bn_in_head": False}
+    old = {**new, "method_kwargs": {}}
+    assert with_earlier_defaults(old)["method_kwargs"] == {"use_bn_in_head": True}
+    assert difference(new, old) == ["method_kwargs.use_bn_in_head: True there, False here"]
+    kept = parse_config({**old, "method_kwargs": {"use_bn_in_head": True}}).plain()
+    assert difference(kept, old) == [] and identifying(kept) == identifying(old)
+
+
+@pytest.mark.parametrize("method", EARLIER_DEFAULTS)
+def test_earlier_defaults_are_of_keys_that_the_method_has_and_differ(method):
+    defaults = method_facts(method).defaults
+    assert all(defaults[key] != value for key, value in EARLIER_DEFAULTS[method].items())
+
+
+def test_what_the_program_learns_otherwise_is_named_anew():
+    def lines(method="byol", **backbone):
+        return identifying(parse_config({**BASE, "method": method, "momentum": {}, "backbone": backbone}).plain())
+
+    assert TEACHER_KEEPS_ALL in lines(name="resnet50", kwargs={"drop_path_rate": 0.1})
+    assert TEACHER_KEEPS_ALL not in lines(name="resnet50") + lines("vicreg", kwargs={"drop_path_rate": 0.1})
+    assert AS_DINO in lines(name="vit_small") and AS_DINO not in lines(name="timm/vit_small_patch16_224")
 
 
 def test_difference_names_what_would_be_learned_differently():

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from cplearn_solo.methods import Progress, Views, build_method
+from cplearn_solo.dictionary import make_dictionary, temperature
+from cplearn_solo.methods import Progress, Views, build_method, method_facts
 from cplearn_solo.methods.queue import Queue
 
 N, D, F_ = 8, 12, 4
@@ -264,3 +265,57 @@ def test_queue_is_first_in_first_out():
     kept = [F.normalize(torch.cat([batches[2].teacher[v], batches[1].teacher[v]]), dim=1) for v in range(2)]
     torch.testing.assert_close(method.queue.rows, torch.stack(kept))
     assert method.queue.full and math.isclose(method.queue.rows.norm(dim=2).mean().item(), 1, rel_tol=1e-9)
+
+
+def test_self_classifier_on_cplearns_projector():
+    """Its loss of logits tanh(BN(Linear(Z))) W / tau with frozen codes W, at the released scale."""
+    f, c = 16, 12
+    kwargs = {"projector": "cplearn", "proj_hidden_dim": f, "num_prototypes": c, "tau_row": 3.0, "tau_col": 2.0}
+    torch.manual_seed(0)
+    method = build_method("self_classifier", D, batch_size=N, method_kwargs=kwargs).double()
+    w, views = make_dictionary(f, c).double(), given(method)
+    logits = []
+    for z in views.feats:
+        h = F.batch_norm(F.linear(z, *method.projector.projector[0].parameters()), None, None, training=True)
+        logits.append(h.tanh() @ w / temperature(f, N, c, 1e-8))
+    expected = 0
+    for one, other in (logits, logits[::-1]):
+        target = torch.softmax(one / 2.0, dim=0)
+        target = target / target.sum(dim=1, keepdim=True)
+        prediction = torch.softmax(other / 3.0, dim=1)
+        prediction = N / c * prediction / prediction.sum(dim=0)
+        expected = expected - (target * (prediction + 1e-8).log()).sum() / (2 * N)
+    loss = method.loss(views)["loss"]
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-9)
+    assert [tuple(p.shape) for p in method.parameters()] == [(f, D), (f,), (f,), (f,)]  # no code is learned
+    assert method.codes_total == c and torch.equal(method.assign(views.feats[0]), method(views.feats[0]).argmax(1))
+    assert method.dictionary is not None and method.embed(views.feats[0]).shape == (N, f)
+
+
+def test_defaults_are_solo_learns():
+    """As its methods' ``add_and_assert_specific_cfg`` fills them in (1.0.6)."""
+    theirs = {
+        "barlow_twins": {"lamb": 0.0051, "scale_loss": 0.024},
+        "dino": {
+            "freeze_last_layer": 1,
+            "norm_last_layer": True,
+            "use_bn_in_head": False,
+            "student_temperature": 0.1,
+            "teacher_temperature": 0.07,
+            "warmup_teacher_temperature": 0.04,
+            "warmup_teacher_temperature_epochs": 0,
+        },
+        "swav": {
+            "queue_size": 65_536,
+            "num_prototypes": 3000,
+            "sk_epsilon": 0.05,
+            "sk_iters": 3,
+            "freeze_prototypes_epochs": 1,
+            "epoch_queue_starts": 15,
+        },
+        "vicreg": {"sim_loss_weight": 25.0, "var_loss_weight": 25.0, "cov_loss_weight": 1.0},
+        "wmse": {"whitening_iters": 1, "whitening_size": 256, "whitening_eps": 0.0},
+    }
+    for name, defaults in theirs.items():
+        ours = method_facts(name).defaults
+        assert {key: ours[key] for key in defaults} == defaults, name

@@ -40,6 +40,17 @@ def test_cplearn_projector_is_equation_1(activation, scale):
     torch.testing.assert_close(method(feats), expected, rtol=1e-4, atol=1e-4)
 
 
+def test_without_linear_layer_and_batch_norm_embeddings_are_of_the_features_themselves():
+    """Fig. 7, top."""
+    method = make(linear_bn=False, proj_hidden_dim=D, activation="tanh", scale="released")
+    feats = torch.randn(N, D)
+    assert not list(method.parameters())
+    torch.testing.assert_close(method.embed(feats), feats.tanh())
+    expected = feats.tanh() @ make_dictionary(D, 50).float() / temperature(D, N, 50, 1e-8)
+    torch.testing.assert_close(method(feats), expected, rtol=1e-4, atol=1e-4)
+    assert method.loss(views())["loss"].isfinite()
+
+
 def test_cplearn_codes_and_logits_do_not_depend_on_the_evaluation_batch():
     method = make().eval()
     feats = torch.randn(33, D)
@@ -188,6 +199,11 @@ def test_cplearn_uses_the_prior_it_is_given():
             "cplearn",
             {"beta": "auto", "prior": [0.02] * 50},
             "method_kwargs.beta = 'auto': must be a number, unless the prior is uniform",
+        ),
+        (
+            "cplearn",
+            {"linear_bn": False},
+            "method_kwargs.proj_hidden_dim = 128: must be 24, the width of the features, with linear_bn=false",
         ),
         ("cplearn", {"proj_output_dim": 1.5}, "must be of type int"),
         ("cplearn", {"proj_output_dim": True}, "must be of type int"),

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from cplearn_solo.backbones import build_backbone
 from cplearn_solo.config.read import parse_config
+from cplearn_solo.config.solo_learn import note_activation
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.data import IMAGENET_MEAN, IMAGENET_STD, NORMALISATION
 from cplearn_solo.engine.checkpoint import checkpoint_entry
@@ -59,7 +60,9 @@ class Hosted:
     name: ClassVar[str]
 
     def __init__(self, cfg: Any) -> None:
-        config = parse_config(our_config(OmegaConf.to_container(cfg, resolve=True)))
+        theirs = OmegaConf.to_container(cfg, resolve=True)
+        note_activation(theirs)
+        config = parse_config(our_config(theirs))
         super().__init__(cfg)
         self.our_config = config
         self.method = build_method(
