@@ -13,7 +13,6 @@ from cplearn_solo.methods.catalog import method_facts
 # By method, keys of method_kwargs with what 0.2.0 did for a configuration that does not say them.
 EARLIER_DEFAULTS: dict[str, dict[str, Any]] = {
     "dino": {"use_bn_in_head": True},
-    "gedi": {"sgld_clamp": True},
     "swav": {"queue_size": 3840},
     "wmse": {"whitening_size": 128},
 }

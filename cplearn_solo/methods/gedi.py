@@ -24,7 +24,7 @@ class GEDI(GEDINoGen):
     """Arguments of ``gedi_nogen``, and: ``likelihood_weight``: of the generative term; the papers do not give it.
     ``sgld_steps``, ``sgld_step_size``, ``sgld_noise``: of the Langevin dynamics on pixels in [-1, 1].
     ``sgld_clamp``: samples are kept in that range, which JEM's may leave. ``replay_size``: samples kept.
-    ``reinit_prob``: probability of starting from noise instead. Defaults are JEM's, whose input noise is
+    ``reinit_prob``: probability of starting from noise instead. All other defaults are JEM's, whose input noise is
     ``gaussian_noise`` of the augmentation.
 
     The samples are kept in half precision, whose rounding error is a twentieth of the dynamics' noise. They are no
@@ -46,7 +46,7 @@ class GEDI(GEDINoGen):
         sgld_steps: int = 20,
         sgld_step_size: float = 1.0,
         sgld_noise: float = 0.01,
-        sgld_clamp: bool = False,
+        sgld_clamp: bool = True,
         replay_size: int = 10_000,
         reinit_prob: float = 0.05,
     ) -> None:
