@@ -37,7 +37,7 @@ def pretrain_task(raw: DictConfig) -> None:
     run = trained.run.path
     try:
         print("training done; evaluating the frozen backbone", flush=True)
-        with Console().status("features, linear probe, nearest neighbours, clustering", spinner="line"):
+        with Console().status("features, linear probes, nearest neighbours, clustering", spinner="line"):
             summary, verdict = summarize(trained)
         trained.run.write_json("summary.json", summary)
     finally:
@@ -47,6 +47,8 @@ def pretrain_task(raw: DictConfig) -> None:
         print(f"{needed}, so no scores")
     if verdict:
         print(verdict.message)
+    if "scale_note" in summary:
+        print(summary["scale_note"])
     print_scores(f"{run}", summary)
     if not config.checkpoint.enabled:
         return

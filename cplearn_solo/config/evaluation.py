@@ -1,10 +1,11 @@
 """Configuration of the evaluation programs: every key with its type, default and meaning."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Optional
 
 ACCELERATORS = ("auto", "cpu", "cuda", "gpu")
-OPTIMIZERS = ("adam", "sgd")  # of the linear probe
+OPTIMIZERS = ("adam", "sgd")  # of the paper's linear probe
+LINEAR_PROTOCOLS = ("converged", "paper")
 PROTOCOLS = ("eval", "train")
 
 
@@ -26,23 +27,29 @@ class ProbeOptimizer:
     lr: Any = 1e-2  # or a list, of which the best on a tenth of the training images is taken
     batch_size: int = 256
     weight_decay: float = 0.0
+    backbone_lr: Optional[float] = None  # with finetune: that of the backbone; null: lr, as in solo-learn
 
 
 @dataclass
 class LinearConfig(EvalConfig):
-    """Linear probe; the defaults are the protocol of the CPLearn paper (Appendix I)."""
+    """Linear probe; the optimizer's defaults are the protocol of the CPLearn paper (Appendix I)."""
 
+    # converged: logistic regression of standardised features, solved. paper: steps of the optimizer on features as they
+    # are, so that their scale counts; augment and finetune train by these steps too
+    protocol: str = "converged"
     optimizer: ProbeOptimizer = field(default_factory=ProbeOptimizer)
     max_epochs: int = 100
+    augment: bool = False  # features anew each epoch, of random resized crops, flipped half of the time
+    finetune: bool = False  # train the backbone too, on such crops
     last_blocks: int = 0  # of a ViT, whose class tokens are the features, as in DINO; 0: the backbone's own features
 
 
 @dataclass
 class KNNConfig(EvalConfig):
-    """Weighted kNN on L2-normalised features."""
+    """Weighted kNN, by cosine around the mean and around the origin, and by Euclidean distance."""
 
     k: int = 20
-    temperature: float = 0.07
+    temperature: float = 0.07  # of the cosines
 
 
 @dataclass

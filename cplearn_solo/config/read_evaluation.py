@@ -10,12 +10,14 @@ from omegaconf import DictConfig
 from cplearn_solo.config.checks import check_numbers
 from cplearn_solo.config.evaluation import (
     ACCELERATORS,
+    LINEAR_PROTOCOLS,
     OPTIMIZERS,
     PROTOCOLS,
     ClusteringConfig,
     EvalConfig,
     KNNConfig,
     LinearConfig,
+    ProbeOptimizer,
 )
 from cplearn_solo.config.read import resolved
 from cplearn_solo.config.schema import Config
@@ -41,8 +43,7 @@ def parse_evaluation(raw: DictConfig | dict[str, Any], schema: type[E]) -> E:
     _one_of("accelerator", config.accelerator, ACCELERATORS)
     if isinstance(config, LinearConfig):
         optimizer = config.optimizer
-        _one_of("optimizer.name", optimizer.name, OPTIMIZERS)
-        learning_rates("optimizer.lr", optimizer.lr)
+        _check_linear(config)
         at_least |= {"max_epochs": (config.max_epochs, 1), "optimizer.batch_size": (optimizer.batch_size, 1)}
         at_least |= {"optimizer.weight_decay": (optimizer.weight_decay, 0), "last_blocks": (config.last_blocks, 0)}
     if isinstance(config, KNNConfig):
@@ -52,6 +53,24 @@ def parse_evaluation(raw: DictConfig | dict[str, Any], schema: type[E]) -> E:
         _one_of("protocol", config.protocol, PROTOCOLS)
     check_numbers(at_least, seed=config.seed)
     return config
+
+
+def _check_linear(config: LinearConfig) -> None:
+    optimizer, steps = config.optimizer, config.protocol == "paper"
+    _one_of("protocol", config.protocol, LINEAR_PROTOCOLS)
+    _one_of("optimizer.name", optimizer.name, OPTIMIZERS)
+    rates = learning_rates("optimizer.lr", optimizer.lr)
+    for key in ("augment", "finetune"):
+        asked = getattr(config, key)
+        require(steps or not asked, "protocol", config.protocol, f"paper with {key}=true, which is trained by steps")
+        require(len(rates) == 1 or not asked, "optimizer.lr", optimizer.lr, f"one number with {key}=true")
+    unused = optimizer == ProbeOptimizer() and config.max_epochs == LinearConfig.max_epochs
+    wanted = "paper where optimizer or max_epochs is set: a converged probe has neither"
+    require(steps or unused, "protocol", config.protocol, wanted)
+    if optimizer.backbone_lr is not None:
+        wanted = "null without finetune=true, and else a finite number from 0"
+        fits = config.finetune and 0 <= optimizer.backbone_lr < math.inf
+        require(fits, "optimizer.backbone_lr", optimizer.backbone_lr, wanted)
 
 
 def learning_rates(key: str, value: Any) -> list[float]:

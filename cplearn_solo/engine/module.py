@@ -21,6 +21,7 @@ from cplearn_solo.engine.checkpoint import checkpoint_entry
 from cplearn_solo.engine.epoch import CodesInUse, FiniteCheck, NotFinite, StepSums, Stopwatch
 from cplearn_solo.engine.online_probe import OnlineProbe
 from cplearn_solo.engine.optim import build_optimizer, build_scheduler, lr_scale
+from cplearn_solo.engine.running_scale import RunningScale
 from cplearn_solo.engine.sharding import average_gradients, local
 from cplearn_solo.methods import (
     Method,
@@ -38,7 +39,7 @@ _CHECKED_STEPS = 50  # a GPU is asked this rarely whether the loss is finite, si
 
 
 class Pretrainer(LightningModule):
-    """Trains ``backbone`` under ``method`` with an online linear probe on detached features.
+    """Trains ``backbone`` under ``method`` with an online linear probe on detached, standardised features.
 
     All randomness of a step comes from (seed, epoch, batch index, rank), so a resumed run sees what an uninterrupted
     one saw. Averages are kept as plain tensors and logged once an epoch.
@@ -58,6 +59,7 @@ class Pretrainer(LightningModule):
             method_kwargs=config.method_kwargs,
         )
         self.classifier = nn.Linear(self.backbone.num_features, max(1, num_classes))
+        self.features_scale = RunningScale(self.backbone.num_features)
         channels_last = not config.performance.disable_channel_last
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.backbone.to(memory_format=self.memory_format)
@@ -71,9 +73,8 @@ class Pretrainer(LightningModule):
         # of the epoch at hand
         self.sums, self.finite, self.clock = StepSums(), FiniteCheck(config.method), Stopwatch()
         self.codes, self.val_codes = CodesInUse(self.method.codes_total), CodesInUse(self.method.codes_total)
-        self.probe = OnlineProbe(
-            self.classifier, config.knn_eval, num_classes=num_classes, learns=not config.data.no_labels
-        )
+        settings = {"num_classes": num_classes, "learns": not config.data.no_labels}
+        self.probe = OnlineProbe(self.classifier, self.features_scale, config.knn_eval, **settings)
         self.recent: deque[Tensor] = deque(maxlen=-(-_RECENT // config.optimizer.batch_size))  # of the latest steps
 
         # optimizer steps: of the run, of an epoch; and the Trainer's count before this epoch and after the last step

@@ -9,18 +9,23 @@ from torch.nn import functional as F
 from cplearn_solo.config.schema import KNNEvalConfig
 from cplearn_solo.core.distributed import sum_ranks, world_size
 from cplearn_solo.core.precision import without_autocast
+from cplearn_solo.engine.running_scale import RunningScale
 from cplearn_solo.metrics import knn_accuracy
 
 
 class OnlineProbe:
     """Trains ``classifier`` on features without touching the network below; images with label -1 do not count.
 
-    The classifier belongs to the module that trains, for its weights are part of the checkpoint. It ``learns`` unless
-    training images have no labels.
+    It sees features standardised by ``scale``: what it learns is to depend on them and not on their scale, which may
+    grow a thousandfold in training. Both belong to the module that trains, for they are part of the checkpoint. The
+    classifier ``learns`` unless training images have no labels.
     """
 
-    def __init__(self, classifier: nn.Linear, knn: KNNEvalConfig, *, num_classes: int, learns: bool = True) -> None:
-        self.classifier, self.knn, self.num_classes, self.learns = classifier, knn, num_classes, learns
+    def __init__(
+        self, classifier: nn.Linear, scale: RunningScale, knn: KNNEvalConfig, *, num_classes: int, learns: bool = True
+    ) -> None:
+        self.classifier, self.scale, self.knn = classifier, scale, knn
+        self.num_classes, self.learns = num_classes, learns
         self._bank: list[tuple[Tensor, Tensor]] = []  # features and labels of the epoch's training images ...
         self._asked: list[tuple[Tensor, Tensor]] = []  # ... and of the held-out ones
         self._counts = torch.zeros(2, dtype=torch.long)  # hits and labels among the held-out images
@@ -30,14 +35,19 @@ class OnlineProbe:
         self._bank.clear()
 
     def train(self, feats: list[Tensor], labels: Tensor) -> dict[str, Tensor]:
-        """Mean cross-entropy ``probe_loss`` over large crops, each ``(n, d)``; sums ``hits`` and ``labelled``."""
-        logits = self._logits(torch.cat(feats).detach())
+        """Mean cross-entropy ``probe_loss`` over large crops, each ``(n, d)``; sums ``hits`` and ``labelled``.
+
+        ``features_std`` is the root of their mean variance.
+        """
+        all_feats = torch.cat(feats).detach().float()
+        features_std = self.scale.update(all_feats)
+        logits = self._logits(all_feats)
         all_labels = labels.repeat(len(feats))
         known = all_labels >= 0
         labelled = known.sum()
         loss = F.cross_entropy(logits, all_labels, ignore_index=-1, reduction="sum") / labelled.clamp(min=1)
         hits = ((logits.argmax(dim=1) == all_labels) & known).sum()
-        return {"probe_loss": loss, "hits": hits, "labelled": labelled}
+        return {"probe_loss": loss, "hits": hits, "labelled": labelled, "features_std": features_std}
 
     def remember(self, feats: Tensor, labels: Tensor) -> None:
         """Keeps features ``(n, d)``, without gradient, as neighbours of held-out images."""
@@ -68,7 +78,7 @@ class OnlineProbe:
     def _logits(self, feats: Tensor) -> Tensor:
         """In float32, also where the networks compute in half precision."""
         with without_autocast(feats):
-            return self.classifier(feats.float())
+            return self.classifier(self.scale(feats.float()))
 
     def _knn_accuracy(self) -> float:
         """The mean over processes, each with its own images.

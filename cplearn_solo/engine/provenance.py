@@ -1,4 +1,4 @@
-"""Where a result comes from: the learning version, versions of packages and the commit of the source tree."""
+"""Where a result comes from: versions of learning, scores and packages, and the commit of the source tree."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from cplearn_solo.config.identity import LEARNING_VERSION
+from cplearn_solo.config.score_names import SCORES_VERSION
 
 DECISIVE = ("cplearn-solo", "torch", "torchvision", "lightning", "timm", "lightly", "scikit-learn")
 
 
 def provenance() -> dict[str, Any]:
-    """``learning_version``, ``versions`` of the packages that decide a result, and ``git_sha``."""
-    return {"learning_version": LEARNING_VERSION, "versions": versions(), "git_sha": git_sha()}
+    """``learning_version``, ``scores_version``, ``versions`` of the packages that decide a result, and ``git_sha``."""
+    ours = {"learning_version": LEARNING_VERSION, "scores_version": SCORES_VERSION}
+    return {**ours, "versions": versions(), "git_sha": git_sha()}
 
 
 def versions() -> dict[str, str]:

@@ -1,37 +1,40 @@
-"""A linear classifier on frozen features, held in memory."""
+"""The linear probe: how well a linear classifier tells classes apart by frozen features, whatever their scale."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from cplearn_solo.config.read_evaluation import learning_rates
-from cplearn_solo.core.errors import InputError, require, unknown
-from cplearn_solo.evaluation.heads import OPTIMIZERS, train_heads
+from cplearn_solo.evaluation.convex import CONVERGED, TOLERANCE, LogisticRegression, Solution
 from cplearn_solo.metrics.accuracy import accuracies
-from cplearn_solo.metrics.checks import check_count, check_number, check_split
+from cplearn_solo.metrics.checks import check_split
 
-HELD_OUT = 10  # one training row in so many helps to choose a learning rate
+HELD_OUT = 10  # one training row in so many helps to choose
+STRENGTHS = tuple(10.0**-power for power in range(9))  # of the penalty, strongest first
+FEW_ROWS_STRENGTH = 1e-2  # where there are too few rows to choose
+ROWS = 8192  # whose logits are in memory at a time
 
 
 @dataclass(frozen=True)
 class LinearResult:
-    """Fractions of rows right, 0 to 1; ``acc5`` is None with fewer than 5 classes, ``lr`` where there was no choice.
+    """Fractions of rows right, 0 to 1; ``acc5`` is None with fewer than 5 classes.
 
-    ``balanced_acc1`` is the mean over classes of the fraction of their rows.
+    ``balanced_acc1`` is the mean over classes of the fraction of their rows. ``l2`` or ``lr`` is what was chosen among
+    several. ``note`` says what is wrong with the classifier, and is empty where nothing is.
     """
 
     acc1: float
     balanced_acc1: float
     acc5: float | None
     train_acc1: float
-    lr: float | None
+    l2: float | None = None
+    lr: float | None = None
+    note: str = ""
 
 
 @torch.no_grad()
@@ -42,79 +45,80 @@ def linear_probe(
     test_y: Any,
     *,
     num_classes: int,
-    epochs: int = 100,
-    lr: float | Sequence[float] = 1e-2,
-    batch_size: int = 256,
-    weight_decay: float = 0.0,
-    optimizer: str = "adam",
     seed: int = 0,
     device: str | torch.device = "cpu",
     progress: Callable[[int, int], None] | None = None,
 ) -> LinearResult:
-    """Train a linear classifier on ``train_x`` (n, d), ``train_y`` (n,) and score it on the test set.
+    """Logistic regression on ``train_x`` (n, d), ``train_y`` (n,), solved to convergence and scored on the test set.
 
-    The protocol of CPLearn (Appendix I): Adam, learning rate 1e-2 without a schedule, 100 epochs. With several ``lr``
-    classifiers are trained on nine tenths of the training rows, and the rate that does best on the other tenth is
-    chosen, the first of those that tie; the classifier that is scored is trained with it on all rows.
+    Features are standardised by the mean and the deviation of the training rows, so that no shift and no scale of a
+    dimension changes the result but for rounding. The penalty l2 / 2 ||W||^2 of the mean loss is the one with the
+    smallest loss on a tenth of the training rows: it is made ten times weaker as long as that loss falls. The
+    classifier that is scored is trained with it on all rows.
 
-    Labels run from 0 to ``num_classes`` - 1. ``optimizer`` is "adam" or "sgd" (momentum 0.9). The features stay on
-    ``device``; ``progress`` is called with (epochs done, epochs in all) after each epoch. Raises ``InputError`` on bad
-    input and where ``lr`` makes the weights diverge.
+    Labels run from 0 to ``num_classes`` - 1. The features stay on ``device``, and no copy of them is made there.
+    ``progress`` is called with (penalties done, penalties at most). Raises ``InputError`` on bad input.
     """
-    rates = learning_rates("lr", lr)
     train_x, train_y, test_x, test_y = check_split(train_x, train_y, test_x, test_y, num_classes)
-    check_count("epochs", epochs)
-    check_count("batch_size", batch_size)
-    check_number("weight_decay", weight_decay, zero=True)
-    if optimizer not in OPTIMIZERS:
-        raise unknown("optimizer", optimizer, OPTIMIZERS)
     train_x, train_y, test_x, test_y = (tensor.to(device) for tensor in (train_x, train_y, test_x, test_y))
+    done, l2, start = 0, FEW_ROWS_STRENGTH, None
+    if len(train_x) >= HELD_OUT:
+        chosen, _ = held_out_rows(len(train_x), seed)
+        others = torch.zeros_like(train_y, dtype=torch.bool).index_fill_(0, chosen.to(device), True)
+        problem, best = LogisticRegression(train_x, train_y, num_classes, others), None
+        for done, strength in enumerate(STRENGTHS, start=1):
+            found = problem.solve(strength, start if best is None else best.weights, tolerance=10 * TOLERANCE)
+            if progress:
+                progress(done, len(STRENGTHS) + 1)
+            if best is not None and found.other_loss >= best.other_loss:
+                break
+            best, l2 = found, strength
+        start = best.weights
+    problem = LogisticRegression(train_x, train_y, num_classes)
+    found = problem.solve(l2, start)
+    if progress:
+        progress(len(STRENGTHS) + 1, len(STRENGTHS) + 1)
 
-    several = len(rates) > 1
-    epochs_in_all = 2 * epochs if several else epochs
-    epochs_done = 0
+    def logits(x: Tensor) -> Tensor:
+        return F.linear(problem.scale.standardise(x), found.weights[:, :-1], found.weights[:, -1])
 
-    def epoch_done() -> None:
-        nonlocal epochs_done
-        epochs_done += 1
-        if progress:
-            progress(epochs_done, epochs_in_all)
+    return scored(logits, train_x, train_y, test_x, test_y, num_classes=num_classes, l2=l2, note=_doubt(found))
 
-    train = partial(
-        train_heads, train_x, train_y, num_classes=num_classes, epochs=epochs, batch_size=batch_size, seed=seed,
-        weight_decay=weight_decay, optimizer=optimizer, epoch_done=epoch_done,
-    )  # fmt: skip
-    if several:
-        few = f"one number: to choose among several needs {HELD_OUT} training rows, here are {len(train_x)}"
-        require(len(train_x) >= HELD_OUT, "lr", lr, few)
-        shuffled = torch.randperm(len(train_x), generator=torch.Generator().manual_seed(seed))
-        held_out, others = shuffled.tensor_split([len(train_x) // HELD_OUT])
-        x, y = train_x[held_out.to(device)], train_y[held_out.to(device)]
-        reached = [_accuracy(weights, x, y, k=1) for weights in train(others, rates)]
-        rates = [rates[reached.index(max(reached))]]
-    (weights,) = train(torch.arange(len(train_x)), rates)
-    if not weights.isfinite().all():
-        raise InputError(f"lr = {lr}: must be smaller, the linear classifier diverged")
-    top1 = accuracies(_best(weights, test_x, k=1)[:, 0], test_y)
+
+def held_out_rows(n: int, seed: int) -> tuple[Tensor, Tensor]:
+    """A tenth of ``n`` rows, on which a choice is made, and the others."""
+    shuffled = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
+    return shuffled[: n // HELD_OUT], shuffled[n // HELD_OUT :]
+
+
+def scored(
+    logits: Callable[[Tensor], Tensor],
+    train_x: Tensor,
+    train_y: Tensor,
+    test_x: Tensor,
+    test_y: Tensor,
+    *,
+    num_classes: int,
+    **how: Any,
+) -> LinearResult:
+    """Accuracies of ``logits``, which gives (n, num_classes) of features (n, d); ``how`` says how it was chosen."""
+    top1 = accuracies(best_classes(logits, test_x, k=1)[:, 0], test_y)
+    top5 = best_classes(logits, test_x, k=5) == test_y[:, None] if num_classes >= 5 else None
     return LinearResult(
         acc1=top1.of_rows,
         balanced_acc1=top1.of_classes,
-        acc5=_accuracy(weights, test_x, test_y, k=5) if num_classes >= 5 else None,
-        train_acc1=_accuracy(weights, train_x, train_y, k=1),
-        lr=rates[0] if several else None,
+        acc5=None if top5 is None else int(top5.sum()) / len(test_y),
+        train_acc1=accuracies(best_classes(logits, train_x, k=1)[:, 0], train_y).of_rows,
+        **how,
     )
 
 
-def _accuracy(weights: Tensor, features: Tensor, labels: Tensor, *, k: int) -> float:
-    """Fraction of rows whose label is among the ``k`` largest logits.
-
-    None is right where ``weights`` (classes, d + 1) have diverged.
-    """
-    if not weights.isfinite().all():
-        return 0.0
-    return int((_best(weights, features, k=k) == labels[:, None]).sum()) / len(labels)
+def best_classes(logits: Callable[[Tensor], Tensor], features: Tensor, *, k: int) -> Tensor:
+    """The classes (n, k) of the ``k`` largest logits, a block of rows at a time."""
+    return torch.cat([logits(x).topk(k).indices for x in features.split(ROWS)])
 
 
-def _best(weights: Tensor, features: Tensor, *, k: int) -> Tensor:
-    """The classes (n, k) of the ``k`` largest logits, in blocks to bound the memory of the logits."""
-    return torch.cat([F.linear(x, weights[:, :-1], weights[:, -1]).topk(k).indices for x in features.split(8192)])
+def _doubt(found: Solution) -> str:
+    if found.gradient <= CONVERGED:
+        return ""
+    return f"not converged: the largest entry of its gradient is {found.gradient:.1g}, more than {CONVERGED:g}"

@@ -10,16 +10,26 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from cplearn_solo.backbones import LastBlocks
 from cplearn_solo.config.evaluation import EvalConfig, KNNConfig, LinearConfig
 from cplearn_solo.data import ImageSet, Splits
 from cplearn_solo.engine.provenance import provenance
-from cplearn_solo.evaluation.scores import cluster_scores, knn_scores, linear_scores
+from cplearn_solo.evaluation.linear import scored
+from cplearn_solo.evaluation.on_images import train_on_images
+from cplearn_solo.evaluation.scores import (
+    cluster_scores,
+    knn_scores,
+    linear_scores,
+    named_scores,
+    paper_linear_scores,
+)
 from cplearn_solo.inference.devices import choose_device
 from cplearn_solo.inference.features import Features, extractor
 from cplearn_solo.inference.pretrained import Pretrained, load_pretrained
 from cplearn_solo.inference.splits import require_held_out, splits_of
+from cplearn_solo.methods import Method
 
 RECORDS = "evaluation.jsonl"  # of a run folder: a line for each evaluation
 
@@ -41,39 +51,63 @@ def evaluate(config: EvalConfig, *, progress: Callable[[int, int], None] | None 
     model = load_pretrained(config.pretrained, device=device)
     splits, data = splits_of(model, config.data)
     require_held_out(splits, data)
-    features = _extractor(model, config, device)
     if isinstance(config, LinearConfig):
-        found = _linear(splits, config, features, device=device, progress=progress)
+        found = _linear(model, splits, config, device, progress)
     elif isinstance(config, KNNConfig):
-        found = _knn(splits, config, features, device)
+        found = _knn(splits, config, _extractor(model.backbone, None, model, config, device), device)
     else:
+        features = _extractor(model.backbone, model.method, model, config, device)
         test = features(splits.test, batch_statistics=config.protocol == "train")
         found = cluster_scores(test, codes_total=model.method.codes_total, seed=config.seed)
     scores = {"scored_on": splits.name, "scored_images": len(splits.test), **found}
     return Evaluation(scores, _recorded(model.run, scores, config) if model.run else None)
 
 
-def _extractor(model: Pretrained, config: EvalConfig, device: torch.device) -> Callable[..., Features]:
-    backbone, method = model.backbone, model.method
-    if isinstance(config, LinearConfig) and config.last_blocks:
-        backbone, method = LastBlocks(model.backbone, config.last_blocks), None
+def _extractor(
+    backbone: nn.Module, method: Method | None, model: Pretrained, config: EvalConfig, device: torch.device
+) -> Callable[..., Features]:
     settings = {"batch_size": config.batch_size, "num_workers": config.num_workers, "device": device}
     return extractor(backbone, method, model.config, **settings)
 
 
 def _linear(
-    splits: Splits, config: LinearConfig, features: Callable[[ImageSet], Features], **how: Any
+    model: Pretrained,
+    splits: Splits,
+    config: LinearConfig,
+    device: torch.device,
+    progress: Callable[[int, int], None] | None,
 ) -> dict[str, Any]:
-    return linear_scores(
+    backbone = LastBlocks(model.backbone, config.last_blocks) if config.last_blocks else model.backbone
+    sizes = {"num_classes": splits.train.num_classes}
+    features = _extractor(backbone, None, model, config, device)
+    if config.augment or config.finetune:
+        classifier = train_on_images(
+            backbone,
+            splits.probe,
+            features_dim=backbone.num_features,
+            crop_size=model.config.augmentations[0].crop_size,
+            epochs=config.max_epochs,
+            optimizer=config.optimizer,
+            finetune=config.finetune,
+            num_workers=config.num_workers,
+            seed=config.seed,
+            device=device,
+            progress=progress,
+        )
+        train, test = features(splits.probe).labelled(), features(splits.test).labelled()
+        result = scored(classifier.cpu(), train.x, train.y, test.x, test.y, **sizes)
+        return named_scores("finetuned" if config.finetune else "paper_linear_augmented", result, test.y)
+    how = {**sizes, "seed": config.seed, "device": device, "progress": progress}
+    if config.protocol == "converged":
+        return linear_scores(features(splits.probe), features(splits.test), **how)
+    return paper_linear_scores(
         features(splits.probe),
         features(splits.test),
-        num_classes=splits.train.num_classes,
         epochs=config.max_epochs,
         lr=config.optimizer.lr,
         batch_size=config.optimizer.batch_size,
         weight_decay=config.optimizer.weight_decay,
         optimizer=config.optimizer.name,
-        seed=config.seed,
         **how,
     )
 

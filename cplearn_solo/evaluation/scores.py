@@ -2,52 +2,82 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 
 from cplearn_solo.config.schema import EvaluationConfig
-from cplearn_solo.evaluation.linear import linear_probe
+from cplearn_solo.evaluation.linear import LinearResult, linear_probe
+from cplearn_solo.evaluation.paper_probe import paper_probe
 from cplearn_solo.inference.features import Features
 from cplearn_solo.metrics import balanced, clustering_scores, codes_used, effective_rank, kmeans_ami, knn_accuracies
+from cplearn_solo.metrics.scale import scale_of
 
 EMBEDDED_SAMPLES = 10_000  # rows that the effective rank and k-means look at, a seeded choice where there are more
+CLEARLY = 0.02  # a difference of accuracies that rounding and chance do not make
 ONE_CLASS = "scores of one class, as all would be 1"
 
 
 def linear_scores(train: Features, test: Features, *, num_classes: int, **settings: Any) -> dict[str, Any]:
-    """Linear-probe accuracy, and the learning rate if one was chosen; ``settings`` go to :func:`linear_probe`.
+    """Accuracy of the converged linear probe and its penalty; ``settings`` go to :func:`linear_probe`.
 
     As in :func:`knn_scores`, balanced accuracy is beside it where classes are of unequal size.
     """
+    return _probed("linear", linear_probe, train, test, num_classes=num_classes, **settings)
+
+
+def paper_linear_scores(train: Features, test: Features, *, num_classes: int, **settings: Any) -> dict[str, Any]:
+    """The same of the linear probe as papers train it, :func:`paper_probe`: it depends on the scale of features."""
+    return _probed("paper_linear", paper_probe, train, test, num_classes=num_classes, **settings)
+
+
+def _probed(
+    name: str, probe: Callable[..., LinearResult], train: Features, test: Features, **settings: Any
+) -> dict[str, Any]:
     train, test = train.labelled(), test.labelled()
     if _one_class(train, test):
         return {"left_out": ONE_CLASS}
-    result = linear_probe(train.x, train.y, test.x, test.y, num_classes=num_classes, **settings)
+    return named_scores(name, probe(train.x, train.y, test.x, test.y, **settings), test.y)
+
+
+def named_scores(name: str, result: LinearResult, labels: torch.Tensor) -> dict[str, Any]:
+    """What there is to say of a classifier on images of these ``labels`` (n,), each with ``name`` in front."""
     scores = {
-        "linear_acc1": result.acc1,
-        "linear_balanced_acc1": None if balanced(test.y) else result.balanced_acc1,
-        "linear_acc5": result.acc5,
-        "linear_train_acc1": result.train_acc1,
-        "linear_lr": result.lr,
+        "acc1": result.acc1,
+        "balanced_acc1": None if balanced(labels) else result.balanced_acc1,
+        "acc5": result.acc5,
+        "train_acc1": result.train_acc1,
+        "l2": result.l2,
+        "lr": result.lr,
+        "note": result.note or None,
     }
-    return {key: value for key, value in scores.items() if value is not None}
+    return {f"{name}_{key}": value for key, value in scores.items() if value is not None}
 
 
 def knn_scores(
     train: Features, test: Features, *, num_classes: int, device: torch.device | str = "cpu", **settings: Any
 ) -> dict[str, Any]:
-    """kNN accuracy, worked out on ``device``; ``settings`` go to :func:`knn_accuracies`."""
+    """kNN accuracy for each kind of nearness, worked out on ``device``; ``settings`` go to :func:`knn_accuracies`."""
     train, test = train.labelled(), test.labelled()
     if _one_class(train, test):
         return {"left_out": ONE_CLASS}
-    found = knn_accuracies(train.x.to(device), train.y, test.x, test.y, num_classes=num_classes, **settings)
-    scores = {"knn_acc1": found.of_rows}
-    return scores if balanced(test.y) else {**scores, "knn_balanced_acc1": found.of_classes}
+    scores: dict[str, Any] = {}
+    for name, nearness in (("knn", "centred"), ("knn_cosine", "cosine"), ("knn_l2", "l2")):
+        found = knn_accuracies(
+            train.x.to(device), train.y, test.x, test.y, num_classes=num_classes, nearness=nearness, **settings
+        )
+        scores[f"{name}_acc1"] = found.of_rows
+        if not balanced(test.y):
+            scores[f"{name}_balanced_acc1"] = found.of_classes
+    return scores
 
 
 def cluster_scores(test: Features, *, codes_total: int | None, seed: int = 0) -> dict[str, Any]:
-    """Scores of the codes, chance included, k-means AMI on the representation, and its effective rank."""
+    """Scores of the codes, chance included, k-means AMI on the representation, and its effective rank.
+
+    k-means clusters the features as they are, in which dimensions of large variance count most, and standardised.
+    """
     scores: dict[str, Any] = {}
     known = test.labelled()
     several = known.y.unique().numel() > 1
@@ -56,7 +86,9 @@ def cluster_scores(test: Features, *, codes_total: int | None, seed: int = 0) ->
         scores |= {"codes_used": codes_used(test.codes), "codes_total": codes_total}
     chosen = sample(len(known.y), seed)
     if known.y[chosen].unique().numel() > 1:
-        scores["kmeans_ami"] = kmeans_ami(known.x[chosen], known.y[chosen], seed=seed)
+        x, y = known.x[chosen], known.y[chosen]
+        scores["kmeans_ami"] = kmeans_ami(x, y, seed=seed)
+        scores["kmeans_standardised_ami"] = kmeans_ami(scale_of(x).standardise(x), y, seed=seed)
     scores["effective_rank"] = effective_rank(test.x[sample(len(test.x), seed)])
     return scores if several or not len(known.y) else {**scores, "left_out": ONE_CLASS}
 
@@ -76,16 +108,31 @@ def all_scores(
     seed: int,
     device: torch.device | str = "cpu",
 ) -> dict[str, Any]:
-    """What ``wanted`` asks for and the labels allow; probe and neighbours work on ``device``."""
+    """What ``wanted`` asks for and the labels allow; probes and neighbours work on ``device``."""
     scores: dict[str, Any] = {}
     labelled = bool((train.y >= 0).any() and (test.y >= 0).any())
     if wanted.linear and labelled:
-        scores |= linear_scores(train, test, num_classes=num_classes, seed=seed, device=device)
+        settings = {"num_classes": num_classes, "seed": seed, "device": device}
+        scores |= linear_scores(train, test, **settings)
+        scores |= paper_linear_scores(train, test, **settings)
     if wanted.knn and labelled:
         scores |= knn_scores(train, test, num_classes=num_classes, device=device)
     if wanted.clustering:
         scores |= cluster_scores(test, codes_total=codes_total, seed=seed)
-    return scores
+    return scores | _doubt(scores)
+
+
+def _doubt(scores: dict[str, Any]) -> dict[str, str]:
+    """A note where the paper's probe is right on fewer training images than what has converged on the same features.
+
+    Its steps are the same for features of any scale: large features are too much for them, small ones too little.
+    """
+    reached = scores.get("paper_linear_train_acc1")
+    for other, name in (("linear_train_acc1", "a converged probe"), ("knn_acc1", "neighbours of held-out images")):
+        if reached is not None and other in scores and scores[other] - reached > CLEARLY:
+            words = f"not converged: right on {reached:.3f} of its training images, {name} {scores[other]:.3f}"
+            return {"paper_linear_note": words}
+    return {}
 
 
 def sample(size: int, seed: int) -> torch.Tensor:

@@ -15,6 +15,8 @@ from cplearn_solo.inference.devices import device_after_training
 from cplearn_solo.inference.features import Features, extractor
 from cplearn_solo.metrics.verdict import Verdict
 
+DRIFT = 10  # times the scale in the first epoch that is worth a note
+
 
 def summarize(trained: Trained) -> tuple[dict[str, Any], Verdict | None]:
     """Scores of the frozen backbone as ``summary.json`` has them, and the verdict if the run can be judged.
@@ -47,8 +49,25 @@ def summarize(trained: Trained) -> tuple[dict[str, Any], Verdict | None]:
         seen = judged.x[sample(len(judged.x), config.seed)].to(module.device)
         verdict = trained.stopped_for or judge(module.method, seen)
         summary |= {"verdict": verdict.name, "verdict_reason": verdict.reason}
+    summary |= features_scale(rows)
     summary |= {"loss": rows[-1]["train_loss"], **provenance()}
     return {key: value for key, value in summary.items() if value is not None}, verdict
+
+
+def features_scale(rows: list[dict[str, float]]) -> dict[str, Any]:
+    """``features_std`` of the last epoch in the log's ``rows``, and ``scale_note`` where it has drifted in training.
+
+    Nothing holds the scale of a representation that no normalisation ends, and a score that depends on it would rank
+    scales (CPLearn, Fig. 7 and Appendix A).
+    """
+    stds = [row["train_features_std"] for row in rows if "train_features_std" in row]
+    if not stds:
+        return {}
+    low, high = sorted((stds[0], stds[-1]))
+    if high < DRIFT * low:
+        return {"features_std": stds[-1]}
+    words = f"features had a standard deviation of {stds[0]:.3g} in the first epoch and of {stds[-1]:.3g} in the last"
+    return {"features_std": stds[-1], "scale_note": f"{words}: paper_linear_acc1 depends on it"}
 
 
 def split_scores(

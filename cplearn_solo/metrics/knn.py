@@ -6,9 +6,13 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
+from cplearn_solo.core.errors import unknown
 from cplearn_solo.metrics.accuracy import Accuracies, accuracies
 from cplearn_solo.metrics.checks import check_count, check_number, check_split
+
+NEARNESS = ("centred", "cosine", "l2")
 
 
 def knn_accuracy(train_x: Any, train_y: Any, test_x: Any, test_y: Any, **settings: Any) -> float:
@@ -25,13 +29,18 @@ def knn_accuracies(
     *,
     k: int = 20,
     temperature: float = 0.07,
+    nearness: str = "centred",
     num_classes: int,
     block: int = 2**26,
 ) -> Accuracies:
-    """How many test rows' ``k`` nearest training rows, weighted by exp(cosine / temperature), vote right.
+    """How many test rows' ``k`` nearest training rows vote right.
 
-    The protocol of Wu et al. (2018, section 3.4), used by DINO and solo-learn ("cosine"). Features are
-    (n, d), labels (n,) from 0 to ``num_classes`` - 1; ``k`` is clipped to the number of training rows.
+    ``nearness`` "cosine" is the protocol of Wu et al. (2018, section 3.4), used by DINO and solo-learn: votes weighted
+    by exp(cosine / temperature). The origin counts there, and with it a shift of the features. "centred" is the same
+    around the mean of the training rows. "l2" is Euclidean distance with votes weighted by 1 / distance, solo-learn's
+    "euclidean". No shift or scale of all features changes the last two; the scale of single dimensions counts in all.
+
+    Features are (n, d), labels (n,) from 0 to ``num_classes`` - 1; ``k`` is clipped to the number of training rows.
     Memory is that of ``train_x`` once more and of ``block`` similarities, 256 MB, or of one per training row if they
     are more; the work is done on the device of ``train_x``.
     """
@@ -39,14 +48,35 @@ def knn_accuracies(
     check_count("k", k)
     check_count("block", block)
     check_number("temperature", temperature)
+    if nearness not in NEARNESS:
+        raise unknown("nearness", nearness, NEARNESS)
     device = train_x.device
-    train_y, bank, k = train_y.to(device), F.normalize(train_x).T, min(k, len(train_x))
+    train_y, k = train_y.to(device), min(k, len(train_x))
+    origin = torch.zeros_like(train_x[0]) if nearness == "cosine" else train_x.mean(dim=0, dtype=torch.float64).float()
+    bank = train_x - origin
+    if nearness != "l2":
+        F.normalize(bank, out=bank)
+    squares = bank.square().sum(dim=1)
 
     found, rows = [], max(1, block // len(train_x))
     for x in test_x.split(rows):
-        similarity, nearest = (F.normalize(x.to(device)) @ bank).topk(k)
-        # Relative to the nearest (first), as only ratios matter: exp cannot overflow at a small temperature.
-        weight = ((similarity - similarity[:, :1]) / temperature).exp()
+        x = x.to(device) - origin
+        if nearness == "l2":
+            weight, nearest = _by_distance(x, bank, squares, k)
+        else:
+            similarity, nearest = (F.normalize(x) @ bank.T).topk(k)
+            # Relative to the nearest (first), as only ratios matter: exp cannot overflow at a small temperature.
+            weight = ((similarity - similarity[:, :1]) / temperature).exp()
         votes = weight.new_zeros(len(x), num_classes).scatter_add_(1, train_y[nearest], weight)
         found.append(votes.argmax(dim=1))
     return accuracies(torch.cat(found), test_y.to(device))
+
+
+def _by_distance(x: Tensor, bank: Tensor, squares: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Weights (n, k) of the nearest rows of ``bank``, whose squared lengths are ``squares``, and which rows they are.
+
+    A weight is the distance of the nearest over that of a row; rows at no distance at all share the vote.
+    """
+    near, nearest = torch.addmm(squares, x, bank.T, beta=-1, alpha=2).topk(k)
+    distance = (x.square().sum(dim=1, keepdim=True) - near).clamp_(min=0).sqrt()
+    return (distance[:, :1] / distance).nan_to_num(nan=1.0), nearest

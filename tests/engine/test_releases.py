@@ -44,8 +44,9 @@ def two_threads():
 
 
 def distance(one, two):
-    """Euclidean, over all numbers with a fraction."""
-    names = [name for name, value in one.items() if torch.is_tensor(value) and value.is_floating_point()]
+    """Euclidean, over all numbers with a fraction but the online probe's, which came to see standardised features."""
+    names = [name for name, value in two.items() if torch.is_tensor(value) and value.is_floating_point()]
+    names = [name for name in names if not name.startswith("classifier.")]
     return torch.stack([(one[name].double() - two[name].double()).square().sum() for name in names]).sum().sqrt()
 
 
@@ -60,7 +61,8 @@ def test_an_unfinished_run_ends_with_the_weights_of_its_release(release, tmp_pat
     saved = read_checkpoint(run / LAST)
     assert saved[CHECKPOINT_KEY]["learning_version"] == identity.LEARNING_VERSION
     ended = torch.load(FIXTURES / release / "ended.pt", weights_only=True)
-    assert ended.keys() == saved["state_dict"].keys()
+    later = {"features_scale.mean", "features_scale.variance", "features_scale.batches"}
+    assert saved["state_dict"].keys() == ended.keys() | later
     assert distance(saved["state_dict"], ended) < 0.1 * distance(before, ended)
 
 

@@ -1,145 +1,146 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 
 import pytest
 import torch
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from cplearn_solo.core.errors import InputError
-from cplearn_solo.evaluation.heads import train_heads
+from cplearn_solo.evaluation import convex, linear
+from cplearn_solo.evaluation.convex import LogisticRegression as Ours
 from cplearn_solo.evaluation.linear import linear_probe
+from cplearn_solo.evaluation.paper_probe import paper_probe
+
+X, Y = load_digits(return_X_y=True)
+DIGITS = (X[:900], Y[:900], X[900:], Y[900:])
 
 
-def separable(n: int, classes: int, seed: int) -> tuple[Tensor, Tensor]:
+def unequal(n: int, d: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Correlated features whose directions differ a thousandfold, and labels of three classes that overlap."""
     generator = torch.Generator().manual_seed(seed)
-    labels = torch.arange(n) % classes
-    return 5 * torch.eye(classes)[labels] + 0.3 * torch.randn(n, classes, generator=generator), labels
+    y = torch.randint(0, 3, (n,), generator=generator)
+    mix = torch.randn(d, d, generator=torch.Generator().manual_seed(9)) * torch.logspace(0, -3, d)[:, None]
+    x = torch.randn(n, d, generator=generator)
+    x[:, :3] += torch.eye(3)[y]
+    return x @ mix, y
 
 
-TOY = (*separable(400, 6, seed=0), *separable(120, 6, seed=1))
+@pytest.mark.parametrize("decorrelated", [True, False])
+def test_the_minimum_is_that_of_scikit_learn(decorrelated: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(convex, "MAX_DECORRELATED", 4096 if decorrelated else 0)
+    x, y = unequal(400, 8, seed=0)
+    l2 = 1e-3
+    found = Ours(x, y, 3).solve(l2)
+    z = StandardScaler().fit_transform(x.double())
+    theirs = LogisticRegression(C=1 / (l2 * len(x)), tol=1e-8, max_iter=10_000).fit(z, y)
+    ours = found.weights[:, :-1] - found.weights[:, :-1].mean(dim=0)  # equal in all classes, they change no probability
+    torch.testing.assert_close(ours.double(), torch.tensor(theirs.coef_), rtol=1e-2, atol=1e-2)
+    log_likelihood = theirs.predict_log_proba(z)[torch.arange(len(y)), y].mean()
+    assert found.loss == pytest.approx(l2 / 2 * (theirs.coef_**2).sum() - log_likelihood, abs=1e-6)
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
-def test_separable_classes_are_learned(optimizer: str) -> None:
-    result = linear_probe(*TOY, num_classes=6, epochs=10, optimizer=optimizer)
-    assert (result.acc1, result.acc5, result.train_acc1) == (1.0, 1.0, 1.0)
+def test_decorrelated_coordinates_take_fewer_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = unequal(400, 64, seed=0)
+    steps = []
+    for limit in (4096, 0):
+        monkeypatch.setattr(convex, "MAX_DECORRELATED", limit)
+        problem = Ours(x, y, 3)
+        looks, at = [], problem._at
+        problem._at = lambda *place, looks=looks, at=at: looks.append(1) or at(*place)
+        problem.solve(1e-4)
+        steps.append(len(looks))
+    assert steps[0] < steps[1] / 2
 
 
-def test_close_to_logistic_regression_on_digits() -> None:
-    x, y = load_digits(return_X_y=True)
-    train_x, test_x, train_y, test_y = train_test_split(x / 16, y, random_state=0)
-    result = linear_probe(train_x, train_y, test_x, test_y, num_classes=10)
-    expected = LogisticRegression(C=1e4, max_iter=1000).fit(train_x, train_y).score(test_x, test_y)
-    assert min(result.acc1, expected) > 0.9
-    assert result.acc1 == pytest.approx(expected, abs=0.03)
+def test_rows_that_are_held_out_are_scored_and_do_not_count() -> None:
+    x, y = unequal(300, 6, seed=0)
+    others = torch.arange(300) % 3 == 0
+    problem = Ours(x, y, 3, others)
+    found = problem.solve(1e-2)
+    mislabelled = Ours(x, torch.where(others, (y + 1) % 3, y), 3, others).solve(1e-2)
+    assert torch.equal(found.weights, mislabelled.weights) and found.other_loss < mislabelled.other_loss
+    logits = problem.scale.standardise(x[others]) @ found.weights[:, :-1].T + found.weights[:, -1]
+    assert found.other_loss == pytest.approx(torch.nn.functional.cross_entropy(logits, y[others]).item(), abs=1e-5)
+
+
+def test_blocks_of_rows_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = unequal(300, 6, seed=0)
+    whole = Ours(x, y, 3).solve(1e-2)
+    monkeypatch.setitem(convex.BLOCKS, "cpu", 7 * 9)
+    problem = Ours(x, y, 3)
+    assert problem.rows == 7
+    torch.testing.assert_close(problem.solve(1e-2).weights, whole.weights, rtol=1e-3, atol=1e-3)
+
+
+def test_close_to_logistic_regression_with_the_penalty_that_was_chosen() -> None:
+    result = linear_probe(*DIGITS, num_classes=10)
+    scaler = StandardScaler().fit(DIGITS[0])
+    theirs = LogisticRegression(C=1 / (result.l2 * 900), tol=1e-6, max_iter=10_000)
+    expected = theirs.fit(scaler.transform(DIGITS[0]), DIGITS[1]).score(scaler.transform(DIGITS[2]), DIGITS[3])
+    assert result.acc1 == pytest.approx(expected, abs=0.003) and expected > 0.9
+    assert result.l2 in linear.STRENGTHS[1:-1] and not result.note
     assert result.acc1 < result.acc5 <= 1
-    assert result.train_acc1 > 0.98
 
 
-def by_autograd(x: Tensor, y: Tensor, rows: Tensor, *, lr: float, weight_decay: float, optimizer: str) -> Tensor:
-    """Weights (6, 7), the bias last, after three epochs of batches of 128 in the order of seed 4."""
-    layer = torch.nn.Linear(6, 6)
-    torch.nn.init.zeros_(layer.weight)
-    torch.nn.init.zeros_(layer.bias)
-    build = {"adam": torch.optim.Adam, "sgd": partial(torch.optim.SGD, momentum=0.9)}[optimizer]
-    reference = build(layer.parameters(), lr=lr, weight_decay=weight_decay)
-    generator = torch.Generator().manual_seed(4)
-    for _ in range(3):
-        for batch in rows[torch.randperm(len(rows), generator=generator)].split(128):
-            reference.zero_grad()
-            torch.nn.functional.cross_entropy(layer(x[batch]), y[batch]).backward()
-            reference.step()
-    return torch.cat([layer.weight, layer.bias[:, None]], dim=1).detach()
+@pytest.mark.parametrize("scale, shift", [(1e-3, 0.0), (1e4, 0.0), (1.0, 100.0), (1e3, -1e4)])
+def test_shift_and_scale_of_each_dimension_change_nothing(scale: float, shift: float) -> None:
+    x, y = unequal(500, 8, seed=0)
+    test_x, test_y = unequal(500, 8, seed=1)
+    probe = partial(linear_probe, train_y=y, test_y=test_y, num_classes=3)
+    expected = probe(x, test_x=test_x)
+    each = scale * torch.linspace(1, 50, 8)
+    found = probe(x.double() * each + shift, test_x=test_x.double() * each + shift)
+    assert found.acc1 == pytest.approx(expected.acc1, abs=0.003) and found.l2 == expected.l2
+    assert expected.acc1 > 0.45
 
 
-@pytest.mark.parametrize("weight_decay", [0.0, 0.1])
-@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
-def test_rates_side_by_side_are_each_what_autograd_gives(optimizer: str, weight_decay: float) -> None:
-    x, y = separable(300, 6, seed=2)
-    rows = torch.arange(0, 300, 2).repeat(2)
-    settings = {"weight_decay": weight_decay, "optimizer": optimizer}
-    rates = [1e-3, 1e-2, 0.3]
-    ours = train_heads(
-        x, y, rows, rates, num_classes=6, epochs=3, batch_size=128, seed=4, epoch_done=lambda: None, **settings
-    )
-    wanted = torch.stack([by_autograd(x, y, rows, lr=lr, **settings) for lr in rates])
-    torch.testing.assert_close(ours, wanted, rtol=1e-4, atol=1e-6)
-    assert (wanted[0] - wanted[1]).abs().max() > 1e-3
+def test_the_paper_probe_measures_scale_and_this_one_does_not() -> None:
+    train, test = unequal(600, 8, seed=0), unequal(600, 8, seed=1)
+    large = (1e4 * train[0], train[1], 1e4 * test[0], test[1])
+    small = (1e-5 * train[0], train[1], 1e-5 * test[0], test[1])
+    paper = [paper_probe(*split, num_classes=3, epochs=20).train_acc1 for split in (large, small)]
+    ours = [linear_probe(*split, num_classes=3).train_acc1 for split in (large, small)]
+    assert abs(ours[0] - ours[1]) < 0.003 < abs(paper[0] - paper[1])
 
 
-def test_the_best_rate_on_held_out_rows_is_taken_and_trained_on_all() -> None:
-    x, y = load_digits(return_X_y=True)
-    split = (x[:900] / 16, y[:900], x[900:] / 16, y[900:])
-    calls: list[tuple[int, int]] = []
-    settings = {"num_classes": 10, "epochs": 5, "optimizer": "sgd", "seed": 3}
-    chosen = linear_probe(*split, lr=[1e-5, 0.3, 1e38], progress=lambda *call: calls.append(call), **settings)
-    assert chosen.lr == 0.3  # the first has hardly moved, the last diverges
-    assert replace(chosen, lr=None) == linear_probe(*split, lr=0.3, **settings)
-    assert calls == [(done, 10) for done in range(1, 11)]
-    assert linear_probe(*split, lr=[0.3], **settings).lr is None
-    mislabelled = (*split[:3], (split[3] + 1) % 10)  # the test labels have no say: on these 0.3 is the worst
-    assert linear_probe(*mislabelled, lr=[1e-5, 0.3], **settings).lr == 0.3
-
-
-def test_random_labels_score_chance() -> None:
+def test_the_held_out_rows_choose_and_the_test_rows_have_no_say() -> None:
     generator = torch.Generator().manual_seed(0)
-    x, y = torch.randn(3000, 8, generator=generator), torch.randint(0, 10, (3000,), generator=generator)
-    result = linear_probe(x[:2000], y[:2000], x[2000:], y[2000:], num_classes=10, epochs=10)
-    assert result.acc1 == pytest.approx(0.1, abs=0.04)
-    assert result.acc5 == pytest.approx(0.5, abs=0.06)
+    x, y = torch.randn(100, 80, generator=generator), torch.randint(0, 2, (100,), generator=generator)
+    noise = linear_probe(x, y, x, y, num_classes=2)
+    assert noise.l2 >= 0.1  # nothing to learn: the weaker the penalty, the worse on other rows
+    assert linear_probe(x, y, x, 1 - y, num_classes=2).l2 == noise.l2
+    assert linear_probe(*DIGITS, num_classes=10).l2 < 0.1
 
 
-def test_seed_rules_the_result_and_the_global_generator_is_left_alone() -> None:
-    x, y = load_digits(return_X_y=True)
-    probe = [x[:900], y[:900], x[900:], y[900:]]
-    torch.manual_seed(1)
-    state = torch.get_rng_state()
-    first = linear_probe(*probe, num_classes=10, epochs=2, batch_size=32, lr=0.1, seed=1)
-    assert torch.equal(torch.get_rng_state(), state)
-    torch.manual_seed(2)
-    assert linear_probe(*probe, num_classes=10, epochs=2, batch_size=32, lr=0.1, seed=1) == first
-    assert linear_probe(*probe, num_classes=10, epochs=2, batch_size=32, lr=0.1, seed=2) != first
+def test_constant_dimensions_count_nothing_and_constant_features_give_the_largest_class() -> None:
+    x, y = unequal(300, 6, seed=0)
+    constant = torch.full((300, 2), 1e5)
+    expected = linear_probe(x, y, x, y, num_classes=3)
+    found = linear_probe(torch.cat([x, constant], dim=1), y, torch.cat([x, constant], dim=1), y, num_classes=3)
+    assert found.acc1 == pytest.approx(expected.acc1, abs=0.003)
+    largest = int(y.bincount().max()) / len(y)
+    assert linear_probe(constant, y, constant, y, num_classes=3).acc1 == pytest.approx(largest)
 
 
-def test_few_classes_have_no_acc5_and_progress_is_told() -> None:
-    split = (*separable(40, 4, seed=0), *separable(20, 4, seed=1))
+def test_few_rows_classes_and_inference_mode() -> None:
     calls: list[tuple[int, int]] = []
     with torch.inference_mode():  # as Lightning's validation loop does
-        result = linear_probe(*split, num_classes=4, epochs=3, progress=lambda *call: calls.append(call))
-    assert result.acc5 is None
-    assert result.acc1 > 0.9
-    assert calls == [(1, 3), (2, 3), (3, 3)]
-    assert linear_probe(*split, num_classes=5, epochs=1).acc5 == 1.0
-    one = linear_probe([[1.0]], [0], [[2.0]], [0], num_classes=1, epochs=1)
-    assert (one.acc1, one.acc5) == (1.0, None)
+        result = linear_probe(*DIGITS, num_classes=10, progress=lambda *call: calls.append(call))
+    assert result == linear_probe(*DIGITS, num_classes=10, seed=0)
+    assert calls[0] == (1, 10) and calls[-1] == (10, 10) and sorted(calls) == calls
+    one = linear_probe([[1.0]], [0], [[2.0]], [0], num_classes=1)
+    assert (one.acc1, one.acc5, one.l2) == (1.0, None, linear.FEW_ROWS_STRENGTH)
 
 
-@pytest.mark.parametrize(
-    "change, message",
-    [
-        ({"train_y": TOY[1] - 1}, "train_y = -1: must be 0 or more"),
-        ({"test_y": TOY[3] + 1}, "test_y = 6: must be below num_classes = 6"),
-        ({"train_y": TOY[1][1:]}, r"train_y.shape = \(399,\): must be \(400,\), one for each row of train_x"),
-        ({"test_x": TOY[2][:, 1:]}, r"test_x.shape = \(.*, 5\): must be \(n, 6\), with the dimension of train_x"),
-        ({"test_x": torch.empty(0, 6), "test_y": []}, r"test_x.shape = \(0, 6\): must be \(n, d\)"),
-        ({"optimizer": "lbfgs"}, "unknown optimizer 'lbfgs': choices are adam, sgd"),
-        ({"epochs": 0}, "epochs = 0: must be an integer from 1"),
-        ({"batch_size": "big"}, "batch_size = 'big': must be an integer from 1"),
-        ({"num_classes": None}, "num_classes = None: must be an integer from 1"),
-        ({"lr": -1.0}, "lr = -1.0: must be a finite number above 0"),
-        ({"lr": [0.1, "fast"]}, "lr = 'fast': must be a finite number above 0"),
-        ({"lr": []}, r"lr = \[\]: must be a number above 0, or a list of them"),
-        ({"lr": [0.1, 1.0], "train_x": TOY[0][:9], "train_y": TOY[1][:9]}, "needs 10 training rows, here are 9"),
-        ({"weight_decay": -1.0}, "weight_decay = -1.0: must be a finite number from 0"),
-        ({"lr": 1e38, "optimizer": "sgd", "epochs": 20}, "diverge"),
-    ],
-)
-def test_bad_input(change: dict, message: str) -> None:
-    good = dict(zip(("train_x", "train_y", "test_x", "test_y"), TOY, strict=True), num_classes=6)
-    with pytest.raises(InputError, match=message):
-        linear_probe(**good | change)
+def test_a_search_that_was_cut_short_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(convex, "MAX_STEPS", 1)
+    assert linear_probe(*DIGITS, num_classes=10).note.startswith("not converged: the largest entry of its gradient")
+
+
+def test_bad_input() -> None:
+    with pytest.raises(InputError, match="test_y = 9: must be below num_classes = 9"):
+        linear_probe(X[:10], Y[:10] % 9, *DIGITS[2:], num_classes=9)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -22,16 +24,35 @@ def test_against_scikit_learn(k: int, temperature: float) -> None:
         k, weights=lambda distance: np.exp((1 - distance) / temperature), metric="cosine", algorithm="brute"
     )
     expected = model.fit(TRAIN_X, TRAIN_Y).score(TEST_X, TEST_Y)
-    accuracy = knn_accuracy(*SPLIT, k=k, temperature=temperature, num_classes=5)
+    accuracy = knn_accuracy(*SPLIT, k=k, temperature=temperature, nearness="cosine", num_classes=5)
     assert accuracy == pytest.approx(expected, abs=1e-9)
     assert 0.3 < accuracy < 1  # informative, and hard enough to tell settings apart
+    mean = TRAIN_X.mean(axis=0)
+    expected = model.fit(TRAIN_X - mean, TRAIN_Y).score(TEST_X - mean, TEST_Y)
+    centred = knn_accuracy(*SPLIT, k=k, temperature=temperature, num_classes=5)
+    assert centred == pytest.approx(expected, abs=1e-9)
 
 
-def test_block_and_scale_do_not_matter() -> None:
-    whole = knn_accuracy(*SPLIT, num_classes=5)
+@pytest.mark.parametrize("k", [1, 5, 20, 200])
+def test_distances_against_scikit_learn(k: int) -> None:
+    expected = KNeighborsClassifier(k, weights="distance").fit(TRAIN_X, TRAIN_Y).score(TEST_X, TEST_Y)
+    assert knn_accuracy(*SPLIT, k=k, nearness="l2", num_classes=5) == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize("nearness", ["centred", "cosine", "l2"])
+def test_block_and_scale_do_not_matter_nor_a_shift_unless_the_origin_counts(nearness: str) -> None:
+    knn = partial(knn_accuracy, num_classes=5, nearness=nearness)
+    whole = knn(*SPLIT)
     for block in (1, 7 * len(TRAIN_X)):  # one row at a time, and seven
-        assert knn_accuracy(*SPLIT, num_classes=5, block=block) == whole
-    assert knn_accuracy(1000 * TRAIN_X, TRAIN_Y, 0.01 * TEST_X, TEST_Y, num_classes=5) == whole
+        assert knn(*SPLIT, block=block) == whole
+    for scale in (1e-3, 1e4):
+        assert knn(scale * TRAIN_X, TRAIN_Y, scale * TEST_X, TEST_Y) == whole
+    assert (knn(TRAIN_X + 30, TRAIN_Y, TEST_X + 30, TEST_Y) == whole) == (nearness != "cosine")
+
+
+def test_rows_at_no_distance_outvote_all_others() -> None:
+    train, labels = [[0.0], [0.0], [0.1], [0.1], [0.1]], [1, 1, 0, 0, 0]
+    assert knn_accuracy(train, labels, [[0.0]], [1], k=5, nearness="l2", num_classes=2) == 1
 
 
 def test_k_is_clipped_and_a_small_temperature_is_the_nearest_row() -> None:
@@ -56,6 +77,7 @@ def test_degenerate() -> None:
         ({"test_x": TEST_X[:, 1:]}, r"test_x.shape = \(150, 5\): must be \(n, 6\), with the dimension of train_x"),
         ({"train_x": torch.empty(0, 6), "train_y": []}, r"train_x.shape = \(0, 6\): must be \(n, d\)"),
         ({"test_x": TEST_X * np.nan}, "test_x = nan: must be finite"),
+        ({"nearness": "euclidean"}, "unknown nearness 'euclidean': choices are centred, cosine, l2"),
         ({"k": 0}, "k = 0: must be an integer from 1"),
         ({"block": 1.5}, "block = 1.5: must be an integer from 1"),
         ({"num_classes": 0}, "num_classes = 0: must be an integer from 1"),

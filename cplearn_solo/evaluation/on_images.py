@@ -1,0 +1,95 @@
+"""A linear classifier trained on random crops of images, on top of a frozen backbone or together with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from cplearn_solo.config.evaluation import ProbeOptimizer
+from cplearn_solo.core.errors import InputError
+from cplearn_solo.data import Augmentation, BatchAugment, ImageSet, step_generator, train_loader
+from cplearn_solo.data.schema import Prob
+
+
+def train_on_images(
+    backbone: nn.Module,
+    images: ImageSet,
+    *,
+    features_dim: int,
+    crop_size: int,
+    epochs: int,
+    optimizer: ProbeOptimizer,
+    finetune: bool,
+    num_workers: int,
+    seed: int,
+    device: torch.device,
+    progress: Callable[[int, int], None] | None = None,
+) -> nn.Linear:
+    """A classifier of the features ``(n, features_dim)`` that ``backbone`` has of ``images``; those without a label are
+    left out.
+
+    As DINO and solo-learn evaluate: each epoch sees a new random resized crop of each image (0.08 to 1 of its area),
+    flipped half of the time, and learning rates fall on half a cosine, epoch by epoch. With ``finetune`` the backbone
+    is trained too, in training mode and in place, at ``optimizer.backbone_lr``; else it is as it would be for scoring.
+
+    A batch at a time is in memory, and nothing is written. ``progress`` is called with (epochs done, epochs in all).
+    Raises ``InputError`` where the classifier diverges.
+    """
+    known = (images.labels >= 0).nonzero().flatten()
+    images = images if len(known) == len(images) else images.subset(known)
+    classifier = nn.Linear(features_dim, images.num_classes).to(device)
+    for parameter in classifier.parameters():
+        nn.init.zeros_(parameter)
+    backbone.train(finetune).requires_grad_(finetune)
+    groups = [{"params": list(classifier.parameters()), "lr": optimizer.lr}]
+    if finetune:
+        lr = optimizer.lr if optimizer.backbone_lr is None else optimizer.backbone_lr
+        groups.append({"params": list(backbone.parameters()), "lr": lr})
+    settings = {"weight_decay": optimizer.weight_decay}
+    if optimizer.name == "sgd":
+        solver: torch.optim.Optimizer = torch.optim.SGD(groups, lr=optimizer.lr, momentum=0.9, **settings)
+    else:
+        solver = torch.optim.Adam(groups, lr=optimizer.lr, **settings)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(solver, epochs)
+    batches = _Batches(images, crop_size, min(optimizer.batch_size, len(images)), num_workers, seed, device)
+    with torch.random.fork_rng(), torch.enable_grad():
+        torch.manual_seed(seed)  # of dropout in a backbone that is trained
+        for epoch in range(epochs):
+            for views, labels in batches(epoch):
+                with torch.set_grad_enabled(finetune):
+                    feats = backbone(views)
+                solver.zero_grad()
+                F.cross_entropy(classifier(feats), labels, ignore_index=-1).backward()
+                solver.step()
+            schedule.step()
+            if progress:
+                progress(epoch + 1, epochs)
+    if not all(p.isfinite().all() for p in (*classifier.parameters(), *backbone.parameters())):
+        raise InputError(f"optimizer.lr = {optimizer.lr}: must be smaller, training diverged")
+    backbone.eval().requires_grad_(False)
+    return classifier.requires_grad_(False)
+
+
+class _Batches:
+    """Normalised crops ``(n, 3, S, S)`` and labels ``(n,)`` on ``device``, a function of seed and epoch only."""
+
+    def __init__(
+        self, images: ImageSet, crop_size: int, batch_size: int, num_workers: int, seed: int, device: torch.device
+    ) -> None:
+        view = Augmentation(crop_size=crop_size, horizontal_flip=Prob(0.5))
+        self.loader = train_loader(images, [view], batch_size=batch_size, num_workers=num_workers, seed=seed)
+        self.augment = BatchAugment([view], images.mean, images.std)
+        self.seed, self.device = seed, device
+
+    def __call__(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        self.loader.batch_sampler.set_epoch(epoch)
+        for step, (_, batch, labels) in enumerate(self.loader):
+            if isinstance(batch, list):  # of files, augmented by the workers
+                (views,) = batch
+            else:
+                generator = step_generator(self.seed, epoch, step, device=self.device)
+                (views,) = self.augment(batch.to(self.device), generator)
+            yield views.to(self.device), labels.to(self.device)

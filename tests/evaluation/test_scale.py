@@ -1,0 +1,89 @@
+"""A score of a representation does not change when the representation is shifted or scaled, or its name says so."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from sklearn.datasets import load_digits
+
+from cplearn_solo.collapse.measures import MEASURES, measure
+from cplearn_solo.collapse.sources import Subject
+from cplearn_solo.config.schema import EvaluationConfig
+from cplearn_solo.evaluation.scores import all_scores
+from cplearn_solo.evaluation.summary import features_scale
+from cplearn_solo.inference.features import Features
+from cplearn_solo.metrics.scale import scale_of
+
+X, Y = load_digits(return_X_y=True)
+X, Y = torch.tensor(X, dtype=torch.float32) / 16, torch.tensor(Y)
+# Their names say what they depend on: the paper's protocol, the origin, the scale.
+NAMED = ("paper_linear_", "knn_cosine_")
+NAMED_MEASURES = ("distance to constant", "mean variance", "RankMe")
+CHANGES = [(1024.0, 0.0), (2.0**-10, 0.0), (1.0, 8.0), (0.125, -4.0)]
+KMEANS = 0.02  # rounding may lead one of its starts elsewhere
+
+
+def scores(x):
+    train, test = (Features(x[rows], Y[rows], Y[rows] // 2) for rows in (slice(0, 600), slice(600, 1000)))
+    return all_scores(train, test, EvaluationConfig(), num_classes=10, codes_total=5, seed=0)
+
+
+@pytest.fixture(scope="module")
+def plain():
+    return scores(X)
+
+
+@pytest.mark.parametrize("scale, shift", CHANGES)
+def test_scores_keep_their_value_or_their_name_says_why_not(scale, shift, plain):
+    changed = scores(X * scale + shift)
+    kept = {key: value for key, value in plain.items() if not key.startswith(NAMED)}
+    assert {"linear_acc1", "knn_acc1", "knn_l2_acc1", "kmeans_ami", "effective_rank"} <= kept.keys()
+    for key, value in kept.items():
+        tolerance = KMEANS if "kmeans" in key else 0.0051 if "acc" in key else 1e-3
+        assert changed[key] == pytest.approx(value, abs=tolerance), key
+
+
+def test_the_named_ones_do_change(plain):
+    shifted, scaled = scores(X + 8), scores(X * 1024)
+    assert shifted["knn_cosine_acc1"] != plain["knn_cosine_acc1"]
+    assert scaled["paper_linear_acc1"] != plain["paper_linear_acc1"]
+
+
+@pytest.mark.parametrize("key", ["linear_acc1", "kmeans_standardised_ami"])
+def test_standardised_scores_do_not_depend_on_the_scale_of_single_dimensions_either(key, plain):
+    each = 2.0 ** torch.arange(64).remainder(12)
+    assert scores(X * each)[key] == pytest.approx(plain[key], abs=KMEANS)
+
+
+@pytest.mark.parametrize("scale, shift", [(1024.0, 0.0), (0.125, -4.0)])
+def test_measures_of_collapse_keep_their_value_or_their_title_says_why_not(scale, shift):
+    def of(x):
+        return Subject(("digits",), Path("digits.npy"), "digits", x, labels=Y[:300], codes=Y[:300] // 2)
+
+    for row in (row for row in MEASURES if row.title not in NAMED_MEASURES):
+        before, after = measure(row, of(X[:300])), measure(row, of(X[:300] * scale + shift))
+        tolerance = KMEANS if "k-means" in row.title else 1e-3
+        assert before.value is None or after.value == pytest.approx(before.value, rel=1e-3, abs=tolerance), row.title
+
+
+def test_a_paper_probe_that_has_not_converged_is_told(plain):
+    assert "paper_linear_note" not in plain
+    found = scores(X * 1e-4)
+    assert found["paper_linear_note"].startswith("not converged: right on 0.")
+    assert found["linear_acc1"] == pytest.approx(plain["linear_acc1"], abs=0.0051)
+
+
+def test_drift_is_told_from_the_log():
+    rows = [{"train_features_std": value} for value in (0.5, 900.0, 400.0)]
+    found = features_scale(rows)
+    assert found["features_std"] == 400 and "0.5 in the first epoch and of 400 in the last" in found["scale_note"]
+    assert "scale_note" in features_scale(rows[::-1])
+    assert features_scale(rows[1:]) == {"features_std": 400.0} and features_scale([{"epoch": 0}]) == {}
+
+
+def test_statistics_are_those_of_float64_far_from_the_origin_and_constant_dimensions_are_0():
+    x = torch.cat([1e3 + torch.randn(5000, 3), torch.full((5000, 1), 0.1), torch.zeros(5000, 1)], dim=1)
+    scale = scale_of(x)
+    torch.testing.assert_close(scale.mean.double(), x.double().mean(dim=0), rtol=1e-6, atol=0)
+    torch.testing.assert_close(1 / scale.factor[:3].double(), x[:, :3].double().std(dim=0, correction=0))
+    assert scale.standardise(x)[:, 3:].abs().max() == 0
