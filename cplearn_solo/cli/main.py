@@ -149,9 +149,8 @@ def pretrain(arguments: list[str] | None = None) -> None:
 
 def linear(arguments: list[str] | None = None) -> None:
     """Linear probe."""
-    _evaluate(
-        "linear", "Trains a linear classifier on frozen features (by default as Appendix I of the paper).", arguments
-    )
+    about = "Trains a linear classifier on frozen features; --config-name paper.yaml does it as the paper."
+    _evaluate("linear", about, arguments)
 
 
 def knn(arguments: list[str] | None = None) -> None:

@@ -21,6 +21,10 @@ def test_evaluations_take_a_run_or_a_checkpoint(run, here):
     paper = ("linear", "--config-name", "paper.yaml", f"pretrained={run}", "max_epochs=2")
     code, out, error = here(*paper, "optimizer.lr=[1e-3,1e-2]")
     assert code == 0 and "paper_linear_lr" in out, error
+    code, out, error = here(*paper, "augment=true")
+    assert code == 0 and "paper_linear_augmented_acc1" in out, error
+    code, out, error = here("linear", "--config-name", "finetune.yaml", f"pretrained={run}", "max_epochs=1")
+    assert code == 0 and "finetuned_acc1" in out, error
     code, out, error = here("linear", f"pretrained={run}", "optimizer.lr=[fast]")
     assert code == 2 and "optimizer.lr = 'fast': must be a finite number above 0" in error
     code, out, error = here("knn", f"pretrained={run}/checkpoints/last.ckpt", "k=5")
@@ -31,6 +35,8 @@ def test_evaluations_take_a_run_or_a_checkpoint(run, here):
     assert [sorted({"linear_acc1", "paper_linear_acc1", "knn_acc1", "kmeans_ami"} & set(line)) for line in lines] == [
         ["linear_acc1"],
         ["paper_linear_acc1"],
+        [],
+        [],
         ["knn_acc1"],
         ["kmeans_ami"],
     ]
