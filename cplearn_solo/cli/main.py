@@ -55,17 +55,18 @@ Keys are solo-learn's; any argument of Lightning's Trainer is a key too. docs/co
 TABLE = """Shows a table of the papers beside results of yours, and runs what is missing first.
 
   cplearn table --config-name table1.yaml data.dataset=digits seeds=3           Table 1, nothing to download
-  cplearn table --config-name table1.yaml "rows=['CPLearn (10)']"               one more row
+  cplearn table --config-name table1.yaml "rows=['CPLearn (10)']"               one row and the reference rows
+  cplearn table --config-name table1.yaml against=baseline                      differences to the best baseline
   cplearn table --config-name table1.yaml scale=full                            the paper's settings
   cplearn table --config-name table1.yaml run=false                             only what is there
   cplearn table --config-name table1.yaml table=mine.yaml                       a table of your own
 
-Keys, which docs/tables.md explains: table scale seeds rows columns compare_with label run rerun_stale results work
-workers launcher slurm. All others are pretraining keys that hold in every cell, such as data.train_path=FOLDER or
+Keys, which docs/tables.md explains: table scale seeds rows columns compare_with label against run rerun_stale results
+work workers launcher slurm. All others are pretraining keys that hold in every cell, such as data.train_path=FOLDER or
 max_epochs=1. A cell that is done is never run again, and a killed grid goes on when the same command is typed again."""
 
-# Keys of one call that the command under a table, which is to fill all of it, does without.
-OF_ONE_CALL = ("rows=", "run=", "rerun_stale=", "workers=", "work=", "launcher=", "slurm")
+# Keys of one call that the command under a table, which is to make all of it again, does without.
+OF_ONE_CALL = ("run=", "rerun_stale=", "workers=", "work=", "launcher=", "slurm")
 
 COLLAPSE = """Shows whether representations have collapsed and how: figures, a table and one page to open in a browser.
 

@@ -38,7 +38,7 @@ def table_task(raw: Any, *, command: str) -> None:
 
 
 def _complete(grid: Grid, found: Found) -> bool:
-    return not found.stale and all(c in found.records and "summary" in found.records[c] for c in grid.wanted)
+    return not found.stale and all(c in found.records and "summary" in found.records[c] for c in grid.cells)
 
 
 def _run(grid: Grid, results: Results, found: Found) -> Found:

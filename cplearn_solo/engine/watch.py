@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
@@ -14,8 +15,10 @@ from tqdm import tqdm
 
 from cplearn_solo.config.schema import Config
 from cplearn_solo.core.distributed import gather
+from cplearn_solo.core.errors import InputError
 from cplearn_solo.engine.module import Pretrainer
 from cplearn_solo.methods import Method, frozen_statistics
+from cplearn_solo.metrics.collapse import mean_correlation
 from cplearn_solo.metrics.verdict import Verdict, collapse_verdict
 
 
@@ -44,8 +47,10 @@ class CollapseWatch(Callback):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: Pretrainer) -> None:
         pl_module.check_weights()  # before they are judged, or replace the last good checkpoint
-        verdict = judge(pl_module.method, gather(torch.cat(list(pl_module.recent))))
-        pl_module.log_dict({f"collapse_{name}": value for name, value in verdict.measures.items()})
+        feats = gather(torch.cat(list(pl_module.recent)))
+        verdict = judge(pl_module.method, feats)
+        measures = verdict.measures | correlations(pl_module.method, feats)
+        pl_module.log_dict({f"collapse_{name}": value for name, value in measures.items()})
         if not can_be_judged(self.config, trainer.current_epoch + 1):
             return
         if verdict.name != self._last and trainer.is_global_zero:
@@ -60,6 +65,18 @@ def can_be_judged(config: Config, epochs: int) -> bool:
     """Whether a run has trained long enough: a network that has hardly learned looks collapsed."""
     warmup = config.scheduler.warmup_epochs if config.scheduler.name == "warmup_cosine" else 0
     return epochs > math.ceil(warmup) + 1
+
+
+@torch.no_grad()
+def correlations(method: Method, feats: Tensor) -> dict[str, float]:
+    """:func:`mean_correlation` of features ``(n, d)`` and of their embeddings, where at least two dimensions vary."""
+    with frozen_statistics(method):
+        spaces = {"features_correlation": feats.float(), "correlation": method.embed(feats.float())}
+    found = {}
+    for name, space in spaces.items():
+        with suppress(InputError):
+            found[name] = mean_correlation(space)
+    return found
 
 
 @torch.no_grad()

@@ -77,6 +77,7 @@ def cluster_scores(test: Features, *, codes_total: int | None, seed: int = 0) ->
     """Scores of the codes, chance included, k-means AMI on the representation, and its effective rank.
 
     k-means clusters the features as they are, in which dimensions of large variance count most, and standardised.
+    ``released_...``: the same of the projector's largest output, which the released scripts take for a code.
     """
     scores: dict[str, Any] = {}
     known = test.labelled()
@@ -84,6 +85,10 @@ def cluster_scores(test: Features, *, codes_total: int | None, seed: int = 0) ->
     if test.codes is not None:
         scores |= clustering_scores(known.codes, known.y, seed=seed) if several else {}
         scores |= {"codes_used": codes_used(test.codes), "codes_total": codes_total}
+    if known.released is not None and several:
+        same = known.codes is not None and known.codes.equal(known.released)
+        of_released = scores if same else clustering_scores(known.released, known.y, seed=seed)
+        scores |= {f"released_{key}": of_released[key] for key in ("nmi", "nmi_chance", "ami")}
     chosen = sample(len(known.y), seed)
     if known.y[chosen].unique().numel() > 1:
         x, y = known.x[chosen], known.y[chosen]

@@ -19,18 +19,23 @@ from cplearn_solo.methods import Method
 
 @dataclass(frozen=True)
 class Features:
-    """Representation ``x`` ``(n, d)`` float32, labels ``y`` ``(n,)``, -1 where unknown, and codes ``(n,)``, if any."""
+    """Representation ``x`` ``(n, d)`` float32, labels ``y`` ``(n,)``, -1 where unknown, and codes ``(n,)``, if any.
+
+    ``released``: codes ``(n,)`` as the released scripts take them, of any method (:meth:`Method.released_codes`).
+    """
 
     x: Tensor
     y: Tensor
     codes: Tensor | None
+    released: Tensor | None = None
 
     def labelled(self) -> Features:
         """Only the samples with a label."""
         known = self.y >= 0
         if known.all():
             return self
-        return Features(self.x[known], self.y[known], None if self.codes is None else self.codes[known])
+        codes, released = (None if ids is None else ids[known] for ids in (self.codes, self.released))
+        return Features(self.x[known], self.y[known], codes, released)
 
 
 @torch.no_grad()
@@ -55,7 +60,7 @@ def extract(
     require(not alone, "batch_size", batch_size, f"another: one of {len(images)} images would be a batch by itself")
     backbone, method = (m and copy.deepcopy(m).to(device).train(batch_statistics) for m in (backbone, method))
     loader = eval_loader(images, crop_size=crop_size, batch_size=batch_size, num_workers=num_workers)
-    xs, ys, codes = [], [], []
+    xs, ys, codes, released = [], [], [], []
     for _, batch, labels in track(loader, description=title, total=len(loader), disable=len(images) < 20_000):
         feats = backbone(batch.to(device)).float()
         code = method and method.assign(feats)
@@ -63,7 +68,10 @@ def extract(
         ys.append(labels)
         if code is not None:
             codes.append(code.cpu())
-    return Features(torch.cat(xs), torch.cat(ys), torch.cat(codes) if codes else None)
+        if method is not None:
+            released.append(method.released_codes(feats, code).cpu())
+    ids = (torch.cat(parts) if parts else None for parts in (codes, released))
+    return Features(torch.cat(xs), torch.cat(ys), *ids)
 
 
 def extractor(

@@ -111,6 +111,14 @@ class Method(nn.Module, ABC):
         """Code of each sample ``(n,)``, or ``None`` for a method without codes."""
         return None
 
+    def released_codes(self, feats: Tensor, codes: Tensor | None) -> Tensor:
+        """What CPLearn's released scripts take for the code of each sample ``(n,)``, whatever the method.
+
+        It is the largest output of what solo-learn calls ``z``: of the embeddings, or of the codes' logits where those
+        are its z. ``codes`` is what :meth:`assign` gives.
+        """
+        return self.embed(feats).argmax(dim=1) if codes is None else codes
+
     @property
     def codes_total(self) -> int | None:
         """Number of codes that :meth:`assign` chooses from, or ``None``."""

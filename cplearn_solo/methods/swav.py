@@ -84,6 +84,9 @@ class SwAV(Method):
     def assign(self, feats: Tensor) -> Tensor:
         return self(feats).argmax(dim=1)
 
+    def released_codes(self, feats: Tensor, codes: Tensor | None) -> Tensor:
+        return self.embed(feats).argmax(dim=1)  # solo-learn's z is the embedding, not the prototypes' scores
+
     def forward(self, feats: Tensor) -> Tensor:
         """Scores ``(n, K)``."""
         return self.prototypes(self.embed(feats))

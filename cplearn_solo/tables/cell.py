@@ -15,6 +15,9 @@ from cplearn_solo.config.read import parse_config
 from cplearn_solo.evaluation.reference_rows import REFERENCE_ROWS, reference_row_summary
 
 CONFIG, FACTS = "config.yaml", "cell.json"  # in the folder: the configuration, and what else there is to know
+UNTRAINED = "untrained.ckpt"  # of a reference row whose network is measured
+# Columns of metrics.csv that a result keeps, for figures.
+CURVES = ("train_loss", "val_acc1", "collapse_correlation", "collapse_features_correlation")
 
 
 def run_cell(folder: Path, pretrain: Callable[[DictConfig], None]) -> dict[str, Any]:
@@ -23,9 +26,11 @@ def run_cell(folder: Path, pretrain: Callable[[DictConfig], None]) -> dict[str, 
     ``pretrain`` trains by a configuration and leaves a finished run folder. Where Lightning runs this for the other
     devices of a cell, there may be no result to tell, and it is empty.
     """
-    row, raw = json.loads((folder / FACTS).read_text())["row"], OmegaConf.load(folder / CONFIG)
+    facts, raw = json.loads((folder / FACTS).read_text()), OmegaConf.load(folder / CONFIG)
+    row, wanted = facts["row"], facts.get("measures", [])
     if row in REFERENCE_ROWS:
-        return {"summary": reference_row_summary(row, parse_config(raw)), "date": _today()}
+        found = {"summary": reference_row_summary(row, parse_config(raw))}
+        return {**_measured(found, wanted, folder, raw), "date": _today()}
     if not _finished_runs(folder):
         pretrain(raw)
     from lightning.pytorch.utilities import rank_zero_only
@@ -33,7 +38,8 @@ def run_cell(folder: Path, pretrain: Callable[[DictConfig], None]) -> dict[str, 
     if rank_zero_only.rank != 0:
         return {}
     command = ["cplearn", "pretrain", "--config-path", str(folder), "--config-name", CONFIG]
-    return {"command": shlex.join(command), **_trained(_finished_runs(folder)[-1]), "date": _today()}
+    run = _finished_runs(folder)[-1]
+    return {"command": shlex.join(command), **_measured(_trained(run), wanted, run, raw), "date": _today()}
 
 
 def epochs_done(folder: Path, epochs: int) -> tuple[int, int]:
@@ -60,8 +66,24 @@ def _trained(run: Path) -> dict[str, Any]:
         weights = BytesIO()
         torch.save(read_checkpoint(run / LAST)["state_dict"], weights)
         found |= {"state_dict_bytes": weights.tell(), "checkpoint_bytes": (run / LAST).stat().st_size}
-    accuracy = [row["val_acc1"] for row in EpochLog.read(run) if "val_acc1" in row]
-    return {**found, "online_acc1_by_epoch": [round(value, 4) for value in accuracy]}
+    rows = EpochLog.read(run)
+    curves = {name: [round(row[name], 5) for row in rows if name in row] for name in CURVES}
+    return {**found, "curves": {name: values for name, values in curves.items() if values}}
+
+
+def _measured(found: dict[str, Any], wanted: list[str], place: Path, raw: DictConfig) -> dict[str, Any]:
+    """``found`` with what the table measures besides: numbers in the summary, lists as curves.
+
+    ``place`` is the run, or the folder of a reference row, whose untrained network is stored in it first.
+    """
+    if not wanted:
+        return found
+    from cplearn_solo.tables.measures import measure, store_untrained
+
+    if "run" not in found:
+        place = store_untrained(place / UNTRAINED, parse_config(raw))
+    numbers, lists = measure(wanted, place)
+    return {**found, "summary": found["summary"] | numbers, "curves": found.get("curves", {}) | lists}
 
 
 def _today() -> str:

@@ -27,17 +27,26 @@ def identity(cell: Cell) -> str:
     config = checked(cell)
     kind = cell.row if cell.is_reference else "trained"
     missing = [f"without evaluation.{key}" for key, wanted in asdict(config.evaluation).items() if not wanted]
-    lines = [kind, *identifying(config.plain()), *missing]
+    lines = [kind, *identifying(config.plain()), *missing, *(f"measured: {name}" for name in cell.measures)]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
-def changes(cell: Cell, earlier: dict[str, Any]) -> list[str]:
-    """Where the cell would now have other scores than with its ``earlier`` configuration, a line for each key."""
-    config = checked(cell)
+def changes(cell: Cell, record: dict[str, Any]) -> list[str]:
+    """Where the cell would now have other scores than in an earlier ``record`` of it, a line for each key."""
+    config, earlier = checked(cell), record["config"]
     now = asdict(config.evaluation)
     then = {**asdict(EvaluationConfig()), **(earlier.get("evaluation") or {})}
     measured = [f"evaluation.{key}: {then[key]!r} there, {now[key]!r} here" for key in now if now[key] != then[key]]
-    return [*difference(config.plain(), earlier), *measured]
+    return [
+        *difference(config.plain(), earlier),
+        *measured,
+        *(f"{name}: not measured there" for name in lacking(cell, record)),
+    ]
+
+
+def lacking(cell: Cell, record: dict[str, Any]) -> list[str]:
+    """What the cell's table measures and the ``record`` does not have."""
+    return [name for name in cell.measures if name not in record.get("measures", ())]
 
 
 def cell_folder(work: Path, identity: str) -> Path:

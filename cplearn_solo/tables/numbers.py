@@ -4,48 +4,80 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterator, Sequence
+from dataclasses import astuple
+from typing import Any
 
+from cplearn_solo.tables.compare import best_rows
+from cplearn_solo.tables.leads import find_leads
 from cplearn_solo.tables.paper import published
 from cplearn_solo.tables.plan import Grid
 from cplearn_solo.tables.results import Found
-from cplearn_solo.tables.scores import Line, Score, lines, paper_column
+from cplearn_solo.tables.scores import Line, companions, lines, paper_column, ranked
 
-HEADER = ["column", "row", "score", "unit", "ours", "spread", "seeds", "paper", "paper_spread", "difference", "failed"]
+HEADER = ["column", "row", "score", "unit", "ours", "spread", "seeds", "best", "paper", "paper_spread", "difference"]
+AGAINST = ["against", "lead", "lead_low", "lead_high"]  # where the user asks for it
 
 
 def numbers(grid: Grid, found: Found) -> str:
-    """One number a line: the paper's scores in its own unit, with failures, then whatever else a run has measured."""
+    """One number a line: the paper's scores in its own unit, with failures, then whatever else a run has measured.
+
+    ``best``: yes for the best row of a score, and for all that cannot be told from it, where the tables mark them.
+    """
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(HEADER)
-    for line in lines(grid, found):
-        for values in (*_paper_scores(grid, line), *_other_scores(grid, line)):
-            writer.writerow([line.column, line.row, *(f"{v:.6g}" if isinstance(v, float) else v for v in values)])
+    header = [*HEADER, *(AGAINST if grid.request.against else ()), "failed"]
+    writer = csv.DictWriter(text, header, lineterminator="\n")
+    writer.writeheader()
+    all_lines = list(lines(grid, found))
+    for column in grid.columns:
+        in_column = [line for line in all_lines if line.column == column]
+        compared = _compared(grid, in_column)
+        for line in in_column:
+            for key, values in (*_paper_scores(grid, line), *_other_scores(grid, line)):
+                values |= compared.get((key, line.row), {}) | {"column": column, "row": line.row}
+                writer.writerow({name: f"{v:.6g}" if isinstance(v, float) else v for name, v in values.items()})
     return text.getvalue()
 
 
-def _paper_scores(grid: Grid, line: Line) -> list[list]:
-    rows = {row.name: row for row in grid.table.rows}
-    same = paper_column(grid, line.column)[2]
-    failed = "; ".join(f"seed {record['seed']}: {record['failed']}" for record in line.failed)
-    found = []
-    for name, metric in grid.metrics.items():
-        score = line.score(metric.key)
-        printed = published(grid.table, rows[line.row], line.column, name) if same and line.row in rows else None
-        ours = _scaled(score, metric.scale)
-        difference = ours[0] - printed[0] if score and printed else None
-        found.append([metric.label, metric.unit, *ours, *(printed or (None, None)), difference, failed])
+def _compared(grid: Grid, in_column: Sequence[Line]) -> dict[tuple[str, str], dict[str, Any]]:
+    """By key and row: whether it is among the best, and its lead in the summary's unit."""
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for metric in grid.metrics.values():
+        for key, better in ranked(metric, companions(metric, in_column)).items():
+            values = {line.row: line.by_seed(key) for line in in_column}
+            for row in best_rows(values, lower=better == "lower"):
+                found.setdefault((key, row), {})["best"] = "yes"
+        for leads in find_leads(grid, metric, in_column) if grid.request.against else ():
+            for row, lead in leads.by_row.items():
+                found.setdefault((leads.key, row), {}).update(zip(AGAINST, (leads.opponent, *astuple(lead))))
     return found
 
 
-def _other_scores(grid: Grid, line: Line) -> list[list]:
+def _paper_scores(grid: Grid, line: Line) -> Iterator[tuple[str, dict[str, Any]]]:
+    rows = {row.name: row for row in grid.table.rows}
+    same = paper_column(grid, line.column)[2]
+    failed = "; ".join(f"seed {record['seed']}: {record['failed']}" for record in line.failed)
+    for name, metric in grid.metrics.items():
+        values = {"score": metric.label, "unit": metric.unit, **_ours(line, metric.key, metric.scale), "failed": failed}
+        printed = published(grid.table, rows[line.row], line.column, name) if same and line.row in rows else None
+        if printed:
+            values |= dict(zip(("paper", "paper_spread"), printed))
+            values |= {"difference": values["ours"] - printed[0]} if "ours" in values else {}
+        yield metric.key or "", values
+
+
+def _other_scores(grid: Grid, line: Line) -> Iterator[tuple[str, dict[str, Any]]]:
     own = {"seed", *(metric.key for metric in grid.metrics.values())}
     summaries = [record["summary"] for record in line.records if "summary" in record]
     keys = {key: None for s in summaries for key, value in s.items() if isinstance(value, (int, float))}
-    return [[key, "", *_scaled(line.score(key), 1), None, None, None, ""] for key in keys if key not in own]
+    for key in keys:
+        if key not in own:
+            yield key, {"score": key, **_ours(line, key, 1)}
 
 
-def _scaled(score: Score | None, scale: float) -> list:
+def _ours(line: Line, key: str | None, scale: float) -> dict[str, Any]:
+    score = line.score(key)
     if score is None:
-        return [None, None, 0]
-    return [score.mean * scale, None if score.spread is None else score.spread * scale, score.count]
+        return {"seeds": 0}
+    spread = {} if score.spread is None else {"spread": score.spread * scale}
+    return {"ours": score.mean * scale, "seeds": score.count, **spread}

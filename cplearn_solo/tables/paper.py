@@ -10,7 +10,7 @@ from yaml import YAMLError
 
 from cplearn_solo.core.errors import InputError, unknown
 from cplearn_solo.core.schema import read_schema
-from cplearn_solo.tables.schema import PaperTable, Row, Setting
+from cplearn_solo.tables.schema import MEASURES, PLOTS, PaperTable, Row, Setting
 
 PAPERS = Path(__file__).parent / "papers"
 SETTINGS = "settings.yaml"
@@ -78,6 +78,16 @@ def _check(table: PaperTable, where: str) -> None:
             for key in chosen or ():
                 if key not in there:
                     raise unknown(f"{kind} of setting {name!r} in {where}", key, there)
+    for metric in table.metrics.values():
+        if metric.better not in (None, "higher", "lower", "neither"):
+            raise unknown(f"better of {where}", metric.better, ("higher", "lower", "neither"))
+        if metric.paper is not None and metric.paper not in table.metrics:
+            raise unknown(f"paper's metric of {where}", metric.paper, table.metrics)
+    for measure in table.measures:
+        if measure not in MEASURES:
+            raise unknown(f"measure of {where}", measure, MEASURES)
+    if table.plot is not None and table.plot not in PLOTS:
+        raise unknown(f"plot of {where}", table.plot, PLOTS)
     for part in (table, *table.columns.values(), *table.rows):
         for place in part.overrides:
             if place not in places:

@@ -16,9 +16,11 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from cplearn_solo.core.errors import InputError, require, unknown
-from cplearn_solo.evaluation.reference_rows import REFERENCE_ROWS
+from cplearn_solo.evaluation.reference_rows import RAW_PIXELS, REFERENCE_ROWS
 from cplearn_solo.tables.paper import load_table
 from cplearn_solo.tables.schema import Column, GridConfig, Metric, Overrides, PaperTable, Setting
+
+BASELINE = "baseline"  # of ``against``: the best of them
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class Cell:
     row: str
     seed: int
     config: dict[str, Any] = field(compare=False)
+    measures: tuple[str, ...] = field(default=(), compare=False)  # of the trained or untrained network, see measures.py
 
     @property
     def is_reference(self) -> bool:
@@ -65,10 +68,10 @@ class Grid:
         return {key: metric for key, metric in self.table.metrics.items() if chosen is None or key in chosen}
 
     @property
-    def wanted(self) -> list[Cell]:
-        """The cells to run; the others are shown where there is a result of them."""
-        rows = self.request.rows
-        return [cell for cell in self.cells if rows is None or cell.row in rows]
+    def baselines(self) -> list[str]:
+        """Rows of other methods than the one that the paper proposes."""
+        rows, proposed = self.table.rows, self.table.proposes
+        return [row.name for row in rows if proposed is not None and Path(row.config).name != proposed]
 
 
 def plan(request: GridConfig, overrides: dict[str, Any], *, scripts: Path) -> Grid:
@@ -84,14 +87,27 @@ def plan(request: GridConfig, overrides: dict[str, Any], *, scripts: Path) -> Gr
     for name in request.rows or ():
         if name not in names:
             raise unknown(f"row of {request.table}:", name, names)
+    shown = names if request.rows is None else [*REFERENCE_ROWS, *request.rows]
     seeds = _seeds(request.seeds)
     cells = [
-        Cell(key, name, seed, {**config, "seed": seed})
+        Cell(key, name, seed, {**config, "seed": seed}, () if name == RAW_PIXELS else tuple(table.measures))
         for key, column in columns.items()
         for name, config in _configs(table, setting, key, column, overrides, scripts)
+        if name in shown
         for seed in seeds
     ]
-    return Grid(request, table, setting, dataset, columns, seeds, cells, list(_dotted(overrides)))
+    grid = Grid(request, table, setting, dataset, columns, seeds, cells, list(_dotted(overrides)))
+    _check_against(grid, shown)
+    return grid
+
+
+def _check_against(grid: Grid, shown: list[str]) -> None:
+    against = grid.request.against
+    if against == BASELINE:
+        some = any(name in shown for name in grid.baselines)
+        require(some, "against", against, f"a row, as {grid.request.table} shows no method besides the paper's own")
+    elif against is not None and against not in shown:
+        raise unknown("against: row", against, [BASELINE, *shown])
 
 
 def _setting(request: GridConfig, table: PaperTable, dataset: str | None) -> str:

@@ -43,8 +43,8 @@ def show(sheet: Sheet, console: Console) -> None:
         table = Table(title=escape_markup(block.title), title_justify="left", show_edge=False)
         for i, heading in enumerate(block.header):
             table.add_column(escape_markup(heading), justify="right" if i else "left", no_wrap=i == 0)
-        for i, row in enumerate(block.rows):
-            table.add_row(*map(escape_markup, row), end_section=i == 1)
+        for i, line in enumerate(block.lines):
+            table.add_row(*(_markup(*entry) for entry in line), end_section=i == 1)
         console.print(table, "")
     for note in sheet.notes:
         console.print(note, style="dim", markup=False, highlight=False)
@@ -56,8 +56,9 @@ def markdown(sheet: Sheet, images: Iterable[str]) -> str:
     """The sheet as Markdown; ``images`` are files beside it."""
     parts = [f"# {sheet.title}"]
     for block in sheet.blocks:
-        rows = [block.header, ["---", *["---:"] * (len(block.header) - 1)], *block.rows]
-        parts.append(f"## {block.title}\n\n" + "\n".join(f"| {' | '.join(map(_cell, row))} |" for row in rows))
+        body = [[f"**{_cell(text)}**" if best else _cell(text) for text, best in line] for line in block.lines]
+        rows = [map(_cell, block.header), ["---", *["---:"] * len(block.columns)], *body]
+        parts.append(f"## {block.title}\n\n" + "\n".join(f"| {' | '.join(row)} |" for row in rows))
     parts += [f"![{sheet.title}]({image})" for image in images]
     parts += ["\n".join(f"- {line}" for line in (*sheet.failures, *sheet.notes))]
     return "\n\n".join(parts) + "\n"
@@ -79,23 +80,28 @@ def page(sheet: Sheet, images: Iterable[bytes]) -> str:
     return pages.page(sheet.title, "\n".join(body), style=STYLE)
 
 
+def _markup(text: str, best: bool) -> str:
+    return f"[bold]* {escape_markup(text)}[/]" if best else escape_markup(text)
+
+
 def _cell(text: str) -> str:
     return text.replace("|", r"\|")
 
 
 def _latex_block(sheet: Sheet, block: Block) -> str:
-    def row(cells: list[str]) -> str:
-        return "  " + " & ".join(map(escape_latex, cells)) + r" \\"
+    def row(entries: list[tuple[str, bool]]) -> str:
+        escaped = [(escape_latex(text), best) for text, best in entries]
+        return "  " + " & ".join(rf"\textbf{{{text}}}" if best else text for text, best in escaped) + r" \\"
 
-    body = [row(cells) for cells in block.rows]
+    body = [row(line) for line in block.lines]
     return "\n".join(
         [
             r"\begin{table}",
             r"  \centering",
             rf"  \caption{{{escape_latex(f'{sheet.title}. {block.title}')}}}",
-            rf"  \begin{{tabular}}{{l{'r' * (len(block.header) - 1)}}}",
+            rf"  \begin{{tabular}}{{l{'r' * len(block.columns)}}}",
             r"  \toprule",
-            row(block.header),
+            row([(heading, False) for heading in block.header]),
             r"  \midrule",
             *body[:2],
             r"  \midrule",
@@ -114,9 +120,11 @@ def escape_latex(text: str) -> str:
 
 
 def _html_block(block: Block) -> str:
-    def row(tag: str, cells: list[str]) -> str:
-        return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
-
-    body = "\n".join(row("td", cells) for cells in block.rows)
-    table = f"<table>\n<thead>{row('th', block.header)}</thead>\n<tbody>\n{body}\n</tbody></table>"
+    head = "".join(f"<th>{escape(heading)}</th>" for heading in block.header)
+    body = "\n".join(f"<tr>{''.join(_html_cell(*entry) for entry in line)}</tr>" for line in block.lines)
+    table = f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table>"
     return f'<h2>{escape(block.title)}</h2>\n<div class="wide">{table}</div>'
+
+
+def _html_cell(text: str, best: bool) -> str:
+    return f"<td><strong>{escape(text)}</strong></td>" if best else f"<td>{escape(text)}</td>"

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import cplearn_solo
-from cplearn_solo.config.identity import LEARNING_VERSION, learning_version
+from cplearn_solo.config.identity import LEARNING_VERSION, current_scores, learning_version
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.core.files import write_file, write_json
 from cplearn_solo.core.locks import try_lock
-from cplearn_solo.tables.identity import changes, identity
+from cplearn_solo.tables.identity import changes, identity, lacking
 from cplearn_solo.tables.plan import Cell, Grid
 
 FORMAT = 1  # of these files; raised whenever an older program could not read them
@@ -66,11 +66,11 @@ class Results:
             by_cell.setdefault((record["column"], record["row"], record["seed"]), []).append(record)
         for cell in cells:
             of_cell = by_cell.get((cell.column, cell.row, cell.seed), [])
-            current = [record for record in of_cell if record["config"] == cell.config]
+            current = [r for r in of_cell if r["config"] == cell.config and not lacking(cell, r)]
             if not current and self._comparable:
                 current = [record for record in of_cell if _of_same_scores(record, cell)]
             if current:
-                records[cell] = current[-1]
+                records[cell] = _with_current_scores(current[-1])
             elif of_cell:
                 stale.append((cell, of_cell[-1]))
         note = f"Results of {self._writer}: this version learns something else from the same configurations."
@@ -137,8 +137,12 @@ def _head(grid: Grid) -> Record:
     }
 
 
+def _with_current_scores(record: Record) -> Record:
+    return {**record, "summary": current_scores(record["summary"])} if "summary" in record else record
+
+
 def _of_same_scores(record: Record, cell: Cell) -> bool:
-    return record["identity"] == identity(cell) or not changes(cell, record["config"])
+    return record["identity"] == identity(cell) or not changes(cell, record)
 
 
 def _read(path: Path) -> Record:

@@ -26,10 +26,10 @@ def missing(grid: Grid, found: Found) -> list[Cell]:
     Raises ``InputError`` naming the cells whose configuration has changed since they were run, unless the user wants
     them run again.
     """
-    stale = [(cell, record) for cell, record in found.stale if cell in grid.wanted]
+    stale = [(cell, record) for cell, record in found.stale if cell in grid.cells]
     if stale and not grid.request.rerun_stale:
         raise InputError(_stale_message(grid, stale))
-    return [c for c in grid.wanted if c not in found.records or "failed" in found.records[c]]
+    return [c for c in grid.cells if c not in found.records or "failed" in found.records[c]]
 
 
 def by_identity(cells: Sequence[Cell]) -> dict[str, list[Cell]]:
@@ -42,7 +42,7 @@ def by_identity(cells: Sequence[Cell]) -> dict[str, list[Cell]]:
 
 def launcher_of(grid: Grid, preload: Sequence[str]) -> Launcher:
     """What starts jobs as the user asks; ``preload``: modules that they import. ``InputError`` where that cannot be."""
-    request, configs = grid.request, [cell.config for cell in grid.wanted]
+    request, configs = grid.request, [cell.config for cell in grid.cells]
     return make_launcher(
         request.launcher,
         request.workers,
@@ -69,12 +69,13 @@ def run_cells(alike: dict[str, list[Cell]], program: Program, launcher: Launcher
 def _job(key: str, cell: Cell, program: Program, folder: Path) -> Job:
     # paths and devices may have changed since an earlier attempt, what is learned cannot have
     own = {"checkpoint": {**cell.config.get("checkpoint", {}), "dir": str(folder)}}
+    facts = {"row": cell.row, "measures": cell.measures}
     return Job(
         key=key,
         folder=folder,
         label=str(cell),
         program=program,
-        files={CONFIG: OmegaConf.to_yaml({**cell.config, **own}), FACTS: json.dumps({"row": cell.row}) + "\n"},
+        files={CONFIG: OmegaConf.to_yaml({**cell.config, **own}), FACTS: json.dumps(facts) + "\n"},
         kind=cell.row,
         brief=cell.is_reference,
         steps_done=partial(epochs_done, folder, cell.config.get("max_epochs", 0)),
@@ -89,6 +90,7 @@ def _record(cell: Cell, key: str, seconds: float, outcome: Outcome) -> Record:
         "identity": key,
         "seconds": round(seconds, 1),
         **outcome,
+        **({"measures": cell.measures} if cell.measures else {}),
         "config": cell.config,
     }
 
@@ -101,6 +103,6 @@ def _stale_message(grid: Grid, stale: list[tuple[Cell, Record]]) -> str:
     first, record = stale[0]
     return (
         f"results = {grid.folder}: {len(stale)} cells are stale, their configuration has changed since they were run "
-        f"(there: in the results, here: now; of the first, {'; '.join(changes(first, record['config'])[:3])}): "
+        f"(there: in the results, here: now; of the first, {'; '.join(changes(first, record)[:3])}): "
         f"{' | '.join(names)}. rerun_stale=true runs them again and keeps the old results; results=FOLDER starts anew"
     )

@@ -8,6 +8,9 @@ from typing import Any, Dict, List, Optional
 
 from omegaconf import MISSING
 
+PLOTS = ("rows", "epochs", "spectrum")
+MEASURES = ("classes", "finetuned", "spectrum")  # what measures.py has
+
 # Overrides of pretraining keys by where they hold: "all", a setting (full, mini, digits), a column, "setting.column";
 # later ones win. A value may refer to other keys, ${method_kwargs.proj_hidden_dim}, and to the column, ${column}.
 Overrides = Dict[str, Dict[str, Any]]
@@ -34,6 +37,10 @@ class Metric:
     scale: float = 1.0  # from our unit to the paper's
     unit: str = ""  # the paper's
     decimals: int = 2  # that the paper prints
+    better: Optional[str] = None  # higher, lower, neither: the best of a column; NMI has none, all others the highest
+    paper: Optional[str] = None  # the score of another protocol whose printed numbers stand beside it, for orientation
+    beside: List[str] = field(default_factory=list)  # more keys of a run's results to show with it
+    curve: Optional[str] = None  # column of metrics.csv that ``plot: epochs`` draws
 
 
 @dataclass
@@ -66,13 +73,15 @@ class PaperTable:
     source: str = MISSING  # paper and place
     protocol: str = ""  # what the printed numbers are of: backbone, seeds, epochs, machines
     document: str = ""  # file with the paper's text
+    proposes: Optional[str] = None  # the paper's own method, by its configuration; rows of others are its baselines
     same_images: bool = True  # false: the paper's images are not ours, so that a difference would mean nothing
     metrics: Dict[str, Metric] = field(default_factory=dict)
     columns: Dict[str, Column] = field(default_factory=dict)
     rows: List[Row] = field(default_factory=list)
     settings: Dict[str, Setting] = field(default_factory=dict)
     overrides: Overrides = field(default_factory=dict)  # of every row
-    plot: Optional[str] = None  # rows: scores over the rows' x; epochs: online accuracy over training
+    measures: List[str] = field(default_factory=list)  # what is measured of a finished run besides its summary
+    plot: Optional[str] = None  # rows: scores over the rows' x; epochs: scores over training; spectrum: of embeddings
     x_label: str = ""
     x_log: bool = False
     note: str = ""
@@ -85,10 +94,11 @@ class GridConfig:
     table: str = MISSING  # a name in cplearn_solo/tables/papers, or a YAML file like those
     scale: str = "mini"  # full: the paper's settings; mini: a documented reduction
     seeds: Any = 3  # how many, from 0 up, or a list
-    rows: Optional[List[str]] = None  # run only these
+    rows: Optional[List[str]] = None  # run and show only these, and the reference rows
     columns: Optional[List[str]] = None  # run and show only these
     compare_with: Optional[str] = None  # column of the paper that data.dataset stands for, where their names differ
     label: Optional[str] = None  # what data.dataset's images are called in the results
+    against: Optional[str] = None  # show differences to this row, with intervals; baseline: to the best baseline
     run: bool = True  # false: show what is there
     rerun_stale: bool = False  # run cells again whose configuration has changed since; their old results are kept
     results: Optional[str] = None  # folder; default: results/<table>-<data>-<scale>

@@ -2,27 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import mean, stdev
 
 from cplearn_solo.tables.plan import Cell, Grid
 from cplearn_solo.tables.results import Found, Record
+from cplearn_solo.tables.schema import Metric
 
-# What stands beside a score, because it says what the score is worth: key, heading, and whether it shares its unit.
+ABSENT = "–"  # in the place of a number that there is not
+
+
+@dataclass(frozen=True)
+class Companion:
+    """How a key of a run's summary is shown beside a paper's score."""
+
+    heading: str
+    shares_unit: bool = True  # with that score
+    better: str = "higher"  # higher, lower, neither
+
+
 COMPANIONS = {
-    "nmi": (
-        ("nmi_chance", "NMI at chance", True),
-        ("ami", "AMI", True),
-        ("codes_used", "codes used", False),
-        ("kmeans_ami", "k-means AMI", True),
-    ),
-    "linear_acc1": (
-        ("knn_acc1", "kNN", True),
-        ("kmeans_ami", "k-means AMI", True),
-        ("codes_used", "codes used", False),
-    ),
+    "nmi_chance": Companion("NMI at chance", better="neither"),
+    "ami": Companion("AMI"),
+    "codes_used": Companion("codes used", shares_unit=False, better="neither"),
+    "released_nmi_chance": Companion("NMI at chance", better="neither"),
+    "released_ami": Companion("AMI"),
+    "kmeans_ami": Companion("k-means AMI"),
+    "linear_acc1": Companion("converged probe"),
+    "linear_acc5": Companion("converged probe"),
+    "paper_linear_acc1": Companion("probe by Adam, raw"),
+    "knn_acc1": Companion("kNN"),
+    "knn_cosine_acc1": Companion("kNN, raw cosine"),
+    "online_acc1": Companion("online probe"),
+    "online_raw_acc1": Companion("online probe, raw features"),
 }
+
+NMI = ("nmi", "released_nmi")  # have no best row: they grow with the number of codes even where these are random
+# What stands beside a score, because it says what the score is worth.
+BESIDE = {
+    "nmi": ("nmi_chance", "ami", "codes_used", "kmeans_ami"),
+    "released_nmi": ("released_nmi_chance", "released_ami"),
+    "linear_acc1": ("paper_linear_acc1", "knn_acc1", "kmeans_ami", "codes_used"),
+    "paper_linear_acc1": ("linear_acc1", "knn_acc1", "kmeans_ami", "codes_used"),
+    "paper_linear_acc5": ("linear_acc5",),
+}
+# What results of earlier versions have in its place.
+EARLIER = {"knn_acc1": "knn_cosine_acc1", "online_acc1": "online_raw_acc1"}
 
 
 @dataclass(frozen=True)
@@ -48,10 +74,16 @@ class Line:
         """Results that are none."""
         return [record for record in self.records if "failed" in record]
 
+    def by_seed(self, key: str | None) -> dict[int, float]:
+        """Values of a key of the summary, or of the sizes beside it, in the order of seeds."""
+        done = [
+            {**record, **record["summary"], "seed": record["seed"]} for record in self.records if "summary" in record
+        ]
+        return {record["seed"]: record[key] for record in done if key in record}
+
     def score(self, key: str | None) -> Score | None:
-        """Of a key of the summary, or of the sizes beside it."""
-        done = [{**record, **record["summary"]} for record in self.records if "summary" in record]
-        values = [record[key] for record in done if key in record]
+        """Of the same key over seeds."""
+        values = list(self.by_seed(key).values())
         return Score(mean(values), stdev(values) if len(values) > 1 else None, len(values)) if values else None
 
 
@@ -62,6 +94,25 @@ def lines(grid: Grid, found: Found) -> Iterator[Line]:
         cells.setdefault((cell.column, cell.row), []).append(cell)
     for (column, row), of_seeds in cells.items():
         yield Line(column, row, [found.records[c] for c in of_seeds if c in found.records], len(of_seeds))
+
+
+def companions(metric: Metric, in_column: Sequence[Line]) -> list[str]:
+    """Keys of what stands beside a score, as far as some line has it."""
+    measured = {key for line in in_column for record in line.records for key in record.get("summary", ())}
+    keys = [*BESIDE.get(metric.key or "", ()), *metric.beside]
+    return [key for key in (key if key in measured else EARLIER.get(key) for key in keys) if key in measured]
+
+
+def companion(key: str) -> Companion:
+    """How ``key`` is shown: one that has no words of its own by its name."""
+    return COMPANIONS.get(key, Companion(key))
+
+
+def ranked(metric: Metric, beside: Sequence[str]) -> dict[str, str]:
+    """The keys of ``metric`` and of what stands ``beside`` it that have a best value: ``higher`` or ``lower``."""
+    own = metric.better or ("neither" if metric.key in NMI else "higher")
+    better = {metric.key or "": own, **{key: companion(key).better for key in beside}}
+    return {key: which for key, which in better.items() if key and which != "neither"}
 
 
 def paper_column(grid: Grid, column: str) -> tuple[str, str, bool]:

@@ -2,24 +2,62 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from cplearn_solo.tables.compare import Lead, best_rows
+from cplearn_solo.tables.leads import find_leads
+from cplearn_solo.tables.notes import notes
 from cplearn_solo.tables.paper import published
 from cplearn_solo.tables.plan import Grid
-from cplearn_solo.tables.results import Found, Record
+from cplearn_solo.tables.results import Found
 from cplearn_solo.tables.schema import Metric
-from cplearn_solo.tables.scores import COMPANIONS, Line, Score, lines, paper_column
+from cplearn_solo.tables.scores import (
+    ABSENT,
+    Line,
+    Score,
+    companion,
+    companions,
+    lines,
+    paper_column,
+    ranked,
+)
 
-ABSENT = "–"
+NONE: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True)
+class Column:
+    """Text of each row under a heading, and which rows are the best or cannot be told from it."""
+
+    heading: str
+    texts: list[str]
+    best: frozenset[int] = NONE
+
+    @property
+    def empty(self) -> bool:
+        """Whether it says nothing of any row."""
+        return all(text == ABSENT for text in self.texts)
 
 
 @dataclass(frozen=True)
 class Block:
-    """One score of all rows in one column."""
+    """One score of all ``rows`` in one column of the grid, and what stands beside it."""
 
     title: str
-    header: list[str]
-    rows: list[list[str]]
+    rows: list[str]
+    columns: list[Column]
+
+    @property
+    def header(self) -> list[str]:
+        """The headings, that of the rows' names first."""
+        return ["", *(column.heading for column in self.columns)]
+
+    @property
+    def lines(self) -> list[list[tuple[str, bool]]]:
+        """Texts of each row, its name first, and whether each is among the best of its column."""
+        names = [[(name, False)] for name in self.rows]
+        return [name + [(column.texts[i], i in column.best) for column in self.columns] for i, name in enumerate(names)]
 
 
 @dataclass(frozen=True)
@@ -35,42 +73,75 @@ class Sheet:
 def make_sheet(grid: Grid, found: Found, *, command: str) -> Sheet:
     """The whole sheet; ``command`` is what the user typed."""
     all_lines = list(lines(grid, found))
-    blocks = [
-        _block(grid, column, metric, [line for line in all_lines if line.column == column])
-        for column in grid.columns
-        for metric in grid.metrics
-    ]
+    blocks, unmeasured = [], []
+    for column in grid.columns:
+        in_column = [line for line in all_lines if line.column == column]
+        for name, metric in grid.metrics.items():
+            if _nobody_measured(metric, in_column):
+                unmeasured.append(f"{grid.columns[column].label}: {metric.label}")
+                continue
+            blocks.append(_block(grid, column, name, in_column))
+            if grid.request.against is not None:
+                blocks.append(_leads_block(grid, column, metric, in_column))
     failures = [
         f"{line.row}, {line.column}, seed {record['seed']} failed: {record['failed']} ({record['log']})"
         for line in all_lines
         for record in line.failed
     ]
     failures += [f"{cell} is stale: its configuration has changed since it was run" for cell, _ in found.stale]
-    return Sheet(f"{grid.table.title} ({grid.table.source})", blocks, _notes(grid, found, command), failures)
+    title = f"{grid.table.title} ({grid.table.source})"
+    return Sheet(title, blocks, notes(grid, found, unmeasured, command), failures)
 
 
-def _block(grid: Grid, column: str, name: str, in_column: list[Line]) -> Block:
+def _nobody_measured(metric: Metric, in_column: Sequence[Line]) -> bool:
+    """Whether all that were run lack the score, as earlier versions did not know it."""
+    done = any("summary" in record for line in in_column for record in line.records)
+    return done and not any(line.by_seed(metric.key) for line in in_column)
+
+
+def _block(grid: Grid, column: str, name: str, in_column: Sequence[Line]) -> Block:
     metric = grid.metrics[name]
-    reference, theirs, same = paper_column(grid, column)
-    companions = COMPANIONS.get(metric.key, ())
+    reference, heading, same = paper_column(grid, column)
     rows = {row.name: row for row in grid.table.rows}
-    body = []
-    for line in in_column:
-        printed = published(grid.table, rows[line.row], reference, name) if line.row in rows else None
-        score = line.score(metric.key)
-        difference = score.mean * metric.scale - printed[0] if score and printed and same else None
-        body.append(
-            [
-                line.row,
-                _ours(line, score, metric),
-                _printed(printed, metric),
-                ABSENT if difference is None else f"{difference:+.{metric.decimals + 1}f}",
-                *(_companion(line.score(key), metric, shared) for key, _, shared in companions),
-            ]
-        )
-    unit = f" [{metric.unit}]" if metric.unit else ""
-    title = f"{grid.columns[column].label}: {metric.label}{unit}"
-    return Block(title, ["", "ours", theirs, "difference", *(heading for _, heading, _ in companions)], body)
+    printed = [
+        published(grid.table, rows[line.row], reference, metric.paper or name) if line.row in rows else None
+        for line in in_column
+    ]
+    beside = companions(metric, in_column)
+    best = {key: _best(key, which, in_column) for key, which in ranked(metric, beside).items()}
+    scores = [line.score(metric.key) for line in in_column]
+    differences = zip(scores, printed if same and metric.paper is None else [None] * len(printed))
+    columns = [
+        Column("ours", [_ours(*pair, metric) for pair in zip(in_column, scores)], best.get(metric.key or "", NONE)),
+        Column(heading, [_printed(value, metric) for value in printed]),
+        Column("difference", [_difference(*pair, metric) for pair in differences]),
+        *(Column(companion(key).heading, _companion(key, metric, in_column), best.get(key, NONE)) for key in beside),
+    ]
+    return Block(_title(grid, column, metric), [line.row for line in in_column], [c for c in columns if not c.empty])
+
+
+def _companion(key: str, metric: Metric, in_column: Sequence[Line]) -> list[str]:
+    scale, decimals = (metric.scale, metric.decimals + 1) if companion(key).shares_unit else (1.0, 0)
+    scores = [line.score(key) for line in in_column]
+    return [ABSENT if score is None else _value(score, scale, decimals) for score in scores]
+
+
+def _leads_block(grid: Grid, column: str, metric: Metric, in_column: Sequence[Line]) -> Block:
+    columns = []
+    for found in find_leads(grid, metric, in_column):
+        heading = "ours" if found.key == metric.key else companion(found.key).heading
+        texts = [_lead(found.by_row.get(line.row), metric) for line in in_column]
+        columns.append(Column(f"{heading}, less {found.opponent}", texts))
+    return Block(f"{_title(grid, column, metric)}, differences", [line.row for line in in_column], columns)
+
+
+def _title(grid: Grid, column: str, metric: Metric) -> str:
+    return f"{grid.columns[column].label}: {metric.label}{f' [{metric.unit}]' if metric.unit else ''}"
+
+
+def _best(key: str, which: str, in_column: Sequence[Line]) -> frozenset[int]:
+    names = best_rows({line.row: line.by_seed(key) for line in in_column}, lower=which == "lower")
+    return frozenset(i for i, line in enumerate(in_column) if line.row in names)
 
 
 def _ours(line: Line, score: Score | None, metric: Metric) -> str:
@@ -80,12 +151,6 @@ def _ours(line: Line, score: Score | None, metric: Metric) -> str:
         return ABSENT if line.records else "not run"
     partly = f" ({score.count} of {line.wanted})" if score.count < line.wanted else ""
     return _value(score, metric.scale, metric.decimals + 1) + partly
-
-
-def _companion(score: Score | None, metric: Metric, shared: bool) -> str:
-    if score is None:
-        return ABSENT
-    return _value(score, metric.scale, metric.decimals + 1) if shared else _value(score, 1, 0)
 
 
 def _value(score: Score, scale: float, decimals: int) -> str:
@@ -101,33 +166,15 @@ def _printed(printed: tuple[float, float | None] | None, metric: Metric) -> str:
     return text if spread is None else f"{text} ± {spread:.{metric.decimals}f}"
 
 
-def _notes(grid: Grid, found: Found, command: str) -> list[str]:
-    done = [record["summary"] for record in found.records.values() if "summary" in record]
-    notes = [
-        f"Paper: {', '.join(part for part in (grid.table.source, grid.table.protocol) if part)}.",
-        f"Ours: scale {grid.request.scale}, settings {grid.setting}: {grid.table.settings[grid.setting].note}.",
-        f"Mean ± sample standard deviation over seeds {', '.join(map(str, grid.seeds))}."
-        if len(grid.seeds) > 1
-        else f"Seed {grid.seeds[0]} only.",
-        "NMI grows with the number of codes even where they are random: read it beside NMI at chance, the score of the "
-        f"same codes with labels permuted, and AMI. {ABSENT}: nothing to measure (a method without codes has no NMI).",
-    ]
-    if not all(paper_column(grid, column)[2] for column in grid.columns):
-        notes.append("The paper's images are others: its numbers stand for orientation, without a difference.")
-    if grid.overrides:
-        notes.append(f"Changed in every cell: {', '.join(grid.overrides)}.")
-    scored = {f"{s['scored_images']} {s['scored_on']} images of {s['dataset']}" for s in done if "scored_on" in s}
-    notes += [f"Scored on {', '.join(sorted(scored))}."] if scored else []
-    notes += [note for note in (grid.table.note, *(f"{r.name}: {r.note}" for r in grid.table.rows if r.note)) if note]
-    if done:
-        dates = sorted(r["date"] for r in found.records.values() if "date" in r)
-        when = f"on {dates[0]}" if dates[0] == dates[-1] else f"from {dates[0]} to {dates[-1]}"
-        notes.append(f"Run {when} with {_versions(done)}.")
-    notes += [found.note] if found.note else []
-    return [*notes, f"Command: {command}"]
+def _difference(score: Score | None, printed: tuple[float, float | None] | None, metric: Metric) -> str:
+    if score is None or printed is None:
+        return ABSENT
+    return f"{score.mean * metric.scale - printed[0]:+.{metric.decimals + 1}f}"
 
 
-def _versions(summaries: list[Record]) -> str:
-    packages = {f"{name} {number}" for s in summaries for name, number in s["versions"].items()}
-    commits = {f"commit {s['git_sha']}" for s in summaries if s.get("git_sha")}
-    return ", ".join([*sorted(packages), *sorted(commits)])
+def _lead(found: Lead | None, metric: Metric) -> str:
+    if found is None:
+        return ABSENT
+    numbers = (found.mean, found.low, found.high)
+    mean, low, high = (f"{number * metric.scale:+.{metric.decimals + 1}f}" for number in numbers)
+    return f"{mean} ({low} to {high})"

@@ -14,9 +14,7 @@ from cplearn_solo.tables.identity import checked, identity
 from cplearn_solo.tables.paper import load_table, table_names
 from cplearn_solo.tables.plan import plan
 from cplearn_solo.tables.render import escape_latex
-from cplearn_solo.tables.results import Found
 from cplearn_solo.tables.schema import GridConfig
-from cplearn_solo.tables.sheet import make_sheet
 
 pytestmark = pytest.mark.integration
 
@@ -141,39 +139,6 @@ def test_the_documented_table_and_keys_are_true(tmp_path):
     )
     planned = grid(tmp_path / "mine.yaml", DIGITS)
     assert config(planned, "c = 16", "digits").method_kwargs["proj_output_dim"] == 16
-
-
-def record(**scores):
-    versions = {"versions": {"torch": "2"}, "scored_on": "test", "scored_images": 10, "dataset": "cifar10"}
-    return {"seed": 0, "date": "2025-01-01", "summary": {**scores, **versions}}
-
-
-def test_mean_spread_difference_and_what_is_missing():
-    planned = grid("cplearn_table2", seeds=3)
-    cells = {cell.row: [] for cell in planned.cells}
-    for cell in planned.cells:
-        cells[cell.row].append(cell)
-    barlow, swav = cells["Barlow"], cells["SwAV"]
-    records = {cell: record(linear_acc1=value) for cell, value in zip(barlow, (0.90, 0.92, 0.94))}
-    records |= {swav[0]: record(linear_acc1=0.9, nmi=0.2, codes_used=5)}
-    records |= {swav[1]: {"seed": 1, "failed": "no memory", "log": "log.txt"}}
-    sheet = make_sheet(planned, Found(records, []), command="typed")
-    nmi, linear = ({row[0]: dict(zip(block.header, row)) for row in block.rows} for block in sheet.blocks)
-    assert (linear["Barlow"]["ours"], linear["Barlow"]["paper"]) == ("92.00 ± 2.00", "92.2")
-    assert linear["Barlow"]["difference"] == "-0.20"
-    assert linear["SwAV"]["ours"] == "90.00 (1 of 3)" and linear["GEDI no gen"]["ours"] == "not run"
-    assert nmi["Barlow"]["ours"] == "–" and nmi["SwAV"]["codes used"] == "5" and nmi["Barlow"]["paper"] == "29.1"
-    assert sheet.failures == ["SwAV, cifar10, seed 1 failed: no memory (log.txt)"]
-    assert (
-        any("scale mini" in note and "a reduction" in note for note in sheet.notes) and "Command: typed" in sheet.notes
-    )
-
-
-def test_numbers_of_other_images_have_no_difference():
-    planned = grid("cplearn_table2", DIGITS)
-    records = {cell: record(linear_acc1=0.9) for cell in planned.cells}
-    _, linear = make_sheet(planned, Found(records, []), command="").blocks
-    assert linear.header[2] == "paper, CIFAR-10" and {row[3] for row in linear.rows} == {"–"}
 
 
 def test_latex_is_escaped():

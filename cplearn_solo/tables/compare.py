@@ -1,0 +1,62 @@
+"""By how much one row leads another, and which rows cannot be told from the best one: differences paired over seeds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from statistics import mean, stdev
+
+LEVEL = 0.95  # of the intervals
+FEWEST = 3  # seeds that two rows must share
+
+Scores = Mapping[int, float]  # of a row, by seed
+
+
+@dataclass(frozen=True)
+class Lead:
+    """A mean difference and the two ends of its interval, in the unit of the scores."""
+
+    mean: float
+    low: float
+    high: float
+
+
+def lead(ours: Scores, theirs: Scores, *, level: float = LEVEL) -> Lead | None:
+    """Mean of ours - theirs over the seeds of both, with the interval of a paired t-test at ``level``.
+
+    The same seed means the same images held out, weights and order, as far as two methods share them; the interval
+    takes differences of seeds for independent draws of a normal distribution. ``None`` with fewer than three seeds.
+    """
+    shared = ours.keys() & theirs.keys()
+    if len(shared) < FEWEST:
+        return None
+    differences = [_difference(ours[seed], theirs[seed]) for seed in sorted(shared)]
+    from scipy.special import stdtrit  # a tenth of a second, where there are differences only
+
+    quantile = float(stdtrit(len(differences) - 1, (1 + level) / 2))
+    half = quantile * stdev(differences) / math.sqrt(len(differences))
+    return Lead(mean(differences), mean(differences) - half, mean(differences) + half)
+
+
+def best_rows(rows: Mapping[str, Scores], *, lower: bool = False) -> set[str]:
+    """The row with the highest mean (or lowest), and all whose difference to it has an interval with 0 inside.
+
+    Rows with fewer than three seeds take no part; with no others, or with one row only, nothing is best.
+    """
+    able = {name: scores for name, scores in rows.items() if len(scores) >= FEWEST}
+    if len(able) < 2:
+        return set()
+    best = best_row(able, lower=lower)
+    leads = {name: lead(scores, able[best]) for name, scores in able.items()}
+    return {best, *(name for name, found in leads.items() if found and found.low <= 0 <= found.high)}
+
+
+def best_row(rows: Mapping[str, Scores], *, lower: bool = False) -> str:
+    """The row with the highest mean over its seeds (or lowest); the first of those that tie."""
+    return (min if lower else max)(rows, key=lambda name: mean(rows[name].values()))
+
+
+def _difference(a: float, b: float) -> float:
+    """Numbers that differ by rounding only are the same: without this their tiny lead would always be significant."""
+    return 0.0 if math.isclose(a, b, rel_tol=1e-12) else a - b

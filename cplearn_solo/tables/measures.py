@@ -1,0 +1,117 @@
+"""What a table measures of a run's network besides the summary: its data file names it under ``measures``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from cplearn_solo.config import Config
+from cplearn_solo.config.evaluation import LinearConfig
+from cplearn_solo.data import load_splits
+from cplearn_solo.engine.checkpoint import checkpoint_entry
+from cplearn_solo.engine.module import Pretrainer, image_statistics
+from cplearn_solo.evaluation.programs import evaluate
+from cplearn_solo.evaluation.scores import sample
+from cplearn_solo.inference.devices import device_after_training
+from cplearn_solo.inference.features import extractor
+from cplearn_solo.inference.pretrained import load_pretrained
+from cplearn_solo.inference.splits import splits_of
+from cplearn_solo.metrics import effective_rank, matrix_cross_entropy
+from cplearn_solo.metrics.collapse import covariance_spectrum
+from cplearn_solo.metrics.intracluster import inter_class_effective_rank, intra_class_effective_rank
+
+BATCH = 512  # rows of one matrix cross-entropy (Matrix-SSL, App. D.1)
+FRACTIONS = {"1": 0.01, "10": 0.1}  # of the labels (Matrix-SSL, Table 4)
+Found = dict[str, Any]  # numbers and lists by name
+
+
+def measure(names: Iterable[str], place: Path) -> tuple[dict[str, float], dict[str, list[float]]]:
+    """Numbers and lists of the run or checkpoint at ``place``, by ``names`` of ``MEASURES``."""
+    found = {key: value for name in names for key, value in MEASURES[name](place).items()}
+    lists = {key: value for key, value in found.items() if isinstance(value, list)}
+    return {key: value for key, value in found.items() if key not in lists}, lists
+
+
+def store_untrained(file: Path, config: Config) -> Path:
+    """The network that training would start from, as a checkpoint."""
+    from lightning import seed_everything
+
+    seed_everything(config.seed, verbose=False)
+    first = config.augmentations[0]
+    statistics = image_statistics(load_splits(config.data, seed=config.seed, mean=first.mean, std=first.std).train)
+    module = Pretrainer(config, **statistics)
+    torch.save({"state_dict": module.state_dict(), **checkpoint_entry(config, **statistics)}, file)
+    return file
+
+
+def spectrum(place: Path) -> Found:
+    """Eigenvalues of the covariance of training images' embeddings, largest first, and their effective rank.
+
+    The 2023 report's Fig. 8; of at most 10,000 images without augmentation.
+    """
+    model = load_pretrained(place)
+    device = device_after_training(model.config)
+    splits, _ = splits_of(model, {})
+    images = splits.train.subset(sample(len(splits.train), model.config.seed))
+    feats = extractor(model.backbone, model.method, model.config, device=device)(images).x
+    embeddings = model.method.to(device).embed(feats.to(device)).cpu()
+    eigenvalues = [float(f"{value:.4g}") for value in covariance_spectrum(embeddings).tolist()]
+    return {"embeddings_spectrum": eigenvalues, "embeddings_effective_rank": effective_rank(embeddings)}
+
+
+def classes(place: Path) -> Found:
+    """How much features of test images differ within and between classes (Matrix-SSL, App. D, Figs. 2 to 4).
+
+    Effective ranks (Eqs. 20, 21), the last and at each checkpoint that was kept, and the matrix cross-entropy of I/d
+    and the covariance of normalised features, mean over shuffled batches of 512.
+    """
+    kept = {int(file.stem.partition("=")[2]): file for file in place.glob("checkpoints/epoch=*.ckpt")}
+    ranks = [_class_ranks(*_test_features(file)) for _, file in sorted(kept.items())]
+    x, y = _test_features(place)
+    within, between = _class_ranks(x, y)
+    found = {"intra_class_rank": within, "inter_class_rank": between, "uniformity_mce": _uniformity(x)}
+    if ranks:
+        found |= {"kept_epochs": sorted(kept)}
+        found |= dict(zip(("intra_class_rank_by_epoch", "inter_class_rank_by_epoch"), map(list, zip(*ranks))))
+    return found
+
+
+def finetuned(place: Path) -> Found:
+    """Accuracy of backbone and linear head trained on 1 % and 10 % of the labels (Matrix-SSL, Table 4)."""
+    found = {}
+    for percent, fraction in FRACTIONS.items():
+        wanted = LinearConfig(pretrained=str(place), finetune=True, data={"fraction": fraction})
+        scores = evaluate(wanted).scores
+        found |= {f"{key}_{percent}": scores[key] for key in ("finetuned_acc1", "finetuned_acc5") if key in scores}
+    return found
+
+
+MEASURES: dict[str, Callable[[Path], Found]] = {"spectrum": spectrum, "classes": classes, "finetuned": finetuned}
+
+
+def _test_features(place: Path) -> tuple[Tensor, Tensor]:
+    model = load_pretrained(place)
+    splits, _ = splits_of(model, {})
+    test = extractor(model.backbone, None, model.config, device=device_after_training(model.config))(splits.test)
+    known = test.labelled()
+    return known.x, known.y
+
+
+def _class_ranks(x: Tensor, y: Tensor) -> tuple[float, float]:
+    return intra_class_effective_rank(x, y), inter_class_effective_rank(x, y)
+
+
+def _uniformity(x: Tensor) -> float:
+    """Mean over batches of MCE(I/d + I/d, Z^T Z / n + I/d) (Eq. 8 with lambda = 1/d); the paper's App. D.1 names no
+    lambda, and without one directions that have collapsed would cost nothing."""
+    x = F.normalize(x.double(), dim=1)[torch.randperm(len(x), generator=torch.Generator().manual_seed(0))]
+    d = x.shape[1]
+    identity = torch.eye(d, dtype=x.dtype) / d
+    batches = [batch for batch in x.split(BATCH) if len(batch) == min(BATCH, len(x))]
+    values = [matrix_cross_entropy(2 * identity, z.T @ z / len(z) + identity).item() for z in batches]
+    return sum(values) / len(values)

@@ -1,0 +1,142 @@
+"""The sentences under a grid's tables: what was run and how, and how to read the numbers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from cplearn_solo.tables.compare import FEWEST, LEVEL
+from cplearn_solo.tables.plan import Grid
+from cplearn_solo.tables.results import Found, Record
+from cplearn_solo.tables.scores import ABSENT, paper_column
+
+NMI = (
+    "NMI grows with the number of codes even where they are random: read it beside NMI at chance, the score of the "
+    "same codes with labels permuted, and AMI. No NMI is marked as the best."
+)
+RELEASED = (
+    "Argmax of the projector: the largest output of what solo-learn calls z, which the released scripts take for a "
+    "code whatever the method; codes: what the method itself assigns, its prototypes or dictionary."
+)
+PAPERS_PROBE = (
+    "The paper's linear probe, Adam at 1e-2 for 100 epochs on raw features, depends on their scale and may not have "
+    "converged; the converged probe is of standardised features."
+)
+OF_RUNS = {  # by the key of a summary that is there where it is so
+    "linear_note": "The converged probe had not converged",
+    "paper_linear_note": "The paper's probe had not converged",
+    "scale_note": "The scale of features drifted over training",
+}
+
+
+def notes(grid: Grid, found: Found, unmeasured: list[str], command: str) -> list[str]:
+    """All of them; ``unmeasured`` are the scores that no run has, ``command`` what the user typed."""
+    summaries = [record["summary"] for record in found.records.values() if "summary" in record]
+    keys = {metric.key for metric in grid.metrics.values()}
+    same = all(paper_column(grid, column)[2] for column in grid.columns)
+    scored = {f"{s['scored_images']} {s['scored_on']} images of {s['dataset']}" for s in summaries if "scored_on" in s}
+    told = [
+        f"Paper: {', '.join(part for part in (grid.table.source, grid.table.protocol) if part)}.",
+        f"Ours: scale {grid.request.scale}, settings {grid.setting}: {grid.table.settings[grid.setting].note}.",
+        f"Trained: {_trained(grid)}.",
+        _seeds(grid),
+        _marks(grid),
+        f"Differences to another row: mean over seeds, and the {LEVEL * 100:.0f} % t-interval of paired differences."
+        if grid.request.against
+        else "",
+        NMI if keys & {"nmi", "released_nmi"} else "",
+        RELEASED if "released_nmi" in keys else "",
+        PAPERS_PROBE if "paper_linear_acc1" in keys else "",
+        f"{ABSENT}: nothing to measure, or not measured.",
+        f"No run has measured: {'; '.join(unmeasured)}." if unmeasured else "",
+        "" if same else "The paper's images are others: its numbers stand for orientation, without a difference.",
+        f"Changed in every cell: {', '.join(grid.overrides)}." if grid.overrides else "",
+        f"Scored on {', '.join(sorted(scored))}." if scored else "",
+        *(f"{sentence}: {whose}." for sentence, whose in _of_runs(found)),
+        grid.table.note,
+        *(f"{row.name}: {row.note}" for row in grid.table.rows if row.note),
+        _run(found, summaries) if summaries else "",
+        found.note,
+        f"Command: {command}",
+    ]
+    return [note for note in told if note]
+
+
+def _trained(grid: Grid) -> str:
+    """What the configurations of all rows say, with the rows and columns that differ."""
+    configs = {(cell.column, cell.row): cell.config for cell in grid.cells if not cell.is_reference}
+    facts = [
+        {place: fact(config) for place, config in configs.items()} for fact in (_backbone, _epochs, _optimizer, _images)
+    ]
+    return "; ".join(_told(texts, grid) for texts in facts) if configs else "nothing"
+
+
+def _backbone(config: dict[str, Any]) -> str:
+    backbone = config.get("backbone", {})
+    width = backbone.get("kwargs", {}).get("width")
+    return f"{backbone.get('name')}{f' of width {width}' if width else ''}"
+
+
+def _epochs(config: dict[str, Any]) -> str:
+    epochs = config.get("max_epochs")
+    return f"{epochs} epoch{'' if epochs == 1 else 's'}"
+
+
+def _optimizer(config: dict[str, Any]) -> str:
+    optimizer = config.get("optimizer", {})
+    return f"{optimizer.get('name')} with batches of {optimizer.get('batch_size')}"
+
+
+def _images(config: dict[str, Any]) -> str:
+    images = config.get("data", {}).get("max_train_images")
+    size = config["augmentations"][0].get("crop_size")
+    return f"crops of {size} pixels of {f'the first {images:,}' if images else 'all'} training images"
+
+
+def _told(texts: dict[tuple[str, str], str], grid: Grid) -> str:
+    """The most frequent of ``texts``, by column and row, then the others with the names of their columns or rows."""
+    usual = Counter(texts.values()).most_common(1)[0][0]
+    columns, rows = (list(dict.fromkeys(place[i] for place in texts)) for i in (0, 1))
+    whole = [column for column in columns if len({texts[column, row] for row in rows}) == 1]
+    others: dict[str, dict[str, None]] = {}
+    for (column, row), text in texts.items():
+        label = grid.columns[column].label
+        everywhere = all(texts[other, row] == text for other in columns)
+        name = label if column in whole and len(columns) > 1 else row if everywhere else f"{row} on {label}"
+        if text != usual:
+            others.setdefault(text, {})[name] = None
+    listed = "; ".join(f"{text}: {', '.join(names)}" for text, names in others.items())
+    return f"{usual} ({listed})" if listed else usual
+
+
+def _seeds(grid: Grid) -> str:
+    if len(grid.seeds) == 1:
+        return f"Seed {grid.seeds[0]} only."
+    return f"Mean ± sample standard deviation over seeds {', '.join(map(str, grid.seeds))}."
+
+
+def _marks(grid: Grid) -> str:
+    if len(grid.seeds) < FEWEST:
+        return f"Nothing is marked as the best of its column: that needs {FEWEST} seeds."
+    return (
+        "Bold (* in a terminal): the best of a column, and all that cannot be told from it: rows whose difference to "
+        f"it, paired over seeds, has a {LEVEL * 100:.0f} % t-interval with 0 inside. Nothing is corrected for the number of "
+        "rows."
+    )
+
+
+def _of_runs(found: Found) -> Iterable[tuple[str, str]]:
+    """What summaries say of single runs, with the rows that it is said of."""
+    for key, sentence in OF_RUNS.items():
+        rows = Counter(cell.row for cell, record in found.records.items() if key in record.get("summary", ()))
+        if rows:
+            yield sentence, ", ".join(f"{row} ({count} of its runs)" for row, count in rows.items())
+
+
+def _run(found: Found, summaries: list[Record]) -> str:
+    dates = sorted(record["date"] for record in found.records.values() if "date" in record)
+    when = f"on {dates[0]}" if dates[0] == dates[-1] else f"from {dates[0]} to {dates[-1]}"
+    packages = {f"{name} {number}" for s in summaries for name, number in s["versions"].items()}
+    commits = {f"commit {s['git_sha']}" for s in summaries if s.get("git_sha")}
+    return f"Run {when} with {', '.join([*sorted(packages), *sorted(commits)])}."
