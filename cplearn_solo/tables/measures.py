@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cplearn_solo.config import Config
-from cplearn_solo.config.evaluation import LinearConfig
+from cplearn_solo.config.evaluation import LinearConfig, ProbeOptimizer
 from cplearn_solo.data import load_splits
 from cplearn_solo.engine.checkpoint import checkpoint_entry
 from cplearn_solo.engine.module import Pretrainer, image_statistics
@@ -27,6 +27,9 @@ from cplearn_solo.metrics.intracluster import inter_class_effective_rank, intra_
 
 BATCH = 512  # rows of one matrix cross-entropy (Matrix-SSL, App. D.1)
 FRACTIONS = {"1": 0.01, "10": 0.1}  # of the labels (Matrix-SSL, Table 4)
+# Of fine-tuning: what scripts/linear/finetune.yaml has, but at least so many steps.
+FINETUNING = {"name": "sgd", "lr": 0.1, "backbone_lr": 0.01, "batch_size": 256}
+EPOCHS, STEPS = 20, 200
 Found = dict[str, Any]  # numbers and lists by name
 
 
@@ -83,9 +86,20 @@ def classes(place: Path) -> Found:
 
 def finetuned(place: Path) -> Found:
     """Accuracy of backbone and linear head trained on 1 % and 10 % of the labels (Matrix-SSL, Table 4)."""
-    found = {}
+    found, model = {}, load_pretrained(place)
     for percent, fraction in FRACTIONS.items():
-        wanted = LinearConfig(pretrained=str(place), finetune=True, data={"fraction": fraction})
+        data = {"fraction": fraction}
+        steps = -(-len(splits_of(model, data)[0].probe) // FINETUNING["batch_size"])  # of an epoch
+        wanted = LinearConfig(
+            pretrained=str(place),
+            data=data,
+            protocol="paper",
+            finetune=True,
+            optimizer=ProbeOptimizer(**FINETUNING),
+            max_epochs=max(EPOCHS, -(-STEPS // steps)),
+            num_workers=model.config.data.num_workers,
+            seed=model.config.seed,
+        )
         scores = evaluate(wanted).scores
         found |= {f"{key}_{percent}": scores[key] for key in ("finetuned_acc1", "finetuned_acc5") if key in scores}
     return found

@@ -34,7 +34,9 @@ def notes(grid: Grid, found: Found, unmeasured: list[str], command: str) -> list
     """All of them; ``unmeasured`` are the scores that no run has, ``command`` what the user typed."""
     summaries = [record["summary"] for record in found.records.values() if "summary" in record]
     keys = {metric.key for metric in grid.metrics.values()}
-    same = all(paper_column(grid, column)[2] for column in grid.columns)
+    shown = {cell.row for cell in grid.cells}
+    rows = [row for row in grid.table.rows if row.name in shown]
+    others = any(row.published for row in rows) and not all(paper_column(grid, column)[2] for column in grid.columns)
     scored = {f"{s['scored_images']} {s['scored_on']} images of {s['dataset']}" for s in summaries if "scored_on" in s}
     told = [
         f"Paper: {', '.join(part for part in (grid.table.source, grid.table.protocol) if part)}.",
@@ -50,12 +52,12 @@ def notes(grid: Grid, found: Found, unmeasured: list[str], command: str) -> list
         PAPERS_PROBE if "paper_linear_acc1" in keys else "",
         f"{ABSENT}: nothing to measure, or not measured.",
         f"No run has measured: {'; '.join(unmeasured)}." if unmeasured else "",
-        "" if same else "The paper's images are others: its numbers stand for orientation, without a difference.",
+        "The paper's images are others: its numbers stand for orientation, without a difference." if others else "",
         f"Changed in every cell: {', '.join(grid.overrides)}." if grid.overrides else "",
         f"Scored on {', '.join(sorted(scored))}." if scored else "",
         *(f"{sentence}: {whose}." for sentence, whose in _of_runs(found)),
         grid.table.note,
-        *(f"{row.name}: {row.note}" for row in grid.table.rows if row.note),
+        *(f"{row.name}: {row.note}" for row in rows if row.note),
         _run(found, summaries) if summaries else "",
         found.note,
         f"Command: {command}",
@@ -121,8 +123,8 @@ def _marks(grid: Grid) -> str:
         return f"Nothing is marked as the best of its column: that needs {FEWEST} seeds."
     return (
         "Bold (* in a terminal): the best of a column, and all that cannot be told from it: rows whose difference to "
-        f"it, paired over seeds, has a {LEVEL * 100:.0f} % t-interval with 0 inside. Nothing is corrected for the number of "
-        "rows."
+        f"it, paired over seeds, has a {LEVEL * 100:.0f} % t-interval with 0 inside. Nothing is corrected for the "
+        "number of rows."
     )
 
 

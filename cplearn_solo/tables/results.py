@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import cplearn_solo
-from cplearn_solo.config.identity import LEARNING_VERSION, current_scores, learning_version
+from cplearn_solo.config.identity import LEARNING_VERSION, learning_version
+from cplearn_solo.config.score_names import current_scores
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.core.files import write_file, write_json
 from cplearn_solo.core.locks import try_lock

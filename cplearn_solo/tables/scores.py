@@ -75,16 +75,19 @@ class Line:
         return [record for record in self.records if "failed" in record]
 
     def by_seed(self, key: str | None) -> dict[int, float]:
-        """Values of a key of the summary, or of the sizes beside it, in the order of seeds."""
-        done = [
-            {**record, **record["summary"], "seed": record["seed"]} for record in self.records if "summary" in record
-        ]
-        return {record["seed"]: record[key] for record in done if key in record}
+        """Values of a key of the summary, of the sizes beside it, or at the end of a curve, in the order of seeds."""
+        values = {record["seed"]: _value(record, key) for record in self.records if "summary" in record}
+        return {seed: value for seed, value in values.items() if value is not None}
 
     def score(self, key: str | None) -> Score | None:
         """Of the same key over seeds."""
         values = list(self.by_seed(key).values())
         return Score(mean(values), stdev(values) if len(values) > 1 else None, len(values)) if values else None
+
+
+def _value(record: Record, key: str | None) -> float | None:
+    ends = {name: values[-1] for name, values in record.get("curves", {}).items()}
+    return {**ends, **record, **record["summary"]}.get(key)
 
 
 def lines(grid: Grid, found: Found) -> Iterator[Line]:

@@ -5,12 +5,16 @@ import json
 import shutil
 from contextlib import redirect_stdout
 
+import numpy as np
 import pytest
+import torch
 from omegaconf import OmegaConf
 from support.configs import shipped
 
 from cplearn_solo.cli.tasks import pretrain_task
 from cplearn_solo.engine.log import EpochLog
+from cplearn_solo.engine.watch import correlations
+from cplearn_solo.methods import build_method
 
 pytestmark = pytest.mark.integration
 
@@ -55,11 +59,26 @@ def stopped(tmp_path_factory):
     return root, *run(root, *STOPPED)
 
 
+def test_correlations_are_of_features_and_embeddings():
+    """Against NumPy; constant features have none."""
+    torch.manual_seed(0)
+    method = build_method("vicreg", 6, batch_size=64, method_kwargs={"proj_hidden_dim": 8, "proj_output_dim": 5})
+    feats = torch.randn(64, 6)
+    found = correlations(method, feats)
+    with torch.no_grad():
+        spaces = {"features_correlation": feats, "correlation": method.eval().projector(feats)}
+    for name, space in spaces.items():
+        matrix = np.abs(np.corrcoef(space.double().numpy().T))
+        assert found[name] == pytest.approx(matrix[~np.eye(len(matrix), dtype=bool)].mean(), rel=1e-5)
+    assert "features_correlation" not in correlations(method, torch.ones(64, 6))
+
+
 def test_a_cluster_collapse_stops_the_run_if_asked_to(stopped):
     root, summary, log, output = stopped
     assert summary["verdict"] == "cluster" and summary["verdict_reason"] in output
     assert summary["epochs"] == len(log) < 10
     assert f"epoch {len(log) - 1}: cluster collapse" in output and "lower beta" in output
+    assert {"collapse_correlation", "collapse_features_correlation"} <= log[0].keys()
     assert {"collapse_spread", "collapse_stable_rank", "collapse_code_use", "collapse_told_apart"} <= log[0].keys()
     assert len(list(root.glob("*/*/checkpoints/last.ckpt"))) == 1
 

@@ -6,7 +6,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,7 @@ from cplearn_solo.config import identity as config_identity
 from cplearn_solo.config import read as config_read
 from cplearn_solo.config.schema import Config
 from cplearn_solo.core.errors import InputError
-from cplearn_solo.tables.identity import cell_folder, identity
+from cplearn_solo.tables.identity import cell_folder, changes, identity
 from cplearn_solo.tables.plan import plan
 from cplearn_solo.tables.results import Results
 from cplearn_solo.tables.schema import GridConfig
@@ -100,6 +100,20 @@ def test_cells_of_an_earlier_release_are_done(kept):
     }
     for cell, record in found.records.items():
         assert identity(cell) == record["identity"], "its run is not found again"
+
+
+def test_scores_of_an_earlier_release_have_the_names_of_today(kept):
+    summaries = {cell.row: record["summary"] for cell, record in find(kept()).records.items() if "summary" in record}
+    assert "paper_linear_acc1" in summaries["c = f"] and "knn_cosine_acc1" in summaries["Raw pixels"]
+    assert not {"linear_acc1", "knn_acc1", "online_acc1"} & summaries["c = f"].keys()
+
+
+def test_what_a_table_measures_besides_makes_stale(kept):
+    planned = grid(kept())
+    cells = [replace(cell, measures=("spectrum",)) for cell in planned.cells if cell.row == "c = f"]
+    found = Results(planned).find(cells)
+    assert not found.records and changes(*found.stale[0]) == ["spectrum: not measured there"]
+    assert identity(cells[0]) != found.stale[0][1]["identity"]
 
 
 def test_what_changes_a_score_makes_stale(kept):
