@@ -79,11 +79,12 @@ def test_rows_are_as_printed(name, text):
     begin, end, columns = PRINTED[name]
     table = load_table(name)
     lines = [line.replace("$", "") for line in text(name, begin, end)]
-    for row in table.rows:
+    printed_rows = [row for row in table.rows if row.published]  # the others are rows of ours
+    for row in printed_rows:
         printed = printed_as(row.name)
         (line,) = [line for line in lines if re.match(re.escape(printed) + r"(\t| \d)", line)]
         assert ours(table, row, columns) == numbers(line[len(printed) :]), row.name
-    assert len(table.rows) == sum(map(has_scores, lines))  # nothing that the paper prints was left out
+    assert len(printed_rows) == sum(map(has_scores, lines))  # nothing that the paper prints was left out
 
 
 def has_scores(line):
