@@ -1,45 +1,71 @@
-"""Views of a whole batch at once, on any device, from the same distribution as ``per_image``."""
+"""Views of a whole batch at once, on any device: of images in memory, or of crops that were cut where files are read."""
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import islice
 
 import torch
 from torch import Tensor
 from torchvision.transforms.v2 import functional as F
 
 from cplearn_solo.data.checks import check_augmentation
-from cplearn_solo.data.colour import add_noise, equalize, grayscale, jitter, solarize
-from cplearn_solo.data.geometry import random_blur, random_resized_crop, resize_and_crop
+from cplearn_solo.data.colour import Operation, draw_jitter, draw_noise, equalize, grayscale, solarize
+from cplearn_solo.data.geometry import draw_blur, random_resized_crop, resize_and_crop
 from cplearn_solo.data.image_views import BICUBIC
 from cplearn_solo.data.random_source import RandomSource
 from cplearn_solo.data.schema import Augmentation
 
 
-class BatchAugment:
-    """uint8 images (n, 3, H, W) -> the list of their views, one float (n, 3, S, S) tensor per crop, normalised.
+PART = 1 << 17  # values of a batch that a thread takes through all its operations before the next: a cache holds them
 
-    Views come in the order of ``augmentations``, ``num_crops`` of each, which are drawn together as one larger batch.
-    Raises ``InputError`` for an augmentation that makes no sense.
+
+class BatchAugment:
+    """uint8 images (n, c, H, W) -> the list of their views, one float (n, c, S, S) tensor per crop, normalised.
+
+    Or the list of crops that ``data.crops`` has cut from them, uint8 (n, c, S, S): these have their geometry, and only
+    the rest is done. Views come in the order of ``augmentations``, ``num_crops`` of each, which are drawn together as
+    one larger batch. Raises ``InputError`` for an augmentation that makes no sense.
     """
 
     def __init__(self, augmentations: Sequence[Augmentation], mean: Sequence[float], std: Sequence[float]) -> None:
-        self.pipelines = [(_steps(aug), aug.num_crops) for aug in augmentations]
+        for aug in augmentations:
+            check_augmentation(aug)
+        self.pipelines = [(_geometry(aug), _colour(aug), aug.num_crops) for aug in augmentations]
         self.normalise = Normalise(mean, std)
 
     @torch.no_grad()
-    def __call__(self, images: Tensor, generator: torch.Generator | None = None) -> list[Tensor]:
-        random = RandomSource(generator, images.device)
-        pixels = images.float().div_(255)
-        views = []
-        with torch.autocast(images.device.type, enabled=False):  # half precision has fewer levels than 8-bit pixels
-            for steps, crops in self.pipelines:
-                x = pixels.repeat(crops, 1, 1, 1)
-                for step in steps:
-                    x = step(x, random)
-                views += self.normalise(x).chunk(crops)
+    def __call__(self, images: Tensor | list[Tensor], generator: torch.Generator | None = None) -> list[Tensor]:
+        whole = isinstance(images, Tensor)
+        random = RandomSource(generator, images[0].device)
+        pixels, given, views = images.float().div_(255) if whole else None, iter(images), []
+        with torch.autocast(random.device.type, enabled=False):  # half precision has fewer levels than 8-bit pixels
+            for geometry, colour, crops in self.pipelines:
+                if whole:
+                    x = geometry(pixels.repeat(crops, 1, 1, 1), random)
+                else:
+                    x = torch.cat(list(islice(given, crops)))
+                views += self._finished(x, colour, random).chunk(crops)
         return views
+
+    def _finished(self, x: Tensor, colour: list[Draw], random: RandomSource) -> Tensor:
+        """Colour and normalisation of pixels, floats in [0, 1], which are overwritten, or uint8."""
+        operations = [draw(x.shape, random) for draw in colour]
+        done = x if x.is_floating_point() else torch.empty(x.shape, device=x.device)
+        for rows in _parts(x):
+            part = x[rows] if x.is_floating_point() else x[rows].float().div_(255)
+            for operation in operations:
+                part = operation(part, rows)
+            done[rows] = self.normalise(part)
+        return done
+
+
+def _parts(x: Tensor) -> list[slice]:
+    """The rows of a batch that are worked on together; on a GPU all."""
+    n = len(x) if x.is_cuda else max(1, torch.get_num_threads() * PART // x[0].numel())
+    return [slice(start, min(start + n, len(x))) for start in range(0, len(x), n)]
 
 
 def eval_batch(crop_size: int, mean: Sequence[float], std: Sequence[float]) -> Callable[[Tensor], Tensor]:
@@ -71,44 +97,59 @@ class Normalise:
         return pixels.sub_(self.mean).div_(self.std)
 
 
-Operation = Callable[[Tensor, RandomSource], Tensor]
+Geometry = Callable[[Tensor, RandomSource], Tensor]
+Draw = Callable[[Sequence[int], RandomSource], Operation]  # from the shape of a batch
 
 
-def _steps(aug: Augmentation) -> list[Operation]:
-    """The operations of one view that have anything to do, geometry first; each may overwrite its input."""
-    check_augmentation(aug)
+def _geometry(aug: Augmentation) -> Geometry:
+    """How images that are in memory are cut."""
     pad, flip, size = aug.random_crop, aug.horizontal_flip.prob, aug.crop_size
     if aug.rrc.enabled:
         scale = (aug.rrc.crop_min_scale, aug.rrc.crop_max_scale)
-        geometry = partial(random_resized_crop, size=size, scale=scale, flip=flip)
-    else:
-        padding = pad.padding if pad.enabled else None
-        geometry = partial(resize_and_crop, size=size, padding=padding, mode=pad.padding_mode, flip=flip)
+        return partial(random_resized_crop, size=size, scale=scale, flip=flip)
+    padding = pad.padding if pad.enabled else None
+    return partial(resize_and_crop, size=size, padding=padding, mode=pad.padding_mode, flip=flip)
+
+
+def _colour(aug: Augmentation) -> list[Draw]:
+    """The operations of one view, after its geometry, that have anything to do; each may overwrite its input."""
     optional = [
-        (aug.color_jitter.prob, partial(jitter, strength=aug.color_jitter)),
-        (aug.grayscale.prob, grayscale),
-        (aug.gaussian_blur.prob, random_blur),
-        (aug.solarization.prob, solarize),
-        (aug.equalization.prob, equalize),
+        (aug.color_jitter.prob, partial(draw_jitter, strength=aug.color_jitter)),
+        (aug.grayscale.prob, partial(_nothing_drawn, operation=grayscale)),
+        (aug.gaussian_blur.prob, draw_blur),
+        (aug.solarization.prob, partial(_nothing_drawn, operation=solarize)),
+        (aug.equalization.prob, partial(_nothing_drawn, operation=equalize)),
     ]
-    steps = [geometry]
-    steps += [partial(_apply_randomly, prob=prob, operation=operation) for prob, operation in optional if prob > 0]
-    if aug.gaussian_noise.std > 0:
-        steps.append(partial(add_noise, std=aug.gaussian_noise.std))
-    return steps
+    steps = [partial(_draw_chosen, prob=prob, draw=draw) for prob, draw in optional if prob > 0]
+    return steps + ([partial(draw_noise, std=aug.gaussian_noise.std)] if aug.gaussian_noise.std > 0 else [])
 
 
-def _apply_randomly(x: Tensor, random: RandomSource, prob: float, operation: Operation) -> Tensor:
-    """``operation`` applied to each sample with probability ``prob``."""
+def _nothing_drawn(shape: Sequence[int], random: RandomSource, operation: Callable[[Tensor], Tensor]) -> Operation:
+    return lambda x, rows: operation(x)
+
+
+def _draw_chosen(shape: Sequence[int], random: RandomSource, prob: float, draw: Draw) -> Operation:
+    """The operation for each sample with probability ``prob``."""
     if prob >= 1:
-        return operation(x, random)
-    chosen = random.chosen(len(x), prob)
-    if _computes_all(x):
-        return torch.where(chosen[:, None, None, None], operation(x.clone(), random), x)
-    index = chosen.nonzero().flatten()
-    return x.index_copy_(0, index, operation(x[index], random)) if len(index) else x
+        return draw(shape, random)
+    chosen = random.chosen(shape[0], prob)
+    if _computes_all(random.device):
+        everywhere = draw(shape, random)
+        return lambda x, rows: torch.where(chosen[rows, None, None, None], everywhere(x.clone(), rows), x)
+    index = chosen.nonzero().flatten().tolist()
+    operation = draw((len(index), *shape[1:]), random) if index else None
+
+    def where_chosen(x: Tensor, rows: slice) -> Tensor:
+        among = slice(bisect_left(index, rows.start), bisect_left(index, rows.stop))
+        here = [i - rows.start for i in index[among]]
+        if len(here) in (0, len(x)):
+            return operation(x, among) if here else x
+        here = torch.tensor(here, device=x.device)
+        return x.index_copy_(0, here, operation(x[here], among))
+
+    return where_chosen
 
 
-def _computes_all(x: Tensor) -> bool:
+def _computes_all(device: torch.device) -> bool:
     """A GPU does so, as the program would have to wait for the number of chosen samples; a CPU saves the work."""
-    return x.is_cuda
+    return device.type == "cuda"

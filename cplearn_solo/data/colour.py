@@ -1,6 +1,12 @@
-"""Colour of a whole batch: pixels are in [0, 1] and may be overwritten, factors are (n, 1, 1, 1)."""
+"""Colour of a whole batch: pixels are in [0, 1] and may be overwritten, factors are (n, 1, 1, 1).
+
+What is random is drawn for the whole batch first; the ``Operation`` that a drawing returns is then applied to one part
+of the batch after the other.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -8,6 +14,8 @@ from torchvision.transforms.v2 import functional as F
 
 from cplearn_solo.data.random_source import RandomSource
 from cplearn_solo.data.schema import ColorJitter
+
+Operation = Callable[[Tensor, slice], Tensor]  # pixels of some samples, and which rows of the batch they are
 
 GRAY = (0.2989, 0.587, 0.114)
 
@@ -42,17 +50,18 @@ def hue(x: Tensor, shift: Tensor) -> Tensor:
     r, g, b = x.split(1, dim=1)
     high, low = torch.maximum(torch.maximum(r, g), b), torch.minimum(torch.minimum(r, g), b)
     chroma = high - low
-    green_or_blue = torch.where(high == g, (b - r).add_(chroma, alpha=2), (r - g).add_(chroma, alpha=4))
-    sixths = torch.where(high == r, g - b, green_or_blue)
-    sixths = sixths.div_(chroma.clamp(min=1e-8)).add_(6 * shift)
-    # On the colour circle of six sixths a channel is low for two around the one opposite to it, rises for one, is high
-    # for two around its own and falls for one: all a function of the distance to its own, red at 0, green 2, blue 4.
+    # On the colour circle of six sixths red is at 0, green at 2, blue at 4. From a hue to red it is 1 - r + g + b sixths
+    # once lightest and darkest channel are 1 and 0: the channel between them rises in the first, red falls in the second,
+    # the channel between rises again in the third. The lighter one of green and blue says to which side.
+    sixths = (g + b).sub_(r).add_(chroma).sub_(low).div_(chroma.clamp(min=1e-8)).copysign_(g - b).add_(6 * shift)
+    sixths.sub_((sixths / 6).round_(), alpha=6)
+    # A channel is high up to one sixth away from its own place, falls for another, and is low for the two around the
+    # place opposite, three away; this holds for distances up to seven, which go round the circle.
     away = sixths - torch.arange(0, 6, 2, dtype=x.dtype, device=x.device).view(3, 1, 1)
-    away.sub_((away / 6).round_(), alpha=6).abs_()
-    return away.neg_().add_(2).clamp_(0, 1).mul_(chroma).add_(low)
+    return away.abs_().sub_(3).abs_().sub_(1).clamp_(0, 1).mul_(chroma).add_(low)
 
 
-def jitter(x: Tensor, random: RandomSource, strength: ColorJitter) -> Tensor:
+def draw_jitter(shape: Sequence[int], random: RandomSource, strength: ColorJitter) -> Operation:
     """Brightness, contrast, saturation and hue with factors per sample.
 
     One order is drawn for all samples of the batch: each sample on its own still sees every order equally often, and
@@ -64,32 +73,40 @@ def jitter(x: Tensor, random: RandomSource, strength: ColorJitter) -> Tensor:
         (saturation, *_factors(strength.saturation)),
         (hue, -strength.hue, strength.hue),
     ]
+    drawn = []
     for i in random.order(len(operations)):
         operation, low, high = operations[i]
         if low < high:
-            x = operation(x, random.uniform(len(x), 1, 1, 1, low=low, high=high))
-    return x
+            drawn.append((operation, random.uniform(shape[0], 1, 1, 1, low=low, high=high)))
+
+    def jitter(x: Tensor, rows: slice) -> Tensor:
+        for operation, factors in drawn:
+            x = operation(x, factors[rows])
+        return x
+
+    return jitter
 
 
 def _factors(strength: float) -> tuple[float, float]:
     return max(0, 1 - strength), 1 + strength
 
 
-def grayscale(x: Tensor, random: RandomSource) -> Tensor:
-    """Grey in all three channels."""
-    return gray(x).repeat(1, 3, 1, 1)
+def grayscale(x: Tensor) -> Tensor:
+    """Grey in all channels."""
+    return x.copy_(gray(x))
 
 
-def solarize(x: Tensor, random: RandomSource) -> Tensor:
-    """Pixels from 128 of 255 up inverted."""
-    return torch.where(x < 127.5 / 255, x, 1 - x)  # 128 once rounded to 8 bits
+def solarize(x: Tensor) -> Tensor:
+    """Pixels from 128 of 255 up inverted: the ones that are lighter than their inverse."""
+    return torch.minimum(x, 1 - x, out=x)
 
 
-def equalize(x: Tensor, random: RandomSource) -> Tensor:
+def equalize(x: Tensor) -> Tensor:
     """The histogram of each channel made flat, as PIL does."""
     return F.equalize((x * 255).round_().to(torch.uint8)).to(x.dtype).div_(255)
 
 
-def add_noise(x: Tensor, random: RandomSource, std: float) -> Tensor:
+def draw_noise(shape: Sequence[int], random: RandomSource, std: float) -> Operation:
     """Gaussian noise, not clipped."""
-    return x.add_(random.normal(x.shape), alpha=std)
+    noise = random.normal(shape)
+    return lambda x, rows: x.add_(noise[rows], alpha=std)

@@ -1,18 +1,21 @@
-"""Batches of images in files, which worker processes decode and augment one at a time."""
+"""Batches of images in files, which worker processes decode and cut, and augment if the training device is theirs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from cplearn_solo.core.errors import InputError
+from cplearn_solo.data.batch_views import BatchAugment
+from cplearn_solo.data.crops import Crop, cut, draw_crops, spare_pixels
 from cplearn_solo.data.image_set import FileSet
-from cplearn_solo.data.image_views import eval_image, per_image
-from cplearn_solo.data.order import EpochSampler, hash_seed
+from cplearn_solo.data.image_views import eval_image
+from cplearn_solo.data.order import EpochSampler, hash_seed, step_generator
 from cplearn_solo.data.schema import Augmentation
 from cplearn_solo.data.tally import Note, Tally
 
@@ -41,28 +44,52 @@ class FileLoader(DataLoader):
         self._tally.tell()
 
 
-class EpochIndexSampler(EpochSampler):
-    """Batches of (epoch, index): workers live longer than an epoch, so the epoch has to reach them with the index."""
+class Batch(NamedTuple):
+    """Which images to read, and all that their views depend on beside the seed.
 
-    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        for batch in super().__iter__():
-            yield [(self.epoch, index) for index in batch]
+    Workers live longer than an epoch, so the epoch has to reach them with the indices.
+    """
+
+    epoch: int
+    step: int
+    rank: int
+    indices: Sequence[int]
+
+
+class BatchSampler(EpochSampler):
+    """The batches of :class:`EpochSampler`, each as a :class:`Batch`."""
+
+    def __iter__(self) -> Iterator[Batch]:
+        for step, indices in enumerate(super().__iter__()):
+            yield Batch(self.epoch, step, self.rank, indices)
 
 
 class TrainDataset(Dataset):
-    """(epoch, index) -> (index, crops, label, note), at random but a function of (seed, epoch, index) only."""
+    """:class:`Batch` -> ``[index, [crop, ...], labels, notes]``, with crops (n, c, S, S).
 
-    def __init__(self, images: FileSet, augmentations: Sequence[Augmentation], seed: int) -> None:
-        self.images, self.seed = images, seed
-        pipelines = [(per_image(aug, images.mean, images.std), aug.num_crops) for aug in augmentations]
-        self.pipelines = [pipeline for pipeline, crops in pipelines for _ in range(crops)]
+    Where crops are is a function of (seed, epoch, index). With ``colour`` they are finished as ``BatchAugment`` does in
+    a training step, a function of (seed, epoch, step, rank); without, they are uint8.
+    """
 
-    def __getitem__(self, item: tuple[int, int]) -> tuple[int, list[Tensor], Tensor, Note]:
-        epoch, index = item
-        image, note = self.images.read(index)
-        with torch.random.fork_rng(devices=[]):  # without workers this is the training process, which keeps its state
-            torch.default_generator.manual_seed(hash_seed(self.seed, epoch, index))
-            return index, [pipeline(image) for pipeline in self.pipelines], _label(self.images, index, note), note
+    def __init__(self, images: FileSet, augmentations: Sequence[Augmentation], seed: int, colour: bool) -> None:
+        self.images, self.augmentations, self.seed, self.colour = images, augmentations, seed, colour
+        self.augment = BatchAugment(augmentations, images.mean, images.std)
+
+    def __getitems__(self, batch: Batch) -> list:
+        crops, notes = zip(*(self._crops(batch.epoch, index) for index in batch.indices))
+        views = [torch.stack(one) for one in zip(*crops)]
+        if self.colour:
+            views = self.augment(views, step_generator(self.seed, batch.epoch, batch.step, batch.rank))
+        labels = torch.stack([_label(self.images, index, note) for index, note in zip(batch.indices, notes)])
+        return [torch.tensor(batch.indices), views, labels, torch.tensor(notes)]
+
+    def _crops(self, epoch: int, index: int) -> tuple[list[Tensor], Note]:
+        @cache  # as it is asked before decoding and after
+        def crops_of(width: int, height: int) -> list[Crop]:
+            return draw_crops(self.augmentations, width, height, hash_seed(self.seed, epoch, index))
+
+        image, note = self.images.read(index, lambda *size: spare_pixels(crops_of(*size)))
+        return cut(image, crops_of(*image.size)), note
 
 
 class EvalDataset(Dataset):
@@ -73,7 +100,7 @@ class EvalDataset(Dataset):
 
     def __getitem__(self, index: int) -> tuple[int, Tensor, Tensor, Note]:
         image, note = self.images.read(index)
-        return index, self.pipeline(image), _label(self.images, index, note), note
+        return index, self.pipeline(image.image), _label(self.images, index, note), note
 
 
 def _label(images: FileSet, index: int, note: Note) -> Tensor:

@@ -6,14 +6,21 @@ and two batched matrix products do the work.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from random import Random
+
 import torch
 from torch import Tensor
 
-from cplearn_solo.data.image_views import BLUR_SIGMA, blur_radius
+from cplearn_solo.data.colour import Operation
 from cplearn_solo.data.random_source import RandomSource
 
 ASPECT = (3 / 4, 4 / 3)
 LOG_ASPECT = torch.tensor(ASPECT).log().tolist()
+BLUR_SIGMA = (0.1, 2.0)  # pixels
+BLUR_RADIUS = 6  # pixels: three of the widest sigmas
+BLOCK = 32  # output pixels of a blur that are computed together
 
 
 def resample(x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
@@ -53,8 +60,7 @@ def random_boxes(
 ) -> tuple[Tensor, ...]:
     """top, left, height and width, each (n,) float integers, distributed like torchvision's RandomResizedCrop.
 
-    Ten tries per sample, of which the first box that fits the image counts; where none does, the largest central box
-    with an aspect in range.
+    Ten tries per sample, of which the first box that fits the image counts; where none does, it is the central one.
     """
     area = height * width * random.uniform(n, 10, low=scale[0], high=scale[1])
     aspect = random.uniform(n, 10, low=LOG_ASPECT[0], high=LOG_ASPECT[1]).exp_()
@@ -62,14 +68,30 @@ def random_boxes(
     fits = (w > 0) & (w <= width) & (h > 0) & (h <= height)
     first = fits.byte().argmax(1, keepdim=True)
     found = fits.any(1)
-    central_w = width if width <= height * ASPECT[1] else round(height * ASPECT[1])
-    central_h = height if width >= height * ASPECT[0] else round(width / ASPECT[0])
-    w = torch.where(found, w.gather(1, first).squeeze(1), central_w)
-    h = torch.where(found, h.gather(1, first).squeeze(1), central_h)
+    central = central_box(height, width)
+    h = torch.where(found, h.gather(1, first).squeeze(1), central[2])
+    w = torch.where(found, w.gather(1, first).squeeze(1), central[3])
     at = random.uniform(2, n)
-    top = torch.where(found, (at[0] * (height - h + 1)).floor_(), (height - central_h) // 2)
-    left = torch.where(found, (at[1] * (width - w + 1)).floor_(), (width - central_w) // 2)
+    top = torch.where(found, (at[0] * (height - h + 1)).floor_(), central[0])
+    left = torch.where(found, (at[1] * (width - w + 1)).floor_(), central[1])
     return top, left, h, w
+
+
+def random_box(height: int, width: int, scale: tuple[float, float], random: Random) -> tuple[int, int, int, int]:
+    """The same for one image, without tensors: top, left, height and width."""
+    for _ in range(10):
+        area, aspect = height * width * random.uniform(*scale), math.exp(random.uniform(*LOG_ASPECT))
+        w, h = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
+        if 0 < w <= width and 0 < h <= height:
+            return random.randint(0, height - h), random.randint(0, width - w), h, w
+    return central_box(height, width)
+
+
+def central_box(height: int, width: int) -> tuple[int, int, int, int]:
+    """Top, left, height and width of the largest central box with an aspect in range."""
+    w = width if width <= height * ASPECT[1] else round(height * ASPECT[1])
+    h = height if width >= height * ASPECT[0] else round(width / ASPECT[0])
+    return (height - h) // 2, (width - w) // 2, h, w
 
 
 def _output_pixels(n: int, size: int, flip: float, random: RandomSource) -> Tensor:
@@ -120,17 +142,27 @@ def _window_weights(
 
 
 def blur(x: Tensor, sigma: Tensor) -> Tensor:
-    """Gaussian blur of (n, 3, S, S) with one ``sigma`` (n,) per sample, reflecting at the border."""
-    size = x.shape[-1]
-    radius = blur_radius(size)
+    """Gaussian blur of (n, c, S, S) with one ``sigma`` (n,) per sample, reflecting at the border."""
+    n, c, size, _ = x.shape
+    radius = min(BLUR_RADIUS, size - 1)  # and no more than a reflection has to show
     offset = torch.arange(-radius, radius + 1, device=x.device)
     kernel = (-0.5 * (offset / sigma[:, None]).square()).softmax(1)
     seen = reflect(torch.arange(size, device=x.device)[:, None] + offset, size)  # (S, taps): the pixel under each tap
-    shape = (len(x), *seen.shape)
-    weights = x.new_zeros(len(x), size, size).scatter_add_(2, seen.expand(shape), kernel[:, None].expand(shape))
-    return resample(x, weights, weights)
+    shape = (n, *seen.shape)
+    weights = x.new_zeros(n, size, size).scatter_add_(2, seen.expand(shape), kernel[:, None].expand(shape))
+    # Weights are zero but for a band, so a block of output pixels needs only the input pixels near it.
+    starts = range(0, size, BLOCK)
+    blocks = [(slice(at, at + BLOCK), slice(max(0, at - radius), at + BLOCK + radius)) for at in starts]
+    across, down = torch.empty_like(x), torch.empty_like(x)
+    lines, blurred = (image.view(n, c * size, size) for image in (x, across))
+    for block, near in blocks:
+        torch.bmm(lines[..., near], weights[:, block, near].mT, out=blurred[..., block])
+    for block, near in blocks:
+        torch.matmul(weights[:, None, block, near], across[:, :, near], out=down[:, :, block])
+    return down
 
 
-def random_blur(x: Tensor, random: RandomSource) -> Tensor:
+def draw_blur(shape: Sequence[int], random: RandomSource) -> Operation:
     """Blur with a sigma for each sample, uniform in ``BLUR_SIGMA`` pixels."""
-    return blur(x, random.uniform(len(x), low=BLUR_SIGMA[0], high=BLUR_SIGMA[1]))
+    sigma = random.uniform(shape[0], low=BLUR_SIGMA[0], high=BLUR_SIGMA[1])
+    return lambda x, rows: blur(x, sigma[rows])

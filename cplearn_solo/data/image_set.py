@@ -13,7 +13,7 @@ from rich.progress import track
 from torch import Tensor
 
 from cplearn_solo.core.errors import InputError
-from cplearn_solo.data.decoding import Decoding, EncodedImage, decode, source_name
+from cplearn_solo.data.decoding import Decoded, Decoding, EncodedImage, Shrink, decode, source_name
 from cplearn_solo.data.index import Selected
 from cplearn_solo.data.schema import DataConfig
 from cplearn_solo.data.tally import Note, Tally
@@ -90,15 +90,15 @@ class FileSet:
         """Image ``i`` in RGB; raises ``InputError`` naming the file, or the row, that cannot be decoded."""
         return decode(self.sources[i], self.decoding).image
 
-    def read(self, i: int) -> tuple[Image.Image, Note]:
-        """Image ``i`` in RGB, or the next one that can be decoded, and what there is to say about ``i``."""
+    def read(self, i: int, shrink: Shrink | None = None) -> tuple[Decoded, Note]:
+        """Image ``i``, or the next one that can be decoded, and what there is to say about ``i``."""
         try:
-            image, one_of_several = decode(self.sources[i], self.decoding)
-            return image, Note.ONE_OF_SEVERAL if one_of_several else Note.READ
+            decoded = decode(self.sources[i], self.decoding, shrink)
+            return decoded, Note.ONE_OF_SEVERAL if decoded.one_of_several else Note.READ
         except InputError as error:
             for after in range(1, min(len(self), NEIGHBOURS)):
                 try:
-                    return self.load((i + after) % len(self)), Note.UNREADABLE
+                    return decode(self.sources[(i + after) % len(self)], self.decoding, shrink), Note.UNREADABLE
                 except InputError:
                     continue
             raise error
@@ -121,7 +121,7 @@ def decoded_if_small(images: FileSet) -> ImageSet:
         image, note = images.read(i)
         if image.size != (width, height):
             return images
-        pixels[i] = image
+        pixels[i] = image.image
         if note != Note.READ:
             tally.add(i, note)
         if note == Note.UNREADABLE:

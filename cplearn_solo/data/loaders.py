@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
-from cplearn_solo.data.file_loader import EpochIndexSampler, EvalDataset, FileLoader, TrainDataset
+from cplearn_solo.data.file_loader import BatchSampler, EvalDataset, FileLoader, TrainDataset
 from cplearn_solo.data.image_set import ImageSet, MemorySet
 from cplearn_solo.data.memory_loader import MemoryEvalLoader, MemoryLoader
 from cplearn_solo.data.order import EpochSampler
@@ -22,19 +22,21 @@ def train_loader(
     seed: int,
     rank: int = 0,
     world: int = 1,
+    colour: bool = True,
 ) -> MemoryLoader | FileLoader:
     """The training batches of one rank; ``loader.batch_sampler.set_epoch(e)`` chooses the epoch.
 
-    Images in memory come as uint8 batches for ``BatchAugment``, ``[index, images, labels]``. Files come augmented by
-    worker processes, ``[index, [crop, ...], labels]`` with crops float (n, 3, S, S). Raises ``InputError`` where
-    there is less than one batch.
+    Images in memory come as uint8 batches for ``BatchAugment``, ``[index, images, labels]``. Files come as crops,
+    ``[index, [crop, ...], labels]``, each (n, c, S, S): finished, in floats, or without ``colour`` uint8 ones for
+    ``BatchAugment``. Raises ``InputError`` where there is less than one batch.
     """
     order = {"seed": seed, "rank": rank, "world": world, "batch_size": batch_size}
     if isinstance(images, MemorySet):
         return MemoryLoader(images, EpochSampler(len(images), **order))
     return FileLoader(
-        TrainDataset(images, augmentations, seed),
-        batch_sampler=EpochIndexSampler(len(images), **order),
+        TrainDataset(images, augmentations, seed, colour),
+        batch_sampler=BatchSampler(len(images), **order),
+        collate_fn=_as_it_is,
         num_workers=num_workers,
         persistent_workers=num_workers > 0,
         pin_memory=torch.cuda.is_available(),
@@ -60,3 +62,8 @@ def eval_loader(
         pin_memory=torch.cuda.is_available(),
         generator=torch.Generator(),
     )
+
+
+def _as_it_is(batch: list) -> list:
+    """The data set makes whole batches."""
+    return batch

@@ -140,10 +140,10 @@ class Pretrainer(LightningModule):
         self.clock.start()
 
     def training_step(self, batch: list, batch_idx: int) -> Tensor:
-        """One step on ``[index, uint8 images or crops, labels]``."""
+        """One step on ``[index, images, labels]``: uint8 images, crops of them in uint8, or finished crops in floats."""
         _, images, labels = batch
         generator = self._seeded(batch_idx)
-        crops = images if isinstance(images, list) else self.augment(images, generator)
+        crops = images if images[0].is_floating_point() else self.augment(images, generator)
         progress = self._progress()
         self.method.before_step(progress)
         compute = self._captured or self._compute

@@ -97,7 +97,8 @@ class Loaders(LightningDataModule):
         self.splits, self.config = splits, config
 
     def train_dataloader(self) -> Any:
-        return self._on_device(self._train(rank=rank(), world=world_size()))
+        colour = self.trainer.strategy.root_device.type == "cpu"  # which workers do as well, side by side
+        return self._on_device(self._train(rank=rank(), world=world_size(), colour=colour))
 
     def val_dataloader(self) -> Any:
         crop_size = self.config.augmentations[0].crop_size
@@ -116,7 +117,7 @@ class Loaders(LightningDataModule):
             loader.to(device)
         return loader
 
-    def _train(self, **place: int) -> Any:
+    def _train(self, **place: Any) -> Any:
         return train_loader(
             self.splits.train, self.config.augmentations, seed=self.config.seed, **place, **self._common()
         )

@@ -1,0 +1,86 @@
+"""Crops of one image in uint8, made where its file is read: where they are is drawn first, then pixels are resized."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+from torchvision.transforms.v2 import functional as F
+
+from cplearn_solo.data.decoding import Decoded
+from cplearn_solo.data.geometry import random_box
+from cplearn_solo.data.schema import Augmentation
+
+
+class Crop(NamedTuple):
+    """A box of the image is resized and padded; a square window of that, which may be flipped, is the crop.
+
+    ``box`` is top, left, height and width in pixels of the whole image, ``resized`` height and width of the box then,
+    ``window`` top and left in the padded box.
+    """
+
+    box: Sequence[int]
+    resized: tuple[int, int]
+    padding: int
+    mode: str
+    window: Sequence[int]
+    size: int
+    flip: bool
+
+
+def draw_crops(augmentations: Sequence[Augmentation], width: int, height: int, seed: int) -> list[Crop]:
+    """Crops of an image of that size, ``num_crops`` of each of ``augmentations``, as ``geometry`` draws them.
+
+    One image is so little work that Python's own numbers are faster than tensors.
+    """
+    random = Random(seed)
+    return [_draw_crop(aug, width, height, random) for aug in augmentations for _ in range(aug.num_crops)]
+
+
+def _draw_crop(aug: Augmentation, width: int, height: int, random: Random) -> Crop:
+    size, pad = aug.crop_size, aug.random_crop
+    padding = pad.padding if pad.enabled else 0
+    if aug.rrc.enabled:
+        box = random_box(height, width, (aug.rrc.crop_min_scale, aug.rrc.crop_max_scale), random)
+        resized, window = (size, size), (0, 0)
+    else:
+        box = (0, 0, height, width)
+        resized = (size * height // min(height, width), size * width // min(height, width))
+        spare = [side - size for side in resized]
+        window = [random.randint(0, s + 2 * padding) if pad.enabled else round(s / 2) for s in spare]
+    flip = random.random() < aug.horizontal_flip.prob
+    return Crop(box, resized, padding, pad.padding_mode, window, size, flip)
+
+
+def spare_pixels(crops: Sequence[Crop]) -> float:
+    """How many times smaller an image may be and still have a pixel for each pixel of its crops, along either side."""
+    return min(side / resized for crop in crops for side, resized in zip(crop.box[2:], crop.resized))
+
+
+def cut(image: Decoded, crops: Sequence[Crop]) -> list[Tensor]:
+    """The crops of a decoded image, each uint8 (c, size, size)."""
+    pixels = torch.from_numpy(np.atleast_3d(np.array(image.image))).permute(2, 0, 1)
+    return [_cut(pixels, image.size, crop) for crop in crops]
+
+
+def _cut(pixels: Tensor, whole: tuple[int, int], crop: Crop) -> Tensor:
+    """``pixels`` (c, h, w) are of the image of width and height ``whole``, at its scale or a smaller one."""
+    rows, columns = (_span(crop.box[i], crop.box[2 + i], whole[1 - i], pixels.shape[1 + i]) for i in range(2))
+    x = interpolate(pixels[None, :, rows, columns], crop.resized, mode="bicubic", antialias=True)[0]
+    if crop.padding:
+        x = F.pad(x, [crop.padding] * 4, padding_mode=crop.mode)
+    top, left = crop.window
+    x = x[:, top : top + crop.size, left : left + crop.size]
+    return x.flip(2) if crop.flip else x
+
+
+def _span(start: int, length: int, whole: int, here: int) -> slice:
+    """Pixels from ``start`` on of ``whole``, where there are only ``here``."""
+    length = max(1, round(length * here / whole))
+    start = min(round(start * here / whole), here - length)
+    return slice(start, start + length)
