@@ -11,10 +11,11 @@ from collections.abc import Callable
 
 import torch
 from history import record
+from plain_views import image_by_image
 from shared import own_process, run, timed, turn_by_turn
 from torchvision.transforms.v2.functional import to_pil_image
 
-from cplearn_solo.data import Augmentation, BatchAugment, per_image
+from cplearn_solo.data import Augmentation, BatchAugment
 from cplearn_solo.data.schema import ColorJitter, Prob
 
 USUAL = {"color_jitter": ColorJitter(0.8), "grayscale": Prob(0.2), "horizontal_flip": Prob(0.5), "num_crops": 2}
@@ -33,8 +34,8 @@ def way(name: str, pipeline: str) -> Callable[[], None]:
     if name == "batch":
         augment = BatchAugment([aug], MEAN, STD)
         return lambda: [augment(images) for _ in range(BATCHES)]
-    pictures, transform = [to_pil_image(image) for image in images], per_image(aug, MEAN, STD)
-    return lambda: [torch.stack([transform(picture) for picture in pictures]) for _ in range(2)]
+    pictures, transform = [to_pil_image(image) for image in images], image_by_image([aug])
+    return lambda: [torch.stack(view) for view in zip(*map(transform, pictures))]
 
 
 def main() -> None:

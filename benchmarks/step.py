@@ -18,11 +18,12 @@ import torch
 from engine_overhead import engine
 from history import record
 from objective import released
+from plain_views import image_by_image
 from shared import own_process, run, short_run, timed, turn_by_turn
 from torchvision.transforms.v2.functional import to_pil_image
 
 from cplearn_solo.config.schema import Config
-from cplearn_solo.data import DATASETS, MemorySet, per_image
+from cplearn_solo.data import DATASETS, MemorySet
 from cplearn_solo.engine.module import Pretrainer, image_statistics
 from cplearn_solo.objective import tiles
 
@@ -54,13 +55,13 @@ def plain(size: str, folder: str) -> Callable[[], None]:
     module, shown = parts(size, folder, disable_channel_last=True)
     config, backbone, method = module.config, module.backbone, module.method
     pictures = [to_pil_image(image) for image in shown.images[:64]]
-    transform = per_image(config.augmentations[0], shown.mean, shown.std)
+    transform = image_by_image(config.augmentations[:1])
     kwargs = config.method_kwargs
     loss = released(64, kwargs["proj_hidden_dim"], kwargs["proj_output_dim"])
     optimizer = torch.optim.Adam([*backbone.parameters(), *method.parameters()], lr=1e-3)
 
     def step() -> None:
-        views = [torch.stack([transform(picture) for picture in pictures]) for _ in range(2)]
+        views = [torch.stack(view) for view in zip(*map(transform, pictures))]
         optimizer.zero_grad()
         loss([method.embed(backbone(view)) for view in views]).backward()
         optimizer.step()

@@ -1,9 +1,9 @@
-"""Views of a whole batch at once, on any device: of images in memory, or of crops that were cut where files are read."""
+"""Views of a whole batch at once, on any device: of images in memory, or of crops cut where files are read."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import islice
 
@@ -17,7 +17,6 @@ from cplearn_solo.data.geometry import draw_blur, random_resized_crop, resize_an
 from cplearn_solo.data.image_views import BICUBIC
 from cplearn_solo.data.random_source import RandomSource
 from cplearn_solo.data.schema import Augmentation
-
 
 PART = 1 << 17  # values of a batch that a thread takes through all its operations before the next: a cache holds them
 
@@ -38,27 +37,38 @@ class BatchAugment:
 
     @torch.no_grad()
     def __call__(self, images: Tensor | list[Tensor], generator: torch.Generator | None = None) -> list[Tensor]:
-        whole = isinstance(images, Tensor)
         random = RandomSource(generator, images[0].device)
-        pixels, given, views = images.float().div_(255) if whole else None, iter(images), []
+        views = []
         with torch.autocast(random.device.type, enabled=False):  # half precision has fewer levels than 8-bit pixels
-            for geometry, colour, crops in self.pipelines:
-                if whole:
-                    x = geometry(pixels.repeat(crops, 1, 1, 1), random)
-                else:
-                    x = torch.cat(list(islice(given, crops)))
+            for x, (_, colour, crops) in zip(self._crops(images, random), self.pipelines):
                 views += self._finished(x, colour, random).chunk(crops)
         return views
 
+    def _crops(self, images: Tensor | list[Tensor], random: RandomSource) -> Iterator[Tensor]:
+        """The crops of one pipeline after the other, drawn when asked for."""
+        if isinstance(images, list):
+            given = iter(images)
+            yield from (torch.cat(list(islice(given, crops))) for *_, crops in self.pipelines)
+        else:
+            pixels = images.float().div_(255)
+            yield from (geometry(pixels.repeat(crops, 1, 1, 1), random) for geometry, _, crops in self.pipelines)
+
     def _finished(self, x: Tensor, colour: list[Draw], random: RandomSource) -> Tensor:
-        """Colour and normalisation of pixels, floats in [0, 1], which are overwritten, or uint8."""
+        """Colour and normalisation of pixels: uint8, or floats in [0, 1], which are overwritten."""
         operations = [draw(x.shape, random) for draw in colour]
-        done = x if x.is_floating_point() else torch.empty(x.shape, device=x.device)
-        for rows in _parts(x):
+
+        def finished(rows: slice) -> Tensor:
             part = x[rows] if x.is_floating_point() else x[rows].float().div_(255)
             for operation in operations:
                 part = operation(part, rows)
-            done[rows] = self.normalise(part)
+            return self.normalise(part)
+
+        parts = _parts(x)
+        if len(parts) == 1:
+            return finished(*parts)
+        done = x if x.is_floating_point() else torch.empty(x.shape, device=x.device)
+        for rows in parts:
+            done[rows] = finished(rows)
         return done
 
 

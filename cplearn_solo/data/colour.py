@@ -50,9 +50,9 @@ def hue(x: Tensor, shift: Tensor) -> Tensor:
     r, g, b = x.split(1, dim=1)
     high, low = torch.maximum(torch.maximum(r, g), b), torch.minimum(torch.minimum(r, g), b)
     chroma = high - low
-    # On the colour circle of six sixths red is at 0, green at 2, blue at 4. From a hue to red it is 1 - r + g + b sixths
-    # once lightest and darkest channel are 1 and 0: the channel between them rises in the first, red falls in the second,
-    # the channel between rises again in the third. The lighter one of green and blue says to which side.
+    # On the colour circle of six sixths red is at 0, green at 2, blue at 4. With the lightest and darkest channel at 1
+    # and 0, a hue is 1 - r + g + b sixths from red: the channel between them rises in the first sixth, red falls in the
+    # second, the channel between rises in the third. The lighter one of green and blue says to which side.
     sixths = (g + b).sub_(r).add_(chroma).sub_(low).div_(chroma.clamp(min=1e-8)).copysign_(g - b).add_(6 * shift)
     sixths.sub_((sixths / 6).round_(), alpha=6)
     # A channel is high up to one sixth away from its own place, falls for another, and is low for the two around the

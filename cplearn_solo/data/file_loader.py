@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -42,6 +43,18 @@ class FileLoader(DataLoader):
         except InputError as error:  # which brings a worker's traceback along in its text
             raise InputError(str(error).strip().rpartition("\n")[2].partition("InputError: ")[2] or error) from None
         self._tally.tell()
+
+
+@contextmanager
+def lost_workers_told(num_workers: int) -> Iterator[None]:
+    """A worker that dies, at whatever moment the training process hears of it, is an ``InputError`` of one line."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not str(error).startswith("DataLoader worker"):
+            raise
+        how = str(error).partition("\n")[0].strip().removesuffix(".")
+        raise InputError(f"data.num_workers = {num_workers}: must be lower if memory ran out: {how}") from error
 
 
 class Batch(NamedTuple):

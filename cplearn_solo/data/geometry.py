@@ -143,6 +143,7 @@ def _window_weights(
 
 def blur(x: Tensor, sigma: Tensor) -> Tensor:
     """Gaussian blur of (n, c, S, S) with one ``sigma`` (n,) per sample, reflecting at the border."""
+    x = x.contiguous()
     n, c, size, _ = x.shape
     radius = min(BLUR_RADIUS, size - 1)  # and no more than a reflection has to show
     offset = torch.arange(-radius, radius + 1, device=x.device)

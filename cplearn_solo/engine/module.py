@@ -140,7 +140,7 @@ class Pretrainer(LightningModule):
         self.clock.start()
 
     def training_step(self, batch: list, batch_idx: int) -> Tensor:
-        """One step on ``[index, images, labels]``: uint8 images, crops of them in uint8, or finished crops in floats."""
+        """One step on ``[index, images, labels]``: uint8 images, uint8 crops of them, or finished crops in floats."""
         _, images, labels = batch
         generator = self._seeded(batch_idx)
         crops = images if images[0].is_floating_point() else self.augment(images, generator)

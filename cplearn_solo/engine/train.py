@@ -17,6 +17,7 @@ from cplearn_solo.config.schema import Config
 from cplearn_solo.core.distributed import rank, world_size
 from cplearn_solo.core.errors import InputError, require
 from cplearn_solo.data import Splits, eval_loader, load_splits, tell_lost_classes, train_loader
+from cplearn_solo.data.file_loader import lost_workers_told
 from cplearn_solo.data.inspect import in_short
 from cplearn_solo.data.memory_loader import MemoryEvalLoader, MemoryLoader
 from cplearn_solo.data.notes import say_once
@@ -175,7 +176,8 @@ def _fit(trainer: Trainer, module: Pretrainer, loaders: Loaders, run: RunFolder,
         print(f"run folder {run.path}\n" + "  ".join(f"{key} {value}" for key, value in derived.items()), flush=True)
     if first_epoch < config.max_epochs:
         try:
-            trainer.fit(module, datamodule=loaders, ckpt_path=run.resume, weights_only=True)
+            with lost_workers_told(config.data.num_workers):
+                trainer.fit(module, datamodule=loaders, ckpt_path=run.resume, weights_only=True)
         except NotFinite as error:
             last = run.path / LAST if (run.path / LAST).is_file() else run.resume
             raise InputError(

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from cplearn_solo.config import Config
 from cplearn_solo.core.errors import require
 from cplearn_solo.data import ImageSet, eval_loader
+from cplearn_solo.data.file_loader import lost_workers_told
 from cplearn_solo.methods import Method
 
 
@@ -61,15 +62,16 @@ def extract(
     backbone, method = (m and copy.deepcopy(m).to(device).train(batch_statistics) for m in (backbone, method))
     loader = eval_loader(images, crop_size=crop_size, batch_size=batch_size, num_workers=num_workers)
     xs, ys, codes, released = [], [], [], []
-    for _, batch, labels in track(loader, description=title, total=len(loader), disable=len(images) < 20_000):
-        feats = backbone(batch.to(device)).float()
-        code = method and method.assign(feats)
-        xs.append(feats.cpu())
-        ys.append(labels)
-        if code is not None:
-            codes.append(code.cpu())
-        if method is not None:
-            released.append(method.released_codes(feats, code).cpu())
+    with lost_workers_told(num_workers):
+        for _, batch, labels in track(loader, description=title, total=len(loader), disable=len(images) < 20_000):
+            feats = backbone(batch.to(device)).float()
+            code = method and method.assign(feats)
+            xs.append(feats.cpu())
+            ys.append(labels)
+            if code is not None:
+                codes.append(code.cpu())
+            if method is not None:
+                released.append(method.released_codes(feats, code).cpu())
     ids = (torch.cat(parts) if parts else None for parts in (codes, released))
     return Features(torch.cat(xs), torch.cat(ys), *ids)
 

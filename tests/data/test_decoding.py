@@ -420,7 +420,7 @@ def test_the_first_of_several_images_is_taken(kind: str, tmp_path: Path) -> None
     first, *others = (Image.new("RGB", (16, 16), name) for name in ("red", "blue", "lime"))
     path = str(tmp_path / f"a.{kind.lower()}")
     first.save(path, kind, save_all=True, append_images=others)
-    image, one_of_several = decode(path)
+    image, one_of_several, _ = decode(path)
     assert one_of_several
     assert np.abs(np.asarray(image).astype(int) - (255, 0, 0)).max() <= 2
     first.save(path, kind)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import signal
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -10,10 +12,21 @@ from pathlib import Path
 import pytest
 import torch
 from support.images import noise_images, pil
+from torch.utils.data import get_worker_info
 
 from cplearn_solo.core.errors import InputError
-from cplearn_solo.data import Augmentation, EpochSampler, FileSet, MemorySet, eval_loader, step_generator, train_loader
-from cplearn_solo.data.schema import ColorJitter, GaussianNoise
+from cplearn_solo.data import (
+    Augmentation,
+    BatchAugment,
+    EpochSampler,
+    FileSet,
+    MemorySet,
+    eval_loader,
+    step_generator,
+    train_loader,
+)
+from cplearn_solo.data.file_loader import Batch, lost_workers_told
+from cplearn_solo.data.schema import ColorJitter, GaussianNoise, Prob
 
 SIZE = 23
 AUG = Augmentation(crop_size=8, num_crops=2, color_jitter=ColorJitter(0.8), gaussian_noise=GaussianNoise(0.1))
@@ -90,8 +103,10 @@ def views_by_index(loader, epoch: int) -> dict[int, torch.Tensor]:
 
 
 def test_views_of_a_file_depend_on_seed_epoch_and_index_only(files: FileSet) -> None:
+    """Where they are cut; the rest is of a whole batch."""
+
     def loader(seed: int = 0, workers: int = 0, batch_size: int = 5):
-        return train_loader(files, [AUG], batch_size=batch_size, num_workers=workers, seed=seed)
+        return train_loader(files, [AUG], batch_size=batch_size, num_workers=workers, seed=seed, colour=False)
 
     with_workers = loader(workers=2)
     history = [views_by_index(with_workers, epoch) for epoch in (0, 1)]
@@ -106,6 +121,28 @@ def test_views_of_a_file_depend_on_seed_epoch_and_index_only(files: FileSet) -> 
     assert not any(torch.equal(other[i], fresh[i]) for i in other.keys() & fresh.keys())
 
 
+@pytest.mark.parametrize("rank", [0, 1])
+def test_colour_is_the_same_in_workers_and_in_the_training_process(files: FileSet, rank: int) -> None:
+    """Views are functions of (seed, epoch, step, rank), wherever and after whatever else they are made."""
+    every = Augmentation(**vars(AUG) | {name: Prob(0.5) for name in ("grayscale", "gaussian_blur", "solarization")})
+    small = Augmentation(crop_size=6, num_crops=2, color_jitter=ColorJitter(0.5), horizontal_flip=Prob(0.5))
+    settings = {"batch_size": 5, "seed": 3, "rank": rank, "world": 2}
+    inside = train_loader(files, [every, small], num_workers=2, **settings)
+    for epoch in (0, 1):
+        inside.batch_sampler.set_epoch(epoch)
+        batches = list(inside)
+    outside = train_loader(files, [every, small], num_workers=0, colour=False, **settings)
+    outside.batch_sampler.set_epoch(1)
+    augment = BatchAugment([every, small], files.mean, files.std)
+    for step, (index, crops, labels) in enumerate(outside):
+        assert {crop.dtype for crop in crops} == {torch.uint8}
+        assert torch.equal(index, batches[step][0]) and torch.equal(labels, batches[step][2])
+        views = augment(crops, step_generator(3, 1, step, rank))
+        assert [view.shape[-1] for view in views] == [8, 8, 6, 6]
+        assert all(torch.equal(*both) for both in zip(views, batches[step][1], strict=True))
+    assert step == 1 and not torch.equal(batches[0][1][0], batches[1][1][0])
+
+
 def test_file_batches(files: FileSet) -> None:
     index, crops, labels = next(iter(train_loader(files, [AUG, AUG], batch_size=5, num_workers=0, seed=0)))
     assert index.dtype == labels.dtype == torch.int64
@@ -115,9 +152,9 @@ def test_file_batches(files: FileSet) -> None:
 
 
 def test_file_pipelines_reach_spawned_workers(files: FileSet) -> None:
-    loader = train_loader(files, [AUG], batch_size=5, num_workers=0, seed=0)
-    item = (0, 7)
-    assert torch.equal(pickle.loads(pickle.dumps(loader.dataset))[item][1][0], loader.dataset[item][1][0])
+    dataset = train_loader(files, [AUG], batch_size=5, num_workers=0, seed=0).dataset
+    first, second = (one.__getitems__(Batch(0, 0, 0, [7]))[1] for one in (dataset, pickle.loads(pickle.dumps(dataset))))
+    assert all(torch.equal(*both) for both in zip(first, second, strict=True))
 
 
 @pytest.mark.parametrize("world", [1, 2, 3])
@@ -160,6 +197,21 @@ def test_unreadable_files_are_skipped_counted_and_named(files: FileSet, workers:
         assert sum((labels < 0).sum().item() for _, _, labels in train) == 2
     with pytest.raises(InputError, match="unreadable image .*7.png: cannot identify"):
         list(eval_loader(many, crop_size=8, batch_size=50, num_workers=workers))
+
+
+def dies_in_a_worker(*_: object) -> None:
+    assert get_worker_info() is not None
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_worker_that_dies_is_told(files: FileSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FileSet, "read", dies_in_a_worker)
+    loader = train_loader(files, [AUG], batch_size=5, num_workers=1, seed=0)
+    told = r"^data.num_workers = 1: must be lower if memory ran out: DataLoader worker \(pid.*(Killed|unexpectedly)$"
+    with pytest.raises(InputError, match=told), lost_workers_told(1):
+        list(loader)
+    with pytest.raises(RuntimeError, match="of another kind"), lost_workers_told(1):
+        raise RuntimeError("of another kind")
 
 
 def test_step_generator() -> None:

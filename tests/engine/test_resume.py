@@ -17,6 +17,8 @@ from cplearn_solo import load_backbone
 from cplearn_solo.cli.tasks import pretrain_task
 from cplearn_solo.config.read import parse_config
 from cplearn_solo.core.errors import InputError
+from cplearn_solo.data import train_loader
+from cplearn_solo.engine import train
 from cplearn_solo.engine.log import EpochLog
 from cplearn_solo.engine.module import Pretrainer
 from cplearn_solo.engine.runs import RUN_VARIABLE, RunFolder, run_of_parent, shared_with_processes
@@ -51,6 +53,28 @@ def test_a_killed_run_ends_with_the_weights_of_an_uninterrupted_one(name, finish
     log_one, log_two = EpochLog.read(one), EpochLog.read(two)
     assert [row["train_loss"] for row in log_one] == [row["train_loss"] for row in log_two]
     assert len(log_one) == 4 and log_one[0]["train_loss"] != log_one[3]["train_loss"]
+
+
+def test_a_killed_run_on_files_ends_with_the_weights_of_an_uninterrupted_one(tmp_path, monkeypatch):
+    """Which two workers decode, at half their size, cut and colour; and colour made in the training process instead."""
+    write_images(tmp_path / "images", [f"{i % 2}/{i}.jpg" for i in range(64)])
+    data = {"dataset": "custom", "train_path": str(tmp_path / "images"), "num_workers": 2, "val_split": 0.25}
+    views = [{"crop_size": size, "color_jitter": {"prob": 0.8}, "gaussian_blur": {"prob": 0.5}} for size in (8, 8)]
+    configs = {
+        name: tiny(tmp_path / name, batch_size=16, max_epochs=2, data={**data, "max_train_images": None})
+        | {"augmentations": views}
+        for name in ("whole", "halved", "elsewhere")
+    }
+    pretrain(parse_config(configs["whole"]))
+    train_until(1, configs["halved"], monkeypatch)
+    pretrain(parse_config(configs["halved"]))
+    with monkeypatch.context() as context:
+        context.setattr(train, "train_loader", lambda *a, colour=True, **k: train_loader(*a, colour=False, **k))
+        pretrain(parse_config(configs["elsewhere"]))
+    runs = [folders(tmp_path / name)[0] / "checkpoints/last.ckpt" for name in configs]
+    whole, *others = (torch.load(run, weights_only=True)["state_dict"] for run in runs)
+    for key, value in whole.items():
+        assert all(not torch.is_tensor(value) or torch.equal(value, other[key]) for other in others), key
 
 
 def test_a_process_killed_for_real_resumes(finished, tmp_path):
