@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -59,6 +60,18 @@ def pretended():
 
 def gpu_images(n: int, size: int) -> torch.Tensor:
     return torch.empty(n, 3, size, size, dtype=torch.uint8, device="cuda")
+
+
+@pytest.mark.filterwarnings("ignore:User provided device_type")
+def test_crops_of_files_are_coloured_on_the_gpu_without_waiting(pretended: None) -> None:
+    (every,) = shipped()["every operation"]
+    augment = BatchAugment([every, replace(every, crop_size=70, num_crops=2)], MEAN, STD)
+    crops = [gpu_images(4, side) for side in (every.crop_size, 70, 70)]
+    augment(crops)  # takes the constants along
+    with OnlyOnGPU():
+        views = augment(crops)
+    assert [view.shape for view in views] == [crop.shape for crop in crops]
+    assert {view.dtype for view in views} == {torch.float32}
 
 
 @pytest.mark.filterwarnings("ignore:User provided device_type")
