@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from PIL import Image, ImageFilter, ImageOps
@@ -12,7 +12,6 @@ from torchvision import transforms
 from torchvision.transforms import v2
 
 from cplearn_solo.data import IMAGENET_MEAN, IMAGENET_STD, Augmentation
-from cplearn_solo.data.schema import ColorJitter
 
 BICUBIC = v2.InterpolationMode.BICUBIC
 Views = Callable[[Image.Image], list[Tensor]]
@@ -20,11 +19,10 @@ Views = Callable[[Image.Image], list[Tensor]]
 
 def dino() -> Views:
     """Two crops of 224 pixels and eight of 96, as DINO's ``DataAugmentationDINO`` makes them."""
-    first = _transform(224, (0.4, 1), *_colour(0.4, 0.4, 0.2, 0.1), _pillow_blur)
-    second = _transform(
-        224, (0.4, 1), *_colour(0.4, 0.4, 0.2, 0.1), _seldom(_pillow_blur, 0.1), _seldom(_solarize, 0.2)
-    )
-    small = _transform(96, (0.05, 0.4), *_colour(0.4, 0.4, 0.2, 0.1), _seldom(_pillow_blur, 0.5))
+    colour = _colour(0.4, 0.4, 0.2, 0.1)
+    first = _transform(224, (0.4, 1), *colour, _pillow_blur)
+    second = _transform(224, (0.4, 1), *colour, _seldom(_pillow_blur, 0.1), _seldom(ImageOps.solarize, 0.2))
+    small = _transform(96, (0.05, 0.4), *colour, _seldom(_pillow_blur, 0.5))
     return lambda image: [first(image), second(image), *(small(image) for _ in range(8))]
 
 
@@ -35,23 +33,34 @@ def simclr() -> Views:
     return lambda image: [view(image), view(image)]
 
 
-def image_by_image(augmentations: list[Augmentation]) -> Views:
-    """What this package did until 0.3: every operation of ``augmentations`` on one whole image after the other."""
-    pipelines = [_former(a) for a in augmentations for _ in range(a.num_crops)]
-    return lambda image: [pipeline(image) for pipeline in pipelines]
+def image_by_image(augmentations: Sequence[Augmentation]) -> Views:
+    """All views of 0.2.0, one after the other from the whole image."""
+    views = [_view(a) for a in augmentations for _ in range(a.num_crops)]
+    return lambda image: [view(image) for view in views]
+
+
+def _view(a: Augmentation) -> Callable[[Image.Image], Tensor]:
+    """With a random resized crop, one operation after the other."""
+    size, jitter, scale = a.crop_size, a.color_jitter, (a.rrc.crop_min_scale, a.rrc.crop_max_scale)
+    strength = (jitter.brightness, jitter.contrast, jitter.saturation, jitter.hue)
+    blur = v2.GaussianBlur(2 * min(6, size - 1) + 1, (0.1, 2.0))
+    optional = [
+        (jitter.prob, v2.RandomApply([v2.ColorJitter(*strength)], jitter.prob)),
+        (a.grayscale.prob, v2.RandomGrayscale(a.grayscale.prob)),
+        (a.gaussian_blur.prob, v2.RandomApply([blur], a.gaussian_blur.prob)),
+        (a.solarization.prob, v2.RandomSolarize(128, a.solarization.prob)),
+        (a.horizontal_flip.prob, v2.RandomHorizontalFlip(a.horizontal_flip.prob)),
+    ]
+    steps = [v2.RandomResizedCrop(size, scale=scale, interpolation=BICUBIC)]
+    steps += [step for prob, step in optional if prob > 0]
+    steps += [v2.ToImage(), v2.ToDtype(torch.float32, scale=True), v2.Normalize(IMAGENET_MEAN, IMAGENET_STD)]
+    return v2.Compose([*steps, v2.ToPureTensor()])
 
 
 def _transform(size: int, scale: tuple[float, float], *colour: Callable) -> Callable:
     crop = transforms.RandomResizedCrop(size, scale=scale, interpolation=BICUBIC)
-    return transforms.Compose(
-        [
-            crop,
-            transforms.RandomHorizontalFlip(),
-            *colour,
-            transforms.ToTensor(),
-            transforms.Normalize(IMAGENET_MEAN, IMAGENET_STD),
-        ]
-    )
+    floats = transforms.ToTensor(), transforms.Normalize(IMAGENET_MEAN, IMAGENET_STD)
+    return transforms.Compose([crop, transforms.RandomHorizontalFlip(), *colour, *floats])
 
 
 def _colour(*strength: float) -> tuple[Callable, Callable]:
@@ -64,26 +73,3 @@ def _seldom(operation: Callable, prob: float) -> Callable:
 
 def _pillow_blur(image: Image.Image) -> Image.Image:
     return image.filter(ImageFilter.GaussianBlur(random.uniform(0.1, 2)))
-
-
-def _solarize(image: Image.Image) -> Image.Image:
-    return ImageOps.solarize(image)
-
-
-def _former(a: Augmentation) -> Callable:
-    size, jitter, scale = a.crop_size, a.color_jitter, (a.rrc.crop_min_scale, a.rrc.crop_max_scale)
-    taps = 2 * min(6, size - 1) + 1
-    steps = [
-        v2.RandomResizedCrop(size, scale=scale, interpolation=BICUBIC),
-        v2.RandomApply([v2.ColorJitter(*_strength(jitter))], jitter.prob),
-        v2.RandomGrayscale(a.grayscale.prob),
-        v2.RandomApply([v2.GaussianBlur(taps, (0.1, 2.0))], a.gaussian_blur.prob),
-        v2.RandomSolarize(128, a.solarization.prob),
-        v2.RandomHorizontalFlip(a.horizontal_flip.prob),
-    ]
-    floats = [v2.ToImage(), v2.ToDtype(torch.float32, scale=True), v2.Normalize(IMAGENET_MEAN, IMAGENET_STD)]
-    return v2.Compose([*steps, *floats])
-
-
-def _strength(jitter: ColorJitter) -> tuple[float, float, float, float]:
-    return jitter.brightness, jitter.contrast, jitter.saturation, jitter.hue
