@@ -14,7 +14,7 @@ from cplearn_solo.config.read import parse_config
 from cplearn_solo.config.schema import Config
 from cplearn_solo.core.errors import require
 from cplearn_solo.core.files import whole_file
-from cplearn_solo.data import DATASETS, FileSet, check_data, eval_image, train_loader
+from cplearn_solo.data import DATASETS, FileSet, check_data, eval_loader, train_loader
 from cplearn_solo.data.decoding import Decoding, measured_range
 from cplearn_solo.data.inspect import Findings, Look, contact_sheet, inspect
 from cplearn_solo.data.notes import counted
@@ -94,10 +94,10 @@ def _views(found: Findings, config: Config) -> list[list[np.ndarray]]:
     unscaled = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
     chosen: list[Look] = list(generator.permutation(np.array(found.readable, object))[:SHOWN])
     images = replace(found.images, **unscaled).subset(torch.tensor(sorted(look.index for look in chosen)))
-    scored = map(eval_image(first.crop_size, **unscaled), map(images.load, range(len(images))))
-    loader = train_loader(images, [first], batch_size=len(images), num_workers=0, seed=config.seed)
-    index, (views, *_), _ = next(iter(loader))
-    return [[_levels(one), _levels(view)] for one, view in zip(scored, views[index.argsort()])]
+    how = {"batch_size": len(images), "num_workers": 0}
+    ((_, scored, _),) = eval_loader(images, crop_size=first.crop_size, **how)
+    ((index, (views, *_), _),) = train_loader(images, [first], seed=config.seed, **how)
+    return [[_levels(one / 255), _levels(view)] for one, view in zip(scored, views[index.argsort()])]
 
 
 def _levels(view: Any) -> np.ndarray:

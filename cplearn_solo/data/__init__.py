@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING
 from cplearn_solo.core.lazy import lazy_imports
 
 if TYPE_CHECKING:
-    from cplearn_solo.data.batch_views import BatchAugment, eval_batch
+    from cplearn_solo.data.batch_views import BatchAugment, Normalise
     from cplearn_solo.data.checks import check_augmentation, check_data
     from cplearn_solo.data.fingerprint import describe_change
     from cplearn_solo.data.image_set import IMAGENET_MEAN, IMAGENET_STD, FileSet, ImageSet, MemorySet
-    from cplearn_solo.data.image_views import eval_image
     from cplearn_solo.data.loaders import MemoryLoader, eval_loader, train_loader
     from cplearn_solo.data.lost_classes import tell_lost_classes
     from cplearn_solo.data.order import EpochSampler, step_generator

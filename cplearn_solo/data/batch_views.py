@@ -9,12 +9,10 @@ from itertools import islice
 
 import torch
 from torch import Tensor
-from torchvision.transforms.v2 import functional as F
 
 from cplearn_solo.data.checks import check_augmentation
 from cplearn_solo.data.colour import Operation, draw_jitter, draw_noise, equalize, grayscale, solarize
 from cplearn_solo.data.geometry import draw_blur, random_resized_crop, resize_and_crop
-from cplearn_solo.data.image_views import BICUBIC
 from cplearn_solo.data.random_source import RandomSource
 from cplearn_solo.data.schema import Augmentation
 
@@ -78,24 +76,8 @@ def _parts(x: Tensor) -> list[slice]:
     return [slice(start, min(start + n, len(x))) for start in range(0, len(x), n)]
 
 
-def eval_batch(crop_size: int, mean: Sequence[float], std: Sequence[float]) -> Callable[[Tensor], Tensor]:
-    """uint8 (n, 3, H, W) -> float (n, 3, S, S), normalised, with S = max(crop_size, min(H, W)).
-
-    Images keep their size, as solo-learn evaluates small ones, unless crops are larger: random crops show things
-    enlarged, so a backbone trained on smaller crops does better on whole images at their own size than shrunk.
-    """
-    return partial(_centre, crop_size=crop_size, normalise=Normalise(mean, std))
-
-
-def _centre(images: Tensor, crop_size: int, normalise: Normalise) -> Tensor:
-    size = max(crop_size, min(images.shape[-2:]))
-    if images.shape[-2:] != (size, size):
-        images = F.center_crop(F.resize(images, [size], BICUBIC, antialias=True), [size])
-    return normalise(images.float().div_(255))
-
-
 class Normalise:
-    """Float pixels (n, 3, H, W), which are overwritten, less ``mean`` and over ``std`` (three numbers each)."""
+    """Pixels (n, c, H, W), uint8, or floats in [0, 1], which are overwritten, less ``mean`` and over ``std``."""
 
     def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
         self.mean, self.std = (torch.tensor(tuple(values)).view(3, 1, 1) for values in (mean, std))
@@ -104,7 +86,8 @@ class Normalise:
         if self.mean.device != pixels.device:  # from the first batch on they are where the images are
             self.mean = self.mean.to(pixels.device, non_blocking=True)
             self.std = self.std.to(pixels.device, non_blocking=True)
-        return pixels.sub_(self.mean).div_(self.std)
+        x = pixels if pixels.is_floating_point() else pixels.float().div_(255)
+        return x.sub_(self.mean).div_(self.std)
 
 
 Geometry = Callable[[Tensor, RandomSource], Tensor]

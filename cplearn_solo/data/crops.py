@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.nn.functional import interpolate
 from torchvision.transforms.v2 import functional as F
@@ -64,8 +65,13 @@ def spare_pixels(crops: Sequence[Crop]) -> float:
 
 def cut(image: Decoded, crops: Sequence[Crop]) -> list[Tensor]:
     """The crops of a decoded image, each uint8 (c, size, size)."""
-    pixels = torch.from_numpy(np.atleast_3d(np.array(image.image))).permute(2, 0, 1)
+    pixels = as_tensor(image.image)
     return [_cut(pixels, image.size, crop) for crop in crops]
+
+
+def as_tensor(image: Image.Image) -> Tensor:
+    """uint8 (c, h, w), channels last in memory, which is resized fastest."""
+    return torch.from_numpy(np.atleast_3d(np.array(image))).permute(2, 0, 1)
 
 
 def _cut(pixels: Tensor, whole: tuple[int, int], crop: Crop) -> Tensor:

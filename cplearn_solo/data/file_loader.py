@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -13,9 +14,9 @@ from torch.utils.data import DataLoader, Dataset
 
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.data.batch_views import BatchAugment
-from cplearn_solo.data.crops import Crop, cut, draw_crops, spare_pixels
+from cplearn_solo.data.centre import centre, sides_of_files
+from cplearn_solo.data.crops import Crop, as_tensor, cut, draw_crops, spare_pixels
 from cplearn_solo.data.image_set import FileSet
-from cplearn_solo.data.image_views import eval_image
 from cplearn_solo.data.order import EpochSampler, hash_seed, step_generator
 from cplearn_solo.data.schema import Augmentation
 from cplearn_solo.data.tally import Note, Tally
@@ -29,13 +30,16 @@ class FileLoader(DataLoader):
     """
 
     def __init__(self, dataset: TrainDataset | EvalDataset, **kwargs: Any) -> None:
-        super().__init__(dataset, **kwargs)
+        # without a generator every epoch takes a number from the training process's own
+        own = {"collate_fn": _as_it_is, "pin_memory": torch.cuda.is_available(), "generator": torch.Generator()}
+        super().__init__(dataset, **own, **kwargs)
         self._tally = Tally(dataset.images)
+        self.waited = 0.0  # seconds that an epoch's batches were waited for
 
     def __iter__(self) -> Iterator[list]:
         # As this is a generator, workers start when the first batch is asked for: the sampler has its epoch by then.
         try:
-            for *batch, notes in super().__iter__():
+            for *batch, notes in self._clocked():
                 noted = notes.nonzero().flatten()
                 for index, note in zip(batch[0][noted].tolist(), notes[noted].tolist()):
                     self._tally.add(index, Note(note))
@@ -43,6 +47,16 @@ class FileLoader(DataLoader):
         except InputError as error:  # which brings a worker's traceback along in its text
             raise InputError(str(error).strip().rpartition("\n")[2].partition("InputError: ")[2] or error) from None
         self._tally.tell()
+
+    def _clocked(self) -> Iterator[list]:
+        self.waited, start = 0.0, time.perf_counter()
+        for batch in super().__iter__():
+            self.waited += time.perf_counter() - start
+            yield batch
+            start = time.perf_counter()
+
+    def check_worker_number_rationality(self) -> None:
+        """PyTorch would warn of more workers than cores, which somebody asked for."""
 
 
 @contextmanager
@@ -93,8 +107,7 @@ class TrainDataset(Dataset):
         views = [torch.stack(one) for one in zip(*crops)]
         if self.colour:
             views = self.augment(views, step_generator(self.seed, batch.epoch, batch.step, batch.rank))
-        labels = torch.stack([_label(self.images, index, note) for index, note in zip(batch.indices, notes)])
-        return [torch.tensor(batch.indices), views, labels, torch.tensor(notes)]
+        return [torch.tensor(batch.indices), views, _labels(self.images, batch.indices, notes), torch.tensor(notes)]
 
     def _crops(self, epoch: int, index: int) -> tuple[list[Tensor], Note]:
         @cache  # as it is asked before decoding and after
@@ -106,15 +119,25 @@ class TrainDataset(Dataset):
 
 
 class EvalDataset(Dataset):
-    """index -> (index, image, label, note)."""
+    """Indices -> ``[index, images, labels, notes]``, with images (n, c, S, S) uint8."""
 
     def __init__(self, images: FileSet, crop_size: int) -> None:
-        self.images, self.pipeline = images, eval_image(crop_size, images.mean, images.std)
+        self.images, self.sides = images, sides_of_files(crop_size)
 
-    def __getitem__(self, index: int) -> tuple[int, Tensor, Tensor, Note]:
-        image, note = self.images.read(index)
-        return index, self.pipeline(image.image), _label(self.images, index, note), note
+    def __getitems__(self, indices: list[int]) -> list:
+        views, notes = zip(*map(self._view, indices))
+        return [torch.tensor(indices), torch.cat(views), _labels(self.images, indices, notes), torch.tensor(notes)]
+
+    def _view(self, index: int) -> tuple[Tensor, Note]:
+        image, note = self.images.read(index, lambda *size: min(size) / self.sides[0])
+        return centre(as_tensor(image.image)[None], *self.sides), note
 
 
-def _label(images: FileSet, index: int, note: Note) -> Tensor:
-    return torch.tensor(-1) if note == Note.UNREADABLE else images.labels[index]
+def _labels(images: FileSet, indices: Sequence[int], notes: Sequence[Note]) -> Tensor:
+    labels, readable = images.labels[torch.tensor(indices)], torch.tensor(notes) != Note.UNREADABLE
+    return torch.where(readable, labels, -1)
+
+
+def _as_it_is(batch: list) -> list:
+    """The data sets make whole batches."""
+    return batch

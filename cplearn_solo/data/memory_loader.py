@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from cplearn_solo.data.batch_views import eval_batch
+from cplearn_solo.data.centre import centre, sides_in_memory
 from cplearn_solo.data.image_set import MemorySet
 from cplearn_solo.data.order import EpochSampler
 
@@ -49,25 +49,16 @@ class MemoryLoader(_OnDevice):
 
 
 class MemoryEvalLoader(_OnDevice):
-    """Iterates ``[index (n,) int64, images (n, 3, S, S) float normalised, labels (n,)]`` over ``index`` in order."""
+    """Iterates ``[index (n,) int64, images (n, c, S, S) uint8, labels (n,)]`` over ``index`` in order."""
 
     def __init__(self, images: MemorySet, index: Tensor, crop_size: int, batch_size: int) -> None:
         super().__init__(images)
         self.index, self.batch_size = index, batch_size
-        self.pipeline = eval_batch(crop_size, images.mean, images.std)
-
-    def to(self, device: str | torch.device) -> None:
-        """Moves all images, so that batches are made there."""
-        self.images = replace(self.images, images=self.images.images.to(device), labels=self.images.labels.to(device))
-        self.batches = tuple(index.to(device) for index in self.batches)
-
-    @property
-    def num_bytes(self) -> int:
-        return self.images.images.nbytes
+        self.sides = sides_in_memory(images.images, crop_size)
 
     def __len__(self) -> int:
         return -(-len(self.index) // self.batch_size)
 
     def __iter__(self) -> Iterator[list[Tensor]]:
         for index in self.index.to(self.device).split(self.batch_size):
-            yield [index, self.pipeline(self.images.images[index]), self.images.labels[index]]
+            yield [index, centre(self.images.images[index], *self.sides), self.images.labels[index]]

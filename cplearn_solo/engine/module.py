@@ -195,7 +195,7 @@ class Pretrainer(LightningModule):
 
     def validation_step(self, batch: list, batch_idx: int) -> None:
         _, images, labels = batch
-        feats = self.encode(images)
+        feats = self.encode(self.augment.normalise(images))
         self.val_codes.add(self.method.assign(feats))
         self.probe.validate(feats, labels)
 

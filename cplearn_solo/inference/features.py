@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from cplearn_solo.config import Config
 from cplearn_solo.core.errors import require
-from cplearn_solo.data import ImageSet, eval_loader
+from cplearn_solo.data import ImageSet, Normalise, eval_loader
 from cplearn_solo.data.file_loader import lost_workers_told
+from cplearn_solo.data.workers import Workers
 from cplearn_solo.methods import Method
 
 
@@ -47,7 +48,7 @@ def extract(
     *,
     crop_size: int,
     batch_size: int = 256,
-    num_workers: int = 0,
+    num_workers: Workers = 0,
     device: torch.device | str = "cpu",
     batch_statistics: bool = False,
     title: str = "features",
@@ -61,10 +62,11 @@ def extract(
     require(not alone, "batch_size", batch_size, f"another: one of {len(images)} images would be a batch by itself")
     backbone, method = (m and copy.deepcopy(m).to(device).train(batch_statistics) for m in (backbone, method))
     loader = eval_loader(images, crop_size=crop_size, batch_size=batch_size, num_workers=num_workers)
+    normalise = Normalise(images.mean, images.std)
     xs, ys, codes, released = [], [], [], []
     with lost_workers_told(num_workers):
         for _, batch, labels in track(loader, description=title, total=len(loader), disable=len(images) < 20_000):
-            feats = backbone(batch.to(device)).float()
+            feats = backbone(normalise(batch.to(device, non_blocking=True))).float()
             code = method and method.assign(feats)
             xs.append(feats.cpu())
             ys.append(labels)
@@ -83,7 +85,7 @@ def extractor(
     *,
     device: torch.device,
     batch_size: int = 256,
-    num_workers: int | None = None,
+    num_workers: Workers | None = None,
 ) -> Callable[..., Features]:
     """:func:`extract` with the models of a run: what is left to give is the images.
 

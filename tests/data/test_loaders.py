@@ -168,7 +168,7 @@ def test_eval_sees_every_image_once(kind: str, world: int, request: pytest.Fixtu
     for rank, part in enumerate(batches):
         assert torch.cat([index for index, _, _ in part]).tolist() == list(range(rank, SIZE, world))
         for index, views, labels in part:
-            assert views.shape == (len(index), 3, side, side)
+            assert views.dtype == torch.uint8 and views.shape == (len(index), 3, side, side)
             assert torch.equal(labels, images.labels[index])
 
 

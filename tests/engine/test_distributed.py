@@ -108,7 +108,7 @@ def test_two_processes(tmp_path):
     hits, codes = 0, []
     with torch.no_grad():
         for _, images, labels in eval_loader(splits.test, crop_size=8, batch_size=101, num_workers=0):
-            feats = module.encode(images)
+            feats = module.encode(module.augment.normalise(images))
             hits += (module.classifier(feats).argmax(1) == labels).sum().item()
             codes.append(module.method.assign(feats))
     assert len(splits.test) == 101

@@ -1,0 +1,29 @@
+"""The view of an image that is scored: its centre, resized, still in uint8."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torchvision.transforms.v2 import InterpolationMode
+from torchvision.transforms.v2 import functional as F
+
+PHOTOGRAPHS = 64  # pixels of a crop, above which it is of photographs
+
+
+def centre(images: Tensor, resized: int, size: int) -> Tensor:
+    """uint8 (n, c, H, W) -> (n, c, size, size): the shorter side becomes ``resized`` pixels, the centre is kept."""
+    return F.center_crop(F.resize(images, [resized], InterpolationMode.BICUBIC, antialias=True), [size])
+
+
+def sides_in_memory(images: Tensor, crop_size: int) -> tuple[int, int]:
+    """``resized`` and ``size`` of images in memory: their own size, as solo-learn evaluates small ones.
+
+    Larger crops enlarge them. Random crops show things enlarged, so a backbone trained on smaller crops does better on
+    whole images at their own size than shrunk.
+    """
+    size = max(crop_size, min(images.shape[-2:]))
+    return size, size
+
+
+def sides_of_files(crop_size: int) -> tuple[int, int]:
+    """``resized`` and ``size`` of images in files: 256 and 224 for photographs, as is customary, or in this ratio."""
+    return round(crop_size * 256 / 224) if crop_size > PHOTOGRAPHS else crop_size, crop_size
