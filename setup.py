@@ -50,6 +50,7 @@ setup(
         "pillow>=11",
         "pyarrow>=14",
         "filelock>=3.12",
+        "joblib>=1.2",
         "rich>=14.1",
         "tqdm>=4.60",
     ],

@@ -32,7 +32,6 @@ def check_config(config: Config) -> None:
             "checkpoint.frequency": (config.checkpoint.frequency, 1),
             "accumulate_grad_batches": (config.accumulate_grad_batches, 1),
             "knn_eval.k": (config.knn_eval.k, 1),
-            "data.num_workers": (config.data.num_workers, 0),
         },
         seed=config.seed,
     )

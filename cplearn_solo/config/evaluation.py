@@ -16,7 +16,7 @@ class EvalConfig:
     pretrained: str | None = None  # run folder or checkpoint
     data: dict[str, Any] = field(default_factory=dict)  # overrides of the data the run was trained on
     batch_size: int = 256  # images at once while features are extracted; no score depends on it
-    num_workers: int = 4  # for images that are decoded from files
+    num_workers: Any = "auto"  # processes that read image files; auto: by the cores there are
     accelerator: str = "auto"  # one of ACCELERATORS
     seed: int = 0
 

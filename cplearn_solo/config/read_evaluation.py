@@ -23,6 +23,7 @@ from cplearn_solo.config.read import resolved
 from cplearn_solo.config.schema import Config
 from cplearn_solo.core.errors import InputError, require, unknown
 from cplearn_solo.core.schema import read_schema
+from cplearn_solo.data.checks import check_workers
 
 E = TypeVar("E", bound=EvalConfig)
 
@@ -36,10 +37,8 @@ def parse_evaluation(raw: DictConfig | dict[str, Any], schema: type[E]) -> E:
     if not config.pretrained:
         raise InputError("pretrained is missing: pretrained=RUN_OR_CHECKPOINT")
     read_schema({"data": config.data}, Config)
-    at_least: dict[str, tuple[float, float]] = {
-        "batch_size": (config.batch_size, 1),
-        "num_workers": (config.num_workers, 0),
-    }
+    at_least: dict[str, tuple[float, float]] = {"batch_size": (config.batch_size, 1)}
+    check_workers("num_workers", config.num_workers)
     _one_of("accelerator", config.accelerator, ACCELERATORS)
     if isinstance(config, LinearConfig):
         optimizer = config.optimizer

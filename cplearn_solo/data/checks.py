@@ -1,5 +1,7 @@
 """Checks of the values under ``data:`` and ``augmentations:``; whether files exist is seen when they are opened."""
 
+from typing import Any
+
 from cplearn_solo.core.errors import require, unknown
 from cplearn_solo.data.schema import KNOWN_IMAGES, MAY_LACK_LABELS, Augmentation, DataConfig
 from cplearn_solo.data.sources import DATASETS
@@ -39,13 +41,18 @@ def check_augmentation(a: Augmentation) -> None:
         require(pad.padding < a.crop_size, "augmentations.random_crop.padding", pad.padding, wanted)
 
 
+def check_workers(key: str, value: Any) -> None:
+    """Raise ``InputError`` for what is no number of processes."""
+    require(value == "auto" or (type(value) is int and value >= 0), key, value, "auto or an integer from 0 up")
+
+
 def check_data(cfg: DataConfig) -> None:
     """Raise ``InputError`` for values out of range; whether files exist is for ``load_splits`` to find out."""
     if cfg.dataset not in DATASETS:
         raise unknown("data.dataset", cfg.dataset, DATASETS)
     if cfg.format not in FORMATS:
         raise unknown("data.format", cfg.format, FORMATS)
-    require(cfg.num_workers >= 0, "data.num_workers", cfg.num_workers, "an integer from 0 up")
+    check_workers("data.num_workers", cfg.num_workers)
     require(cfg.fraction == -1 or 0 < cfg.fraction <= 1, "data.fraction", cfg.fraction, "-1 (all) or a share in (0, 1]")
     require(0 <= cfg.val_split < 1, "data.val_split", cfg.val_split, "a share in [0, 1)")
     for name in ("train_path", "val_path"):

@@ -83,7 +83,7 @@ class DataConfig:
     train_path: Any = "./datasets"  # what docs/data_sources.md lists, or several; or where downloads go
     val_path: Any = None  # the same for the test images; downloads fall back to train_path
     format: str = "image_folder"  # image_folder; dali means the same
-    num_workers: int = 4  # processes that decode and augment image files
+    num_workers: Any = "auto"  # processes that read image files, on each device; auto: by the cores there are
     no_labels: bool = False  # custom, parquet, hub: only the images in val_path have labels
     fraction: float = -1.0  # stratified seeded share of the training images in (0, 1]; -1 keeps all
     val_split: float = 0.0  # share of the training images held out and scored instead of the test images

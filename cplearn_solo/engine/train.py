@@ -31,6 +31,7 @@ from cplearn_solo.engine.optim import lr_scale
 from cplearn_solo.engine.runs import RunFolder, open_run, run_of_parent, shared_with_processes
 from cplearn_solo.engine.sharding import ShardedStrategy
 from cplearn_solo.engine.trainer import build_trainer, extra_loggers
+from cplearn_solo.engine.waiting import WaitingWatch
 from cplearn_solo.engine.watch import CollapseWatch
 from cplearn_solo.engine.weights import start_from_weights
 from cplearn_solo.metrics.verdict import Verdict
@@ -76,7 +77,7 @@ def pretrain(config: Config) -> Trained:
     derived = _derived(config, module, trainer.world_size, loaders.steps_per_epoch(trainer.world_size))
     run = _open_run(config, trainer, module, splits.fingerprint)
     watch = CollapseWatch(config)
-    trainer.callbacks.append(watch)
+    trainer.callbacks += [watch, WaitingWatch()]
     try:
         with shared_with_processes(run), _matmul_precision(config, trainer):
             _fit(trainer, module, loaders, run, derived)
@@ -123,8 +124,12 @@ class Loaders(LightningDataModule):
             self.splits.train, self.config.augmentations, seed=self.config.seed, **place, **self._common()
         )
 
-    def _common(self) -> dict[str, int]:
-        return {"batch_size": self.config.optimizer.batch_size, "num_workers": self.config.data.num_workers}
+    def _common(self) -> dict[str, Any]:
+        return {
+            "batch_size": self.config.optimizer.batch_size,
+            "num_workers": self.config.data.num_workers,
+            "processes": self.trainer.num_devices if self.trainer else 1,
+        }
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any, Protocol
 
+from cplearn_solo.core.cores import cores
 from cplearn_solo.core.errors import InputError, require, unknown
 from cplearn_solo.jobs.job import Job, Process
 from cplearn_solo.jobs.worker import work
@@ -75,13 +76,14 @@ class Local:
 
     def __init__(self, workers: int | None, *, devices: Any, use_gpus: bool, preload: Sequence[str]) -> None:
         self._gpus = _groups(_gpus(), devices) if use_gpus else []
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        there = cores()
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        self.workers = workers or max(1, min(len(self._gpus) or cores, memory // MEMORY_A_JOB))
+        self.workers = workers or max(1, min(len(self._gpus) or there, memory // MEMORY_A_JOB))
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload([work.__module__, *preload])
-        # OpenMP reads this when it is loaded
-        with _environment(OMP_NUM_THREADS=os.environ.get("OMP_NUM_THREADS", str(max(1, cores // self.workers)))):
+        each = str(max(1, there // self.workers))
+        # OpenMP reads its number when it is loaded; the other is what a job takes for all the cores that there are
+        with _environment(OMP_NUM_THREADS=os.environ.get("OMP_NUM_THREADS", each), LOKY_MAX_CPU_COUNT=each):
             forkserver.ensure_running()
 
     def start(self, job: Job, slot: int) -> LocalProcess:
