@@ -20,20 +20,24 @@ BACKBONES: Registry[Callable[..., nn.Module]] = Registry("backbone")
 SMALL_IMAGE = 64  # pixels; up to here ResNets get the CIFAR stem and ViTs patches of 4
 
 
-def build_backbone(name: str, *, crop_size: int, other_sizes: Iterable[int] = (), **kwargs: Any) -> nn.Module:
-    """The backbone ``name`` for images of ``crop_size`` pixels; ``kwargs`` go to its constructor.
+def build_backbone(
+    name: str, *, crop_size: int, channels: int = 3, other_sizes: Iterable[int] = (), **kwargs: Any
+) -> nn.Module:
+    """The backbone ``name`` for images of ``channels`` and ``crop_size`` pixels; ``kwargs`` go to its constructor.
 
     The module maps images to features ``(n, d)`` and says d as ``num_features``. Raises ``InputError`` for an unknown
     name, a keyword that its constructor refuses, or ``other_sizes`` of crops that are no whole number of patches.
     """
     wanted = "backbone.weights=torchvision/NAME, a key of its own"
     require("weights" not in kwargs, "backbone.kwargs.weights", kwargs.get("weights"), wanted)
+    wanted = "data.channels, a key of its own"
+    require("in_chans" not in kwargs, "backbone.kwargs.in_chans", kwargs.get("in_chans"), wanted)
     if name.startswith("timm/"):
         build: Callable[..., nn.Module] = partial(_any_timm, name.removeprefix("timm/"))
     else:
         build = BACKBONES[name]
     try:
-        model = build(crop_size, **kwargs)
+        model = build(crop_size, channels, **kwargs)
     except (TypeError, AssertionError) as error:  # how torchvision and timm refuse arguments
         raise InputError(f"backbone.kwargs = {kwargs}: must be keywords that {name!r} takes ({error})") from error
     if hasattr(model, "patch_embed"):
@@ -43,13 +47,13 @@ def build_backbone(name: str, *, crop_size: int, other_sizes: Iterable[int] = ()
 
 
 @BACKBONES.register("resnet8")
-def resnet8(crop_size: int, *, width: int = 128) -> nn.Module:
+def resnet8(crop_size: int, channels: int, *, width: int = 128) -> nn.Module:
     """Table 5 of the CPLearn paper."""
     require(width >= 1, "backbone.kwargs.width", width, "an integer from 1 up")
-    return ResNet8(width)
+    return ResNet8(width, channels)
 
 
-def _resnet(name: str, crop_size: int, *, small_stem: bool | None = None, **kwargs: Any) -> nn.Module:
+def _resnet(name: str, crop_size: int, channels: int, *, small_stem: bool | None = None, **kwargs: Any) -> nn.Module:
     """torchvision's ResNet without its classifier; 3x3 stem and no max-pool (``small_stem``) for small images.
 
     The stem's padding of 2 is solo-learn's, so that weights mean the same there and here.
@@ -59,16 +63,19 @@ def _resnet(name: str, crop_size: int, *, small_stem: bool | None = None, **kwar
     if small_stem is None:
         small_stem = crop_size <= SMALL_IMAGE
     if small_stem:
-        model.conv1 = nn.Conv2d(3, 64, kernel_size=3, stride=1, padding=2, bias=False)
+        model.conv1 = nn.Conv2d(channels, 64, kernel_size=3, stride=1, padding=2, bias=False)
         model.maxpool = nn.Identity()
+    elif channels != 3:
+        model.conv1 = nn.Conv2d(channels, 64, kernel_size=7, stride=2, padding=3, bias=False)
+        nn.init.kaiming_normal_(model.conv1.weight, mode="fan_out", nonlinearity="relu")  # as torchvision does
     return model
 
 
-def _vit(size: str, crop_size: int, *, patch_size: int | None = None, **kwargs: Any) -> nn.Module:
+def _vit(size: str, crop_size: int, channels: int, *, patch_size: int | None = None, **kwargs: Any) -> nn.Module:
     """timm's plain ViT, with DINO's start of the class token and DINO's positions for crops of another size."""
     patch = patch_size or (4 if crop_size <= SMALL_IMAGE else 16)
     _check_patches(crop_size, patch)
-    sizes = {"img_size": crop_size, "patch_size": patch, "dynamic_img_size": True}
+    sizes = {"img_size": crop_size, "in_chans": channels, "patch_size": patch, "dynamic_img_size": True}
     return as_dino(_timm(f"vit_{size}_patch16_224", **{**sizes, **kwargs}), start=not kwargs.get("pretrained"))
 
 
@@ -76,13 +83,13 @@ def _check_patches(crop_size: int, patch: int) -> None:
     require(crop_size % patch == 0, "crop_size", crop_size, f"divisible by backbone.kwargs.patch_size ({patch})")
 
 
-def _any_timm(name: str, crop_size: int, **kwargs: Any) -> nn.Module:
+def _any_timm(name: str, crop_size: int, channels: int, **kwargs: Any) -> nn.Module:
     """Its output for an image says d: some models have layers after what timm counts as features."""
-    model = _timm(name, **kwargs)
+    model = _timm(name, in_chans=channels, **kwargs)
     training = model.training
     try:
         with torch.no_grad():
-            shape = model.eval()(torch.zeros(1, 3, crop_size, crop_size)).shape
+            shape = model.eval()(torch.zeros(1, channels, crop_size, crop_size)).shape
     except (RuntimeError, AssertionError) as error:
         hint = "" if "img_size" in kwargs else f"; backbone.kwargs.img_size={crop_size} may help"
         raise InputError(f"crop_size = {crop_size}: must be one that 'timm/{name}' takes ({error}{hint})") from error

@@ -30,15 +30,16 @@ class Block(nn.Module):
 
 
 class ResNet8(nn.Module):
-    """``width``: F of Table 5, also the number of features."""
+    """``width``: F of Table 5, also the number of features; ``channels``: of the images."""
 
-    def __init__(self, width: int = 128) -> None:
+    def __init__(self, width: int = 128, channels: int = 3) -> None:
         super().__init__()
         self.num_features = width
-        self.conv1, self.conv2, self.shortcut = _conv(3, width, 3), _conv(width, width, 3), _conv(3, width, 1)
+        self.conv1, self.conv2 = _conv(channels, width, 3), _conv(width, width, 3)
+        self.shortcut = _conv(channels, width, 1)
         self.blocks = nn.Sequential(Block(width, pool=True), Block(width, pool=False), Block(width, pool=False))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Images ``(n, 3, h, w)``, h and w at least 4, to features ``(n, width)``."""
+        """Images ``(n, channels, h, w)``, h and w at least 4, to features ``(n, width)``."""
         y = F.avg_pool2d(self.conv2(F.leaky_relu(self.conv1(x), 0.2)), 2)
         return self.blocks(y + self.shortcut(F.avg_pool2d(x, 2))).mean(dim=(2, 3))

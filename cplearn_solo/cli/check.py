@@ -19,6 +19,7 @@ from cplearn_solo.data.decoding import Decoding, measured_range
 from cplearn_solo.data.inspect import Findings, Look, contact_sheet, inspect
 from cplearn_solo.data.notes import counted
 from cplearn_solo.data.overlap import overlap
+from cplearn_solo.data.schema import RGB
 
 SHOWN = 32  # images of the contact sheet
 NAMED = 3  # files in a line
@@ -91,7 +92,8 @@ def _some(images: FileSet, rows: list[int]) -> str:
 def _views(found: Findings, config: Config) -> list[list[np.ndarray]]:
     """Of some readable images: the centre that is scored, and a view of the first pipeline."""
     first, generator = config.augmentations[0], np.random.default_rng(config.seed)
-    unscaled = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
+    channels = config.data.channels
+    unscaled = {"mean": (0.0,) * channels, "std": (1.0,) * channels}
     chosen: list[Look] = list(generator.permutation(np.array(found.readable, object))[:SHOWN])
     images = replace(found.images, **unscaled).subset(torch.tensor(sorted(look.index for look in chosen)))
     how = {"batch_size": len(images), "num_workers": 0}
@@ -101,4 +103,6 @@ def _views(found: Findings, config: Config) -> list[list[np.ndarray]]:
 
 
 def _levels(view: Any) -> np.ndarray:
-    return (view.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
+    """uint8 (h, w, 3) of a view: its first three channels, or the first one in grey."""
+    shown = view[:RGB] if len(view) >= RGB else view[:1].expand(RGB, -1, -1)
+    return (shown.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()

@@ -39,7 +39,7 @@ CHECK = """Says what a training would see of images: kinds, classes, damaged and
   cplearn check FOLDER VAL --all                              every image, and scored ones
   cplearn check DATA.parquet data.dataset=parquet data.range=auto
 
-FOLDER and VAL are whatever data.train_path and data.val_path take (docs/data_sources.md). All keys of a pretraining are
+FOLDER and VAL are whatever data.train_path and data.val_path take (docs/data.md). All keys of a pretraining are
 keys here, such as data.no_labels=true for a folder without class folders, or augmentations.0.crop_size=224."""
 
 PRETRAIN = """Trains a backbone without labels and scores it.

@@ -14,6 +14,7 @@ from cplearn_solo.config.evaluation import ClusteringConfig, EvalConfig, KNNConf
 from cplearn_solo.config.read import parse_config
 from cplearn_solo.config.read_evaluation import parse_evaluation
 from cplearn_solo.data.checks import check_data
+from cplearn_solo.data.schema import RGB
 
 if TYPE_CHECKING:
     from cplearn_solo.inference.pretrained import Pretrained
@@ -92,7 +93,8 @@ def export_task(pretrained: str, file: str) -> None:
 def _empty_backbone(model: Pretrained) -> str:
     """Python that makes a backbone for the weights."""
     backbone, size = model.config.backbone, model.config.augmentations[0].crop_size
-    kwargs = "".join(f", {key}={value!r}" for key, value in backbone.kwargs.items())
+    channels = {} if model.config.data.channels == RGB else {"channels": model.config.data.channels}
+    kwargs = "".join(f", {key}={value!r}" for key, value in (channels | backbone.kwargs).items())
     return (
         "from cplearn_solo.backbones import build_backbone\n"
         f"model = build_backbone({backbone.name!r}, crop_size={size}{kwargs})"

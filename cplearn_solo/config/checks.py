@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from cplearn_solo.config.schema import Config
 from cplearn_solo.core.errors import require, unknown
-from cplearn_solo.data.checks import check_augmentation
+from cplearn_solo.data.checks import check_augmentation, check_channels
 from cplearn_solo.methods.catalog import check_method_kwargs, method_facts
 
 
@@ -83,6 +83,7 @@ def _check_views(config: Config) -> None:
     require(bool(config.augmentations), "augmentations", config.augmentations, wanted)
     for augmentation in config.augmentations:
         check_augmentation(augmentation)
+    check_channels(config.augmentations, config.data.channels)
     crops = [augmentation.num_crops for augmentation in config.augmentations]
     sizes = [augmentation.crop_size for augmentation in config.augmentations]
     require(sum(crops) >= 2, "augmentations.num_crops", crops, "at least 2 views in all")

@@ -27,6 +27,7 @@ RELEASES = {"0.1.0": 1, "0.2.0": 2}
 ADDED_KEYS: dict[str, Any] = {
     "backbone.weights": None,
     "data.background": "white",  # transparent pixels were seen: runs on such files change, on all others nothing does
+    "data.channels": 3,
     "data.range": None,
 }
 

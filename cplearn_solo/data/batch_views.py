@@ -80,7 +80,7 @@ class Normalise:
     """Pixels (n, c, H, W), uint8, or floats in [0, 1], which are overwritten, less ``mean`` and over ``std``."""
 
     def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
-        self.mean, self.std = (torch.tensor(tuple(values)).view(3, 1, 1) for values in (mean, std))
+        self.mean, self.std = (torch.tensor(tuple(values)).view(-1, 1, 1) for values in (mean, std))
 
     def __call__(self, pixels: Tensor) -> Tensor:
         if self.mean.device != pixels.device:  # from the first batch on they are where the images are

@@ -1,9 +1,10 @@
 """Checks of the values under ``data:`` and ``augmentations:``; whether files exist is seen when they are opened."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from cplearn_solo.core.errors import require, unknown
-from cplearn_solo.data.schema import KNOWN_IMAGES, MAY_LACK_LABELS, Augmentation, DataConfig
+from cplearn_solo.data.schema import KNOWN_IMAGES, MAY_LACK_LABELS, RGB, Augmentation, DataConfig
 from cplearn_solo.data.sources import DATASETS
 
 PADDING_MODES = ("reflect", "constant", "edge")
@@ -25,10 +26,7 @@ def check_augmentation(a: Augmentation) -> None:
     require(a.num_crops >= 1, "augmentations.num_crops", a.num_crops, "an integer from 1 up")
     low, high = a.rrc.crop_min_scale, a.rrc.crop_max_scale
     require(0 < low <= high <= 1, "augmentations.rrc", (low, high), "0 < crop_min_scale <= crop_max_scale <= 1")
-    for name, least in (("mean", "any"), ("std", "positive")):
-        value = getattr(a, name)
-        fits = value is None or (len(value) == 3 and (name == "mean" or min(value) > 0))
-        require(fits, f"augmentations.{name}", value, f"three {least} numbers, one per channel")
+    require(not a.std or min(a.std) > 0, "augmentations.std", a.std, "positive numbers")
 
     pad = a.random_crop
     either = not (pad.enabled and a.rrc.enabled)
@@ -44,6 +42,29 @@ def check_augmentation(a: Augmentation) -> None:
 def check_workers(key: str, value: Any) -> None:
     """Raise ``InputError`` for what is no number of processes."""
     require(value == "auto" or (type(value) is int and value >= 0), key, value, "auto or an integer from 0 up")
+
+
+def check_channels(augmentations: Sequence[Augmentation], channels: int) -> None:
+    """Raise ``InputError`` for augmentations that images of so many channels cannot have.
+
+    Hue, saturation and grey are those of RGB; all other operations treat channels alike.
+    """
+    for a in augmentations:
+        for name in ("mean", "std"):
+            value = getattr(a, name)
+            wanted = f"as many numbers as data.channels says, {channels}"
+            require(value is None or len(value) == channels, f"augmentations.{name}", value, wanted)
+    without = []
+    for i, a in enumerate(augmentations):
+        jitter = a.color_jitter
+        of_colour = {
+            "color_jitter.saturation": jitter.prob > 0 and jitter.saturation > 0,
+            "color_jitter.hue": jitter.prob > 0 and jitter.hue > 0,
+            "grayscale.prob": a.grayscale.prob > 0,
+        }
+        without += [f"augmentations.{i}.{key}=0" for key, used in of_colour.items() if used]
+    wanted = f"3 for augmentations of colour; without them: {' '.join(without)}"
+    require(channels == RGB or not without, "data.channels", channels, wanted)
 
 
 def check_data(cfg: DataConfig) -> None:
@@ -64,6 +85,7 @@ def check_data(cfg: DataConfig) -> None:
     for name in ("max_train_images", "max_val_images"):
         value = getattr(cfg, name)
         require(value is None or value >= 1, f"data.{name}", value, "an integer from 1 up, or null for all")
+    require(cfg.channels >= 1, "data.channels", cfg.channels, "an integer from 1 up")
     values = cfg.range if isinstance(cfg.range, (list, tuple)) else ()
     numbers = len(values) == 2 and all(isinstance(value, (int, float)) for value in values)
     fits = cfg.range in (None, "auto") or (numbers and values[0] < values[1])

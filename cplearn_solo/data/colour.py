@@ -21,7 +21,9 @@ GRAY = (0.2989, 0.587, 0.114)
 
 
 def gray(x: Tensor) -> Tensor:
-    """(n, 3, ...) -> (n, 1, ...)"""
+    """(n, c, ...) -> (n, 1, ...): the luma of RGB, and the mean of other channels."""
+    if x.shape[1] != len(GRAY):
+        return x.mean(1, keepdim=True)
     r, g, b = x.split(1, dim=1)
     return (GRAY[0] * r).add_(g, alpha=GRAY[1]).add_(b, alpha=GRAY[2])
 

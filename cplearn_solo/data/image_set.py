@@ -8,17 +8,17 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from PIL import Image
 from rich.progress import track
 from torch import Tensor
 
-from cplearn_solo.core.errors import InputError
-from cplearn_solo.data.decoding import Decoded, Decoding, EncodedImage, Shrink, decode, source_name
+from cplearn_solo.core.errors import InputError, require
+from cplearn_solo.data.decoding import Decoded, Decoding, EncodedImage, Picture, Shrink, decode, source_name
+from cplearn_solo.data.decoding.samples import Limits
 from cplearn_solo.data.index import Selected
 from cplearn_solo.data.schema import DataConfig
 from cplearn_solo.data.tally import Note, Tally
 
-Channels = tuple[float, float, float]
+Channels = tuple[float, ...]  # a number for each
 IMAGENET_MEAN: Channels = (0.485, 0.456, 0.406)
 IMAGENET_STD: Channels = (0.229, 0.224, 0.225)
 SMALL_SIDE = 64  # pixels; images with longer sides stay encoded
@@ -30,7 +30,8 @@ class ImageSet(Protocol):
     """What both kinds of set have in common.
 
     ``labels`` is int64 of shape (N,) with values in 0..num_classes-1, or -1 where an image has none; ``mean`` and
-    ``std`` are per channel of pixels in [0, 1]; ``classes`` holds the class names, or nothing if they are unknown.
+    ``std`` are per channel of pixels in [0, 1]; ``classes`` holds the class names, or nothing if they are unknown;
+    ``limits`` are the values that became, or become, black and white in images of more than 8 bits.
     """
 
     labels: Tensor
@@ -38,6 +39,9 @@ class ImageSet(Protocol):
     mean: Channels
     std: Channels
     classes: tuple[str, ...]
+
+    @property
+    def limits(self) -> Limits | None: ...
 
     def __len__(self) -> int: ...
 
@@ -48,7 +52,7 @@ class ImageSet(Protocol):
 
 @dataclass(frozen=True)
 class MemorySet:
-    """Images of one size, decoded: ``images`` is uint8 of shape (N, 3, H, W)."""
+    """Images of one size, decoded: ``images`` is uint8 of shape (N, c, H, W)."""
 
     images: Tensor
     labels: Tensor
@@ -56,6 +60,7 @@ class MemorySet:
     mean: Channels = IMAGENET_MEAN
     std: Channels = IMAGENET_STD
     classes: tuple[str, ...] = ()
+    limits: Limits | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -80,14 +85,18 @@ class FileSet:
     decoding: Decoding = field(default_factory=Decoding)
     max_unreadable: float = DataConfig.max_unreadable
 
+    @property
+    def limits(self) -> Limits | None:
+        return self.decoding.limits
+
     def __len__(self) -> int:
         return len(self.labels)
 
     def subset(self, indices: Tensor) -> FileSet:
         return replace(self, sources=Selected(self.sources, indices.numpy()), labels=self.labels[indices])
 
-    def load(self, i: int) -> Image.Image:
-        """Image ``i`` in RGB; raises ``InputError`` naming the file, or the row, that cannot be decoded."""
+    def load(self, i: int) -> Picture:
+        """Image ``i``; raises ``InputError`` naming the file, or the row, that cannot be decoded."""
         return decode(self.sources[i], self.decoding).image
 
     def read(self, i: int, shrink: Shrink | None = None) -> tuple[Decoded, Note]:
@@ -108,6 +117,16 @@ class FileSet:
         return source_name(self.sources[i])
 
 
+def in_channels(images: MemorySet, cfg: DataConfig) -> MemorySet:
+    """The same images of ``data.channels``: grey by Pillow's luma; raises ``InputError`` for channels they lack."""
+    if images.images.shape[1] == cfg.channels:
+        return images
+    require(cfg.channels == 1, "data.channels", cfg.channels, f"3 or 1 for {cfg.dataset}")
+    red, green, blue = (images.images[:, i : i + 1].int() for i in range(3))
+    luma = (19595 * red + 38470 * green + 7471 * blue + 2**15) >> 16
+    return replace(images, images=luma.to(torch.uint8))
+
+
 def decoded_if_small(images: FileSet) -> ImageSet:
     """The same images in memory if they are small and of one size, else as they are.
 
@@ -116,16 +135,17 @@ def decoded_if_small(images: FileSet) -> ImageSet:
     width, height = images.read(0)[0].size
     if max(width, height) > SMALL_SIDE:
         return images
-    pixels, labels, tally = np.empty((len(images), height, width, 3), np.uint8), images.labels.clone(), Tally(images)
+    shape = (len(images), height, width, images.decoding.channels)
+    pixels, labels, tally = np.empty(shape, np.uint8), images.labels.clone(), Tally(images)
     for i in track(range(len(images)), "decoding images", disable=len(images) <= SLOW_DECODE, transient=True):
         image, note = images.read(i)
         if image.size != (width, height):
             return images
-        pixels[i] = image.image
+        pixels[i] = np.asarray(image.image).reshape(shape[1:])
         if note != Note.READ:
             tally.add(i, note)
         if note == Note.UNREADABLE:
             labels[i] = -1
     tally.tell()
     tensor = torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous()
-    return MemorySet(tensor, labels, images.num_classes, classes=images.classes)
+    return MemorySet(tensor, labels, images.num_classes, classes=images.classes, limits=images.limits)

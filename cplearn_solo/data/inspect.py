@@ -14,10 +14,11 @@ from rich.console import Console
 from rich.progress import track
 
 from cplearn_solo.core.errors import InputError
-from cplearn_solo.data.decoding import decode
-from cplearn_solo.data.decoding.image import ORIENTATION, UPRIGHT
+from cplearn_solo.data.decoding import Decoding, decode
+from cplearn_solo.data.decoding.bands import ORIENTATION, read_bands
+from cplearn_solo.data.decoding.image import UPRIGHT
 from cplearn_solo.data.decoding.samples import raw_mode
-from cplearn_solo.data.decoding.source import opened
+from cplearn_solo.data.decoding.source import Source, opened
 from cplearn_solo.data.image_set import FileSet, ImageSet
 from cplearn_solo.data.notes import counted
 from cplearn_solo.data.overlap import content_hashes
@@ -132,15 +133,20 @@ def _look(images: FileSet, i: int) -> Look:
         decoded = decode(source, images.decoding)
     except InputError as error:
         return Look(i, refused=str(error))
-    with opened(source) as image:
-        header = _header(image)
     spread = np.asarray(decoded.image).std(axis=(0, 1)).max()
-    return Look(i, header, empty=bool(spread < NEARLY_ONE_COLOUR))
+    return Look(i, _header(source, images.decoding), empty=bool(spread < NEARLY_ONE_COLOUR))
 
 
-def _header(image: ImageFile.ImageFile) -> Header:
-    turned = image.getexif().get(ORIENTATION) in UPRIGHT
-    return Header(image.format or "", image.mode, _bits(image), image.size, turned)
+def _header(source: Source, decoding: Decoding) -> Header:
+    try:
+        with opened(source) as image:
+            turned = image.getexif().get(ORIENTATION) in UPRIGHT
+            return Header(image.format or "", image.mode, _bits(image), image.size, turned)
+    except ValueError:  # a TIFF whose bands Pillow does not know
+        samples, _, orientation = read_bands(source, decoding.channels, decoding.max_pixels)
+        height, width, bands = samples.values.shape
+        bits = 8 * samples.values.itemsize
+        return Header("TIFF", f"{bands} bands", bits, (width, height), orientation in UPRIGHT)
 
 
 def _bits(image: ImageFile.ImageFile) -> int:

@@ -33,7 +33,7 @@ class _OnDevice:
 
 
 class MemoryLoader(_OnDevice):
-    """Iterates ``[index (n,) int64, images (n, 3, H, W), labels (n,)]``; images are uint8, not augmented yet."""
+    """Iterates ``[index (n,) int64, images (n, c, H, W), labels (n,)]``; images are uint8, not augmented yet."""
 
     def __init__(self, images: MemorySet, batch_sampler: EpochSampler) -> None:
         super().__init__(images)

@@ -9,6 +9,8 @@ from typing import Any, List, Optional
 # Data sets of one content wherever they are stored.
 KNOWN_IMAGES = ("digits", "cifar10", "cifar100", "svhn", "stl10")
 
+RGB = 3  # channels
+
 # Data sets of which the training images may come without labels.
 MAY_LACK_LABELS = ("custom", "parquet", "hub")
 
@@ -71,7 +73,7 @@ class Augmentation:
     gaussian_noise: GaussianNoise = field(default_factory=GaussianNoise)
     crop_size: int = 32  # side of the square views in pixels
     num_crops: int = 1  # views drawn from this pipeline
-    mean: Optional[List[float]] = None  # replaces the data set's own; the first pipeline's counts
+    mean: Optional[List[float]] = None  # a number per channel; replaces the data set's own; the first pipeline's counts
     std: Optional[List[float]] = None
 
 
@@ -80,7 +82,7 @@ class DataConfig:
     """Which images to train and to score on."""
 
     dataset: str = "digits"  # a name in cplearn_solo.data.DATASETS
-    train_path: Any = "./datasets"  # what docs/data_sources.md lists, or several; or where downloads go
+    train_path: Any = "./datasets"  # what docs/data.md lists, or several; or where downloads go
     val_path: Any = None  # the same for the test images; downloads fall back to train_path
     format: str = "image_folder"  # image_folder; dali means the same
     num_workers: Any = "auto"  # processes that read image files, on each device; auto: by the cores there are
@@ -90,6 +92,7 @@ class DataConfig:
     max_train_images: Optional[int] = None  # the first N training images, before val_split and fraction
     max_val_images: Optional[int] = None  # the first N of the images that are scored
     allow_overlap: bool = False  # score images that are also training images
+    channels: int = RGB  # 3: RGB; 1: grey; others: images of just so many bands, each as the file has it
     image_column: str = "img"  # parquet, hub, lists: column of images; found by its type if there is none named so
     label_column: str = "label"  # the same for labels
     range: Any = None  # [low, high]: values that become black and white in images of over 8 bits; auto measures them

@@ -9,9 +9,9 @@ from typing import Any
 from cplearn_solo.data.checks import check_data
 from cplearn_solo.data.decoding import Decoding, measured_range
 from cplearn_solo.data.fingerprint import fingerprint
-from cplearn_solo.data.image_set import FileSet, ImageSet, decoded_if_small
+from cplearn_solo.data.image_set import FileSet, ImageSet, decoded_if_small, in_channels
 from cplearn_solo.data.overlap import check_overlap
-from cplearn_solo.data.schema import DataConfig
+from cplearn_solo.data.schema import RGB, DataConfig
 from cplearn_solo.data.selection import first, fraction, halves, hold_out
 from cplearn_solo.data.sources import DATASETS
 from cplearn_solo.data.sources.places import absolute
@@ -37,12 +37,17 @@ class Splits:
 
 
 def load_splits(
-    cfg: DataConfig, *, seed: int, mean: Sequence[float] | None = None, std: Sequence[float] | None = None
+    cfg: DataConfig,
+    *,
+    seed: int,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    limits: tuple[float, float] | None = None,
 ) -> Splits:
     """The images ``cfg`` asks for; every selection is a function of ``cfg`` and ``seed`` only.
 
-    ``mean`` and ``std`` (three numbers each) replace those of the data set in both parts. Raises ``InputError`` for
-    anything missing, unreadable or out of range.
+    ``mean`` and ``std`` (a number per channel) replace those of the data set in both parts, ``limits`` what would be
+    measured for ``data.range: auto``. Raises ``InputError`` for anything missing, unreadable or out of range.
     """
     check_data(cfg)
     if cfg.dataset != "hub":
@@ -61,14 +66,17 @@ def load_splits(
     if isinstance(train, FileSet):
         decoding = Decoding.of(cfg)
         if cfg.range == "auto":
-            decoding = replace(decoding, limits=measured_range(train.sources, decoding, seed))
+            decoding = replace(decoding, limits=limits or measured_range(train.sources, decoding, seed))
         reading = {"decoding": decoding, "max_unreadable": cfg.max_unreadable}
         train, test = replace(train, **reading), None if test is None else replace(test, **reading)
         train.read(0)  # where none can be read, this says so at once
+    else:
+        train, test = in_channels(train, cfg), test and in_channels(test, cfg)
     if cfg.dataset in TABLES:
         train, test = decoded_if_small(train), test and decoded_if_small(test)
-    own_mean, own_std = NORMALISATION.get(cfg.dataset) or channel_statistics(train)
-    normalisation = {"mean": tuple(mean or own_mean), "std": tuple(std or own_std)}
+    customary = NORMALISATION.get(cfg.dataset) if cfg.channels == RGB else None
+    own = (mean, std) if mean and std else customary or channel_statistics(train, seed)
+    normalisation = {"mean": tuple(mean or own[0]), "std": tuple(std or own[1])}
     train, test = replace(train, **normalisation), test and replace(test, **normalisation)
     probe, test = halves(test) if cfg.no_labels and test is not None else (train, test)
     return Splits(

@@ -55,7 +55,7 @@ def cuda_graph(step: Callable[[], StepOutput]) -> Recording:
 
 
 class CapturedStep:
-    """``compute`` with its gradients, from views, each ``(n, 3, h, w)``, and labels ``(n,)`` of always the same shapes.
+    """``compute`` with its gradients, from views, each ``(n, c, h, w)``, and labels ``(n,)`` of always the same shapes.
 
     The first steps are computed as they come, and whoever calls has to ask for their gradients. From then on
     ``replays`` is true: each call computes the gradients of ``parameters()``, which :meth:`set_gradients` gives to

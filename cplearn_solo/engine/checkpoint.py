@@ -17,6 +17,7 @@ from cplearn_solo.config.identity import LEARNING_VERSION
 from cplearn_solo.config.schema import CheckpointConfig, Config
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.core.files import whole_file
+from cplearn_solo.data.decoding.samples import Limits
 
 LAST = "checkpoints/last.ckpt"
 CHECKPOINT_KEY = "cplearn_solo"
@@ -41,14 +42,20 @@ class EpochCheckpoint(Checkpoint):
                 shutil.copyfile(self.last, file)
 
 
-def checkpoint_entry(config: Config, num_classes: int, mean: list[float], std: list[float]) -> dict[str, Any]:
-    """The part of a checkpoint that says how to read the rest, in plain types, so that ``weights_only`` loads it."""
+def checkpoint_entry(
+    config: Config, num_classes: int, mean: list[float], std: list[float], limits: Limits | None = None
+) -> dict[str, Any]:
+    """The part of a checkpoint that says how to read the rest, in plain types, so that ``weights_only`` loads it.
+
+    ``limits`` are the values that are black and white in images of more than 8 bits.
+    """
     return {
         CHECKPOINT_KEY: {
             "config": config.stored(),
             "num_classes": num_classes,
             "mean": mean,
             "std": std,
+            "limits": limits,
             "learning_version": LEARNING_VERSION,
             "versions": {"torch": str(torch.__version__), "lightning": lightning.__version__},
         }

@@ -15,6 +15,7 @@ from cplearn_solo.backbones import build_backbone
 from cplearn_solo.config.schema import Config
 from cplearn_solo.core.distributed import max_ranks, rank, world_size
 from cplearn_solo.data import BatchAugment, ImageSet
+from cplearn_solo.data.decoding.samples import Limits
 from cplearn_solo.data.order import hash_seed
 from cplearn_solo.engine.captured import Capture, CapturedStep, StepOutput, cuda_graph
 from cplearn_solo.engine.checkpoint import checkpoint_entry
@@ -45,12 +46,19 @@ class Pretrainer(LightningModule):
     one saw. Averages are kept as plain tensors and logged once an epoch.
     """
 
-    def __init__(self, config: Config, *, num_classes: int, mean: list[float], std: list[float]) -> None:
+    def __init__(
+        self, config: Config, *, num_classes: int, mean: list[float], std: list[float], limits: Limits | None = None
+    ) -> None:
         super().__init__()
         self.config, self.num_classes, self.mean, self.std = config, num_classes, list(mean), list(std)
+        self.limits = limits
         first, *others = (augmentation.crop_size for augmentation in config.augmentations)
         self.backbone = build_backbone(
-            config.backbone.name, crop_size=first, other_sizes=others, **config.backbone.kwargs
+            config.backbone.name,
+            crop_size=first,
+            channels=config.data.channels,
+            other_sizes=others,
+            **config.backbone.kwargs,
         )
         self.method = build_method(
             config.method,
@@ -84,11 +92,11 @@ class Pretrainer(LightningModule):
         self._rates: list[float] = []  # learning rates of the optimizer's groups, before the schedule
 
     def encode(self, images: Tensor) -> Tensor:
-        """Features ``(n, d)`` of normalised images ``(n, 3, h, w)``."""
+        """Features ``(n, d)`` of normalised images ``(n, c, h, w)``."""
         return self.backbone(images.contiguous(memory_format=self.memory_format))
 
     def views(self, crops: list[Tensor], progress: Progress) -> Views:
-        """What the method sees of normalised crops, each ``(n, 3, h, w)``, large ones first."""
+        """What the method sees of normalised crops, each ``(n, c, h, w)``, large ones first."""
         n_large = self.config.n_large
         return Views(
             feats=self._encode_crops(crops),
@@ -242,7 +250,7 @@ class Pretrainer(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Adds what evaluation and a resumed run need to know."""
-        checkpoint |= checkpoint_entry(self.config, self.num_classes, self.mean, self.std)
+        checkpoint |= checkpoint_entry(self.config, self.num_classes, self.mean, self.std, self.limits)
 
     def capture_steps(self, capture: Capture = cuda_graph) -> None:
         """Steps are captured and replayed from now on, until training ends."""
@@ -320,4 +328,5 @@ def _equal_buffers(method: Method) -> list[str]:
 
 def image_statistics(images: ImageSet) -> dict[str, Any]:
     """What a :class:`Pretrainer` must know of its training images."""
-    return {"num_classes": images.num_classes, "mean": list(images.mean), "std": list(images.std)}
+    normalisation = {"mean": list(images.mean), "std": list(images.std)}
+    return {"num_classes": images.num_classes, **normalisation, "limits": images.limits}

@@ -195,7 +195,9 @@ def _fit(trainer: Trainer, module: Pretrainer, loaders: Loaders, run: RunFolder,
 def _derived(config: Config, module: Pretrainer, world: int, steps_per_epoch: int) -> dict[str, Any]:
     """What follows from the configuration and the machine."""
     scale = lr_scale(config, world)
+    limits = {} if config.data.range != "auto" or module.limits is None else {"data_range": list(module.limits)}
     return {
+        **limits,
         "steps_per_epoch": math.ceil(steps_per_epoch / config.accumulate_grad_batches),
         "devices": world,
         "n": config.optimizer.batch_size * (world if module.method.loss_scope == "global" else 1),

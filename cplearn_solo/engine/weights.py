@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from timm.models import adapt_input_conv
 from torch import Tensor
 
 from cplearn_solo.backbones.published import LIBRARIES, published_weights
 from cplearn_solo.core.errors import InputError, require
 from cplearn_solo.data.notes import say_once
+from cplearn_solo.data.schema import RGB
 from cplearn_solo.engine.checkpoint import find_checkpoint
 from cplearn_solo.engine.module import Pretrainer
 
@@ -25,8 +27,9 @@ def start_from_weights(module: Pretrainer) -> None:
     """Puts ``backbone.weights`` into the backbone and its teacher, if there are any.
 
     They are a run folder, a checkpoint of this program, a file with a state dict, or what :func:`published_weights`
-    knows. Tensors that the backbone does not have, as those of a classifier, are left out with a word; ``InputError``
-    where others are missing or of another shape.
+    knows. Tensors that the backbone does not have, as those of a classifier, are left out with a word. Convolutions of
+    RGB images are fitted to other channels as timm does: summed for grey images, else repeated and scaled.
+    ``InputError`` where tensors are missing or of another shape.
     """
     config = module.config.backbone
     if config.weights is None:
@@ -37,7 +40,9 @@ def start_from_weights(module: Pretrainer) -> None:
         found = published_weights(config.weights, config.name, crop_size=size, **config.kwargs)
     else:
         found = _read(config.weights)
-    own = module.backbone.state_dict()
+    own, channels = module.backbone.state_dict(), module.config.data.channels
+    adapted = [name for name in own if name in found and _only_channels_differ(found[name], own[name], channels)]
+    found |= {name: adapt_input_conv(channels, found[name]) for name in adapted}
     missing = [name for name in own if name not in found and not name.endswith(COUNTER)]
     fits = f"weights of {config.name}"
     require(not missing, "backbone.weights", config.weights, f"{fits}, and lacks {_some(missing)}")
@@ -51,7 +56,14 @@ def start_from_weights(module: Pretrainer) -> None:
         module.teacher[0].load_state_dict(module.backbone.state_dict())
     left_out = [name for name in found if name not in own]
     rest = f"; left out: {_some(left_out)}" if left_out else ""
+    rest += f"; fitted to {channels} channel(s): {_some(adapted)}" if adapted else ""
     say_once(f"backbone.weights = {config.weights}: {len(own)} tensors{rest}")
+
+
+def _only_channels_differ(there: Tensor, here: Tensor, channels: int) -> bool:
+    """Whether ``there`` is a convolution of RGB images, and ``here`` the same of images of other channels."""
+    (outputs, *of_there), (wanted, *of_here) = there.shape, here.shape
+    return channels != RGB and outputs == wanted and of_there == [RGB, *of_here[1:]] and of_here[:1] == [channels]
 
 
 def _read(path: str) -> dict[str, Tensor]:

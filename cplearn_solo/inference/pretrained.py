@@ -26,6 +26,7 @@ class Pretrained:
     num_classes: int
     mean: list[float]
     std: list[float]
+    limits: tuple[float, float] | None  # black and white of images of more than 8 bits, if measured or given
     checkpoint: Path
     run: Path | None  # its run folder, if it lies in one
 
@@ -36,7 +37,7 @@ def load_pretrained(path: str | Path, *, device: torch.device | str = "cpu") -> 
     checkpoint = read_checkpoint(file)
     saved = checkpoint[CHECKPOINT_KEY]
     config = parse_config(with_earlier_defaults(saved["config"]))
-    statistics = {key: saved[key] for key in ("num_classes", "mean", "std")}
+    statistics = {key: saved.get(key) for key in ("num_classes", "mean", "std", "limits")}  # 0.2.0 knew no limits
     module = Pretrainer(config, **statistics)
     module.teacher = None  # not evaluated, and other hosts keep theirs under other names
     wanted = ("backbone.", "method.", "classifier.")
@@ -51,7 +52,7 @@ def load_pretrained(path: str | Path, *, device: torch.device | str = "cpu") -> 
 def load_backbone(path: str | Path, *, device: torch.device | str = "cpu", frozen: bool = False) -> nn.Module:
     """The trained backbone of a run folder or checkpoint, in evaluation mode.
 
-    It maps normalised images ``(n, 3, h, w)`` to features ``(n, d)``; d is its ``num_features``. Its parameters have
+    It maps normalised images ``(n, c, h, w)`` to features ``(n, d)``; d is its ``num_features``. Its parameters have
     gradients, for fine-tuning, unless ``frozen``.
     """
     return load_pretrained(path, device=device).backbone.requires_grad_(not frozen)

@@ -15,10 +15,13 @@ from cplearn_solo.inference.pretrained import Pretrained
 def splits_of(model: Pretrained, overrides: Mapping[str, Any]) -> tuple[Splits, DataConfig]:
     """The run's images, normalised as in its training, and what says which they are.
 
-    ``overrides`` are keys of ``data`` with other values than in training.
+    ``overrides`` are keys of ``data`` with other values than in training. Raises ``InputError`` for other channels.
     """
     data = read_schema({**asdict(model.config.data), **overrides}, DataConfig)
-    return load_splits(data, seed=model.config.seed, mean=model.mean, std=model.std), data
+    channels = model.config.data.channels
+    require(data.channels == channels, "data.channels", data.channels, f"{channels}, which the model was trained on")
+    training = {"mean": model.mean, "std": model.std, "limits": model.limits}
+    return load_splits(data, seed=model.config.seed, **training), data
 
 
 def require_held_out(splits: Splits, data: DataConfig) -> None:

@@ -43,7 +43,7 @@ class Views:
     progress: Progress
     teacher: list[Tensor] | None = None  # the teacher's output for each large crop, without gradient
     # the next three only for a method with needs_images
-    images: list[Tensor] | None = None  # (n, 3, h, w) per crop
+    images: list[Tensor] | None = None  # (n, c, h, w) per crop
     pixel_range: tuple[Tensor, Tensor] | None = None  # normalised (low, high) per channel
     encode: Callable[[Tensor], Tensor] | None = None  # images -> feats, BatchNorm statistics frozen
 

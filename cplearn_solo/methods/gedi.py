@@ -62,7 +62,7 @@ class GEDI(GEDINoGen):
         require(replay_size >= batch_size, "method_kwargs.replay_size", replay_size, wanted)
         self.likelihood_weight, self.sgld_noise, self.reinit_prob = likelihood_weight, sgld_noise, reinit_prob
         self.sgld = {"steps": sgld_steps, "step_size": sgld_step_size, "clamp": sgld_clamp}
-        self.replay_size, self.replay = replay_size, None  # (size, 3, h, w) from the first step on
+        self.replay_size, self.replay = replay_size, None  # (size, c, h, w) from the first step on
 
     def loss(self, views: Views) -> dict[str, Tensor]:
         """``likelihood``: mean energy of images minus that of samples; its gradient is that of -log likelihood."""

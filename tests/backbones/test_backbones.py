@@ -17,6 +17,15 @@ def test_features(name, size):
     assert model.eval()(torch.zeros(2, 3, size, size)).shape == (2, model.num_features)
 
 
+@pytest.mark.parametrize("name", ["resnet8", "resnet18", "vit_tiny", "timm/resnet10t"])
+@pytest.mark.parametrize("size, channels", [(32, 1), (32, 4), (96, 1)])
+def test_images_of_other_channels(name, size, channels):
+    model = build_backbone(name, crop_size=size, channels=channels)
+    assert model.eval()(torch.zeros(2, channels, size, size)).shape == (2, model.num_features)
+    with pytest.raises(InputError, match="backbone.kwargs.in_chans = 1: must be data.channels, a key of its own"):
+        build_backbone(name, crop_size=size, channels=channels, in_chans=1)
+
+
 def test_every_registered_name_is_listed():
     assert set(BACKBONES) == {"resnet8", "resnet18", "resnet34", "resnet50", "vit_tiny", "vit_small", "vit_base"}
 

@@ -16,13 +16,14 @@ from cplearn_solo.engine.weights import start_from_weights
 pytestmark = pytest.mark.integration
 
 
-def module(weights, method="cplearn", name="resnet8", size=8, **kwargs):
+def module(weights, method="cplearn", name="resnet8", size=8, channels=3, **kwargs):
     config = tiny("runs", method, backbone={"name": name, "weights": str(weights), "kwargs": kwargs})
+    config["data"]["channels"] = channels
     config["backbone"]["kwargs"] = kwargs
     for augmentation in config["augmentations"]:
         augmentation["crop_size"] = size
     torch.manual_seed(1)
-    return Pretrainer(parse_config(config), num_classes=10, mean=[0.5] * 3, std=[0.5] * 3)
+    return Pretrainer(parse_config(config), num_classes=10, mean=[0.5] * channels, std=[0.5] * channels)
 
 
 def same(first, second):
@@ -69,6 +70,26 @@ def test_weights_of_libraries(monkeypatch):
     start_from_weights(ours)
     assert asked[-1] == ("vit_tiny_patch16_224", True, "augreg_in21k")
     assert same(ours.backbone.state_dict(), vit.state_dict())
+
+
+@pytest.mark.parametrize("channels", [1, 4])
+def test_weights_for_rgb_are_fitted_to_other_channels(channels, finished, trained, capsys):
+    ours = module(finished, channels=channels, width=32)
+    start_from_weights(ours)
+    for name, value in ours.backbone.state_dict().items():
+        if name in ("conv1.weight", "shortcut.weight"):
+            of_grey = trained[name].sum(1, keepdim=True)
+            of_bands = trained[name][:, [0, 1, 2, 0]] * 3 / 4
+            torch.testing.assert_close(value, of_grey if channels == 1 else of_bands)
+        else:
+            assert torch.equal(value, trained[name])
+    assert f"fitted to {channels} channel(s): conv1.weight, shortcut.weight" in capsys.readouterr().out
+
+
+def test_weights_for_grey_images_are_not_for_rgb(tmp_path):
+    torch.save(build_backbone("resnet8", crop_size=8, channels=1, width=32).state_dict(), tmp_path / "grey.pt")
+    with pytest.raises(InputError, match=r"its conv1.weight is \(32, 1, 3, 3\) instead of \(32, 3, 3, 3\)"):
+        start_from_weights(module(tmp_path / "grey.pt", width=32))
 
 
 def test_without_a_network_one_line_says_where_to_put_the_file(monkeypatch):

@@ -1,7 +1,8 @@
-"""The one place that decodes: a file, or encoded bytes, to an upright 8-bit RGB image, or an error that names it.
+"""The one place that decodes: a file, or encoded bytes, to an upright 8-bit image, or an error that names it.
 
-``image`` holds the way of an image, ``samples`` those of more than 8 bits, ``formats`` what is read at all,
-``value_range`` measures ``data.range: auto``. docs/data.md says what becomes of which kind.
+``image`` holds the way of an image, ``samples`` those of more than 8 bits, ``bands`` those of other bands than RGB,
+``formats`` what is read at all, ``value_range`` measures ``data.range: auto``. docs/data.md says what becomes of which
+kind.
 """
 
 from typing import TYPE_CHECKING
@@ -9,8 +10,9 @@ from typing import TYPE_CHECKING
 from cplearn_solo.core.lazy import lazy_imports
 
 if TYPE_CHECKING:
+    from cplearn_solo.data.decoding.bands import Bands
     from cplearn_solo.data.decoding.formats import is_image_name
-    from cplearn_solo.data.decoding.image import Decoded, Decoding, Shrink, decode
+    from cplearn_solo.data.decoding.image import Decoded, Decoding, Picture, Shrink, decode
     from cplearn_solo.data.decoding.source import EncodedImage, source_name
     from cplearn_solo.data.decoding.value_range import measured_range
 

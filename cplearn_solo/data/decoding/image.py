@@ -1,4 +1,4 @@
-"""The way of an image from its file to 8-bit RGB: opened, refused or decoded, on its background, upright."""
+"""The way of an image from its file to 8 bits: opened, refused or decoded, on its background, upright."""
 
 from __future__ import annotations
 
@@ -8,18 +8,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
 from PIL import Image, ImageColor, ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 
 from cplearn_solo.core.errors import InputError, require
-from cplearn_solo.data.decoding.samples import Samples, has_samples, raw_mode, read_samples, to_rgb
+from cplearn_solo.data.decoding.bands import ORIENTATION, Bands, read_bands
+from cplearn_solo.data.decoding.samples import Samples, has_samples, raw_mode, read_samples, to_8_bits
 from cplearn_solo.data.decoding.source import Source, opened, source_name
 from cplearn_solo.data.decoding.tiff import check_tiff
 from cplearn_solo.data.schema import DataConfig
 
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # data.max_pixels decides
 
-ORIENTATION = 0x0112  # the EXIF tag, from 1, upright, to 8
+COLOURS = {1: "L", 3: "RGB"}  # Pillow's modes by channels
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -37,13 +39,14 @@ class Decoding:
     """What decoding depends on besides the file.
 
     ``limits`` are the values that become black and white where an image has more than 8 bits, ``background`` the RGB
-    colour behind transparent pixels. There are always three channels, grey ones repeated: a number of channels would
-    be one more field here, and :func:`decode` the only function to heed it.
+    colour behind transparent pixels. ``channels``: 3 for RGB, where grey is repeated, 1 for grey, where colours become
+    their luma, and any other number for images of just so many bands, each as the file has it.
     """
 
     limits: tuple[float, float] | None = None
     background: tuple[int, int, int] = (255, 255, 255)
     max_pixels: int = DataConfig.max_pixels
+    channels: int = DataConfig.channels
 
     @classmethod
     def of(cls, cfg: DataConfig) -> Decoding:
@@ -53,16 +56,19 @@ class Decoding:
         except ValueError:
             require(False, "data.background", cfg.background, "the name of a colour, or '#rrggbb'")
         limits = None if cfg.range in (None, "auto") else tuple(cfg.range)
-        return cls(limits, background, cfg.max_pixels)
+        return cls(limits, background, cfg.max_pixels, cfg.channels)
+
+
+Picture = Image.Image | Bands  # in RGB, grey, or bands
 
 
 class Decoded(NamedTuple):
-    """An image in RGB, whether it was the first of several in its file, and width and height of the whole of it.
+    """An image, whether it was the first of several in its file, and width and height of the whole of it.
 
     The image itself is smaller than ``size`` where a JPEG was decoded at a part of its scale.
     """
 
-    image: Image.Image
+    image: Picture
     one_of_several: bool
     size: tuple[int, int]
 
@@ -78,35 +84,62 @@ def decode(source: Source, decoding: Decoding = STANDARD, shrink: Shrink | None 
     ``shrink`` says of an upright image's width and height how many times smaller it may be: JPEGs are then decoded at
     the smallest scale that is not smaller, which saves most of the work. It is asked before anything is decoded.
     """
-    with _reading(source, decoding) as image:
-        size = _scaled(image, shrink) if shrink and isinstance(image, JpegImageFile) else None
-        several = getattr(image, "is_animated", False) and image.format != "PSD"  # whose layers make one image
-        if has_samples(image):
-            samples = read_samples(image, source)
-            rgb = to_rgb(samples, decoding.limits, decoding.background, source_name(source))
+    with _told(source, decoding):
+        size: tuple[int, int] | None = None
+        picture: Picture
+        if decoding.channels in COLOURS:
+            with _opened(source) as image:
+                size = _scaled(image, shrink) if shrink and isinstance(image, JpegImageFile) else None
+                several = getattr(image, "is_animated", False) and image.format != "PSD"  # whose layers make one image
+                picture = _in_colours(image, source, decoding)
+                orientation = image.getexif().get(ORIENTATION)
         else:
-            rgb = _on_background(image, decoding.background)
-        turn = UPRIGHT.get(image.getexif().get(ORIENTATION))
-        upright = rgb if turn is None else rgb.transpose(turn)
+            samples, several, orientation = read_bands(source, decoding.channels, decoding.max_pixels)
+            picture = Bands(_in_8_bits(samples, source, decoding))
+        turn = UPRIGHT.get(orientation)
+        upright = picture if turn is None else picture.transpose(turn)
         return Decoded(upright, several, size or upright.size)
 
 
 def numbers(source: Source, decoding: Decoding = STANDARD) -> Samples | None:
     """The numbers of an image of more than 8 bits, ``None`` for others; raises as :func:`decode`."""
-    with _reading(source, decoding) as image:
-        return read_samples(image, source) if has_samples(image) else None
+    with _told(source, decoding):
+        if decoding.channels not in COLOURS:
+            return read_bands(source, decoding.channels, decoding.max_pixels).samples
+        with _opened(source) as image:
+            return read_samples(image, source) if has_samples(image) else None
+
+
+def _in_colours(image: ImageFile.ImageFile, source: Source, decoding: Decoding) -> Image.Image:
+    """An opened image in RGB or grey."""
+    if has_samples(image):
+        picture = Image.fromarray(_in_8_bits(read_samples(image, source), source, decoding))
+    else:
+        picture = _on_background(image, decoding.background)
+    mode = COLOURS[decoding.channels]
+    return picture if picture.mode == mode else picture.convert(mode)
+
+
+def _in_8_bits(samples: Samples, source: Source, decoding: Decoding) -> np.ndarray:
+    return to_8_bits(samples, decoding.limits, decoding.background, source_name(source))
 
 
 @contextmanager
-def _reading(source: Source, decoding: Decoding) -> Iterator[ImageFile.ImageFile]:
-    """The opened image; whatever goes wrong with it is an ``InputError`` of one line."""
+def _opened(source: Source) -> Iterator[ImageFile.ImageFile]:
+    """As Pillow opens it; ``ValueError`` for what Pillow would read wrongly."""
+    with opened(source) as image:
+        if image.format == "TIFF":
+            check_tiff(image)
+        yield image
+
+
+@contextmanager
+def _told(source: Source, decoding: Decoding) -> Iterator[None]:
+    """Whatever goes wrong inside with the image is an ``InputError`` of one line."""
     Image.MAX_IMAGE_PIXELS = decoding.max_pixels / 2  # Pillow warns of more than that and refuses twice as many
     name = source_name(source)
     try:
-        with opened(source) as image:
-            if image.format == "TIFF":
-                check_tiff(image)
-            yield image
+        yield
     except InputError:
         raise
     except Image.DecompressionBombError:
@@ -127,7 +160,7 @@ def _scaled(image: JpegImageFile, shrink: Shrink) -> tuple[int, int]:
 
 
 def _on_background(image: ImageFile.ImageFile, background: tuple[int, int, int]) -> Image.Image:
-    """An image of up to 8 bits in RGB."""
+    """An image of up to 8 bits, in grey or RGB."""
     if image.mode == "LAB":
         raise ValueError("Pillow does not read LAB colours exactly")
     grey_step = {"1": 255, "L;2": 85, "L;4": 17}.get(raw_mode(image))
@@ -137,7 +170,7 @@ def _on_background(image: ImageFile.ImageFile, background: tuple[int, int, int])
     if grey_step and 0 < image.info.get("transparency", 0) < grey_step:
         image.info["transparency"] *= grey_step  # Pillow scales the pixels only
     if not image.has_transparency_data:
-        return image if image.mode == "RGB" else image.convert("RGB")
+        return image if image.mode in COLOURS.values() else image.convert("RGB")
     rgba = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
     flat = Image.new("RGB", rgba.size, background)
     flat.paste(rgba, mask=rgba)

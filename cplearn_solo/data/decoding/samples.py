@@ -6,7 +6,7 @@ import sys
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageFile
+from PIL import ImageFile
 
 from cplearn_solo.core.errors import require
 from cplearn_solo.data.decoding.source import Source, opened
@@ -20,7 +20,7 @@ DARK = 2**14  # of 16 bits: where no value reaches it, they are likely 12 or 14 
 class Samples(NamedTuple):
     """The numbers of an image.
 
-    ``values`` is of shape (h, w), or (h, w, 3) in RGB; ``limits`` are black and white by the format's definition,
+    ``values`` is of shape (h, w), or (h, w, bands); ``limits`` are black and white by the format's definition,
     ``None`` without one, and ``stated`` if the file itself names them; ``alpha`` is (h, w) from 0, transparent, to 1.
     """
 
@@ -109,8 +109,8 @@ def _load_as(image: ImageFile.ImageFile, raw: str) -> np.ndarray:
     return np.asarray(image)
 
 
-def to_rgb(samples: Samples, limits: Limits | None, background: tuple[int, int, int], name: str) -> Image.Image:
-    """The image in 8 bits and RGB, on its background.
+def to_8_bits(samples: Samples, limits: Limits | None, background: tuple[int, int, int], name: str) -> np.ndarray:
+    """The numbers in 8 bits, and on the background, which makes them RGB, where some are transparent.
 
     ``limits`` replace the format's unless the file states its own. Raises ``InputError`` where neither says what is
     black and white, or 16 bits seem to hold fewer.
@@ -126,7 +126,7 @@ def to_rgb(samples: Samples, limits: Limits | None, background: tuple[int, int, 
         pixels = pixels if pixels.ndim == 3 else pixels[..., None]
         alpha = samples.alpha[..., None].astype(precise)
         pixels = pixels * alpha + np.asarray(background, precise) * (1 - alpha)
-    return Image.fromarray((pixels + 0.5).astype(np.uint8)).convert("RGB")
+    return (pixels + 0.5).astype(np.uint8)
 
 
 def _limits_of_format(samples: Samples, name: str) -> Limits:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from io import BytesIO
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from PIL import Image, ImageFile, UnidentifiedImageError
 from PIL.TiffImagePlugin import ImageFileDirectory_v2 as Tags
@@ -46,9 +46,19 @@ def _encoded(source: EncodedImage) -> BytesIO:
     return BytesIO(source.data or b"")  # tables hold nulls
 
 
+def start_of(source: Source, count: int) -> bytes:
+    """The first bytes."""
+    with _file(source) as file:
+        return file.read(count)
+
+
+def _file(source: Source) -> BinaryIO:
+    return _encoded(source) if isinstance(source, EncodedImage) else open(source, "rb")
+
+
 def _what_it_is(source: Source) -> str:
     """Why Pillow sees no image in there."""
-    with _encoded(source) if isinstance(source, EncodedImage) else open(source, "rb") as file:
+    with _file(source) as file:
         start = file.read(len(LFS_POINTER))
         if not start:
             return "the file is empty"
@@ -61,4 +71,5 @@ def _what_it_is(source: Source) -> str:
         file.seek(tags.next)
         tags.load(file)
         bands, bits = tags.get(TIFF_SAMPLES, 1), max(tags.get(TIFF_BITS, (1,)))
-        return f"a TIFF that Pillow cannot read, {bands} {'band' if bands == 1 else 'bands'} of {bits} bits"
+        hint = f"; data.channels={bands} takes them as they are" if bands not in (1, 3) else ""
+        return f"a TIFF that Pillow cannot read, {bands} {'band' if bands == 1 else 'bands'} of {bits} bits{hint}"

@@ -14,7 +14,9 @@ def check_tiff(image: TiffImageFile) -> None:
     tags, by_libtiff = image.tag_v2, image.tile[0].codec_name == "libtiff"
     bands, wide = tags.get(SAMPLES, 1), max(tags.get(BITS, (1,))) > 8
     if bands > 4 or (bands == 2 and tags.get(EXTRA) == (0,)):
-        raise ValueError(f"has {bands} bands, and only 1, 3 and 4 are read")
+        raise ValueError(
+            f"has {bands} bands, and only 1, 3 and 4 are read; data.channels={bands} takes all as they are"
+        )
     if bands > 1 and wide and tags.get(PLANAR) == 2:
         raise ValueError("a TIFF of 16-bit colours in separate planes is not read")
     if tags.get(PHOTOMETRIC) == YCBCR and tags.get(SUBSAMPLING, (2, 2)) != (1, 1) and not by_libtiff:

@@ -10,6 +10,7 @@ from cplearn_solo.core.errors import InputError
 from cplearn_solo.data.decoding.image import Decoding, numbers
 from cplearn_solo.data.decoding.samples import Limits
 from cplearn_solo.data.decoding.source import Source
+from cplearn_solo.data.notes import say_once
 
 PERCENTILES = (0.5, 99.5)
 IMAGES = 200  # of a set
@@ -17,7 +18,7 @@ PIXELS = 10_000  # of an image
 
 
 def measured_range(sources: Sequence[Source], decoding: Decoding, seed: int) -> Limits | None:
-    """The 0.5 and 99.5 percentiles of the values of a seeded sample, to six digits, which it also prints.
+    """The 0.5 and 99.5 percentiles of the values of a seeded sample, to six digits, which are also said once.
 
     Only images that do not state their range count, and only those that can be read; ``None`` where there are none.
     """
@@ -25,11 +26,11 @@ def measured_range(sources: Sequence[Source], decoding: Decoding, seed: int) -> 
     chosen = random.permutation(len(sources))[:IMAGES]
     parts = [part for i in chosen if (part := _some_values(sources[i], decoding, random)) is not None]
     if not parts:
-        print(f"data.range = auto: none of {len(chosen)} images needs one")
+        say_once(f"data.range = auto: none of {len(chosen)} images needs one")
         return None
     low, high = (float(f"{value:.6g}") for value in np.percentile(np.concatenate(parts), PERCENTILES))
     high = high if high > low else low + 1
-    print(f"data.range = auto: [{low:g}, {high:g}], percentiles {PERCENTILES} of {len(parts)} images")
+    say_once(f"data.range = auto: [{low:g}, {high:g}], percentiles {PERCENTILES} of {len(parts)} images")
     return low, high
 
 
