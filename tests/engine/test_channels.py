@@ -38,20 +38,20 @@ def write_folder(root: Path, save) -> Path:
 
 def trained(runs: Path, folder: Path, name: str = "cplearn", **data) -> Path:
     data |= {"dataset": "custom", "train_path": str(folder), "val_split": 0.3, "max_train_images": None}
-    config = tiny(runs, name, data=data, max_epochs=2, batch_size=16)
+    config = tiny(runs, name, data=data, max_epochs=1, batch_size=16)
     pretrain_task(OmegaConf.create(config))
     return folders(runs)[-1]
 
 
 def scores(run: Path, **data) -> dict:
-    return evaluate(parse_evaluation({"pretrained": str(run), "data": data}, KNNConfig)).scores
+    return evaluate(parse_evaluation({"pretrained": str(run), "num_workers": 0, "data": data}, KNNConfig)).scores
 
 
 def grey_16_bits(path: Path, brightness: np.ndarray) -> None:
     Image.fromarray((brightness * 65535).astype(np.uint16)).save(path.with_suffix(".png"))
 
 
-@pytest.mark.parametrize("name", ["cplearn", "byol", "gedi"])
+@pytest.mark.parametrize("name", ["cplearn", "gedi"])
 def test_grey_images_train_and_are_scored(name, tmp_path):
     run = trained(tmp_path / "runs", write_folder(tmp_path / "images", grey_16_bits), name, channels=1)
     model = load_pretrained(run)
@@ -79,8 +79,8 @@ def test_images_of_four_bands_train_and_are_scored(tmp_path):
 
 
 def test_a_vit_takes_grey_images(tmp_path):
-    config = tiny(tmp_path, backbone={"name": "vit_tiny", "kwargs": {}}, data={"channels": 1}, max_epochs=1)
-    config["backbone"]["kwargs"] = {}
+    config = tiny(tmp_path, data={"channels": 1, "max_train_images": 64, "max_val_images": 32}, max_epochs=1)
+    config["backbone"] = {"name": "vit_tiny", "kwargs": {"depth": 1}}
     pretrain_task(OmegaConf.create(config))
     assert load_pretrained(folders(tmp_path)[-1]).backbone.patch_embed.proj.weight.shape[1] == 1
 
