@@ -63,6 +63,7 @@ def _print(title: str, found: Findings) -> None:
         low, middle, high = (f"{w} x {h}" for w, h in (areas[0], areas[len(areas) // 2], areas[-1]))
         print(f"  size: {low} to {high}, median {middle}")
     print(f"  turned upright: {sum(look.header.turned for look in readable)}")
+    print(f"  the first of several in a file: {sum(look.several for look in readable)}")
     refused = [look for look in found.looks if look.refused]
     print(f"  refused: {len(refused)}")
     for look in refused[:NAMED]:

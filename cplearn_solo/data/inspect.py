@@ -48,6 +48,7 @@ class Look:
     index: int
     header: Header | None = None
     empty: bool = False
+    several: bool = False  # images in its file
     refused: str = ""
 
 
@@ -134,7 +135,8 @@ def _look(images: FileSet, i: int) -> Look:
     except InputError as error:
         return Look(i, refused=str(error))
     spread = np.asarray(decoded.image).std(axis=(0, 1)).max()
-    return Look(i, _header(source, images.decoding), empty=bool(spread < NEARLY_ONE_COLOUR))
+    header, empty = _header(source, images.decoding), bool(spread < NEARLY_ONE_COLOUR)
+    return Look(i, header, empty=empty, several=decoded.one_of_several)
 
 
 def _header(source: Source, decoding: Decoding) -> Header:
