@@ -62,8 +62,10 @@ def start_from_weights(module: Pretrainer) -> None:
 
 def _only_channels_differ(there: Tensor, here: Tensor, channels: int) -> bool:
     """Whether ``there`` is a convolution of RGB images, and ``here`` the same of images of other channels."""
+    if channels == RGB or not there.ndim == here.ndim == 4:
+        return False
     (outputs, *of_there), (wanted, *of_here) = there.shape, here.shape
-    return channels != RGB and outputs == wanted and of_there == [RGB, *of_here[1:]] and of_here[:1] == [channels]
+    return outputs == wanted and of_there == [RGB, *of_here[1:]] and of_here[0] == channels
 
 
 def _read(path: str) -> dict[str, Tensor]:
