@@ -45,10 +45,12 @@ def max_ranks(x: Tensor) -> Tensor:
 def shared_generator(device: torch.device | str) -> torch.Generator:
     """A generator in the same state on every rank, for what all of them must draw alike.
 
-    It is seeded from the global generator, that of the first rank where there are several.
+    It is seeded from the CPU's global generator, that of the first rank where there are several; only then does the
+    program wait for a GPU.
     """
-    seed = torch.randint(2**62, (1,), device=device)
+    seed = torch.randint(2**62, (1,))
     if world_size() > 1:
+        seed = seed.to(device)
         dist.broadcast(seed, src=0)
     return torch.Generator(device).manual_seed(seed.item())
 

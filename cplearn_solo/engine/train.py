@@ -24,6 +24,7 @@ from cplearn_solo.data.notes import say_once
 from cplearn_solo.engine.allocator import keep_freed_memory
 from cplearn_solo.engine.captured import check_capture
 from cplearn_solo.engine.checkpoint import LAST, EpochCheckpoint, read_checkpoint
+from cplearn_solo.engine.devices import check_device
 from cplearn_solo.engine.epoch import NotFinite
 from cplearn_solo.engine.log import EpochLog
 from cplearn_solo.engine.module import Pretrainer, image_statistics
@@ -63,6 +64,7 @@ def pretrain(config: Config) -> Trained:
     start_from_weights(module)
     trainer = build_trainer(config)
     module.method.check_ranks(trainer.world_size)
+    check_device(config, module.method, trainer.strategy.root_device)
     module.build_optimizer(trainer.world_size)
     if config.performance.graph is True:  # auto is false until the tests of captured steps have passed on a GPU
         check_capture(config, module.method, trainer)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from cplearn_solo.core.cached import cached_tensor
 from cplearn_solo.core.errors import require
 from cplearn_solo.methods.registry import METHODS
 
@@ -147,6 +148,9 @@ class Method(nn.Module, ABC):
     def check_ranks(self, ranks: int) -> None:
         """Raises ``InputError`` if the method cannot be trained on so many processes."""
 
+    def check_device(self, device: torch.device) -> None:
+        """Raises ``InputError`` if the method cannot be trained on ``device`` as its keywords ask for."""
+
     def before_step(self, progress: Progress) -> None:
         """Called before each forward pass."""
 
@@ -165,7 +169,10 @@ class Method(nn.Module, ABC):
 
 def pixel_range(mean: Sequence[float], std: Sequence[float], *, device: Any = None) -> tuple[Tensor, Tensor]:
     """Lowest and highest value of a pixel after normalisation, each ``(1, channels, 1, 1)``."""
-    mean, std = (torch.tensor(tuple(values), device=device).view(1, -1, 1, 1) for values in (mean, std))
+    device = torch.device(device or "cpu")
+    mean, std = (
+        cached_tensor(tuple(values), dtype=torch.float32, device=device).view(1, -1, 1, 1) for values in (mean, std)
+    )
     return (0 - mean) / std, (1 - mean) / std
 
 

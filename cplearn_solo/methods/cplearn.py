@@ -26,7 +26,7 @@ from cplearn_solo.methods.auto_beta import AutoBeta
 from cplearn_solo.methods.base import METHODS, Method, ReportMeasure, Views
 from cplearn_solo.methods.optimum import optimum_measures
 from cplearn_solo.objective import Objective, PackedDictionary, check_shares, objective
-from cplearn_solo.objective.interface import check_impl
+from cplearn_solo.objective.interface import check_impl, check_impl_on
 
 _LOGITS_AT_ONCE = 1 << 24  # bounds the memory of evaluation
 
@@ -123,12 +123,16 @@ class CPLearn(Method):
         # The n that the weights were trained with. It does not follow the batch at hand: codes would depend on the
         # batch size of an evaluation.
         self.register_buffer("n", torch.tensor(batch_size))
+        self._n = batch_size  # the same, which no program has to wait for
         self._constants: dict[int, Constants] = {}
         self.constants(batch_size)  # raises for a bad eps
 
     def check_ranks(self, ranks: int) -> None:
         if self.dictionary_parallel:
             check_shares(self.codes_total, ranks)
+
+    def check_device(self, device: torch.device) -> None:
+        check_impl_on(self.impl, device)
 
     @property
     def codes_total(self) -> int:
@@ -137,12 +141,12 @@ class CPLearn(Method):
     @property
     def temperature(self) -> float:
         """tau of the n that the weights were trained with."""
-        return self.constants(int(self.n)).temperature
+        return self.constants(self._n).temperature
 
     @property
     def bound(self) -> float:
         """The strict bound of the loss for the n that the weights were trained with; of beta = 1 for beta ``auto``."""
-        return self.constants(int(self.n)).bound
+        return self.constants(self._n).bound
 
     def constants(self, n: int) -> Constants:
         """What follows from n samples whose mean assignment is matched with the prior."""
@@ -163,7 +167,9 @@ class CPLearn(Method):
         mean entropy of p, and ``mean_entropy``, that of the mean p, whose difference is the information in codes.
         """
         n = self.batch_size * (world_size() if self.global_prior else 1)
-        self.n.fill_(n)
+        if n != self._n:
+            self._n = n
+            self.n.fill_(n)
         constants = self.constants(n)
         embeddings = [self._embed(feats, constants.root_n) for feats in views.feats]
         pairs = [pair for pair in combinations(range(len(embeddings)), 2) if pair[0] < views.n_large]
@@ -188,10 +194,10 @@ class CPLearn(Method):
 
     def embed(self, feats: Tensor) -> Tensor:
         """Embeddings H ``(n, f)`` (Eq. 1), in float32 or better."""
-        return self._embed(feats, self.constants(int(self.n)).root_n)
+        return self._embed(feats, self.constants(self._n).root_n)
 
     def report_measures(self) -> list[ReportMeasure]:
-        return optimum_measures(self.dictionary, self.constants(int(self.n)).root_n)
+        return optimum_measures(self.dictionary, self.constants(self._n).root_n)
 
     @property
     def dictionary(self) -> PackedDictionary:
@@ -271,6 +277,10 @@ class CPLearn(Method):
         losses = [cplearn_loss(logits[i], logits[j], **given) for i, j in pairs]
         loss, invariance, prior = (torch.stack(part).mean() for part in zip(*losses))
         return Objective(loss, invariance, prior, *assignments(logits[0]))
+
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        super()._load_from_state_dict(*args, **kwargs)
+        self._n = int(self.n)
 
     def get_extra_state(self) -> dict[str, Any]:
         return dict(self.spec)

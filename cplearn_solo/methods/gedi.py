@@ -27,8 +27,9 @@ class GEDI(GEDINoGen):
     ``reinit_prob``: probability of starting from noise instead. All other defaults are JEM's, whose input noise is
     ``gaussian_noise`` of the augmentation.
 
-    The samples are kept in half precision, whose rounding error is a twentieth of the dynamics' noise. They are no
-    module buffer, which data-parallel training would broadcast in each step; a checkpoint holds them.
+    The samples are kept where images are, in half precision, whose rounding error is a twentieth of the dynamics'
+    noise. They are no module buffer, which data-parallel training would broadcast in each step; a checkpoint holds
+    them.
     """
 
     needs_images = True
@@ -86,8 +87,9 @@ class GEDI(GEDINoGen):
         mine = slice(rank() * len(like), (rank() + 1) * len(like))
         shape, options = like.shape[1:], {"generator": generator, "device": like.device}
         if self.replay is None:
-            self.replay = torch.rand(self.replay_size, *shape, **options).mul(2).sub(1).half().cpu()
-        chosen = torch.randperm(self.replay_size, **options)[:n].cpu()
+            self.replay = torch.rand(self.replay_size, *shape, **options).mul(2).sub(1).half()
+        self.replay = self.replay.to(like.device)  # from a checkpoint
+        chosen = torch.randperm(self.replay_size, **options)[:n]
         fresh = torch.rand(n, 1, 1, 1, **options) < self.reinit_prob
         noise = torch.rand(n, *shape, **options) * 2 - 1
         start = torch.where(fresh, noise, self.replay[chosen].to(noise)).to(like)
@@ -96,11 +98,11 @@ class GEDI(GEDINoGen):
             return self.sgld_noise * torch.randn(n, *shape, **options)[mine].to(like)
 
         samples = langevin(energies, start[mine], noises, **self.sgld)
-        self.replay[chosen] = gather(samples).half().cpu()
+        self.replay[chosen] = gather(samples).half()
         return samples
 
     def get_extra_state(self) -> dict[str, Any]:
-        return {} if self.replay is None else {"replay": self.replay}
+        return {} if self.replay is None else {"replay": self.replay.cpu()}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
         self.replay = state["replay"].clone() if "replay" in state else None

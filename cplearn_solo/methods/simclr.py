@@ -1,15 +1,18 @@
 """SimCLR: recognise an image's other view among all other images of the batch (Chen et al., ICML 2020).
 
-Loss and projector are lightly's; embeddings are gathered first, so that negatives come from every device.
+The projector is lightly's. The loss is not, as lightly's takes out similarities by a mask, for whose shape a program
+waits on a GPU; embeddings are gathered first, so that negatives come from every device.
 """
 
 from __future__ import annotations
 
-from lightly.loss import NTXentLoss
+import torch
 from lightly.models.modules.heads import SimCLRProjectionHead
 from torch import Tensor
+from torch.nn import functional as F
 
 from cplearn_solo.core.distributed import gather
+from cplearn_solo.core.errors import require
 from cplearn_solo.core.precision import at_least_float32, without_autocast
 from cplearn_solo.methods.base import METHODS, Method, Views
 
@@ -30,11 +33,22 @@ class SimCLR(Method):
         temperature: float = 0.2,
     ) -> None:
         super().__init__(features_dim, batch_size=batch_size)
+        require(temperature > 0, "method_kwargs.temperature", temperature, "above 0")
         self.projector = SimCLRProjectionHead(features_dim, proj_hidden_dim, proj_output_dim, batch_norm=False)
-        self.criterion = NTXentLoss(temperature)
+        self.temperature = temperature
 
     def loss(self, views: Views) -> dict[str, Tensor]:
         """NT-Xent, Eq. 1, averaged over the 2n embeddings."""
         z1, z2 = (gather(at_least_float32(self.projector(feats))) for feats in views.feats)
         with without_autocast(z1):
-            return {"loss": self.criterion(z1, z2)}
+            return {"loss": nt_xent(z1, z2, temperature=self.temperature)}
+
+
+def nt_xent(z1: Tensor, z2: Tensor, *, temperature: float) -> Tensor:
+    """Mean over the 2n embeddings of views ``(n, f)`` of the cross-entropy of picking the image's other view among all
+    others by cosine similarity over ``temperature``, a scalar in nats (Eq. 1)."""
+    z = F.normalize(torch.cat([z1, z2]), dim=1)
+    itself = torch.eye(len(z), dtype=torch.bool, device=z.device)
+    scores = (z @ z.T / temperature).masked_fill(itself, -torch.inf)
+    n, i = len(z1), torch.arange(len(z1), device=z.device)
+    return F.cross_entropy(scores, torch.cat([i + n, i]))

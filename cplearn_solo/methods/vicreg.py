@@ -1,12 +1,13 @@
 """VICReg: invariance between views, variance of each dimension, no covariance between them (Bardes et al., ICLR 2022).
 
-Terms and projector are lightly's. As in the authors' code, the invariance is averaged over dimensions, where Eq. 5
+Projector, invariance and variance are lightly's; its covariance is not, as it takes out the diagonal by a mask, for
+whose shape a program waits on a GPU. As in the authors' code, the invariance is averaged over dimensions, where Eq. 5
 sums, and the variance over the two views, where Eq. 6 sums.
 """
 
 from __future__ import annotations
 
-from lightly.loss.vicreg_loss import covariance_loss, invariance_loss, variance_loss
+from lightly.loss.vicreg_loss import invariance_loss, variance_loss
 from lightly.models.modules.heads import VICRegProjectionHead
 from torch import Tensor
 
@@ -58,3 +59,10 @@ class VICReg(Method):
                 "covariance": covariance_loss(z1) + covariance_loss(z2),
             }
         return {"loss": sum(weight * terms[name] for name, weight in self.weights.items() if weight), **terms}
+
+
+def covariance_loss(z: Tensor) -> Tensor:
+    """Squared covariances of different dimensions of embeddings ``(n, f)``, summed, over f (Eq. 4)."""
+    z = z - z.mean(dim=0)
+    covariance = z.T @ z / (len(z) - 1)
+    return 2 * covariance.triu(diagonal=1).square().sum() / z.shape[1]

@@ -1,7 +1,7 @@
 """W-MSE: whiten the embeddings of a batch, then pull views together (Ermolov et al., ICML 2021).
 
-Whitening and distance are lightly's. The loop over blocks is not, as lightly's loss draws a permutation for the rows of
-one process: here all devices whiten blocks of the whole batch with the same permutation.
+The projector is lightly's. Whitening and loss are not: lightly's draws a permutation for the rows of one process, where
+here all devices whiten blocks of the whole batch with the same permutation, and makes a program wait on a GPU.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 from itertools import combinations
 
 import torch
-from lightly.loss.wmse_loss import Whitening2d, norm_mse_loss
 from lightly.models.modules.heads import ProjectionHead
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from cplearn_solo.core.distributed import gather, shared_generator
 from cplearn_solo.core.errors import InputError, require
@@ -51,8 +51,8 @@ class WMSE(Method):
                 (proj_hidden_dim, proj_output_dim, None, None),
             ]
         )
-        self.whitening = Whitening2d(proj_output_dim, track_running_stats=False, eps=whitening_eps)
         self.whitening_size, self.whitening_iters = whitening_size, whitening_iters
+        self.whitening_eps = whitening_eps
 
     def loss(self, views: Views) -> dict[str, Tensor]:
         """Mean over blocks and pairs of crops of 2 - 2 cos of whitened embeddings, Eq. 6."""
@@ -61,16 +61,30 @@ class WMSE(Method):
         with without_autocast(z[0]):
             for _ in range(self.whitening_iters):
                 order = torch.randperm(len(z[0]), generator=generator, device=z[0].device)
-                for block in order.split(self.whitening_size):
-                    white = [self._whiten(zi[block]) for zi in z]
-                    losses += [norm_mse_loss(x, y) for x, y in combinations(white, 2)]
+                blocks = order.view(-1, self.whitening_size)
+                white = [whiten(zi[blocks], eps=self.whitening_eps) for zi in z]
+                losses += [2 - 2 * F.cosine_similarity(x, y, dim=2).mean() for x, y in combinations(white, 2)]
         return {"loss": torch.stack(losses).mean()}
 
-    def _whiten(self, block: Tensor) -> Tensor:
-        try:
-            return self.whitening(block)
-        except torch.linalg.LinAlgError as error:
-            raise InputError(
-                "wmse: embeddings have collapsed, the covariance of a block cannot be inverted; a lower optimizer.lr, "
-                "a smaller method_kwargs.proj_output_dim or whitening_eps above 0 may help"
-            ) from error
+
+def whiten(z: Tensor, *, eps: float = 0.0) -> Tensor:
+    """Rows of blocks ``(blocks, n, f)``, centred and multiplied by the inverse of the Cholesky factor of their
+    covariance, into which a share ``eps`` of the identity is mixed (Section 3.2).
+
+    In float64, since the condition of a covariance is squared, and TF32 would keep three digits of its products.
+    Raises ``InputError`` for a covariance that cannot be inverted; on a GPU, where the program would have to wait to
+    know, the result is NaN.
+    """
+    z, dtype = z.double(), z.dtype
+    z = z - z.mean(dim=1, keepdim=True)
+    covariance = z.mT @ z / (z.shape[1] - 1)
+    if eps:
+        covariance = covariance.lerp(torch.eye(z.shape[2], dtype=z.dtype, device=z.device), eps)
+    factor, failed = torch.linalg.cholesky_ex(covariance)
+    if not z.is_cuda and failed.any():
+        raise InputError(
+            "wmse: embeddings have collapsed, the covariance of a block cannot be inverted; a lower optimizer.lr, "
+            "a smaller method_kwargs.proj_output_dim or whitening_eps above 0 may help"
+        )
+    white = torch.linalg.solve_triangular(factor, z.mT, upper=False).mT
+    return torch.where(failed[:, None, None] > 0, torch.nan, white).to(dtype)

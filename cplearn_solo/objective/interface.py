@@ -155,11 +155,12 @@ def _implementation(
     check_impl(impl, several_ranks=several_ranks)
     if impl == "auto":
         impl = "chunked" if several_ranks else _fastest(views, dictionary)
-    if impl == "lookup":
-        return _lookup(views[0])
+    check_impl_on(impl, views[0].device)
     if impl == "triton":
-        return _triton(views[0])
-    return reference if impl == "reference" else chunked
+        from cplearn_solo.objective.triton.sweeps import triton  # Triton is not everywhere that PyTorch is
+
+        return triton
+    return {"reference": reference, "chunked": chunked, "lookup": lookup}[impl]
 
 
 def _fastest(views: Sequence[Tensor], dictionary: PackedDictionary) -> str:
@@ -171,30 +172,27 @@ def _fastest(views: Sequence[Tensor], dictionary: PackedDictionary) -> str:
     return "lookup" if h.device.type == "cpu" and h.dtype != torch.float64 and library() else "chunked"
 
 
-def _lookup(h: Tensor) -> Callable[[Tensor, LossSpec], LossAndGradient]:
-    require(h.device.type == "cpu", "impl", "lookup", f"auto or chunked for embeddings on {h.device}, not on a CPU")
-    needs = "needs a processor with AVX2 or AVX-512, and a C++ compiler when cplearn_solo is installed"
-    require(library() is not None, "impl", "lookup", f"auto or chunked here; lookup {needs}")
-    return lookup
-
-
-def _triton(h: Tensor) -> Callable[[Tensor, LossSpec], LossAndGradient]:
-    """Imported only here: Triton is not everywhere that PyTorch is."""
-    possible = h.device.type == "cuda" or os.environ.get("TRITON_INTERPRET") == "1"
-    require(possible, "impl", "triton", f"auto or chunked for embeddings on {h.device}, not on a GPU")
-    try:
-        from cplearn_solo.objective.triton.sweeps import triton
-    except ImportError as error:
-        raise InputError(f"impl = 'triton': must be auto or chunked here: {error}") from error
-    return triton
-
-
 def check_impl(impl: str, *, several_ranks: bool) -> None:
     """Raises ``InputError`` for an unknown ``impl``, or one that cannot put together what ``several_ranks`` have."""
     if impl not in IMPLEMENTATIONS:
         raise unknown("impl", impl, IMPLEMENTATIONS)
     possible = not several_ranks or impl not in ("reference", "lookup")
     require(possible, "impl", impl, "auto, chunked or triton with dictionary_parallel or global_prior")
+
+
+def check_impl_on(impl: str, device: torch.device) -> None:
+    """Raises ``InputError`` for an ``impl`` that cannot be used for embeddings on ``device``."""
+    if impl == "lookup":
+        require(device.type == "cpu", "impl", impl, f"auto or chunked for embeddings on {device}, not on a CPU")
+        needs = "needs a processor with AVX2 or AVX-512, and a C++ compiler when cplearn_solo is installed"
+        require(library() is not None, "impl", impl, f"auto or chunked here; lookup {needs}")
+    if impl == "triton":
+        possible = device.type == "cuda" or os.environ.get("TRITON_INTERPRET") == "1"
+        require(possible, "impl", impl, f"auto or chunked for embeddings on {device}, not on a GPU")
+        try:
+            import triton  # noqa: F401
+        except ImportError as error:
+            raise InputError(f"impl = {impl!r}: must be auto or chunked here: {error}") from error
 
 
 def check_shares(c: int, ranks: int) -> None:

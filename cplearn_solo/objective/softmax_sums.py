@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from cplearn_solo.core.distributed import max_ranks, sum_ranks
-from cplearn_solo.objective.cached import cached_tensor
+from cplearn_solo.core.cached import cached_tensor
 
 
 class TileSums(NamedTuple):

@@ -4,11 +4,17 @@ import math
 
 import pytest
 import torch
+from lightly.loss import NTXentLoss
+from lightly.loss.vicreg_loss import covariance_loss
+from lightly.loss.wmse_loss import Whitening2d, norm_mse_loss
 from torch.nn import functional as F
 
 from cplearn_solo.dictionary import make_dictionary, temperature
 from cplearn_solo.methods import Progress, Views, build_method, method_facts
 from cplearn_solo.methods.queue import Queue
+from cplearn_solo.methods.simclr import nt_xent
+from cplearn_solo.methods.vicreg import covariance_loss as vicreg_covariance
+from cplearn_solo.methods.wmse import whiten
 
 N, D, F_ = 8, 12, 4
 KWARGS = {
@@ -319,3 +325,42 @@ def test_defaults_are_solo_learns():
     for name, defaults in theirs.items():
         ours = method_facts(name).defaults
         assert {key: ours[key] for key in defaults} == defaults, name
+
+
+# --- what is written out here and not lightly's, since a GPU would have to be waited for --------------------------
+
+
+def lightlys(name, z1, z2):
+    if name == "simclr":
+        return NTXentLoss(temperature=0.3)(z1, z2)
+    if name == "vicreg":
+        return covariance_loss(z1)
+    whitening = Whitening2d(F_, track_running_stats=False, eps=0.1)
+    return norm_mse_loss(whitening(z1), whitening(z2))
+
+
+def ours(name, z1, z2):
+    if name == "simclr":
+        return nt_xent(z1, z2, temperature=0.3)
+    if name == "vicreg":
+        return vicreg_covariance(z1)
+    x, y = (whiten(z[None], eps=0.1)[0] for z in (z1, z2))
+    return 2 - 2 * F.cosine_similarity(x, y, dim=1).mean()
+
+
+@pytest.mark.parametrize("name", ["simclr", "vicreg", "wmse"])
+def test_losses_and_gradients_are_lightlys(name):
+    torch.manual_seed(0)
+    views = torch.randn(2, 32, F_, requires_grad=True)
+    (loss, gradient), (theirs, expected) = (
+        (found.detach(), torch.autograd.grad(found, views)[0]) for found in (f(name, *views) for f in (ours, lightlys))
+    )
+    torch.testing.assert_close(loss, theirs, rtol=1e-6, atol=0)
+    torch.testing.assert_close(gradient, expected, rtol=0, atol=1e-6 * expected.abs().max().item())
+
+
+def test_whitened_blocks_have_the_unit_covariance():
+    white = whiten(
+        torch.randn(3, 16, F_, generator=torch.Generator().manual_seed(0)) @ torch.diag(torch.tensor([1e4, 1, 1, 1e-3]))
+    )
+    torch.testing.assert_close(white.mT @ white / 15, torch.eye(F_).expand(3, -1, -1), rtol=0, atol=1e-5)

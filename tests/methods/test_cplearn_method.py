@@ -160,6 +160,16 @@ def test_training_with_another_batch_has_its_own_n():
     assert (method.temperature, method.bound) == own and int(method.n) == 8 and found["bound_gap"] > 0
 
 
+@pytest.mark.parametrize(
+    "impl, device, wanted", [("lookup", "cuda:1", "on cuda:1, not on a CPU"), ("triton", "cpu", "on cpu, not on a GPU")]
+)
+def test_an_implementation_of_another_device_is_one_line(monkeypatch, impl, device, wanted):
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    with pytest.raises(InputError, match=f"impl = '{impl}': must be auto or chunked for embeddings {wanted}"):
+        make(impl=impl).check_device(torch.device(device))
+    make().check_device(torch.device(device))
+
+
 def test_cplearn_checkpoint_holds_a_seed_not_the_dictionary():
     method = make(proj_output_dim=4096, dictionary_seed=9)
     state = method.state_dict()

@@ -31,10 +31,11 @@ def test_all_kernels_fit_an_a100_and_an_h100(tmp_path):
     lines = [json.loads(line) for line in found.stdout.splitlines()]
     for line in lines:
         assert line["stack"] == 0, f"registers spill: {line}"
-        # a product holds its sums in registers: with 128, a processor still has room for two blocks of 8 warps
+        # a product with float32 in two or three terms: as with 96, there is room for two blocks of 8 warps with 128; with
+        # the 80 that three would need, or a cap at 96, some spill, and smaller blocks unpack each bit more often
         most = 128 if line["kernel"].startswith("_times") else 96
         assert line["registers"] <= most and line["shared"] <= SHARED_BYTES_OF_AN_A100, line
     for kernel in {line["kernel"] for line in lines}:
         types = " ".join(line["types"] for line in lines if line["kernel"] == kernel)
         assert all(f"*{dtype}" in types for dtype in ("fp32", "bf16", "fp16")), f"{kernel} in {types} only"
-    assert {line["sm"] for line in lines} == {80, 90} and len(lines) >= 46
+    assert {line["sm"] for line in lines} == {80, 90} and len(lines) >= 50

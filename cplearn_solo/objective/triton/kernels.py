@@ -2,6 +2,9 @@
 
 A tile of logits z is ``(views, n, width)``; ``top`` ``(views, n)`` are the maxima it is shifted by, and
 ``log_sum`` ``(views, n)`` is log sum_j exp(z_j - top) over all codes, so that log p = z - top - log_sum.
+
+Where few rows would leave processors without work, several programs share a row: each has a share of its codes and sums
+of its own, which are added up in their order, so that results are always the same.
 """
 
 from __future__ import annotations
@@ -12,22 +15,28 @@ import triton.language as tl
 from torch import Tensor
 
 CODES = 1024  # of a row that a program takes at once
+PROGRAMS = 1024  # of 4 warps: enough for a GPU with 132 processors to have half of the warps that it can hold
 BLOCK = (32, 64)  # samples and codes that a program takes at once where it sums over samples
 
 
 def rows(z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Of each row its largest logit, sum_j exp(z_j - largest) and the first code that has it, ``(views, n)`` each."""
-    top, weight = (z.new_empty(z.shape[:2], dtype=torch.float32) for _ in range(2))
-    code = z.new_empty(z.shape[:2], dtype=torch.int64)
-    _rows[(top.numel(),)](z, top, weight, code, z.shape[2], CODES=CODES)
+    """Of each share of a row its largest logit, sum_j exp(z_j - largest) and the first code that has it, ``(shares,
+    views, n)`` each."""
+    views, n, width = z.shape
+    shares, codes = _shares(views * n, width)
+    top, weight = (z.new_empty(shares, views, n, dtype=torch.float32) for _ in range(2))
+    code = z.new_empty(shares, views, n, dtype=torch.int64)
+    _rows[(views * n, shares)](z, top, weight, code, views * n, width, codes, CODES=CODES)
     return top, weight, code
 
 
 def moments(z: Tensor, top: Tensor, terms: Tensor) -> Tensor:
-    """sum_j exp(z_a - top_a) (z_b - top_b) for each pair (a, b) of views in ``terms`` ``(t, 2)``: ``(t, n)``."""
-    _, n, width = z.shape
-    out = z.new_empty(len(terms), n, dtype=torch.float32)
-    _moments[(len(terms), n)](z, top, terms, out, n, width, CODES=CODES)
+    """sum_j exp(z_a - top_a) (z_b - top_b) for each pair (a, b) of views in ``terms`` ``(t, 2)`` and the shares of
+    :func:`rows`, with its ``top`` ``(shares, views, n)``: ``(shares, t, n)``."""
+    views, n, width = z.shape
+    shares, codes = _shares(views * n, width)
+    out = z.new_empty(shares, len(terms), n, dtype=torch.float32)
+    _moments[(len(terms), n, shares)](z, top, terms, out, n, views * n, width, codes, CODES=CODES)
     return out
 
 
@@ -46,11 +55,12 @@ def columns(z: Tensor, top: Tensor, log_sum: Tensor, groups: int) -> tuple[Tenso
 def grad_sums(z: Tensor, top: Tensor, log_sum: Tensor, log_ratio: Tensor, *, reverse: bool) -> Tensor:
     """sum_j g_ij ``(views, n)`` of :mod:`prior_term` for ``log_ratio`` = log(pbar / q) ``(views, groups, width)``."""
     views, n, width = z.shape
-    out = z.new_empty(views, n, dtype=torch.float32)
-    _grad_sums[(views * n,)](
-        z, top, log_sum, log_ratio, out, n // log_ratio.shape[1], width, REVERSE=reverse, CODES=CODES
+    shares, codes = _shares(views * n, width)
+    out = z.new_empty(shares, views, n, dtype=torch.float32)
+    _grad_sums[(views * n, shares)](
+        z, top, log_sum, log_ratio, out, views * n, n // log_ratio.shape[1], width, codes, REVERSE=reverse, CODES=CODES
     )
-    return out
+    return out.sum(dim=0)
 
 
 def gradient(
@@ -79,13 +89,21 @@ def gradient(
     return out
 
 
+def _shares(rows: int, width: int) -> tuple[int, int]:
+    """Into how many shares each of ``rows`` is split, and the codes of one."""
+    blocks = triton.cdiv(width, CODES)
+    each = triton.cdiv(blocks, min(blocks, triton.cdiv(PROGRAMS, rows)))
+    return triton.cdiv(blocks, each), each * CODES
+
+
 @triton.jit
-def _rows(z, top, weight, code, width, CODES: tl.constexpr):
+def _rows(z, top, weight, code, rows, width, codes, CODES: tl.constexpr):
     row = tl.program_id(0).to(tl.int64)
+    share = tl.program_id(1)
     most = -float("inf")
     total = 0.0
     best = 0
-    for start in range(0, width, CODES):
+    for start in range(share * codes, tl.minimum((share + 1) * codes, width), CODES):
         j = start + tl.arange(0, CODES)
         x = tl.load(z + row * width + j, mask=j < width, other=-float("inf")).to(tl.float32)
         here = tl.max(x, axis=0)
@@ -93,26 +111,27 @@ def _rows(z, top, weight, code, width, CODES: tl.constexpr):
         higher = tl.maximum(here, most)
         total = total * tl.exp(most - higher) + tl.sum(tl.exp(x - higher), axis=0)
         most = higher
-    tl.store(top + row, most)
-    tl.store(weight + row, total)
-    tl.store(code + row, best)
+    tl.store(top + share * rows + row, most)
+    tl.store(weight + share * rows + row, total)
+    tl.store(code + share * rows + row, best)
 
 
 @triton.jit
-def _moments(z, top, terms, out, n, width, CODES: tl.constexpr):
+def _moments(z, top, terms, out, n, rows, width, codes, CODES: tl.constexpr):
     t = tl.program_id(0)
     i = tl.program_id(1)
+    share = tl.program_id(2)
     a = tl.load(terms + 2 * t) * n + i
     b = tl.load(terms + 2 * t + 1) * n + i
-    top_a = tl.load(top + a)
-    top_b = tl.load(top + b)
+    top_a = tl.load(top + share * rows + a)
+    top_b = tl.load(top + share * rows + b)
     total = 0.0
-    for start in range(0, width, CODES):
+    for start in range(share * codes, tl.minimum((share + 1) * codes, width), CODES):
         j = start + tl.arange(0, CODES)
         e = tl.exp(tl.load(z + a * width + j, mask=j < width, other=-float("inf")).to(tl.float32) - top_a)
         d = tl.load(z + b * width + j, mask=j < width, other=0.0).to(tl.float32) - top_b
         total += tl.sum(e * d, axis=0)
-    tl.store(out + t * n + i, total)
+    tl.store(out + (share * tl.num_programs(0) + t) * n + i, total)
 
 
 @triton.jit
@@ -137,17 +156,20 @@ def _columns(z, top, log_sum, most_out, total_out, samples, width, SAMPLES: tl.c
 
 
 @triton.jit
-def _grad_sums(z, top, log_sum, log_ratio, out, samples, width, REVERSE: tl.constexpr, CODES: tl.constexpr):
+def _grad_sums(
+    z, top, log_sum, log_ratio, out, rows, samples, width, codes, REVERSE: tl.constexpr, CODES: tl.constexpr
+):
     row = tl.program_id(0).to(tl.int64)
+    share = tl.program_id(1)
     group = row // samples
     shift = tl.load(top + row) + tl.load(log_sum + row)
     total = 0.0
-    for start in range(0, width, CODES):
+    for start in range(share * codes, tl.minimum((share + 1) * codes, width), CODES):
         j = start + tl.arange(0, CODES)
         x = tl.load(z + row * width + j, mask=j < width, other=-float("inf")).to(tl.float32) - shift
         m = tl.load(log_ratio + group * width + j, mask=j < width, other=0.0)
         total += tl.sum(tl.exp(x) * m if REVERSE else -tl.exp(x - m), axis=0)
-    tl.store(out + row, total)
+    tl.store(out + share * rows + row, total)
 
 
 @triton.jit

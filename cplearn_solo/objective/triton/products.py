@@ -15,7 +15,7 @@ import triton.language as tl
 from torch import Tensor
 
 ROWS, CODES, WORDS = 64, 32, 2  # of a block; a word has the bits of 32 rows of W
-PROGRAMS = 512  # enough for a GPU with 132 processors
+PROGRAMS = 512  # of 8 warps: enough for a GPU with 132 processors
 
 
 def times_dictionary(h: Tensor, words: Tensor, out: Tensor) -> Tensor:

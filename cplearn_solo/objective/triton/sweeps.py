@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from cplearn_solo.core.distributed import max_ranks, sum_ranks
-from cplearn_solo.objective.cached import cached_tensor
+from cplearn_solo.core.cached import cached_tensor
 from cplearn_solo.objective.softmax_sums import SoftmaxSums, TileSums
 from cplearn_solo.objective.spec import LossAndGradient, LossSpec
 from cplearn_solo.objective.sweeps import Sweeps
@@ -53,7 +53,7 @@ class TritonSweeps(Sweeps):
             z = self.tiles.logits(k)
             top, sum_exp, codes = kernels.rows(z)
             moments = kernels.moments(z, top, self.terms_on_device)
-            result.append(TileSums(top, sum_exp, moments, codes[0] + first + start))
+            result += map(TileSums, top, sum_exp, moments, codes[:, 0] + first + start)  # one for each share
         return result
 
     def mean_assignments(self, sums: SoftmaxSums) -> tuple[Tensor, Tensor]:

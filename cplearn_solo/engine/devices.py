@@ -1,0 +1,19 @@
+"""What the device of a run cannot do, told before anything is written."""
+
+from __future__ import annotations
+
+import torch
+
+from cplearn_solo.config.schema import Config
+from cplearn_solo.core.errors import require
+from cplearn_solo.methods import Method
+
+
+def check_device(config: Config, method: Method, device: torch.device) -> None:
+    """Raises ``InputError`` for what ``config`` names and ``device`` cannot do."""
+    method.check_device(device)
+    precision = str(config.trainer.get("precision"))
+    if device.type == "cuda" and precision.startswith("bf16"):
+        with torch.cuda.device(device):
+            possible = torch.cuda.is_bf16_supported(including_emulation=False)
+        require(possible, "precision", precision, f"16-mixed or 32-true, as {device} has no units for bfloat16")
