@@ -1,14 +1,15 @@
 """A step captured once and replayed: a GPU then starts all of its kernels at once, not one after the other.
 
-Captured are the networks, the loss, the online probe and all gradients. Views are made before it, for they draw numbers
-on the host; sums of the epoch, optimizer and teacher follow it as they do any other step.
+Captured are the networks, the loss, the online probe and all gradients; :mod:`captured_updates` has optimizer and
+teacher. Views are made before it, for the host draws the order of their colour operations; sums of the epoch and the
+clipping of gradients follow it as they do any other step.
 """
 
 from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from lightning import Trainer
@@ -35,11 +36,12 @@ class StepOutput(NamedTuple):
 
 
 Step = Callable[[list[Tensor], Tensor], StepOutput]
-Recording = tuple[StepOutput, Callable[[], None]]  # where results lie, and what fills them
-Capture = Callable[[Callable[[], StepOutput]], Recording]
+Replay = Callable[[], None]
+Recording = tuple[Any, Replay]  # where results lie, and what fills them
+Capture = Callable[[Callable[[], Any]], Recording]
 
 
-def cuda_graph(step: Callable[[], StepOutput]) -> Recording:
+def cuda_graph(step: Callable[[], Any]) -> Recording:
     """``step`` as a CUDA graph, which has not run yet. Raises ``InputError`` for a step that waits for its device."""
     gc.collect()  # what is left of earlier steps, whose gradients belong to another stream
     graph = torch.cuda.CUDAGraph()
@@ -64,7 +66,7 @@ class CapturedStep:
     """
 
     def __init__(self, compute: Step, parameters: Callable[[], Iterable[nn.Parameter]], capture: Capture) -> None:
-        self._compute, self._parameters, self._capture = compute, parameters, capture
+        self._compute, self._parameters, self.capture = compute, parameters, capture
         self._warm_steps = 0
         self._inputs: list[Tensor] = []
         self._recording: Recording | None = None
@@ -82,7 +84,7 @@ class CapturedStep:
             return self._compute(views, labels)
         if self._recording is None:
             self._inputs = [x.clone() for x in (*views, labels)]
-            self._recording = self._capture(self._with_gradients)
+            self._recording = self.capture(self._with_gradients)
             self._gradients = [(p, p.grad) for p in self._parameters() if p.grad is not None]
         else:
             for place, x in zip(self._inputs, (*views, labels), strict=True):

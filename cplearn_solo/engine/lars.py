@@ -19,7 +19,8 @@ class LARS(Optimizer):
     """SGD in which each parameter w of a group with weight decay has the rate lr times its trust ratio
     ``trust_coeff * |w| / (|gradient| + weight_decay * |w| + eps)``, or 1 where a norm is zero.
 
-    ``trust_clip`` caps that rate at ``lr`` (LARC). ``always_adapt`` adapts groups without weight decay, too.
+    ``trust_clip`` caps that rate at ``lr`` (LARC). ``always_adapt`` adapts groups without weight decay, too. A group's
+    ``lr`` may be a scalar on the device of its parameters.
     """
 
     def __init__(
@@ -68,7 +69,11 @@ class LARS(Optimizer):
             grads = self._adapted(params, grads, group)
         if group["momentum"]:
             grads = self._with_momentum(params, grads, group)
-        torch._foreach_add_(params, grads, alpha=-group["lr"])
+        rate = group["lr"]
+        if isinstance(rate, Tensor):  # of a captured step, whose program cannot ask for the number
+            torch._foreach_sub_(params, torch._foreach_mul(grads, rate))
+        else:
+            torch._foreach_add_(params, grads, alpha=-rate)
 
     def _adapted(self, params: list[Tensor], grads: list[Tensor], group: dict[str, Any]) -> list[Tensor]:
         """Gradients with weight decay, each times its trust ratio."""

@@ -18,6 +18,7 @@ from cplearn_solo.data import BatchAugment, ImageSet
 from cplearn_solo.data.decoding.samples import Limits
 from cplearn_solo.data.order import hash_seed
 from cplearn_solo.engine.captured import Capture, CapturedStep, StepOutput, cuda_graph
+from cplearn_solo.engine.captured_updates import CapturedOptimizer, CapturedTeacher
 from cplearn_solo.engine.checkpoint import checkpoint_entry
 from cplearn_solo.engine.epoch import CodesInUse, FiniteCheck, NotFinite, StepSums, Stopwatch
 from cplearn_solo.engine.online_probe import OnlineProbe
@@ -89,6 +90,8 @@ class Pretrainer(LightningModule):
         self._total_steps = self._epoch_steps = self._steps_before = self._steps_seen = 0
         self._generator: torch.Generator | None = None  # of views
         self._captured: CapturedStep | None = None
+        self._captured_optimizer: CapturedOptimizer | None = None
+        self._captured_teacher: CapturedTeacher | None = None
         self._rates: list[float] = []  # learning rates of the optimizer's groups, before the schedule
 
     def encode(self, images: Tensor) -> Tensor:
@@ -113,8 +116,10 @@ class Pretrainer(LightningModule):
         """Moves the teacher towards the online network; ``done`` is the share of the run that has passed."""
         base, final = self.config.momentum.base_tau, self.config.momentum.final_tau
         tau = final - (final - base) * (math.cos(math.pi * done) + 1) / 2
-        online = [*self.backbone.parameters(), *getattr(self.method, self.method.teacher).parameters()]
-        teacher, online = ([local(p) for p in parameters] for parameters in (self.teacher.parameters(), online))
+        if self._captured_teacher is not None:
+            self._captured_teacher(1 - tau)
+            return
+        teacher, online = ([local(p) for p in parameters] for parameters in (self.teacher.parameters(), self._online()))
         torch._foreach_lerp_(teacher, online, 1 - tau)
 
     def check_weights(self) -> None:
@@ -192,7 +197,9 @@ class Pretrainer(LightningModule):
         self.log_dict({f"train_{name}": float(value) for name, value in values.items()})
 
     def on_train_end(self) -> None:
-        self._captured = None  # and with it the memory of its graph
+        if self._captured_optimizer is not None:
+            self._captured_optimizer.release()
+        self._captured = self._captured_optimizer = self._captured_teacher = None  # and with them the graphs' memory
 
     # ---- validation
 
@@ -247,6 +254,8 @@ class Pretrainer(LightningModule):
             rates = [rate * factor(scheduler.last_epoch) for rate, factor in zip(rates, scheduler.lr_lambdas)]
         for group, rate in zip(groups, rates):
             group["lr"] = rate
+        if self._captured is not None and CapturedOptimizer.is_possible(self.trainer.optimizers[0]):
+            self._captured_optimizer = CapturedOptimizer(self.trainer.optimizers[0], self._captured.capture)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Adds what evaluation and a resumed run need to know."""
@@ -255,6 +264,8 @@ class Pretrainer(LightningModule):
     def capture_steps(self, capture: Capture = cuda_graph) -> None:
         """Steps are captured and replayed from now on, until training ends."""
         self._captured = CapturedStep(self._compute, self.parameters, capture)
+        if self.teacher is not None:
+            self._captured_teacher = CapturedTeacher(self.teacher.parameters(), self._online(), capture)
 
     # ---- details
 
@@ -265,6 +276,10 @@ class Pretrainer(LightningModule):
         codes = parts.pop("codes", None)
         probe = self.probe.train(views.feats[: views.n_large], labels)
         return StepOutput(parts["loss"] + probe["probe_loss"], views.feats[0].detach(), parts, probe, codes)
+
+    def _online(self) -> list[nn.Parameter]:
+        """What the teacher's parameters are moved towards."""
+        return [*self.backbone.parameters(), *getattr(self.method, self.method.teacher).parameters()]
 
     @property
     def _sharded(self) -> bool:

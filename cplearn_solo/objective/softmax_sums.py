@@ -8,8 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from cplearn_solo.core.distributed import max_ranks, sum_ranks
 from cplearn_solo.core.cached import cached_tensor
+from cplearn_solo.core.distributed import max_ranks, sum_ranks
 
 
 class TileSums(NamedTuple):

@@ -19,8 +19,8 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
-from cplearn_solo.core.distributed import rank, world_size
 from cplearn_solo.core.cached import cached_tensor
+from cplearn_solo.core.distributed import rank, world_size
 from cplearn_solo.objective.prior_term import PriorTerm, prior_term
 from cplearn_solo.objective.softmax_sums import SoftmaxSums, TileSums, merge
 from cplearn_solo.objective.spec import LossAndGradient, LossSpec

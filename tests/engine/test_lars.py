@@ -108,3 +108,19 @@ def operations(layers):
 
 def test_more_parameters_take_no_more_operations():
     assert operations(30) == operations(3) < 30
+
+
+def test_a_rate_on_the_device_is_as_good_as_a_number():
+    """A captured step has such a one."""
+    models = [network() for _ in range(2)]
+    optimizers = [LARS(groups(model), lr=0.5, weight_decay=0.1, trust_clip=True) for model in models]
+    for number in range(3):
+        x = torch.randn(4, 3, 6, 6, generator=torch.Generator().manual_seed(number))
+        for model, optimizer, kind in zip(models, optimizers, (float, torch.tensor)):
+            for group in optimizer.param_groups:
+                group["lr"] = kind(0.5 / (number + 1))
+            optimizer.zero_grad()
+            forward(model, x).square().sum().backward()
+            optimizer.step()
+    for p, q in zip(*(model.parameters() for model in models)):
+        torch.testing.assert_close(p, q, rtol=1e-5, atol=1e-6)

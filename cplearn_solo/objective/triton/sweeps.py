@@ -7,8 +7,8 @@ import math
 import torch
 from torch import Tensor
 
-from cplearn_solo.core.distributed import max_ranks, sum_ranks
 from cplearn_solo.core.cached import cached_tensor
+from cplearn_solo.core.distributed import max_ranks, sum_ranks
 from cplearn_solo.objective.softmax_sums import SoftmaxSums, TileSums
 from cplearn_solo.objective.spec import LossAndGradient, LossSpec
 from cplearn_solo.objective.sweeps import Sweeps
