@@ -14,11 +14,9 @@ NOTES = {
     "linear_acc1": "linear probe, converged, on standardised features",
     "linear_balanced_acc1": "the same, each class counted alike",
     "linear_l2": "its penalty, the best on a tenth of the training images",
-    "linear_note": "why it is not to be trusted",
     "paper_linear_acc1": "linear probe as the paper trains it; depends on the scale of features",
     "paper_linear_balanced_acc1": "the same, each class counted alike",
     "paper_linear_lr": "the best of several on a tenth of the training images",
-    "paper_linear_note": "why it is not to be trusted",
     "paper_linear_augmented_acc1": "the same on features of random crops",
     "finetuned_acc1": "backbone and linear classifier trained together",
     "knn_acc1": "weighted k nearest neighbours by cosine around the mean",
@@ -37,22 +35,24 @@ NOTES = {
     "kmeans_standardised_ami": "the same with all dimensions at variance 1",
     "effective_rank": "dimensions the representation makes use of",
     "features_std": "of the representation in the last epoch",
-    "scale_note": "what the scale of features did in training",
-    "left_out": "what the images do not allow to measure",
     "verdict": "healthy, or which collapse the embeddings show",
-    "verdict_reason": "the number that decided",
     "loss": "mean of the last epoch",
     "learning_version": "changes when the same configuration learns something else",
     "scores_version": "changes when a score means something else",
 }
 
+LONGEST = 24  # characters of a value in the table
+
 
 def print_scores(title: str, scores: dict[str, Any]) -> None:
-    """A table of names, values and what they mean."""
+    """A table of names, values and what they mean; sentences stand below, each on a line of its own."""
     table = Table(title=escape(title), title_justify="left", show_edge=False)
     for column in ("score", "value", "what it is"):
         table.add_column(column, justify="right" if column == "value" else "left", no_wrap=column != "what it is")
+    sentences = {name: value for name, value in scores.items() if isinstance(value, str) and len(value) > LONGEST}
     for name, value in scores.items():
-        if not isinstance(value, dict):
+        if name not in sentences and not isinstance(value, dict):
             table.add_row(name, f"{value:.4g}" if isinstance(value, float) else str(value), NOTES.get(name, ""))
     Console().print(table)
+    for name, sentence in sentences.items():
+        print(f"{name}: {sentence}")

@@ -46,11 +46,9 @@ def pretrain_task(raw: DictConfig) -> None:
     if "scored_on" not in summary:
         needed = "no labels" if config.data.no_labels else "no held-out images: set data.val_path or data.val_split"
         print(f"{needed}, so no scores")
+    print_scores(f"{run}", {name: value for name, value in summary.items() if name != "verdict_reason"})
     if verdict:
         print(verdict.message)
-    if "scale_note" in summary:
-        print(summary["scale_note"])
-    print_scores(f"{run}", summary)
     if not config.checkpoint.enabled:
         return
     print("\nnext:")

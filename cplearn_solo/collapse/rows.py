@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from cplearn_solo.collapse.measures import Measure, classes, clustered, codes, embeddings, representation
-from cplearn_solo.collapse.scale import log_scales, standardised, unit_scale
+from cplearn_solo.collapse.scale import log_scales, unit_scale
 from cplearn_solo.collapse.subject import Subject
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.metrics import ami, codes_used, effective_rank, kmeans_ami, nmi, nmi_at_chance
@@ -32,6 +32,7 @@ from cplearn_solo.metrics.intracluster import (
     pairwise_entropy,
     within_cluster_variance,
 )
+from cplearn_solo.metrics.scale import scale_of
 
 PAIRED_SAMPLES = 2000  # for estimators whose cost grows faster than the number of samples
 NOISE = 1e-3  # variance that the log-determinant entropy adds to each direction, relative to the mean variance
@@ -63,7 +64,7 @@ def _kmeans(features: Tensor, labels: Tensor) -> float:
 
 
 def _standardised_kmeans(features: Tensor, labels: Tensor) -> float:
-    return _kmeans(standardised(features), labels)
+    return _kmeans(scale_of(features).standardise(features), labels)
 
 
 def _pairwise_entropy(part: Callable[[Subject], Tensor], subject: Subject) -> float:

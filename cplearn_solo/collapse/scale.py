@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from cplearn_solo.core.errors import InputError
+from cplearn_solo.metrics.scale import scale_of
 
 
 def unit_scale(features: Tensor) -> Tensor:
@@ -22,13 +23,6 @@ def unit_scale(features: Tensor) -> Tensor:
     return centred / variance**0.5
 
 
-def standardised(features: Tensor) -> Tensor:
-    """Features ``(n, d)`` with mean 0 and variance 1 in each dimension, and 0 in those that do not vary."""
-    centred = features.double() - features.double().mean(dim=0)
-    deviations = centred.square().mean(dim=0).sqrt()
-    return torch.where(_varying(features), centred / deviations, 0)
-
-
 def log_scales(features: Tensor) -> float:
     """Minus the sum over dimensions of the log of the standard deviation at unit scale, in nats, 0 if all are alike.
 
@@ -36,13 +30,7 @@ def log_scales(features: Tensor) -> float:
     Raises ``InputError`` where a dimension is constant.
     """
     deviations = unit_scale(features).std(dim=0, unbiased=False)
-    constant = len(deviations) - int(_varying(features).sum())
+    constant = len(deviations) - int((scale_of(features).factor > 0).sum())
     if constant:
         raise InputError(f"{constant} of {len(deviations)} dimensions are constant: they have no scale")
     return -deviations.log().sum().item()
-
-
-def _varying(features: Tensor) -> Tensor:
-    """Which dimensions vary by more than the rounding of their mean, booleans ``(d,)``."""
-    x = features.double()
-    return x.std(dim=0, unbiased=False) > len(x) * torch.finfo(torch.float64).eps * x.abs().amax(dim=0)

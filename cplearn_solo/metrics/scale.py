@@ -28,7 +28,7 @@ def scale_of(features: Tensor) -> Scale:
     first, n = features[0].double(), len(features)
     total, square = torch.zeros_like(first), torch.zeros_like(first)
     for rows in features.split(max(1, BLOCK // features.shape[1])):
-        part = rows.double().sub_(first)
+        part = rows.double() - first
         total += part.sum(dim=0)
         square += part.square_().sum(dim=0)
     mean, variance = first + total / n, (square / n - (total / n).square()).clamp_(min=0)

@@ -5,7 +5,7 @@ from io import BytesIO, TextIOWrapper
 
 import pytest
 
-from cplearn_solo.cli.report import print_scores
+from cplearn_solo.cli.report import NOTES, print_scores
 from cplearn_solo.core.user_errors import user_errors
 
 
@@ -22,3 +22,13 @@ def test_letters_that_a_terminal_lacks_do_not_end_the_program(encoding, monkeypa
     assert "runs/??" in text and "0.5" in text
     assert set(text.splitlines()[2]) <= set("-+|= "), text  # the line below the headings of the table
     assert terminal.errors == "strict"
+
+
+def test_names_are_whole_at_80_columns(capsys, monkeypatch):
+    """A long sentence does not squeeze them: it stands below the table."""
+    monkeypatch.setenv("COLUMNS", "80")
+    sentence = "features had a standard deviation of 0.175 in the first epoch and of 3.25 in the last one"
+    print_scores("run", {**dict.fromkeys(NOTES, 0.12345), "git_sha": "0123456789ab+", "scale_note": sentence})
+    lines = capsys.readouterr().out.splitlines()
+    assert set(NOTES) <= {line.split()[0] for line in lines if line}
+    assert max(map(len, lines[:-1])) <= 80 and lines[-1] == f"scale_note: {sentence}"

@@ -22,7 +22,7 @@ from cplearn_solo.collapse.progress import Steps
 from cplearn_solo.collapse.protocols import PROTOCOLS
 from cplearn_solo.collapse.report import _new_folder
 from cplearn_solo.collapse.rows import MEASURES, method_measures
-from cplearn_solo.collapse.scale import log_scales, standardised, unit_scale
+from cplearn_solo.collapse.scale import log_scales, unit_scale
 from cplearn_solo.collapse.sources import read_subject
 from cplearn_solo.collapse.subject import Subject
 from cplearn_solo.collapse.tsne import tsne_map
@@ -31,6 +31,7 @@ from cplearn_solo.dictionary import make_dictionary
 from cplearn_solo.methods import build_method
 from cplearn_solo.metrics import effective_rank, kmeans_ami
 from cplearn_solo.metrics.intracluster import gmm_entropy
+from cplearn_solo.metrics.scale import scale_of
 
 pytestmark = pytest.mark.integration
 
@@ -231,12 +232,14 @@ def test_unit_scale_takes_one_scalar():
 
 def test_unequal_scales_are_what_standardising_adds_to_an_entropy():
     x = torch.from_numpy(FEATURES) * torch.tensor([1, 2, 5, 1, 1, 0.1])
-    raised = gmm_entropy(standardised(x), components=1) - gmm_entropy(unit_scale(x), components=1)
-    assert log_scales(x) == pytest.approx(raised, abs=1e-3) and log_scales(standardised(x)) == pytest.approx(0)
+    standardised = scale_of(x).standardise(x)
+    raised = gmm_entropy(standardised, components=1) - gmm_entropy(unit_scale(x), components=1)
+    assert log_scales(x) == pytest.approx(raised, abs=1e-3) and log_scales(standardised) == pytest.approx(0, abs=1e-6)
     with_constant = torch.cat([x, torch.full((120, 1), 0.1)], dim=1)
     with pytest.raises(InputError, match="1 of 7 dimensions are constant"):
         log_scales(with_constant)
-    assert (standardised(with_constant)[:, -1] == 0).all() and standardised(with_constant).isfinite().all()
+    standardised = scale_of(with_constant).standardise(with_constant)
+    assert (standardised[:, -1] == 0).all() and standardised.isfinite().all()
 
 
 def test_mixture_entropy_of_a_gaussian():

@@ -71,3 +71,10 @@ def test_statistics_are_those_of_float64_far_from_the_origin_and_constant_dimens
     torch.testing.assert_close(scale.mean.double(), x.double().mean(dim=0), rtol=1e-6, atol=0)
     torch.testing.assert_close(1 / scale.factor[:3].double(), x[:, :3].double().std(dim=0, correction=0))
     assert scale.standardise(x)[:, 3:].abs().max() == 0
+
+
+def test_looking_at_the_scale_leaves_features_as_they_are():
+    x = torch.randn(9, 3, dtype=torch.float64)
+    before = x.clone()
+    scale_of(x).standardise(x)
+    assert torch.equal(x, before)

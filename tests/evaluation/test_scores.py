@@ -38,7 +38,9 @@ def test_images_without_labels_have_no_reason_to_tell():
     assert "left_out" not in all_scores(none, none, EvaluationConfig(), **SIZES)
 
 
-@pytest.mark.parametrize("labels, unequal", [([0, 1, 2] * 4, False), ([0] * 9 + [1] * 2 + [2], True)])
+@pytest.mark.parametrize(
+    "labels, unequal", [([0, 1, 2] * 4, False), ([0, 1] * 10 + [2] * 11, False), ([0] * 9 + [1] * 2 + [2], True)]
+)
 def test_balanced_accuracy_stands_beside_accuracy_where_classes_are_unequal(labels, unequal):
     found = all_scores(features([0, 0, 1, 2] * 9, seed=1), features(labels), EvaluationConfig(), **SIZES)
     assert ("linear_balanced_acc1" in found, "knn_balanced_acc1" in found) == (unequal, unequal)
