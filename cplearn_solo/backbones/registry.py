@@ -21,9 +21,9 @@ SMALL_IMAGE = 64  # pixels; up to here ResNets get the CIFAR stem and ViTs patch
 
 
 def build_backbone(
-    name: str, *, crop_size: int, channels: int = 3, other_sizes: Iterable[int] = (), **kwargs: Any
+    name: str, *, crop_size: int, image_channels: int = 3, other_sizes: Iterable[int] = (), **kwargs: Any
 ) -> nn.Module:
-    """The backbone ``name`` for images of ``channels`` and ``crop_size`` pixels; ``kwargs`` go to its constructor.
+    """The backbone ``name`` for images of ``image_channels`` and ``crop_size`` pixels; ``kwargs`` go to its constructor.
 
     The module maps images to features ``(n, d)`` and says d as ``num_features``. Raises ``InputError`` for an unknown
     name, a keyword that its constructor refuses, or ``other_sizes`` of crops that are no whole number of patches.
@@ -37,7 +37,7 @@ def build_backbone(
     else:
         build = BACKBONES[name]
     try:
-        model = build(crop_size, channels, **kwargs)
+        model = build(crop_size, image_channels, **kwargs)
     except (TypeError, AssertionError) as error:  # how torchvision and timm refuse arguments
         raise InputError(f"backbone.kwargs = {kwargs}: must be keywords that {name!r} takes ({error})") from error
     if hasattr(model, "patch_embed"):
@@ -47,13 +47,13 @@ def build_backbone(
 
 
 @BACKBONES.register("resnet8")
-def resnet8(crop_size: int, channels: int, *, width: int = 128) -> nn.Module:
+def resnet8(crop_size: int, channels: int, /, *, width: int = 128) -> nn.Module:
     """Table 5 of the CPLearn paper."""
     require(width >= 1, "backbone.kwargs.width", width, "an integer from 1 up")
     return ResNet8(width, channels)
 
 
-def _resnet(name: str, crop_size: int, channels: int, *, small_stem: bool | None = None, **kwargs: Any) -> nn.Module:
+def _resnet(name: str, crop_size: int, channels: int, /, *, small_stem: bool | None = None, **kwargs: Any) -> nn.Module:
     """torchvision's ResNet without its classifier; 3x3 stem and no max-pool (``small_stem``) for small images.
 
     The stem's padding of 2 is solo-learn's, so that weights mean the same there and here.
@@ -71,7 +71,7 @@ def _resnet(name: str, crop_size: int, channels: int, *, small_stem: bool | None
     return model
 
 
-def _vit(size: str, crop_size: int, channels: int, *, patch_size: int | None = None, **kwargs: Any) -> nn.Module:
+def _vit(size: str, crop_size: int, channels: int, /, *, patch_size: int | None = None, **kwargs: Any) -> nn.Module:
     """timm's plain ViT, with DINO's start of the class token and DINO's positions for crops of another size."""
     patch = patch_size or (4 if crop_size <= SMALL_IMAGE else 16)
     _check_patches(crop_size, patch)
@@ -83,7 +83,7 @@ def _check_patches(crop_size: int, patch: int) -> None:
     require(crop_size % patch == 0, "crop_size", crop_size, f"divisible by backbone.kwargs.patch_size ({patch})")
 
 
-def _any_timm(name: str, crop_size: int, channels: int, **kwargs: Any) -> nn.Module:
+def _any_timm(name: str, crop_size: int, channels: int, /, **kwargs: Any) -> nn.Module:
     """Its output for an image says d: some models have layers after what timm counts as features."""
     model = _timm(name, in_chans=channels, **kwargs)
     training = model.training

@@ -91,7 +91,7 @@ def export_task(pretrained: str, file: str) -> None:
 def _empty_backbone(model: Pretrained) -> str:
     """Python that makes a backbone for the weights."""
     backbone, size = model.config.backbone, model.config.augmentations[0].crop_size
-    channels = {} if model.config.data.channels == RGB else {"channels": model.config.data.channels}
+    channels = {} if model.config.data.channels == RGB else {"image_channels": model.config.data.channels}
     kwargs = "".join(f", {key}={value!r}" for key, value in (channels | backbone.kwargs).items())
     return (
         "from cplearn_solo.backbones import build_backbone\n"

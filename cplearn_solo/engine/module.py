@@ -57,7 +57,7 @@ class Pretrainer(LightningModule):
         self.backbone = build_backbone(
             config.backbone.name,
             crop_size=first,
-            channels=config.data.channels,
+            image_channels=config.data.channels,
             other_sizes=others,
             **config.backbone.kwargs,
         )

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from cplearn_solo.core.distributed import sum_ranks, world_size
+
 NEWEST = 0.1  # share of the newest batch in the statistics, once there have been ten
 ROUNDING = 1e-6  # of a mean, relative to it: dimensions that vary less are constant
 
@@ -26,8 +28,12 @@ class RunningScale(nn.Module):
 
     @torch.no_grad()
     def update(self, feats: Tensor) -> Tensor:
-        """Takes in a batch ``(n, d)``; returns the root of its mean variance, a scalar."""
+        """Takes in a batch ``(n, d)``, that of all processes; returns the root of its mean variance, a scalar."""
         variance, mean = torch.var_mean(feats, dim=0, correction=0)
+        if (processes := world_size()) > 1:
+            own = mean
+            mean = sum_ranks(own) / processes
+            variance = sum_ranks(variance + (own - mean).square()) / processes
         self.batches += 1
         newest = (1 / self.batches).clamp(min=NEWEST)
         self.mean.lerp_(mean, newest)

@@ -20,10 +20,10 @@ def test_features(name, size):
 @pytest.mark.parametrize("name", ["resnet8", "resnet18", "vit_tiny", "timm/resnet10t"])
 @pytest.mark.parametrize("size, channels", [(32, 1), (32, 4), (96, 1)])
 def test_images_of_other_channels(name, size, channels):
-    model = build_backbone(name, crop_size=size, channels=channels)
+    model = build_backbone(name, crop_size=size, image_channels=channels)
     assert model.eval()(torch.zeros(2, channels, size, size)).shape == (2, model.num_features)
     with pytest.raises(InputError, match="backbone.kwargs.in_chans = 1: must be data.channels, a key of its own"):
-        build_backbone(name, crop_size=size, channels=channels, in_chans=1)
+        build_backbone(name, crop_size=size, image_channels=channels, in_chans=1)
 
 
 def test_every_registered_name_is_listed():

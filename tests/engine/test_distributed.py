@@ -109,7 +109,7 @@ def test_two_processes(tmp_path):
     with torch.no_grad():
         for _, images, labels in eval_loader(splits.test, crop_size=8, batch_size=101, num_workers=0):
             feats = module.encode(module.augment.normalise(images))
-            hits += (module.classifier(feats).argmax(1) == labels).sum().item()
+            hits += (module.classifier(module.features_scale(feats)).argmax(1) == labels).sum().item()
             codes.append(module.method.assign(feats))
     assert len(splits.test) == 101
     assert float(logged["val_acc1"]) == pytest.approx(hits / 101, abs=1e-6)

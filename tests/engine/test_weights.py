@@ -87,7 +87,7 @@ def test_weights_for_rgb_are_fitted_to_other_channels(channels, finished, traine
 
 
 def test_weights_for_grey_images_are_not_for_rgb(tmp_path):
-    torch.save(build_backbone("resnet8", crop_size=8, channels=1, width=32).state_dict(), tmp_path / "grey.pt")
+    torch.save(build_backbone("resnet8", crop_size=8, image_channels=1, width=32).state_dict(), tmp_path / "grey.pt")
     with pytest.raises(InputError, match=r"its conv1.weight is \(32, 1, 3, 3\) instead of \(32, 3, 3, 3\)"):
         start_from_weights(module(tmp_path / "grey.pt", width=32))
 
