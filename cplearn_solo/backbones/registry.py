@@ -23,9 +23,10 @@ SMALL_IMAGE = 64  # pixels; up to here ResNets get the CIFAR stem and ViTs patch
 def build_backbone(
     name: str, *, crop_size: int, image_channels: int = 3, other_sizes: Iterable[int] = (), **kwargs: Any
 ) -> nn.Module:
-    """The backbone ``name`` for images of ``image_channels`` and ``crop_size`` pixels; ``kwargs`` go to its constructor.
+    """The backbone ``name`` for images of ``image_channels`` and ``crop_size`` pixels.
 
-    The module maps images to features ``(n, d)`` and says d as ``num_features``. Raises ``InputError`` for an unknown
+    ``kwargs`` go to its constructor. The module maps images to features ``(n, d)`` and says d as ``num_features``.
+    Raises ``InputError`` for an unknown
     name, a keyword that its constructor refuses, or ``other_sizes`` of crops that are no whole number of patches.
     """
     wanted = "backbone.weights=torchvision/NAME, a key of its own"

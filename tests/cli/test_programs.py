@@ -92,7 +92,10 @@ def test_lists_and_help(here):
         (["clustering", "pretrained=nowhere"], "nowhere does not exist"),
         (["clustering", "pretrained=nowhere", "protocol=x"], "unknown protocol 'x'"),
         (["linear", "pretrained=${foo}"], "foo"),
-        (["linear", "pretrained=nowhere", "protocol=paper", "optimizer.batch_size=0"], "optimizer.batch_size = 0: must be at least 1"),
+        (
+            ["linear", "pretrained=nowhere", "protocol=paper", "optimizer.batch_size=0"],
+            "optimizer.batch_size = 0: must be at least 1",
+        ),
         (["knn", "pretrained=nowhere", "num_workers=-1"], "num_workers = -1: must be auto or an integer from 0 up"),
         (["clustering", "pretrained=nowhere", "seed=-1"], "seed = -1: must be at least 0 and below 2**32"),
         (["pretrain", "seed=20261121120000"], "below 2**32"),
