@@ -8,20 +8,32 @@ from typing import Any
 
 from cplearn_solo.core.errors import InputError, require
 from cplearn_solo.core.schema import read_schema
-from cplearn_solo.data import DataConfig, Splits, load_splits
+from cplearn_solo.data import KNOWN_IMAGES, DataConfig, Splits, load_splits
+from cplearn_solo.data.sources.places import absolute
 from cplearn_solo.inference.pretrained import Pretrained
 
 
 def splits_of(model: Pretrained, overrides: Mapping[str, Any]) -> tuple[Splits, DataConfig]:
     """The run's images, normalised as in its training, and what says which they are.
 
-    ``overrides`` are keys of ``data`` with other values than in training. Raises ``InputError`` for other channels.
+    ``overrides`` are keys of ``data`` with other values than in training. Raises ``InputError`` for other channels, and
+    for other parts of the same images, of which some that are scored would have been trained on.
     """
     data = read_schema({**asdict(model.config.data), **overrides}, DataConfig)
     channels = model.config.data.channels
     require(data.channels == channels, "data.channels", data.channels, f"{channels}, which the model was trained on")
+    _require_same_parts(data, model.config.data)
     training = {"mean": model.mean, "std": model.std, "limits": model.limits}
     return load_splits(data, seed=model.config.seed, **training), data
+
+
+def _require_same_parts(data: DataConfig, training: DataConfig) -> None:
+    elsewhere = data.dataset not in KNOWN_IMAGES and absolute(data.train_path) != absolute(training.train_path)
+    if not data.val_split or data.dataset != training.dataset or elsewhere:
+        return
+    for key in ("val_split", "max_train_images"):
+        asked, trained = getattr(data, key), getattr(training, key)
+        require(asked == trained, f"data.{key}", asked, f"{trained}, as in training, which saw images of other parts")
 
 
 def require_held_out(splits: Splits, data: DataConfig) -> None:

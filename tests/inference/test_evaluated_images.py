@@ -1,0 +1,37 @@
+"""The images that a run is scored on."""
+
+import pytest
+from support.configs import tiny
+
+from cplearn_solo.config import parse_config
+from cplearn_solo.core.errors import InputError
+from cplearn_solo.inference.pretrained import Pretrained
+from cplearn_solo.inference.splits import splits_of
+
+
+def trained_with(**data) -> Pretrained:
+    """A run as far as its images are concerned."""
+    config = parse_config(tiny("runs", data=data))
+    nothing = dict.fromkeys(("backbone", "method", "limits", "checkpoint", "run"))
+    return Pretrained(config=config, num_classes=10, mean=[0.5] * 3, std=[0.5] * 3, **nothing)
+
+
+@pytest.mark.parametrize(
+    ("training", "asked", "message"),
+    [
+        ({"val_split": 0.2}, {"val_split": 0.3}, r"data.val_split = 0.3: must be 0.2, as in training"),
+        ({}, {"val_split": 0.1}, r"data.val_split = 0.1: must be 0.0, as in training"),
+        ({}, {"val_split": 0.1, "train_path": "elsewhere"}, r"data.val_split = 0.1"),  # digits are the same anywhere
+        ({"val_split": 0.2}, {"max_train_images": 100}, r"data.max_train_images = 100: must be 200, as in training"),
+    ],
+)
+def test_other_parts_of_the_same_images_are_refused(training: dict, asked: dict, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        splits_of(trained_with(**training), asked)
+
+
+def test_the_part_that_was_held_out_is_scored() -> None:
+    splits, _ = splits_of(trained_with(val_split=0.2), {"fraction": 0.5})
+    assert len(splits.test) == 40 and len(splits.train) == 80
+    assert splits.name == "val"
+    assert splits_of(trained_with(val_split=0.2), {"val_split": 0.0})[0].name == "test"
