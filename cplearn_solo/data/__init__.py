@@ -1,8 +1,8 @@
 """From the names in a config to batches of views.
 
-``load_splits`` reads the images of a data set, ``train_loader`` and ``eval_loader`` make batches of them. Images that
-fit in memory are augmented on the device by ``BatchAugment``, others by worker processes, one at a time; both draw
-their views from the same distribution.
+``load_splits`` reads the images of a data set, ``train_loader`` and ``eval_loader`` make batches of them. Images in
+memory are cut on the device by ``BatchAugment``, others where their files are read, by worker processes; both draw
+their views from the same distribution, and ``BatchAugment`` does the rest for either.
 """
 
 from typing import TYPE_CHECKING

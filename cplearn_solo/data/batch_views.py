@@ -125,7 +125,7 @@ def _draw_chosen(shape: Sequence[int], random: RandomSource, prob: float, draw: 
     """The operation for each sample with probability ``prob``."""
     if prob >= 1:
         return draw(shape, random)
-    chosen = random.chosen(shape[0], prob)
+    chosen = random.uniform(shape[0]) < prob
     if _computes_all(random.device):
         everywhere = draw(shape, random)
         return lambda x, rows: torch.where(chosen[rows, None, None, None], everywhere(x.clone(), rows), x)

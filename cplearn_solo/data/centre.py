@@ -10,7 +10,7 @@ PHOTOGRAPHS = 64  # pixels of a crop, above which it is of photographs
 
 
 def centre(images: Tensor, resized: int, size: int) -> Tensor:
-    """uint8 (n, c, H, W) -> (n, c, size, size): the shorter side becomes ``resized`` pixels, the centre is kept."""
+    """uint8 (..., c, H, W) -> (..., c, size, size): the shorter side becomes ``resized`` pixels, the centre is kept."""
     return F.center_crop(F.resize(images, [resized], InterpolationMode.BICUBIC, antialias=True), [size])
 
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,9 +15,9 @@ from torch.utils.data import DataLoader, Dataset
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.data.batch_views import BatchAugment
 from cplearn_solo.data.centre import centre, sides_of_files
-from cplearn_solo.data.crops import Crop, as_tensor, cut, draw_crops, spare_pixels
+from cplearn_solo.data.crops import Crop, as_tensor, channels_first, cut, draw_crops, spare_pixels
 from cplearn_solo.data.image_set import FileSet
-from cplearn_solo.data.order import EpochSampler, hash_seed, step_generator
+from cplearn_solo.data.order import Batch, hash_seed, step_generator
 from cplearn_solo.data.schema import Augmentation
 from cplearn_solo.data.tally import Note, Tally
 
@@ -71,26 +71,6 @@ def lost_workers_told(num_workers: int) -> Iterator[None]:
         raise InputError(f"data.num_workers = {num_workers}: must be lower if memory ran out: {how}") from error
 
 
-class Batch(NamedTuple):
-    """Which images to read, and all that their views depend on beside the seed.
-
-    Workers live longer than an epoch, so the epoch has to reach them with the indices.
-    """
-
-    epoch: int
-    step: int
-    rank: int
-    indices: Sequence[int]
-
-
-class BatchSampler(EpochSampler):
-    """The batches of :class:`EpochSampler`, each as a :class:`Batch`."""
-
-    def __iter__(self) -> Iterator[Batch]:
-        for step, indices in enumerate(super().__iter__()):
-            yield Batch(self.epoch, step, self.rank, indices)
-
-
 class TrainDataset(Dataset):
     """:class:`Batch` -> ``[index, [crop, ...], labels, notes]``, with crops (n, c, S, S).
 
@@ -126,11 +106,11 @@ class EvalDataset(Dataset):
 
     def __getitems__(self, indices: list[int]) -> list:
         views, notes = zip(*map(self._view, indices))
-        return [torch.tensor(indices), torch.cat(views), _labels(self.images, indices, notes), torch.tensor(notes)]
+        return [torch.tensor(indices), torch.stack(views), _labels(self.images, indices, notes), torch.tensor(notes)]
 
     def _view(self, index: int) -> tuple[Tensor, Note]:
         image, note = self.images.read(index, lambda *size: min(size) / self.sides[0])
-        return centre(as_tensor(image.image)[None], *self.sides), note
+        return channels_first(centre(as_tensor(image.image), *self.sides)), note
 
 
 def _labels(images: FileSet, indices: Sequence[int], notes: Sequence[Note]) -> Tensor:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
-from cplearn_solo.data.file_loader import BatchSampler, EvalDataset, FileLoader, TrainDataset
+from cplearn_solo.data.file_loader import EvalDataset, FileLoader, TrainDataset
 from cplearn_solo.data.image_set import ImageSet, MemorySet
 from cplearn_solo.data.memory_loader import MemoryEvalLoader, MemoryLoader
 from cplearn_solo.data.order import EpochSampler
@@ -33,15 +33,15 @@ def train_loader(
     ``BatchAugment``. ``processes`` of the ``world`` are on this machine and share its cores. Raises ``InputError``
     where there is less than one batch.
     """
-    order = {"seed": seed, "rank": rank, "world": world, "batch_size": batch_size}
+    batches = EpochSampler(len(images), seed=seed, rank=rank, world=world, batch_size=batch_size)
     if isinstance(images, MemorySet):
-        return MemoryLoader(images, EpochSampler(len(images), **order))
+        return MemoryLoader(images, batches)
     workers = worker_number(num_workers, colour=colour, processes=processes)
     values = batch_size * len(images.mean) * sum(aug.num_crops * aug.crop_size**2 for aug in augmentations)
     batch_bytes = 4 * values if colour else values
     return FileLoader(
         TrainDataset(images, augmentations, seed, colour),
-        batch_sampler=BatchSampler(len(images), **order),
+        batch_sampler=batches,
         persistent_workers=workers > 0,
         **worker_settings(workers, batch_bytes),
     )

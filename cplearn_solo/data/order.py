@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from hashlib import blake2b
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -28,21 +29,31 @@ def step_generator(
     return torch.Generator(device).manual_seed(hash_seed(seed, epoch, step, rank))
 
 
-class EpochSampler(Sampler[list[int]]):
-    """Batches of indices of one rank; the last incomplete batch is dropped.
+class Batch(NamedTuple):
+    """Which images to read, and all that their views depend on beside the seed.
+
+    Workers live longer than an epoch, so the epoch has to reach them with the indices.
+    """
+
+    epoch: int
+    step: int
+    rank: int
+    indices: list[int]
+
+
+class EpochSampler(Sampler[Batch]):
+    """The batches of one rank; the last incomplete batch is dropped.
 
     Every rank has its own part of the epoch and as many batches as the others. Raises ``InputError`` where there are
     fewer images than one batch on every rank.
     """
 
-    def __init__(
-        self, size: int, *, seed: int, rank: int = 0, world: int = 1, batch_size: int, shuffle: bool = True
-    ) -> None:
+    def __init__(self, size: int, *, seed: int, rank: int = 0, world: int = 1, batch_size: int) -> None:
         each = f" on each of {world} devices" if world > 1 else ""
         wanted = f"from 1 to {size // world}{each}, as there are {size} training images"
         require(1 <= batch_size <= size // world, "optimizer.batch_size", batch_size, wanted)
         self.size, self.seed, self.rank, self.world = size, seed, rank, world
-        self.batch_size, self.shuffle, self.epoch = batch_size, shuffle, 0
+        self.batch_size, self.epoch = batch_size, 0
 
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
@@ -50,14 +61,12 @@ class EpochSampler(Sampler[list[int]]):
     def __len__(self) -> int:
         return self.size // self.world // self.batch_size
 
-    def __iter__(self) -> Iterator[list[int]]:
-        for batch in self.batches():
-            yield batch.tolist()
+    def __iter__(self) -> Iterator[Batch]:
+        for step, indices in enumerate(self.batches().tolist()):
+            yield Batch(self.epoch, step, self.rank, indices)
 
     def batches(self) -> Tensor:
         """The indices of the epoch, int64 of shape (batches, batch size)."""
-        order = np.arange(self.size)
-        if self.shuffle:
-            np.random.default_rng(hash_seed(self.seed, self.epoch)).shuffle(order)
+        order = np.random.default_rng(hash_seed(self.seed, self.epoch)).permutation(self.size)
         mine = torch.from_numpy(order)[self.rank :: self.world][: len(self) * self.batch_size]
         return mine.reshape(len(self), self.batch_size).contiguous()

@@ -28,10 +28,6 @@ class RandomSource:
     def normal(self, shape: Sequence[int]) -> Tensor:
         return torch.randn(shape, generator=self.generator, device=self.source).to(self.device)
 
-    def chosen(self, n: int, prob: float) -> Tensor:
-        """Which of the samples are chosen, each with probability ``prob``; bool of shape (n,)."""
-        return (torch.rand(n, generator=self.generator, device=self.source) < prob).to(self.device)
-
     def order(self, n: int) -> list[int]:
         """A permutation, as numbers that the program can branch on."""
         if self.source.type == "cuda":

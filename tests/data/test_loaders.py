@@ -47,7 +47,7 @@ def files(memory: MemorySet, tmp_path: Path) -> FileSet:
 
 def epoch_of(sampler: EpochSampler, epoch: int) -> list[list[int]]:
     sampler.set_epoch(epoch)
-    return list(sampler)
+    return [batch.indices for batch in sampler]
 
 
 def test_order_depends_on_seed_and_epoch_only() -> None:
@@ -57,7 +57,6 @@ def test_order_depends_on_seed_and_epoch_only() -> None:
     assert epoch_of(EpochSampler(SIZE, seed=1, batch_size=5), 2) == epochs[2]
     assert epoch_of(sampler, 0) == epochs[0]
     assert epoch_of(EpochSampler(SIZE, seed=2, batch_size=5), 0) != epochs[0]
-    assert epoch_of(EpochSampler(SIZE, seed=1, batch_size=5, shuffle=False), 3)[0] == [0, 1, 2, 3, 4]
 
 
 @pytest.mark.parametrize("world", [1, 2, 3])
