@@ -9,7 +9,7 @@ from typing import Any
 
 from cplearn_solo.collapse.measures import Measurement
 from cplearn_solo.collapse.names import distinct_names
-from cplearn_solo.collapse.subject import Subject
+from cplearn_solo.collapse.subject import Origin, Subject
 from cplearn_solo.config.identity import varying
 from cplearn_solo.core.errors import InputError
 
@@ -31,30 +31,38 @@ def by_themselves(subjects: list[Subject]) -> tuple[list[Group], list[str]]:
 
 
 def by_configuration(subjects: list[Subject]) -> tuple[list[Group], list[str]]:
-    """Groups, in the order of their first subjects, and the names of the subjects.
+    """The groups of :func:`grouped` and the names of the subjects.
 
-    Runs that differ in the seed alone are a group, and any other subject is one by itself. Groups that would be called
-    alike are called after the keys in which they differ, too. Raises
-    ``InputError`` where no two runs are a group, and where two of a group have the same seed or another length.
+    Groups that would be called alike are called after the keys in which they differ, too.
     """
-    found: list[list[int]] = []
-    for i, subject in enumerate(subjects):
-        same = next((members for members in found if not _differing(subjects[members[0]], subject)), None)
-        if same is None:
-            found.append([i])
-        else:
-            same.append(i)
-    if len(found) == len(subjects):
-        raise InputError(_why_no_group(subjects))
-    for members in found:
-        for a, b in combinations([subjects[i] for i in members], 2):
-            _check_pair(a, b)
+    found = grouped([subject.origin for subject in subjects])
     names, firsts = distinct_names(subjects), [members[0] for members in found]
     groups = [Group(_name(members[0], firsts, subjects, names), tuple(members)) for members in found]
     for group in groups:
         for i in group.members:
-            names[i] = group.name if len(group.members) == 1 else f"{group.name}, seed {_seed(subjects[i])}"
+            names[i] = group.name if len(group.members) == 1 else f"{group.name}, seed {_seed(subjects[i].origin)}"
     return groups, names
+
+
+def grouped(origins: list[Origin]) -> list[list[int]]:
+    """Indices of the members of each group, in the order of their first subjects.
+
+    Runs that differ in the seed alone are a group, and any other subject is one by itself. Raises ``InputError`` where
+    no two runs are a group, and where two of a group have the same seed or another length.
+    """
+    found: list[list[int]] = []
+    for i, origin in enumerate(origins):
+        same = next((members for members in found if not _differing(origins[members[0]], origin)), None)
+        if same is None:
+            found.append([i])
+        else:
+            same.append(i)
+    if len(found) == len(origins):
+        raise InputError(_why_no_group(origins))
+    for members in found:
+        for a, b in combinations([origins[i] for i in members], 2):
+            _check_pair(a, b)
+    return found
 
 
 def of_group(cells: list[Measurement]) -> Measurement:
@@ -66,29 +74,29 @@ def of_group(cells: list[Measurement]) -> Measurement:
     return Measurement(mean(values), of=largest.pop() if len(largest) == 1 else None, spread=stdev(values))
 
 
-def _differing(a: Subject, b: Subject) -> dict[str, Any]:
+def _differing(a: Origin, b: Origin) -> dict[str, Any]:
     """The keys but the seed in which two runs differ, with the values of ``a``; a file differs from everything."""
     if a.config is None or b.config is None:
         return {"file": True}
     return varying([a.config, b.config], but=("seed",))[0]
 
 
-def _seed(subject: Subject) -> int:
-    return subject.config["seed"]
+def _seed(of: Origin) -> int:
+    return of.config["seed"]
 
 
-def _check_pair(a: Subject, b: Subject) -> None:
+def _check_pair(a: Origin, b: Origin) -> None:
     if _seed(a) == _seed(b):
         raise InputError(f"group = {a.path}, {b.path}: must have different seeds, both have {_seed(a)}")
-    if len(a.rows) != len(b.rows):
-        lengths = f"{len(a.rows)} and {len(b.rows)} epochs"
+    if a.epochs != b.epochs:
+        lengths = f"{a.epochs} and {b.epochs} epochs"
         raise InputError(f"group = {a.path}, {b.path}: must have trained equally long, not {lengths}")
 
 
-def _why_no_group(subjects: list[Subject]) -> str:
-    runs = [subject for subject in subjects if subject.config is not None]
+def _why_no_group(origins: list[Origin]) -> str:
+    runs = [origin for origin in origins if origin.config is not None]
     if len(runs) < 2:
-        return f"group = {', '.join(str(s.path) for s in subjects)}: must hold at least two runs"
+        return f"group = {', '.join(str(o.path) for o in origins)}: must hold at least two runs"
     a, b = runs[:2]
     keys = ", ".join(list(_differing(a, b))[:MAX_KEYS])
     return f"group = {a.path}, {b.path}: must differ in the seed alone, as any two runs here must, not in {keys}"

@@ -17,7 +17,7 @@ STYLE = """
 th, td { padding: .25em .8em; text-align: left; vertical-align: top; border-bottom: 1px solid #ddd; }
 td.value { text-align: right; white-space: nowrap; }
 th.subject { text-align: right; min-width: 8em; }
-tr.section th { background: #f3f3f3; }
+tr.section { background: #f3f3f3; }
 td.note, .absent, figcaption { color: #666; font-size: .9em; }
 td.verdict { min-width: 11em; max-width: 22em; } td.note { min-width: 11em; }
 .healthy { color: #00704f; font-weight: bold; } .collapsed { color: #b3001b; font-weight: bold; }
@@ -140,7 +140,7 @@ def _table(comparison: Comparison) -> str:
     words = "".join(_word([comparison.verdicts[i] for i in group.members]) for group in comparison.groups)
     lines = [f"<tr><td>verdict{words}<td>"]
     for section, group in groupby(measured(comparison.rows), key=lambda row: row.section):
-        lines.append(f'<tr class="section"><th colspan="{len(comparison.groups) + 2}">{escape(section)}')
+        lines.append(f'<tr class="section"><th>{escape(section)}<td colspan="{len(comparison.groups) + 1}">')
         for row in group:
             cells = "".join(f'<td class="value">{shown(cell)}' for cell in row.cells)
             lines.append(f'<tr><td>{escape(row.title)}{cells}<td class="note">{escape(row.note)}')

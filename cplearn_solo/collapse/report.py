@@ -13,11 +13,11 @@ from typing import Any
 from cplearn_solo.collapse.comparison import Comparison, compare, count_steps
 from cplearn_solo.collapse.entropy import COMPONENTS
 from cplearn_solo.collapse.figures import PLOTS, draw
-from cplearn_solo.collapse.groups import by_configuration, by_themselves
+from cplearn_solo.collapse.groups import by_configuration, by_themselves, grouped
 from cplearn_solo.collapse.page import report_page
 from cplearn_solo.collapse.progress import Steps
 from cplearn_solo.collapse.protocols import PROTOCOLS, Protocol, Released
-from cplearn_solo.collapse.sources import read_subject
+from cplearn_solo.collapse.sources import read_origin, read_subject
 from cplearn_solo.collapse.subject import Subject
 from cplearn_solo.core.errors import InputError, require, unknown
 from cplearn_solo.core.files import write_file
@@ -62,7 +62,9 @@ def write_report(
     if protocol not in PROTOCOLS:
         raise unknown("protocol", protocol, PROTOCOLS)
     if output is not None:
-        _check_free(Path(output))  # before minutes of work
+        _check_free(Path(output))  # this and groups before minutes of work
+    if group:
+        grouped([read_origin(path) for path in paths])
     subjects, reading = [], Steps(len(paths), progress)
     for path in paths:
         reading.start(f"reading {path}")

@@ -10,13 +10,14 @@ import torch
 from torch import Tensor
 
 from cplearn_solo.collapse.released import released_parts
-from cplearn_solo.collapse.subject import Subject, checked, choice, described
+from cplearn_solo.collapse.subject import Origin, Subject, checked, choice, described
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.data import ImageSet
+from cplearn_solo.engine.checkpoint import find_checkpoint, read_checkpoint
 from cplearn_solo.engine.log import EpochLog
 from cplearn_solo.inference.devices import choose_device
 from cplearn_solo.inference.features import Features, extractor
-from cplearn_solo.inference.pretrained import Pretrained, load_pretrained
+from cplearn_solo.inference.pretrained import Pretrained, load_pretrained, trained_config
 from cplearn_solo.inference.splits import splits_of
 
 MAX_EPOCHS = 8  # kept checkpoints whose features are extracted, spread evenly over training
@@ -32,7 +33,6 @@ def from_run(path: Path, *, images: int, data: dict[str, Any], seed: int, releas
     x = checked(f"{path}: features", features.x)
     embeddings = torch.cat([model.method.embed(part.to(device)).cpu() for part in x.split(EMBEDDED_AT_ONCE)])
     entropies = model.method.code_entropies(x.to(device))
-    epoch = re.fullmatch(r"epoch=(\d+)", model.checkpoint.stem)
     kept = _kept(model.run, held_out, device) if path.is_dir() else {}
     return Subject(
         names=_names(model),
@@ -49,9 +49,15 @@ def from_run(path: Path, *, images: int, data: dict[str, Any], seed: int, releas
         method=model.method.cpu(),
         config=model.config.stored(),
         run=model.run,
-        rows=_rows(model.run, int(epoch[1]) if epoch else None),
+        rows=_rows(model.run, model.checkpoint),
         kept=kept,
     )
+
+
+def run_origin(path: Path) -> Origin:
+    """That of the run folder or checkpoint at ``path``."""
+    file, run = find_checkpoint(path)
+    return Origin(path, trained_config(read_checkpoint(file)).stored(), len(_rows(run, file)))
 
 
 def _held_out(model: Pretrained, data: dict[str, Any], *, images: int, seed: int) -> tuple[ImageSet, str]:
@@ -76,13 +82,14 @@ def _kept(run: Path, images: ImageSet, device: torch.device) -> dict[int, Tensor
     return {epoch: _features(load_pretrained(files[epoch], device=device), images, device).x for epoch in epochs}
 
 
-def _rows(run: Path | None, epochs: int | None) -> list[dict[str, float]]:
-    """Rows of the run's metrics.csv before ``epochs``, the checkpoint's, or all."""
+def _rows(run: Path | None, checkpoint: Path) -> list[dict[str, float]]:
+    """Rows of the run's metrics.csv, those before the checkpoint if it was kept at an epoch."""
+    epochs = re.fullmatch(r"epoch=(\d+)", checkpoint.stem)
     if run is None or not (run / "metrics.csv").is_file():
         return []
     try:
         rows = EpochLog.read(run)
-        return [row for row in rows if epochs is None or row["epoch"] < epochs]
+        return [row for row in rows if epochs is None or row["epoch"] < int(epochs[1])]
     except (ValueError, KeyError, OSError) as error:
         raise InputError(f"{run / 'metrics.csv'} is damaged: {error}") from error
 

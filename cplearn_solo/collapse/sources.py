@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from cplearn_solo.collapse.arrays import ARRAYS, from_arrays, read_arrays
-from cplearn_solo.collapse.runs import from_run
-from cplearn_solo.collapse.subject import Subject
+from cplearn_solo.collapse.runs import from_run, run_origin
+from cplearn_solo.collapse.subject import Origin, Subject
 from cplearn_solo.engine.checkpoint import CHECKPOINT_KEY
 
 
@@ -18,7 +18,19 @@ def read_subject(path: str | Path, *, images: int, data: dict[str, Any], seed: i
     too. Raises ``InputError`` for anything missing, damaged, of another shape or not finite.
     """
     path = Path(path)
-    stored = read_arrays(path) if path.suffix in ARRAYS else None
-    if stored is None or CHECKPOINT_KEY in stored:
+    stored = _arrays(path)
+    if stored is None:
         return from_run(path, images=images, data=data, seed=seed, released=released)
     return from_arrays(path, stored, images=images, seed=seed)
+
+
+def read_origin(path: str | Path) -> Origin:
+    """Where the subject at ``path`` comes from, without its features. Raises ``InputError`` as above."""
+    path = Path(path)
+    return run_origin(path) if _arrays(path) is None else Origin(path)
+
+
+def _arrays(path: Path) -> dict[str, Any] | None:
+    """The arrays of a file of features; ``None`` of a run or checkpoint."""
+    stored = read_arrays(path) if path.suffix in ARRAYS else None
+    return None if stored is None or CHECKPOINT_KEY in stored else stored

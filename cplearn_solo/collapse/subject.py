@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,6 +14,14 @@ from cplearn_solo.methods import Method
 from cplearn_solo.metrics.checks import check_features
 
 PARTS = ("Z", "H")  # representation and embeddings
+
+
+class Origin(NamedTuple):
+    """What is known of a subject before its features are: its run's plain configuration and logged epochs."""
+
+    path: Path
+    config: dict[str, Any] | None = None  # of a file of features there is none
+    epochs: int = 0
 
 
 @dataclass(frozen=True)
@@ -42,6 +50,11 @@ class Subject:
     rows: list[dict[str, float]] = field(default_factory=list)
     kept: dict[int, Tensor] = field(default_factory=dict)
     released: dict[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def origin(self) -> Origin:
+        """Where it comes from."""
+        return Origin(self.path, self.config, len(self.rows))
 
     def part(self, name: str) -> Tensor | None:
         """Representation Z, or embeddings H if there are any."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -35,8 +36,7 @@ def load_pretrained(path: str | Path, *, device: torch.device | str = "cpu") -> 
     """Backbone and method of a run folder or checkpoint, in evaluation mode and without gradients, on ``device``."""
     file, run = find_checkpoint(path)
     checkpoint = read_checkpoint(file)
-    saved = checkpoint[CHECKPOINT_KEY]
-    config = parse_config(with_earlier_defaults(saved["config"]))
+    saved, config = checkpoint[CHECKPOINT_KEY], trained_config(checkpoint)
     statistics = {key: saved.get(key) for key in ("num_classes", "mean", "std", "limits")}  # 0.2.0 knew no limits
     module = Pretrainer(config, **statistics)
     module.teacher = None  # not evaluated, and other hosts keep theirs under other names
@@ -47,6 +47,11 @@ def load_pretrained(path: str | Path, *, device: torch.device | str = "cpu") -> 
         raise InputError(f"{file} does not fit its own configuration: {str(error).splitlines()[-1].strip()}") from error
     module.eval().requires_grad_(False).to(device)
     return Pretrained(module.backbone, module.method, config, **statistics, checkpoint=file, run=run)
+
+
+def trained_config(checkpoint: dict[str, Any]) -> Config:
+    """The configuration that a checkpoint of any release was trained with."""
+    return parse_config(with_earlier_defaults(checkpoint[CHECKPOINT_KEY]["config"]))
 
 
 def load_backbone(path: str | Path, *, device: torch.device | str = "cpu", frozen: bool = False) -> nn.Module:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import base64
 from html import escape
 
-# A table in a .wide element scrolls inside of it, its first column stays in place.
+# A table in a .wide element scrolls inside of it; its first column stays in place, with its borders.
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 75rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin: 2rem 0 .5rem; }
 .wide { overflow-x: auto; }
 .wide tr { background: #fff; }
 .wide tr > :where(:first-child) { position: sticky; left: 0; background: inherit; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+table { border-collapse: separate; border-spacing: 0; font-variant-numeric: tabular-nums; }
 li, p { overflow-wrap: anywhere; }
 img { max-width: 100%; height: auto; } figure { margin: 1rem 0; }
-@media (max-width: 40rem) { .wide tr > :first-child:not([colspan]) { max-width: 8rem; white-space: normal; } }
+@media (max-width: 40rem) {
+  .wide tr > :first-child { max-width: 9rem; white-space: normal; overflow-wrap: break-word; }
+}
 """
 
 

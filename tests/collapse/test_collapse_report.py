@@ -425,7 +425,8 @@ def test_bad_settings_leave_everything_as_it_was(settings, words, tmp_path, monk
     np.save("a.npy", FEATURES[:20])
     Path("full").mkdir()
     Path("full/precious.txt").write_text("mine")
-    before = sorted(tmp_path.rglob("*"))
+    before, steps = sorted(tmp_path.rglob("*")), []
     with pytest.raises(InputError, match=re.escape(words)):
-        write_report(["a.npy"], **settings)
+        write_report(["a.npy"], **settings, progress=lambda *step: steps.append(step))
+    assert not steps or "data" in settings  # nothing was extracted that is then thrown away
     assert sorted(tmp_path.rglob("*")) == before
