@@ -74,7 +74,7 @@ def train_on_images(
 
 
 class _Batches:
-    """Normalised crops ``(n, 3, S, S)`` and labels ``(n,)`` on ``device``, a function of seed and epoch only."""
+    """Normalised crops ``(n, c, S, S)`` and labels ``(n,)`` on ``device``, a function of seed and epoch only."""
 
     def __init__(
         self, images: ImageSet, crop_size: int, batch_size: int, num_workers: int, seed: int, device: torch.device

@@ -45,7 +45,7 @@ class Evaluation:
 def evaluate(config: EvalConfig, *, progress: Callable[[int, int], None] | None = None) -> Evaluation:
     """Scores of the model ``config.pretrained``, of the kind that the class of ``config`` stands for.
 
-    ``progress`` is called with (epochs done, epochs in all) while a linear probe trains.
+    ``progress`` is called with (steps done, steps in all) of a linear probe: its penalties or epochs.
     """
     device = choose_device(config.accelerator)
     model = load_pretrained(config.pretrained, device=device)
