@@ -72,10 +72,11 @@ def measured(rows: list[Row]) -> list[Row]:
 
 
 def number(cell: Measurement) -> str:
-    """The number with four digits and the spread of a group with two, or a dash if there is none."""
+    """The number with four digits or all before the point, the spread of a group with two; a dash if there is none."""
     if cell.value is None:
         return "–"
-    return f"{cell.value:.4g}" if cell.spread is None else f"{cell.value:.4g} ± {cell.spread:.2g}"
+    value = f"{cell.value:.4g}" if abs(cell.value) < 1e4 else f"{cell.value:.0f}"
+    return value if cell.spread is None else f"{value} ± {cell.spread:.2g}"
 
 
 def shown(cell: Measurement) -> str:

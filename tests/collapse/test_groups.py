@@ -13,7 +13,7 @@ from cplearn_solo.collapse.comparison import compare
 from cplearn_solo.collapse.figures import PLOTS, draw
 from cplearn_solo.collapse.groups import by_configuration, of_group
 from cplearn_solo.collapse.measures import Measurement
-from cplearn_solo.collapse.page import report_page
+from cplearn_solo.collapse.page import number, report_page
 from cplearn_solo.collapse.progress import Steps
 from cplearn_solo.collapse.protocols import PROTOCOLS
 from cplearn_solo.collapse.style import mean_curve, panels
@@ -85,6 +85,11 @@ def test_cells_are_mean_and_sample_deviation_or_the_reason():
     assert of_group([Measurement(1.0, of=6), Measurement(4.0, of=5)]).of is None
     assert of_group([Measurement(1.0), Measurement(None, "why")]) == Measurement(None, "why")
     assert of_group([Measurement(1.0, of=6)]) == Measurement(1.0, of=6)
+
+
+def test_large_numbers_keep_the_digits_in_which_they_differ():
+    shown = [number(Measurement(value, spread=spread)) for value, spread in ((0.123456, None), (-11138.4, 5.43))]
+    assert shown == ["0.1235", "-11138 ± 5.4"]
 
 
 def test_curves_are_mean_and_sample_deviation():
