@@ -11,12 +11,11 @@ import torch
 import torchvision
 from torch import nn
 
+from cplearn_solo.backbones.catalog import BACKBONES
 from cplearn_solo.backbones.resnet8 import ResNet8
 from cplearn_solo.backbones.vit import as_dino
 from cplearn_solo.core.errors import InputError, require, unknown
-from cplearn_solo.core.registry import Registry
 
-BACKBONES: Registry[Callable[..., nn.Module]] = Registry("backbone")
 SMALL_IMAGE = 64  # pixels; up to here ResNets get the CIFAR stem and ViTs patches of 4
 
 

@@ -12,17 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cplearn_solo.core.errors import InputError, require, unknown
+from cplearn_solo.core.scripts import SCRIPTS, config_folder
 from cplearn_solo.core.user_errors import user_errors
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-PACKAGED = Path(__file__).parents[1] / "scripts"  # in an installed copy
-SCRIPTS = PACKAGED if PACKAGED.is_dir() else Path(__file__).parents[2] / "scripts"  # in the repository
-
 SYNTAX = set(",()[]{}")  # of lists, mappings, sweeps and functions, and allowed in names of files
 
 Task = Callable[["DictConfig"], Any]
+Done = tuple[list[str], dict[str, Any]]  # overrides of a job, and what its task returned
 
 QUIET = (  # in a sweep Hydra makes no folders and logs but a note of the sweep: each run has its run folder
     "hydra.run.dir=.",
@@ -46,7 +45,7 @@ def hydra_app(task: Task, arguments: list[str], *, program: str, folder: str, co
     parser.add_argument("--config-name", "-cn", default=config, help="YAML file in the folder (default: %(default)s)")
     parser.add_argument("--config-path", "-cp", default=None, help=f"folder of YAML files (default: scripts/{folder})")
     parser.add_argument("--multirun", "-m", action="store_true", help="sweep over comma-separated values")
-    parser.add_argument("--cfg", choices=["job"], help="print the composed configuration and stop")
+    parser.add_argument("--cfg", choices=["job"], help="print every key with its value and stop")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="overrides, as many as you like")
     with user_errors(program):
         options = parser.parse_intermixed_args(arguments)  # overrides on both sides of -m
@@ -56,9 +55,13 @@ def hydra_app(task: Task, arguments: list[str], *, program: str, folder: str, co
         overrides = [_forced(path, override, sweep=sweep) for override in options.overrides]
         with _errors_told(path / f"{name}.yaml"):
             if options.cfg:
-                _print(_composed(path, name, overrides))
+                _print(program, _composed(path, name, overrides))
             elif sweep:
-                _sweep(task, path, name, overrides, called=sys.argv[: len(sys.argv) - len(arguments)])
+                done = _sweep(task, path, name, overrides, called=sys.argv[: len(sys.argv) - len(arguments)])
+                if len(done) > 1:
+                    from cplearn_solo.cli.sweep import print_sweep
+
+                    print_sweep(done)
             else:  # processes that the Trainer starts repeat sys.argv, which is this one job
                 task(_composed(path, name, overrides))
 
@@ -70,14 +73,16 @@ def _composed(path: Path, name: str, overrides: list[str]) -> DictConfig:
         return compose(name, overrides)
 
 
-def _print(config: DictConfig) -> None:
+def _print(program: str, config: DictConfig) -> None:
     from omegaconf import OmegaConf
 
-    print(OmegaConf.to_yaml(config), end="")
+    from cplearn_solo.cli.keys import KEYS
+
+    print(OmegaConf.to_yaml(OmegaConf.create(KEYS[program](config))), end="")
 
 
-def _sweep(task: Task, path: Path, name: str, overrides: list[str], *, called: list[str]) -> None:
-    """One job for each combination of values, by Hydra's sweeper and launcher.
+def _sweep(task: Task, path: Path, name: str, overrides: list[str], *, called: list[str]) -> list[Done]:
+    """One job for each combination of values, by Hydra's sweeper and launcher; what those of this process gave.
 
     Hydra offers sweepers and launchers to ``hydra.main`` only, which reads ``sys.argv``; ``called`` is what stood there
     before the program's own arguments.
@@ -87,6 +92,7 @@ def _sweep(task: Task, path: Path, name: str, overrides: list[str], *, called: l
     from omegaconf import OmegaConf
 
     failed: list[InputError] = []
+    done: list[Done] = []
     here = os.getpid()
 
     def job(config: DictConfig) -> Any:
@@ -97,7 +103,10 @@ def _sweep(task: Task, path: Path, name: str, overrides: list[str], *, called: l
         HydraConfig.instance().cfg = None
         try:
             with _errors_told(path / f"{name}.yaml"), _process_left_as_it_was():
-                return task(config)
+                found = task(config)
+            if found is not None:
+                done.append(([text.lstrip("+") for text in given], found))
+            return found
         except InputError as error:
             if os.getpid() != here:  # in a process of a launcher, whose failure Hydra brings back
                 raise
@@ -114,6 +123,7 @@ def _sweep(task: Task, path: Path, name: str, overrides: list[str], *, called: l
             del os.environ["HYDRA_FULL_ERROR"]
     if failed:
         raise failed[0]
+    return done
 
 
 @contextmanager
@@ -148,11 +158,8 @@ def _errors_told(file: Path) -> Iterator[None]:
 
 
 def _config_folder(given: str) -> Path:
-    """A folder as given from here, else the same below the bundled ``scripts/``."""
-    bundled = SCRIPTS / re.sub(r"^\.?/?scripts/", "", given)
-    for path in (Path(given), bundled):
-        if path.is_dir():
-            return path.resolve()
+    if (path := config_folder(given)) is not None:
+        return path
     folders = sorted({str(p.parent.relative_to(SCRIPTS.parent)) for p in SCRIPTS.glob("*/**/*.yaml")})
     raise unknown("--config-path", given, folders)
 

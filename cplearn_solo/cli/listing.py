@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
-
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.methods import METHODS, method_facts
 
@@ -25,18 +23,14 @@ def backbones() -> None:
     """Backbones by name."""
     from cplearn_solo.backbones import BACKBONES
 
-    for name in sorted(BACKBONES):
+    for name in BACKBONES:
         print(name)
     print("timm/<name>: any model of timm, for example timm/convnext_tiny")
 
 
 def datasets() -> None:
-    """Data sets by name."""
-    from cplearn_solo.data import DATASETS
+    """Data sets and what each is."""
+    from cplearn_solo.data.sources import FILES
 
-    for name, load in sorted(DATASETS.items()):
-        print(f"{name}: {_first_line(load)}")
-
-
-def _first_line(thing: object) -> str:
-    return (inspect.getdoc(thing) or "").partition("\n")[0]
+    for name, words in sorted(item for names in FILES.values() for item in names.items()):
+        print(f"{name}: {words}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import Any
 
 from rich.console import Console
@@ -42,17 +44,49 @@ NOTES = {
 }
 
 LONGEST = 24  # characters of a value in the table
+WIDE = 120  # columns of what goes to no terminal
+REFERENCES = {
+    "random_backbone": "random",
+    "chance": "chance",
+}  # entries of a summary, and the headings of their columns
+
+
+def width() -> int | None:
+    """Columns of tables: those of the terminal, which rich knows, and in a file or a log as many as one may expect."""
+    return None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDE
 
 
 def print_scores(title: str, scores: dict[str, Any]) -> None:
-    """A table of names, values and what they mean; sentences stand below, each on a line of its own."""
-    table = Table(title=escape(title), title_justify="left", show_edge=False)
-    for column in ("score", "value", "what it is"):
-        table.add_column(column, justify="right" if column == "value" else "left", no_wrap=column != "what it is")
+    """Names, values and what they mean; sentences stand below, each on a line of its own.
+
+    Scores that chance or a random backbone also has stand in a table of their own, beside these.
+    """
+    console = Console(width=width())
     sentences = {name: value for name, value in scores.items() if isinstance(value, str) and len(value) > LONGEST}
-    for name, value in scores.items():
-        if name not in sentences and not isinstance(value, dict):
-            table.add_row(name, f"{value:.4g}" if isinstance(value, float) else str(value), NOTES.get(name, ""))
-    Console().print(table)
+    shown = {k: value for k, value in scores.items() if k not in sentences and not isinstance(value, dict)}
+    references = {heading: scores[key] for key, heading in REFERENCES.items() if scores.get(key)}
+    compared = set().union(*references.values())
+    rest = {name: value for name, value in shown.items() if name not in compared}
+    console.print(_table(rest, {}, title=title))
+    if compared:
+        print()
+        console.print(_table({name: value for name, value in shown.items() if name in compared}, references))
+        print("random: a backbone of the same shape with random weights; chance: the most frequent class, random codes")
     for name, sentence in sentences.items():
         print(f"{name}: {sentence}")
+
+
+def _table(scores: dict[str, Any], references: dict[str, dict[str, Any]], *, title: str | None = None) -> Table:
+    table = Table(title=title and escape(title), title_justify="left", show_edge=False)
+    table.add_column("score", no_wrap=True)
+    for column in ("value", *references):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("what it is")
+    for name, value in scores.items():
+        beside = (_text(reference.get(name, "")) for reference in references.values())
+        table.add_row(name, _text(value), *beside, NOTES.get(name, ""))
+    return table
+
+
+def _text(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -10,9 +10,9 @@ from typing import Any
 from omegaconf import OmegaConf
 from rich.console import Console
 
-from cplearn_solo.cli.hydra_app import SCRIPTS
 from cplearn_solo.core.files import write_file
 from cplearn_solo.core.schema import read_schema
+from cplearn_solo.core.scripts import SCRIPTS
 from cplearn_solo.tables.numbers import numbers
 from cplearn_solo.tables.plan import Grid, plan
 from cplearn_solo.tables.render import latex, markdown, page, show

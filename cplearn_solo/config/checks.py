@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from cplearn_solo.backbones.catalog import check_backbone
 from cplearn_solo.config.schema import Config
 from cplearn_solo.core.errors import require, unknown
 from cplearn_solo.data.checks import check_augmentation, check_channels
 from cplearn_solo.methods.catalog import check_method_kwargs, method_facts
+
+# Of products only: weights stay in float32. The short ones are Lightning's other words for the same.
+PRECISIONS = ("None", "32", "32-true", "16", "16-mixed", "bf16", "bf16-mixed")
+ACCELERATORS = ("auto", "cpu", "cuda", "gpu", "mps")
 
 
 def check_config(config: Config) -> None:
@@ -18,9 +23,11 @@ def check_config(config: Config) -> None:
     wanted = f"a mapping with base_tau, as method {config.method!r} has a teacher"
     require(not has_teacher or config.momentum is not None, "momentum", config.momentum, wanted)
     precision = config.trainer.get("precision")
-    halved = str(precision).endswith("-true") and str(precision) != "32-true"  # weights, not only products
-    ok = not str(precision).startswith("64") and not halved
-    require(ok, "precision", precision, "32-true, 16-mixed or bf16-mixed")
+    require(str(precision) in PRECISIONS, "precision", precision, "32-true, 16-mixed or bf16-mixed")
+    accelerator = config.trainer.get("accelerator") or "auto"
+    if accelerator not in ACCELERATORS:
+        raise unknown("accelerator", accelerator, ACCELERATORS)
+    check_backbone(config.backbone.name)
     _check_strategy(config)
     check_numbers(
         {

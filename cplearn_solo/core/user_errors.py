@@ -16,7 +16,8 @@ TALKATIVE = ("lightning.pytorch.utilities.rank_zero", "lightning.pytorch.trainer
 
 @contextmanager
 def user_errors(program: str) -> Iterator[None]:
-    """Ends ``program`` with one line on standard error and exit code 2 where its block raises ``InputError``.
+    """Ends ``program`` with one line on standard error where its block raises ``InputError``, with exit code 2, or is
+    interrupted, with 130 as shells do.
 
     In the block warnings are lines too, Lightning's loggers are quiet, and letters that the terminal lacks (ASCII,
     code page 437) are question marks; afterwards all is as it was before.
@@ -38,6 +39,10 @@ def user_errors(program: str) -> Iterator[None]:
             reason = str(error).rsplit("InputError: ")[-1]  # one from a data worker carries the worker's traceback
             print(f"{program}: error: {' '.join(reason.split())}", file=sys.stderr)
             raise SystemExit(2) from None
+        except KeyboardInterrupt as stop:  # its text, if any, says how to go on
+            sys.stdout.flush()
+            print(f"{program}: interrupted{f'; {stop}' if str(stop) else ''}", file=sys.stderr)
+            raise SystemExit(130) from None
         finally:
             for stream, errors in zip(streams, on_missing_letters):
                 stream.reconfigure(errors=errors)

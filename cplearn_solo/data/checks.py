@@ -1,4 +1,4 @@
-"""Checks of the values under ``data:`` and ``augmentations:``; whether files exist is seen when they are opened."""
+"""Checks of the values under ``data:`` and ``augmentations:``, and of whether there is something at its paths."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 from cplearn_solo.core.errors import require, unknown
 from cplearn_solo.data.schema import KNOWN_IMAGES, MAY_LACK_LABELS, RGB, Augmentation, DataConfig
 from cplearn_solo.data.sources import DATASETS
+from cplearn_solo.data.sources.places import absolute, places
 
 PADDING_MODES = ("reflect", "constant", "edge")
 FORMATS = ("image_folder", "dali")
@@ -67,8 +68,17 @@ def check_channels(augmentations: Sequence[Augmentation], channels: int) -> None
     require(channels == RGB or not without, "data.channels", channels, wanted)
 
 
+def check_places(cfg: DataConfig) -> None:
+    """Raise ``InputError`` where images of one's own are looked for and there is nothing."""
+    if cfg.dataset in (*KNOWN_IMAGES, "hub"):  # which may be downloaded
+        return
+    places(absolute(cfg.train_path), "data.train_path")
+    if cfg.val_path and not cfg.val_split:
+        places(absolute(cfg.val_path), "data.val_path")
+
+
 def check_data(cfg: DataConfig) -> None:
-    """Raise ``InputError`` for values out of range; whether files exist is for ``load_splits`` to find out."""
+    """Raise ``InputError`` for values out of range; whether files exist is for :func:`check_places`."""
     if cfg.dataset not in DATASETS:
         raise unknown("data.dataset", cfg.dataset, DATASETS)
     if cfg.format not in FORMATS:

@@ -1,4 +1,4 @@
-"""Checkpoints: what they hold beside weights, when they are written, and reading one from a run folder or a file."""
+"""Checkpoints: what they hold beside weights, when they are written, and reading one."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from cplearn_solo.config.schema import CheckpointConfig, Config
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.core.files import whole_file
 from cplearn_solo.data.decoding.samples import Limits
+from cplearn_solo.engine.find import LAST
 
-LAST = "checkpoints/last.ckpt"
 CHECKPOINT_KEY = "cplearn_solo"
 
 
@@ -60,21 +60,6 @@ def checkpoint_entry(
             "versions": {"torch": str(torch.__version__), "lightning": lightning.__version__},
         }
     }
-
-
-def find_checkpoint(path: str | Path) -> tuple[Path, Path | None]:
-    """Checkpoint and run folder of a path that is either; raises ``InputError`` where it is neither."""
-    path = Path(path)
-    if path.is_dir():
-        if not (path / "config.yaml").is_file():
-            raise InputError(f"{path} is not a run folder: it has no config.yaml")
-        if not (path / LAST).is_file():
-            raise InputError(f"{path} has no {LAST}: the run ended before its first checkpoint")
-        return path / LAST, path
-    if not path.is_file():
-        raise InputError(f"{path} does not exist: give a run folder or a checkpoint")
-    run = path.resolve().parent.parent
-    return path, run if (run / "config.yaml").is_file() else None
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

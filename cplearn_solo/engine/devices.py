@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 import torch
+from lightning import Trainer
 
 from cplearn_solo.config.schema import Config
+from cplearn_solo.core.cores import cores
 from cplearn_solo.core.errors import require
 from cplearn_solo.methods import Method
+
+
+def check_cores(trainer: Trainer) -> None:
+    """Raises ``InputError`` for more training processes than processor cores.
+
+    Where ``torchrun`` or a cluster starts the processes, it has given each of them its own.
+    """
+    environment = getattr(trainer.strategy, "cluster_environment", None)
+    given = environment is not None and environment.creates_processes_externally
+    fits = trainer.strategy.root_device.type != "cpu" or given or trainer.num_devices <= cores()
+    require(fits, "devices", trainer.num_devices, f"at most {cores()}, the processor cores there are")
 
 
 def check_device(config: Config, method: Method, device: torch.device) -> None:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import csv
-import sys
+import time
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
-from tqdm import tqdm
 
 from cplearn_solo.core.files import whole_file
+from cplearn_solo.core.progress import duration, say
 
-SHOWN = ("train_loss", "train_codes_used", "train_acc1", "val_acc1", "val_knn_acc1", "train_seconds")
+SHOWN = ("train_loss", "train_codes_used", "train_acc1", "val_acc1", "val_knn_acc1")
 
 
 class EpochLog(Logger):
@@ -21,7 +21,8 @@ class EpochLog(Logger):
 
     def __init__(self, folder: Path, *, epochs: int, first_epoch: int = 0) -> None:
         super().__init__()
-        self._file, self._epochs = folder / "metrics.csv", epochs
+        self._file, self._epochs, self._first = folder / "metrics.csv", epochs, first_epoch
+        self._began = time.perf_counter()
         kept = self.read(folder) if self._file.exists() else []
         self._rows = {int(row["epoch"]): row for row in kept if row["epoch"] < first_epoch}
 
@@ -55,5 +56,7 @@ class EpochLog(Logger):
             writer.writerows(self._rows[e] for e in sorted(self._rows))
         if "train_loss" in metrics:  # the last to arrive in an epoch
             values = "  ".join(f"{key.removeprefix('train_')} {row[key]:.4g}" for key in SHOWN if key in row)
-            tqdm.write(f"epoch {epoch + 1:>{len(str(self._epochs))}}/{self._epochs}  {values}")  # above the bar
-            sys.stdout.flush()
+            rate = row["train_images"] / row["train_seconds"]
+            an_epoch = (time.perf_counter() - self._began) / (epoch + 1 - self._first)
+            speed = f"{rate:.0f} images/s  {duration(an_epoch * (self._epochs - epoch - 1))} left"
+            say(f"epoch {epoch + 1:>{len(str(self._epochs))}}/{self._epochs}  {values}  {speed}")

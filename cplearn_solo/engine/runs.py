@@ -22,7 +22,8 @@ from cplearn_solo.core.files import whole_file, write_file, write_json
 from cplearn_solo.core.locks import try_lock
 from cplearn_solo.data.fingerprint import describe_change
 from cplearn_solo.data.schema import KNOWN_IMAGES
-from cplearn_solo.engine.checkpoint import CHECKPOINT_KEY, LAST, find_checkpoint, read_checkpoint
+from cplearn_solo.engine.checkpoint import CHECKPOINT_KEY, read_checkpoint
+from cplearn_solo.engine.find import LAST, find_checkpoint
 
 # Tells the other processes of a multi-device run which folder the first one opened, and what it resumes.
 RUN_VARIABLE = "CPLEARN_RUN"
@@ -59,6 +60,14 @@ def open_run(config: Config, data: dict[str, Any]) -> RunFolder:
     if config.resume_from_checkpoint:
         return _named_resume(config, data)
     return _auto_resume(config, data) or _new_run(config, data, resume=None)
+
+
+def how_to_go_on(run: Path, config: Config) -> str:
+    """What goes on with the run in that folder, whose training or evaluation was interrupted."""
+    if not (run / LAST).is_file():
+        return f"{run} has no checkpoint yet"
+    again = "the same command goes on" if config.auto_resume.enabled else f"resume_from_checkpoint={run} goes on"
+    return f"{again} from {run / LAST}"
 
 
 @contextmanager

@@ -23,13 +23,14 @@ from cplearn_solo.data.memory_loader import MemoryEvalLoader, MemoryLoader
 from cplearn_solo.data.notes import say_once
 from cplearn_solo.engine.allocator import keep_freed_memory
 from cplearn_solo.engine.captured import check_capture
-from cplearn_solo.engine.checkpoint import LAST, EpochCheckpoint, read_checkpoint
-from cplearn_solo.engine.devices import check_device
+from cplearn_solo.engine.checkpoint import EpochCheckpoint, read_checkpoint
+from cplearn_solo.engine.devices import check_cores, check_device
 from cplearn_solo.engine.epoch import NotFinite
+from cplearn_solo.engine.find import LAST
 from cplearn_solo.engine.log import EpochLog
 from cplearn_solo.engine.module import Pretrainer, image_statistics
 from cplearn_solo.engine.optim import lr_scale
-from cplearn_solo.engine.runs import RunFolder, open_run, run_of_parent, shared_with_processes
+from cplearn_solo.engine.runs import RunFolder, how_to_go_on, open_run, run_of_parent, shared_with_processes
 from cplearn_solo.engine.sharding import ShardedStrategy
 from cplearn_solo.engine.trainer import build_trainer, extra_loggers
 from cplearn_solo.engine.waiting import WaitingWatch
@@ -55,6 +56,8 @@ def pretrain(config: Config) -> Trained:
     """
     keep_freed_memory()
     seed_everything(config.seed, verbose=False)
+    trainer = build_trainer(config)
+    check_cores(trainer)
     first = config.augmentations[0]
     splits = load_splits(config.data, seed=config.seed, mean=first.mean, std=first.std)
     say_once(in_short(splits.train, splits.test))
@@ -62,7 +65,6 @@ def pretrain(config: Config) -> Trained:
         tell_lost_classes(splits.train, splits.test)
     module = Pretrainer(config, **image_statistics(splits.train))
     start_from_weights(module)
-    trainer = build_trainer(config)
     module.method.check_ranks(trainer.world_size)
     check_device(config, module.method, trainer.strategy.root_device)
     module.build_optimizer(trainer.world_size)
@@ -190,6 +192,8 @@ def _fit(trainer: Trainer, module: Pretrainer, loaders: Loaders, run: RunFolder,
             raise InputError(
                 f"{error}; last good checkpoint: {last or 'none yet'} (a smaller optimizer.lr or precision=32 may help)"
             ) from error
+        except SystemExit as end:  # what Lightning makes of Ctrl+C, and of SIGTERM
+            raise KeyboardInterrupt(how_to_go_on(run.path, config)) from end
     else:  # killed between its last epoch and its evaluation
         module.load_state_dict(read_checkpoint(run.resume)["state_dict"])
 

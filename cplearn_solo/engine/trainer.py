@@ -9,7 +9,6 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 from lightning import Trainer
-from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 from lightning.pytorch.plugins.layer_sync import TorchSyncBatchNorm
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
@@ -18,6 +17,7 @@ from torch import nn
 from cplearn_solo.config.schema import Config
 from cplearn_solo.core.distributed import sync_batchnorm
 from cplearn_solo.core.errors import InputError
+from cplearn_solo.engine.progress import RunProgress
 from cplearn_solo.engine.sharding import ShardedStrategy
 
 
@@ -40,8 +40,8 @@ def build_trainer(config: Config) -> Trainer:
         "log_every_n_steps": 1,  # nothing is logged more often than once an epoch
         "use_distributed_sampler": False,  # the loaders know their rank
         "benchmark": not config.trainer.get("deterministic"),  # cuDNN looks for the fastest kernels, as shapes are few
-        "enable_progress_bar": sys.stderr.isatty(),
         **config.trainer,
+        "enable_progress_bar": False,  # ours is of the whole run
         "logger": False,
         "enable_checkpointing": False,
     }
@@ -53,8 +53,7 @@ def build_trainer(config: Config) -> Trainer:
         kwargs["strategy"] = ShardedStrategy()
     if kwargs.get("sync_batchnorm"):
         kwargs["plugins"] = [LayerSync()]
-    if kwargs["enable_progress_bar"]:
-        kwargs["callbacks"] = [TQDMProgressBar(refresh_rate=20)]
+    kwargs["callbacks"] = [RunProgress(bar=config.trainer.get("enable_progress_bar", sys.stderr.isatty()))]
     try:
         return Trainer(**kwargs)
     except (MisconfigurationException, ValueError, TypeError) as error:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-
 from lightning import Callback, Trainer
-from tqdm import tqdm
 
 from cplearn_solo.core.cores import cores
+from cplearn_solo.core.progress import say
 from cplearn_solo.data.file_loader import FileLoader
 from cplearn_solo.engine.module import Pretrainer
 
@@ -30,8 +28,7 @@ class WaitingWatch(Callback):
         share = loader.waited / pl_module.clock.seconds()
         pl_module.log("train_waiting", share)
         if not self._told and trainer.is_global_zero and share > SHARE and loader.waited > SECONDS:
-            tqdm.write(advice(share, loader.num_workers, max(1, cores() // trainer.num_devices)))  # above the bar
-            sys.stdout.flush()
+            say(advice(share, loader.num_workers, max(1, cores() // trainer.num_devices)))
         self._told = True
 
 

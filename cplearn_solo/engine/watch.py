@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
@@ -11,11 +10,11 @@ from typing import Any
 import torch
 from lightning import Callback, Trainer
 from torch import Tensor
-from tqdm import tqdm
 
 from cplearn_solo.config.schema import Config
 from cplearn_solo.core.distributed import gather
 from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.progress import say
 from cplearn_solo.engine.module import Pretrainer
 from cplearn_solo.methods import Method, frozen_statistics
 from cplearn_solo.metrics.collapse import mean_correlation
@@ -54,8 +53,7 @@ class CollapseWatch(Callback):
         if not can_be_judged(self.config, trainer.current_epoch + 1):
             return
         if verdict.name != self._last and trainer.is_global_zero:
-            tqdm.write(f"epoch {trainer.current_epoch + 1}: {verdict.message}")  # above the progress bar
-            sys.stdout.flush()
+            say(f"epoch {trainer.current_epoch + 1}: {verdict.message}")
         if verdict.collapsed and verdict.name == self._last and self.config.on_collapse == "stop":
             trainer.should_stop, self.stopped_for = True, verdict
         self._last = verdict.name

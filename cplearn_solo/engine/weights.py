@@ -14,7 +14,7 @@ from cplearn_solo.backbones.published import LIBRARIES, published_weights
 from cplearn_solo.core.errors import InputError, require
 from cplearn_solo.data.notes import say_once
 from cplearn_solo.data.schema import RGB
-from cplearn_solo.engine.checkpoint import find_checkpoint
+from cplearn_solo.engine.find import find_checkpoint
 from cplearn_solo.engine.module import Pretrainer
 
 INSIDE = ("state_dict", "model")  # under which other software keeps a state dict

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from functools import partial
 
 import torch
-from rich.progress import track
 from torch import Tensor, nn
 
 from cplearn_solo.config import Config
 from cplearn_solo.core.errors import require
+from cplearn_solo.core.progress import tracked
 from cplearn_solo.data import ImageSet, Normalise, eval_loader
 from cplearn_solo.data.file_loader import lost_workers_told
 from cplearn_solo.data.workers import Workers
@@ -65,7 +65,7 @@ def extract(
     normalise = Normalise(images.mean, images.std)
     xs, ys, codes, released = [], [], [], []
     with lost_workers_told(num_workers):
-        for _, batch, labels in track(loader, description=title, total=len(loader), disable=len(images) < 20_000):
+        for _, batch, labels in tracked(loader, title, total=len(loader)):
             feats = backbone(normalise(batch.to(device, non_blocking=True))).float()
             code = method and method.assign(feats)
             xs.append(feats.cpu())

@@ -12,7 +12,8 @@ from torch import nn
 from cplearn_solo.config import Config, parse_config
 from cplearn_solo.config.earlier import with_earlier_defaults
 from cplearn_solo.core.errors import InputError
-from cplearn_solo.engine.checkpoint import CHECKPOINT_KEY, find_checkpoint, read_checkpoint
+from cplearn_solo.engine.checkpoint import CHECKPOINT_KEY, read_checkpoint
+from cplearn_solo.engine.find import find_checkpoint
 from cplearn_solo.engine.module import Pretrainer
 from cplearn_solo.methods import Method
 

@@ -58,7 +58,8 @@ def _trained(run: Path) -> dict[str, Any]:
 
     import torch
 
-    from cplearn_solo.engine.checkpoint import LAST, read_checkpoint
+    from cplearn_solo.engine.checkpoint import read_checkpoint
+    from cplearn_solo.engine.find import LAST
     from cplearn_solo.engine.log import EpochLog
 
     found: dict[str, Any] = {"summary": json.loads((run / "summary.json").read_text()), "run": str(run)}

@@ -12,7 +12,7 @@ from PIL import Image
 
 from cplearn_solo.config.read import parse_config
 from cplearn_solo.data import eval_loader, load_splits
-from cplearn_solo.engine.checkpoint import LAST
+from cplearn_solo.engine.find import LAST
 from cplearn_solo.engine.log import EpochLog
 from cplearn_solo.engine.module import Pretrainer, image_statistics
 from cplearn_solo.engine.train import pretrain

@@ -13,7 +13,8 @@ from cplearn_solo.config.read import parse_config
 from cplearn_solo.config.schema import Config, MomentumConfig
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.data import Augmentation, load_splits
-from cplearn_solo.engine.checkpoint import CHECKPOINT_KEY, LAST, read_checkpoint
+from cplearn_solo.engine.checkpoint import CHECKPOINT_KEY, read_checkpoint
+from cplearn_solo.engine.find import LAST
 from cplearn_solo.engine.log import EpochLog
 from cplearn_solo.engine.runs import open_run
 from cplearn_solo.engine.train import pretrain

@@ -17,7 +17,8 @@ from cplearn_solo.config.read import parse_config
 from cplearn_solo.config.read_evaluation import parse_evaluation
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.data.notes import say_once
-from cplearn_solo.engine.checkpoint import CHECKPOINT_KEY, LAST
+from cplearn_solo.engine.checkpoint import CHECKPOINT_KEY
+from cplearn_solo.engine.find import LAST
 from cplearn_solo.evaluation.programs import evaluate
 from cplearn_solo.inference.pretrained import load_pretrained
 

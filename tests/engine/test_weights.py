@@ -9,7 +9,7 @@ from support.configs import tiny
 from cplearn_solo.backbones import build_backbone
 from cplearn_solo.config.read import parse_config
 from cplearn_solo.core.errors import InputError
-from cplearn_solo.engine.checkpoint import LAST
+from cplearn_solo.engine.find import LAST
 from cplearn_solo.engine.module import Pretrainer
 from cplearn_solo.engine.weights import start_from_weights
 

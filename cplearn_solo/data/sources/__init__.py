@@ -16,11 +16,22 @@ if TYPE_CHECKING:
     # (config, with_test) -> training images and, if asked for and there, test images.
     Source = Callable[[DataConfig, bool], tuple[ImageSet, ImageSet | None]]
 
+# By file: its data sets, and what each is, which a list says without an import.
 FILES = {
-    "arrays": ("digits", "cifar10", "cifar100", "svhn", "stl10"),
-    "folders": ("custom", "imagenet", "imagenet100"),
-    "hub": ("hub",),
-    "parquet": ("parquet",),
+    "arrays": {
+        "digits": "scikit-learn's 1797 handwritten digits of 8x8 pixels; nothing to download",
+        "cifar10": "torchvision's CIFAR10 with 10 classes, downloaded unless it is there",
+        "cifar100": "torchvision's CIFAR100 with 100 classes, downloaded unless it is there",
+        "svhn": "torchvision's SVHN with 10 classes, downloaded unless it is there",
+        "stl10": "torchvision's STL10 with 10 classes, downloaded unless it is there",
+    },
+    "folders": {
+        "custom": "images of your own: folders, lists, archives; one folder a class unless data.no_labels=true",
+        "imagenet": "the same, of ImageNet's folders",
+        "imagenet100": "the same, of 100 of them",
+    },
+    "hub": {"hub": "a data set of the Hugging Face hub by its name, owner/name"},
+    "parquet": {"parquet": "images and labels of parquet files in the Hugging Face layout, or of plain bytes"},
 }
 
 

@@ -40,7 +40,6 @@ def _torchvision(name: str, num_classes: int, train: dict[str, Any], test: dict[
         training = _part(name, num_classes, root, train)
         return training, _part(name, num_classes, test_root, test) if with_test else None
 
-    load.__doc__ = f"torchvision's {name} with {num_classes} classes, downloaded unless it is there."
     return load
 
 

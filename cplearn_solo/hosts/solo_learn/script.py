@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cplearn_solo.core.errors import require
+from cplearn_solo.core.scripts import config_folder
 
 TOP_K = 5
 NEEDED = (
@@ -50,15 +51,13 @@ def _check_classes_of_linear_probes() -> None:
 
 
 def _absolute_config_path(arguments: list[str]) -> list[str]:
-    """Hydra takes a relative ``--config-path`` from the script's folder; users mean the one they are in, or that."""
+    """Hydra takes a relative ``--config-path`` from the script's folder; users mean theirs, ours or that."""
     flags = ("--config-path", "-cp")
     fixed = []
     for before, argument in zip(["", *arguments], arguments):
         flag, equals, value = argument.partition("=")
-        if flag in flags and equals and Path(value).is_dir():
-            fixed.append(f"{flag}={Path(value).resolve()}")
-        elif before in flags and Path(argument).is_dir():
-            fixed.append(str(Path(argument).resolve()))
+        if flag in flags and equals:
+            fixed.append(f"{flag}={config_folder(value) or value}")
         else:
-            fixed.append(argument)
+            fixed.append(str(before in flags and config_folder(argument) or argument))
     return fixed

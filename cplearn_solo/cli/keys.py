@@ -1,0 +1,44 @@
+"""Every key of a program with the value that a run of it would have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+from omegaconf import DictConfig
+
+from cplearn_solo.config.evaluation import ClusteringConfig, EvalConfig, KNNConfig, LinearConfig
+from cplearn_solo.config.read import parse_config, resolved
+from cplearn_solo.core.schema import read_schema
+from cplearn_solo.methods.catalog import method_facts
+
+
+def of_pretraining(raw: DictConfig) -> dict[str, Any]:
+    """Keys of a pretraining, those of its method included."""
+    config = parse_config(raw)
+    plain = config.plain()
+    return {**plain, "method_kwargs": {**method_facts(config.method).defaults, **config.method_kwargs}}
+
+
+def of_evaluation(raw: DictConfig, *, schema: type[EvalConfig]) -> dict[str, Any]:
+    """Keys of a program that scores a run."""
+    return asdict(read_schema(resolved(raw), schema))
+
+
+def of_table(raw: DictConfig) -> dict[str, Any]:
+    """Keys of a table; the others are those of its cells, each of which has its own defaults."""
+    from cplearn_solo.tables.schema import GridConfig
+
+    return {**asdict(GridConfig(table="")), **resolved(raw)}
+
+
+KEYS: dict[str, Callable[[DictConfig], dict[str, Any]]] = {
+    "check": of_pretraining,
+    "pretrain": of_pretraining,
+    "table": of_table,
+    "linear": partial(of_evaluation, schema=LinearConfig),
+    "knn": partial(of_evaluation, schema=KNNConfig),
+    "clustering": partial(of_evaluation, schema=ClusteringConfig),
+}

@@ -1,0 +1,68 @@
+"""How far a program is: a bar in a terminal, lines in a log, and never more than half a minute of silence."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from threading import Event, Thread
+from typing import TypeVar
+
+from tqdm import tqdm
+
+T = TypeVar("T")
+
+SILENCE = 30.0  # seconds after which a line is due
+SHORT = 5.0  # seconds of work that need no bar
+
+
+def say(line: str) -> None:
+    """Prints ``line`` above a bar, if there is one."""
+    tqdm.write(line)
+    sys.stdout.flush()
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words.
+
+    >>> [duration(seconds) for seconds in (0.4, 50, 300, 9000, 200_000)]
+    ['0 s', '50 s', '5 min', '2.5 h', '2.3 days']
+    """
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    if seconds < 100 * 60:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 48 * 3600 else f"{seconds / 86400:.1f} days"
+
+
+@contextmanager
+def patience(title: str) -> Iterator[None]:
+    """While this lasts, a line tells every 30 s that ``title`` goes on."""
+    ended, began = Event(), time.perf_counter()
+
+    def tell() -> None:
+        while not ended.wait(SILENCE):
+            say(f"{title}: {duration(time.perf_counter() - began)} so far")
+
+    thread = Thread(target=tell, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def tracked(steps: Iterable[T], title: str, *, total: int) -> Iterator[T]:
+    """``steps``, with a bar after 5 s in a terminal, and elsewhere a line every 30 s."""
+    if sys.stderr.isatty():
+        yield from tqdm(steps, title, total, leave=False, delay=SHORT, dynamic_ncols=True)
+        return
+    began = told = time.perf_counter()
+    for done, step in enumerate(steps, start=1):
+        yield step
+        now = time.perf_counter()
+        if now - told > SILENCE:
+            say(f"{title}: {done}/{total}, {duration((now - began) / done * (total - done))} left")
+            told = now

@@ -1,0 +1,15 @@
+"""The configurations that come with the program."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+PACKAGED = Path(__file__).parents[1] / "scripts"  # in an installed copy
+SCRIPTS = PACKAGED if PACKAGED.is_dir() else Path(__file__).parents[2] / "scripts"  # in the repository
+
+
+def config_folder(given: str) -> Path | None:
+    """A folder as given from here, else the same below the bundled ``scripts/``; ``None`` where there is neither."""
+    bundled = SCRIPTS / re.sub(r"^\.?/?scripts/", "", given)
+    return next((path.resolve() for path in (Path(given), bundled) if path.is_dir()), None)

@@ -1,0 +1,34 @@
+"""Nothing is silent for long: lines where there is no terminal."""
+
+import time
+
+from cplearn_solo.core import progress
+from cplearn_solo.core.progress import patience, tracked
+
+
+def test_steps_pass_through_and_a_log_has_lines_with_the_time_left(monkeypatch, capsys):
+    monkeypatch.setattr(progress, "SILENCE", 0.0)
+    assert list(tracked("abc", "features", total=3)) == ["a", "b", "c"]
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition(",")[0] for line in lines] == [f"features: {done}/3" for done in (1, 2, 3)]
+    assert all(line.endswith(" left") for line in lines)
+
+
+def test_short_work_has_no_lines(capsys):
+    assert list(tracked(range(3), "features", total=3)) == [0, 1, 2]
+    with patience("evaluation"):
+        pass
+    assert capsys.readouterr().out == ""
+
+
+def test_what_takes_long_says_that_it_goes_on_until_it_ends(monkeypatch, capsys):
+    monkeypatch.setattr(progress, "SILENCE", 0.01)
+    out = ""
+    with patience("evaluation"):
+        while out.count("\n") < 2:
+            time.sleep(0.01)
+            out += capsys.readouterr().out
+    assert all(line.startswith("evaluation: ") and line.endswith(" so far") for line in out.splitlines())
+    capsys.readouterr()
+    time.sleep(0.05)
+    assert capsys.readouterr().out == ""
