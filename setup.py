@@ -62,6 +62,7 @@ setup(
         "tensorboard": ["tensorboard>=2.15"],
         "slurm": ["hydra-submitit-launcher>=1.2"],
         "hub": ["datasets>=2.19"],
+        "completion": ["argcomplete>=3"],
     },
     entry_points={"console_scripts": ["cplearn=cplearn_solo.cli:main"]},
 )

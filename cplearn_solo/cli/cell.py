@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from cplearn_solo.tables.cell import run_cell
 
 def cell_program(folder: Path) -> dict[str, Any]:
     """What a result says of the cell that is prepared in ``folder``."""
-    return run_cell(folder, pretrain_task)
+    return run_cell(folder, partial(pretrain_task, references=False))  # the table has rows of its own for them
 
 
 if __name__ == "__main__":

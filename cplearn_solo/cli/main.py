@@ -9,7 +9,9 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+import cplearn_solo
 from cplearn_solo.cli.hydra_app import hydra_app
+from cplearn_solo.core.errors import require
 from cplearn_solo.core.user_errors import user_errors
 
 USAGE = """usage: cplearn COMMAND ...
@@ -22,6 +24,7 @@ Self-supervised representations that do not collapse, and scores that tell.
   knn          k nearest neighbours                    pretrained=RUN_OR_CHECKPOINT
   clustering   codes and k-means against classes       pretrained=RUN_OR_CHECKPOINT
   table        a paper's table beside your runs        --config-name table1.yaml data.dataset=digits seeds=3
+  runs         what there is: state, age, scores       [FOLDER] [key=value ...] [--sort SCORE]
   collapse     which collapse runs have, as one page   RUN_OR_CHECKPOINT_OR_FEATURES ...
   export       the backbone's weights as a plain file  RUN_OR_CHECKPOINT FILE
   solo-learn   run a script of a solo-learn checkout   PATH/main_pretrain.py --config-path ... --config-name ...
@@ -78,6 +81,14 @@ COLLAPSE = """Shows whether representations have collapsed and how: figures, a t
 A tensor (n, d) in .npy or .pt is features; .npz, or a dict in .pt, holds 'features' and optionally 'embeddings' (n, f),
 'labels' (n,) and 'codes' (n,). Runs are measured on their held-out images."""
 
+RUNS = """Lists the runs below a folder, oldest first: done, running or killed, with epochs and scores.
+
+  cplearn runs                                    those below ./runs
+  cplearn runs results method=byol state=done     only some; any key of a configuration, and state
+  cplearn runs --sort linear_acc1                 by a score of summary.json, the best first; or name, method, data, age
+
+A killed run goes on when its command is typed again."""
+
 SOLO_LEARN = """usage: cplearn solo-learn PATH/SCRIPT.py [solo-learn's own arguments]
 
 Runs main_pretrain.py, main_linear.py, main_knn.py or main_umap.py of a solo-learn checkout (1.0.6; nothing has to be
@@ -97,9 +108,15 @@ proj_output_dim. After git apply FILE in the checkout, python main_dino.py --met
 
 def main() -> None:
     """Entry point of ``cplearn``."""
+    if "_ARGCOMPLETE" in os.environ:
+        from cplearn_solo.cli.completion import complete
+
+        complete(COMMANDS)
     command, arguments = (sys.argv[1] if len(sys.argv) > 1 else "--help"), sys.argv[2:]
     if command in ("-h", "--help", "help"):
         print(USAGE)
+    elif command == "--version":
+        print(f"cplearn-solo {cplearn_solo.__version__}")
     elif command in COMMANDS:
         COMMANDS[command](arguments)
     else:
@@ -218,18 +235,20 @@ def collapse(arguments: list[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of every random choice (default: %(default)s)")
     options = parser.parse_args(sys.argv[1:] if arguments is None else arguments)
     with user_errors("collapse"):
+        for run in options.runs:
+            require(os.path.exists(run), "RUN", run, "a run folder, a checkpoint or a file of features")
         from cplearn_solo.cli.collapse import report
 
         report(options)
 
 
-def _task(name: str) -> Callable[[Any], None]:
+def _task(name: str) -> Callable[[Any], Any]:
     """The task of that name, imported when it runs: help and most errors need not wait for it."""
 
-    def run(raw: Any) -> None:
+    def run(raw: Any) -> Any:
         from cplearn_solo.cli.tasks import TASKS
 
-        TASKS[name](raw)
+        return TASKS[name](raw)
 
     return run
 
@@ -254,6 +273,22 @@ def _export(arguments: list[str]) -> None:
         from cplearn_solo.cli.tasks import export_task
 
         export_task(options.pretrained, options.file)
+
+
+def _runs(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser(
+        prog="runs", description=RUNS, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("given", nargs="*", metavar="[FOLDER] key=value", help="where to look (default: runs); filters")
+    parser.add_argument("--sort", default="age", metavar="NAME", help="what to sort by (default: %(default)s)")
+    options = parser.parse_intermixed_args(arguments)
+    with user_errors("runs"):
+        from cplearn_solo.cli.runs import list_runs
+
+        folders = [text for text in options.given if "=" not in text or os.path.isdir(text)]
+        require(len(folders) <= 1, "FOLDER", " ".join(folders), "one folder")
+        filters = [text for text in options.given if text not in folders]
+        list_runs(folders[0] if folders else "runs", dict(text.split("=", 1) for text in filters), options.sort)
 
 
 def _solo_learn(arguments: list[str]) -> None:
@@ -290,6 +325,7 @@ COMMANDS = {
     "table": table,
     "collapse": collapse,
     "export": _export,
+    "runs": _runs,
     "solo-learn": _solo_learn,
     "dino": _dino,
     "methods": lambda arguments: _list("methods", arguments),

@@ -5,42 +5,55 @@ Each reads its configuration before it imports what does the work, which takes s
 
 from __future__ import annotations
 
+import shlex
 from functools import partial
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
 from cplearn_solo.config.evaluation import ClusteringConfig, EvalConfig, KNNConfig, LinearConfig
 from cplearn_solo.config.read import parse_config
 from cplearn_solo.config.read_evaluation import parse_evaluation
-from cplearn_solo.data.checks import check_data
+from cplearn_solo.data.checks import check_data, check_places
 from cplearn_solo.data.schema import RGB
+from cplearn_solo.engine.find import find_checkpoint
 
 if TYPE_CHECKING:
+    from cplearn_solo.data import Splits
     from cplearn_solo.inference.pretrained import Pretrained
 
 
-def pretrain_task(raw: DictConfig) -> None:
-    """Trains, scores the frozen backbone, writes ``summary.json`` and says what to do next."""
+def pretrain_task(raw: DictConfig, *, references: bool = True) -> dict[str, Any] | None:
+    """Trains, scores the frozen backbone, writes ``summary.json``, which it returns, and says what to do next.
+
+    ``references``: beside what chance and a random backbone score. ``None`` in processes of other devices.
+    """
     config = parse_config(raw)
     check_data(config.data)
+    check_places(config.data)
+    if config.resume_from_checkpoint:
+        find_checkpoint(config.resume_from_checkpoint)
 
     from lightning.pytorch.utilities import rank_zero_only
-    from rich.console import Console
 
     from cplearn_solo.cli.report import print_scores
+    from cplearn_solo.core.progress import patience
+    from cplearn_solo.engine.runs import how_to_go_on
     from cplearn_solo.engine.train import pretrain
     from cplearn_solo.evaluation.summary import summarize
 
     trained = pretrain(config)
     if rank_zero_only.rank != 0:
-        return
+        return None
     run = trained.run.path
     try:
         print("training done; evaluating the frozen backbone", flush=True)
-        with Console().status("features, linear probes, nearest neighbours, clustering", spinner="line"):
-            summary, verdict = summarize(trained)
+        with patience("evaluation"):
+            summary, verdict = summarize(trained, references=references)
         trained.run.write_json("summary.json", summary)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(how_to_go_on(run, config)) from None
     finally:
         trained.run.close()
     if "scored_on" not in summary:
@@ -49,28 +62,45 @@ def pretrain_task(raw: DictConfig) -> None:
     print_scores(f"{run}", {name: value for name, value in summary.items() if name != "verdict_reason"})
     if verdict:
         print(verdict.message)
-    if not config.checkpoint.enabled:
-        return
-    print("\nnext:")
-    for command in ("linear", "knn", "clustering"):
-        print(f"  cplearn {command} pretrained={run}")
-    print(f"  cplearn collapse {run}")
-    print(f"  cplearn export {run} backbone.pt")
+    if config.checkpoint.enabled:
+        print("\nnext:", *next_commands(run, trained.splits), sep="\n  ")
+    return summary
+
+
+def next_commands(run: Path, splits: Splits) -> list[str]:
+    """What can be typed next for a run on these images: scores only where there are labels.
+
+    Where no images were held out, a fifth of those that the run was trained on is scored.
+    """
+    place, labels = shlex.quote(str(run)), splits.probe.labels
+    labelled = bool(labels[labels >= 0].unique().numel() > 1)
+    data = "" if splits.test is not None else " data.val_split=0.2"
+    scores = ["linear", "knn", "clustering"] if labelled else []
+    return [
+        *(f"cplearn {command} pretrained={place}{data}" for command in scores),
+        f"cplearn collapse {place}",
+        f"cplearn export {place} backbone.pt",
+    ]
 
 
 def evaluation_task(raw: DictConfig, *, schema: type[EvalConfig]) -> None:
     """Prints the scores of a run, of the kind that ``schema`` configures, and adds them to its records."""
     config = parse_evaluation(raw, schema)
+    find_checkpoint(config.pretrained)
 
-    from rich.progress import Progress
+    from tqdm import tqdm
 
     from cplearn_solo.cli.report import print_scores
+    from cplearn_solo.core.progress import SHORT, patience
     from cplearn_solo.evaluation.programs import evaluate
 
-    with Progress(transient=True) as bar:
-        probe = bar.add_task("linear probe", visible=False)
-        show = partial(bar.update, probe, visible=True)
-        found = evaluate(config, progress=lambda done, total: show(completed=done, total=total))
+    with patience("evaluation"), tqdm(desc="linear probe", delay=SHORT, leave=False, disable=None) as bar:
+
+        def show(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        found = evaluate(config, progress=show)
     print_scores(str(config.pretrained), found.scores)
     if found.record:
         print(f"added to {found.record}")
@@ -78,6 +108,8 @@ def evaluation_task(raw: DictConfig, *, schema: type[EvalConfig]) -> None:
 
 def export_task(pretrained: str, file: str) -> None:
     """Writes the backbone's state dict to ``file`` and says how to load it."""
+    find_checkpoint(pretrained)
+
     from cplearn_solo.inference.export import export_backbone
 
     model = export_backbone(pretrained, file)

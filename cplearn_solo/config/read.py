@@ -33,6 +33,7 @@ def parse_config(raw: DictConfig | dict[str, Any]) -> Config:
     ours = {key: value for key, value in values.items() if key in own}
     config = read_schema({**ours, "trainer": {key: values[key] for key in trainer & values.keys()}}, Config)
     check_config(config)
+    config.name = config.name or f"{config.method}-{config.data.dataset}"
     config.method_kwargs = with_todays_defaults(config.method, config.method_kwargs)
     return config
 

@@ -1,15 +1,64 @@
-"""What nothing learned is worth: the images themselves, and a backbone with the weights that training starts from.
+"""What nothing learned is worth: chance, the images themselves, and a backbone with random weights.
 
 The names need no trainer, so that a finished table is shown without waiting for one.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cplearn_solo.config.schema import Config
 
+if TYPE_CHECKING:
+    from cplearn_solo.data import Splits
+
 RAW_PIXELS, RANDOM_BACKBONE = REFERENCE_ROWS = "Raw pixels", "Random backbone"
+
+MANY = 100_000  # images, from which a run's own table does without a random backbone
+
+
+def chance_scores(labels: Any, scores: dict[str, Any]) -> dict[str, float]:
+    """What each of ``scores`` is without looking at images of these ``labels`` ``(n,)``, where that is known.
+
+    Accuracy is that of the most frequent class; scores that are corrected for chance are 0.
+    """
+    _, counts = labels[labels >= 0].unique(return_counts=True)
+    if len(counts) < 2:
+        return {}
+    most, each = (counts.max() / counts.sum()).item(), 1 / len(counts)
+    found = {}
+    for name in scores:
+        if name.endswith("_acc1") and "train" not in name:
+            found[name] = each if "balanced" in name else most
+        elif name.endswith(("ami", "ari")):
+            found[name] = 0.0
+        elif f"{name}_chance" in scores:
+            found[name] = scores[f"{name}_chance"]
+    return found
+
+
+def random_backbone_scores(config: Config, splits: Splits) -> dict[str, Any]:
+    """Scores of a backbone and a method of the same shape with weights that are random, as training begins.
+
+    Empty where there are so many images that it would take long. The paper's probe, which takes longest, is left out.
+    """
+    import torch
+
+    from cplearn_solo.engine.module import Pretrainer, image_statistics
+    from cplearn_solo.evaluation.scores import converged_scores
+    from cplearn_solo.inference.devices import device_after_training
+    from cplearn_solo.inference.features import extractor
+
+    if splits.test is None or len(splits.probe) + len(splits.test) > MANY:
+        return {}
+    device, statistics = device_after_training(config), image_statistics(splits.train)
+    with torch.random.fork_rng():
+        torch.manual_seed(config.seed)
+        module = Pretrainer(config, **statistics)
+    features = extractor(module.backbone, module.method, config, device=device)
+    train, test = (features(images, title="random backbone") for images in (splits.probe, splits.test))
+    sizes = {"num_classes": statistics["num_classes"], "codes_total": module.method.codes_total}
+    return converged_scores(train, test, config.evaluation, seed=config.seed, device=device, **sizes)
 
 
 def reference_row_summary(row: str, config: Config) -> dict[str, Any]:

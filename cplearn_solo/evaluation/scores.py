@@ -103,7 +103,16 @@ def _one_class(train: Features, test: Features) -> bool:
     return torch.cat([train.y, test.y]).unique().numel() < 2
 
 
-def all_scores(
+def all_scores(train: Features, test: Features, wanted: EvaluationConfig, **settings: Any) -> dict[str, Any]:
+    """:func:`converged_scores`, the paper's linear probe, and a note where the latter has not converged."""
+    scores = converged_scores(train, test, wanted, **settings)
+    if wanted.linear and _labelled(train, test):
+        settings.pop("codes_total")
+        scores |= paper_linear_scores(train, test, **settings)
+    return scores | _doubt(scores)
+
+
+def converged_scores(
     train: Features,
     test: Features,
     wanted: EvaluationConfig,
@@ -115,16 +124,18 @@ def all_scores(
 ) -> dict[str, Any]:
     """What ``wanted`` asks for and the labels allow; probes and neighbours work on ``device``."""
     scores: dict[str, Any] = {}
-    labelled = bool((train.y >= 0).any() and (test.y >= 0).any())
+    labelled = _labelled(train, test)
     if wanted.linear and labelled:
-        settings = {"num_classes": num_classes, "seed": seed, "device": device}
-        scores |= linear_scores(train, test, **settings)
-        scores |= paper_linear_scores(train, test, **settings)
+        scores |= linear_scores(train, test, num_classes=num_classes, seed=seed, device=device)
     if wanted.knn and labelled:
         scores |= knn_scores(train, test, num_classes=num_classes, device=device)
     if wanted.clustering:
         scores |= cluster_scores(test, codes_total=codes_total, seed=seed)
-    return scores | _doubt(scores)
+    return scores
+
+
+def _labelled(train: Features, test: Features) -> bool:
+    return bool((train.y >= 0).any() and (test.y >= 0).any())
 
 
 def _doubt(scores: dict[str, Any]) -> dict[str, str]:

@@ -10,6 +10,7 @@ from cplearn_solo.engine.log import EpochLog
 from cplearn_solo.engine.provenance import provenance
 from cplearn_solo.engine.train import Trained
 from cplearn_solo.engine.watch import can_be_judged, judge
+from cplearn_solo.evaluation.reference_rows import chance_scores, random_backbone_scores
 from cplearn_solo.evaluation.scores import all_scores, sample
 from cplearn_solo.inference.devices import device_after_training
 from cplearn_solo.inference.features import Features, extractor
@@ -17,11 +18,14 @@ from cplearn_solo.metrics.verdict import Verdict
 
 DRIFT = 10  # times the scale in the first epoch that is worth a note
 
+NO_SCORES = ("_l2", "_chance", "_total", "_note", "left_out")  # endings of what else there is among scores
 
-def summarize(trained: Trained) -> tuple[dict[str, Any], Verdict | None]:
+
+def summarize(trained: Trained, *, references: bool = True) -> tuple[dict[str, Any], Verdict | None]:
     """Scores of the frozen backbone as ``summary.json`` has them, and the verdict if the run can be judged.
 
-    What cannot be computed is absent, never 0.
+    What cannot be computed is absent, never 0. ``references``: with what chance and a random backbone of the same shape
+    score on the same images.
     """
     module, splits, config = trained.module, trained.splits, trained.module.config
     rows = EpochLog.read(trained.run.path)
@@ -42,6 +46,10 @@ def summarize(trained: Trained) -> tuple[dict[str, Any], Verdict | None]:
         judged = features(splits.test, title=f"{splits.name} images")
         sizes = {"num_classes": module.num_classes, "codes_total": module.method.codes_total}
         summary |= split_scores(train, judged, splits, config, **sizes)
+        if references:
+            random = random_backbone_scores(config, splits)
+            summary["random_backbone"] = {k: v for k, v in random.items() if not k.endswith(NO_SCORES)}
+            summary["chance"] = chance_scores(judged.y, summary)
     else:
         judged = features(splits.train.subset(sample(len(splits.train), config.seed)))
     verdict = None

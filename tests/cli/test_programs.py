@@ -2,13 +2,18 @@
 
 import json
 import logging
+import shlex
 import warnings
+from dataclasses import replace
 
 import pytest
 import torch
+import yaml
 
 from cplearn_solo.backbones import build_backbone
 from cplearn_solo.cli.hydra_app import _forced
+from cplearn_solo.cli.tasks import next_commands
+from cplearn_solo.data import DataConfig, load_splits
 
 pytestmark = pytest.mark.integration
 
@@ -62,6 +67,20 @@ def test_a_file_that_is_no_yaml_is_named(here, tmp_path):
 def test_batch_statistics_of_one_image_are_refused(run, here):
     code, _, error = here("clustering", f"pretrained={run}", "protocol=train", "batch_size=358")
     assert code == 2 and "batch_size = 358: must be another: one of 359 images would be a batch by itself" in error
+
+
+def test_the_commands_that_a_run_names_work(run, here):
+    """With labels and held-out images; where there are none, those that need them are not named."""
+    splits = load_splits(DataConfig(), seed=0)
+    commands = next_commands(run, splits)
+    assert [command.split()[1] for command in commands] == ["linear", "knn", "clustering", "collapse", "export"]
+    fifth = next_commands(run, replace(splits, test=None))
+    assert fifth[0] == f"cplearn linear pretrained={run} data.val_split=0.2"
+    code, out, error = here(*shlex.split(fifth[1])[1:])
+    assert code == 0 and "knn_acc1" in out, error
+    unlabelled = replace(splits.train, labels=torch.full_like(splits.train.labels, -1))
+    without = next_commands(run, replace(splits, train=unlabelled, probe=unlabelled, test=None))
+    assert [command.split()[1] for command in without] == ["collapse", "export"]
 
 
 def test_lists_and_help(here):
@@ -121,7 +140,14 @@ def test_warnings_and_loggers_are_left_as_they_were(here):
 def test_flags_stand_anywhere_among_overrides(here):
     code, out, error = here("pretrain", "seed=7", "--cfg", "job", "augmentations.0.rrc.crop_min_scale=0.5")
     assert code == 0, error
-    assert "seed: 7" in out and "crop_min_scale: 0.5" in out
+    values = yaml.safe_load(out)  # every key, those of the method included
+    assert values["seed"] == 7 and values["augmentations"][0]["rrc"] == {
+        "enabled": True,
+        "crop_min_scale": 0.5,
+        "crop_max_scale": 1.0,
+    }
+    assert values["num_nodes"] == 1 and values["method_kwargs"]["eps"] == 1e-8
+    assert yaml.safe_load(here("linear", "--cfg", "job")[1])["optimizer"]["weight_decay"] == 0.0
 
 
 def test_a_path_with_an_equals_sign_needs_no_quotes(tmp_path):

@@ -37,6 +37,14 @@ MISTAKES = {
     "pretrain optimizer.lr=fast": "optimizer.lr = 'fast'",
     "pretrain max_epochs=0": "max_epochs = 0: must be at least 1",
     "pretrain -m on_collapse=halt,never": "unknown on_collapse 'halt'",
+    "pretrain backbone.name=resnet99": "unknown backbone 'resnet99'",
+    "pretrain accelerator=tpu": "unknown accelerator 'tpu'",
+    "pretrain precision=8": "precision = 8: must be",
+    "pretrain data.dataset=custom data.train_path=nowhere": "must be a file or folder that exists",
+    "pretrain resume_from_checkpoint=nowhere": "nowhere does not exist",
+    "linear pretrained=nowhere": "nowhere does not exist",
+    "export nowhere file.pt": "nowhere does not exist",
+    "collapse nowhere": "RUN = 'nowhere': must be a run folder",
     "linear pretrained=x optimizer.lrr=1": "did you mean 'lr'?",
     "linear pretrained=x optimizer.name=lbfgs": "unknown optimizer.name 'lbfgs'",
     "linear pretrained=x optimizer.lr=[0.1,fast]": "optimizer.lr = 'fast': must be a finite number above 0",
@@ -50,7 +58,19 @@ MISTAKES = {
     "dino nowhere --method cplearn": "nowhere: looked for",
     "solo-learn nowhere.py": "PATH = 'nowhere.py': must be a script",
 }
-LISTS = ("--help", "pretrain --help", "table --help", "linear --help", "dino --method cplearn --help", "methods")
+LISTS = (
+    "--help",
+    "--version",
+    "pretrain --help",
+    "pretrain --cfg job",
+    "table --help",
+    "table --cfg job",
+    "linear --help",
+    "dino --method cplearn --help",
+    "methods",
+    "backbones",
+    "datasets",
+)
 
 
 def python(program, *arguments, cwd):

@@ -61,6 +61,25 @@ def test_one_bad_job_is_one_line_and_the_others_are_done(tmp_path, monkeypatch, 
     assert capfd.readouterr().err == "pretrain: error: seed = 1: must be another\n"
 
 
+def test_a_table_of_all_runs_with_mean_and_spread_over_seeds(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+
+    def task(config):
+        return {"linear_acc1": 0.5 + 0.2 * config.seed + config.method_kwargs.beta, "verdict": "healthy"}
+
+    sweep(task, "-m", "seed=0,1", "method_kwargs.beta=0,0.25", "max_epochs=1", monkeypatch=monkeypatch)
+    rows = [line.replace("│", " ").split() for line in capsys.readouterr().out.splitlines()]
+    beta = "method_kwargs.beta="
+    for row in (
+        ["seed=0", f"{beta}0", "0.500", "healthy"],
+        ["seed=1", f"{beta}0.25", "0.950", "healthy"],
+        ["mean", f"{beta}0", "0.600"],
+        ["spread", f"{beta}0", "0.141"],  # 0.2 / sqrt 2
+        ["mean", f"{beta}0.25", "0.850"],
+    ):
+        assert row in rows
+
+
 @pytest.mark.parametrize(
     "arguments, words",
     [

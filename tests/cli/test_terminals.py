@@ -24,6 +24,16 @@ def test_letters_that_a_terminal_lacks_do_not_end_the_program(encoding, monkeypa
     assert terminal.errors == "strict"
 
 
+def test_scores_stand_beside_chance_and_a_random_backbone_at_80_columns(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    beside = {"random_backbone": {"knn_acc1": 0.25}, "chance": {"knn_acc1": 0.1, "paper_linear_balanced_acc1": 0.2}}
+    print_scores("run", {"method": "byol", "knn_acc1": 0.9, "paper_linear_balanced_acc1": 0.8, **beside})
+    lines = [line.replace("│", " ").split() for line in capsys.readouterr().out.splitlines()]
+    assert ["method", "byol"] in lines
+    assert ["knn_acc1", "0.9", "0.25", "0.1"] in [line[:4] for line in lines]
+    assert ["paper_linear_balanced_acc1", "0.8", "0.2"] in [line[:3] for line in lines]
+
+
 def test_names_are_whole_at_80_columns(capsys, monkeypatch):
     """A long sentence does not squeeze them: it stands below the table."""
     monkeypatch.setenv("COLUMNS", "80")

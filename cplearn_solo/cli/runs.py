@@ -1,0 +1,126 @@
+"""``cplearn runs``: what there is below a folder."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from cplearn_solo.cli.report import width
+from cplearn_solo.core.errors import InputError, require, unknown
+from cplearn_solo.core.locks import try_lock
+from cplearn_solo.core.progress import duration
+
+SCORES = {"linear_acc1": "linear", "knn_acc1": "kNN", "ami": "AMI", "verdict": "verdict"}  # and their headings
+NAMED = ("age", "data", "method", "name", "state")  # what can be sorted by, beside scores
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder: its configuration, its summary if it is done, and the time of its last epoch."""
+
+    path: Path
+    config: dict[str, Any]
+    summary: dict[str, Any]
+    state: str  # done, running or killed
+    epochs: int
+    changed: float
+
+    def get(self, key: str) -> Any:
+        """A score, one of ``NAMED``, or a key of the configuration; ``None`` where there is none."""
+        own = {"state": self.state, "age": self.changed, "data": self.config.get("data", {}).get("dataset")}
+        if key in own or key in self.summary:
+            return own.get(key, self.summary.get(key))
+        value: Any = self.config
+        for part in key.split("."):
+            value = value.get(part) if isinstance(value, dict) else None
+        return value
+
+
+def list_runs(folder: str, filters: dict[str, str], sort: str) -> None:
+    """Prints the runs below ``folder`` that agree with all ``filters``, sorted."""
+    require(Path(folder).is_dir(), "FOLDER", folder, "a folder that exists")
+    runs = find_runs(Path(folder))
+    scores = {key for run in runs for key, value in run.summary.items() if isinstance(value, (int, float))}
+    if runs and sort not in scores and sort not in NAMED:
+        raise unknown("--sort", sort, scores | set(NAMED))
+    for key in filters:
+        if runs and all(run.get(key) is None for run in runs):
+            raise InputError(f"{key} = {filters[key]!r}: no run below {folder} says this key")
+    chosen = [run for run in runs if all(_agrees(run.get(key), text) for key, text in filters.items())]
+    best_first = sort in scores
+    known = [run for run in chosen if run.get(sort) is not None]
+    known.sort(key=lambda run: run.get(sort), reverse=best_first)
+    _print([*known, *(run for run in chosen if run.get(sort) is None)], len(runs), folder)
+
+
+def find_runs(folder: Path) -> list[Run]:
+    """Every run at or below ``folder``, the one that changed last at the end."""
+    found = [_read(file.parent) for file in folder.rglob("config.yaml")]
+    return sorted((run for run in found if run is not None), key=lambda run: run.changed)
+
+
+def _read(path: Path) -> Run | None:
+    try:
+        config = yaml.load((path / "config.yaml").read_text(), LOADER)
+    except (OSError, yaml.YAMLError):
+        return None
+    if not isinstance(config, dict) or "method" not in config or not (path / "data.json").is_file():
+        return None  # a configuration of something else
+    log = path / "metrics.csv"
+    summary = _summary(path)
+    state = "done" if summary else "running" if _locked(path) else "killed"
+    epochs = max(0, log.read_text().count("\n") - 1) if log.is_file() else 0
+    changed = (log if log.is_file() else path / "config.yaml").stat().st_mtime
+    return Run(path, config, summary, state, epochs, changed)
+
+
+def _summary(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads((path / "summary.json").read_text())
+    except (OSError, ValueError):
+        return {}
+
+
+def _locked(path: Path) -> bool:
+    """Whether a process works on it."""
+    if not (path / ".lock").is_file() or (lock := try_lock(path / ".lock")) is None:
+        return (path / ".lock").is_file()
+    lock.release()
+    return False
+
+
+def _agrees(value: Any, text: str) -> bool:
+    """Whether a key has the value that was typed, read as YAML reads it."""
+    return value is not None and (str(value) == text or value == yaml.safe_load(text))
+
+
+def _print(runs: list[Run], total: int, folder: str) -> None:
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    table.add_column("run", overflow="fold")
+    for column in ("method", "data", "seed", "age", "state", *SCORES.values()):
+        table.add_column(column, overflow="fold")
+    for run in runs:
+        epochs = "" if run.state == "done" else f" {run.epochs}/{run.config.get('max_epochs', '?')}"
+        values = (run.summary.get(key) for key in SCORES)
+        table.add_row(
+            str(run.path),
+            str(run.get("method")),
+            str(run.get("data")),
+            str(run.get("seed")),
+            duration(time.time() - run.changed),
+            f"{run.state}{epochs}",
+            *("" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value) for value in values),
+        )
+    if runs:
+        Console(width=width()).print(table)
+    counts = {state: sum(run.state == state for run in runs) for state in ("done", "running", "killed")}
+    words = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
+    print(f"{len(runs)} of {total} runs below {folder}{f': {words}' if words else ''}")

@@ -1,0 +1,64 @@
+"""``cplearn runs`` on folders as runs leave them."""
+
+import json
+import os
+
+import pytest
+import yaml
+
+from cplearn_solo.core.locks import try_lock
+
+
+@pytest.fixture
+def some(tmp_path):
+    """Three runs: done, killed, and one that a process works on."""
+    scores = {"linear_acc1": 0.5, "ami": 0.25, "verdict": "healthy"}
+    made = [("a", "byol", scores), ("b", "cplearn", None), ("c", "cplearn", None)]
+    for age, (name, method, summary) in enumerate(made):
+        folder = tmp_path / "runs" / name / "1"
+        folder.mkdir(parents=True)
+        config = {"name": name, "method": method, "seed": age, "max_epochs": 9, "data": {"dataset": "digits"}}
+        (folder / "config.yaml").write_text(yaml.dump({**config, "optimizer": {"lr": 0.1 * (age + 1)}}))
+        (folder / "data.json").write_text("{}")
+        (folder / "metrics.csv").write_text("epoch,train_loss\n0,1\n1,1\n")
+        os.utime(folder / "metrics.csv", (1e9 - age, 1e9 - age))  # the last one is the oldest
+        if summary:
+            (folder / "summary.json").write_text(json.dumps(summary))
+    (tmp_path / "runs" / "config.yaml").write_text("pretrained: x\n")  # of something else
+    lock = try_lock(tmp_path / "runs/c/1/.lock")
+    yield tmp_path
+    lock.release()
+
+
+def rows(out):
+    return [line.split() for line in out.splitlines()[1:-1]]
+
+
+def test_state_epochs_and_scores_are_listed_by_age(some, here):
+    code, out, _ = here("runs")
+    assert code == 0
+    c, b, a = rows(out)
+    assert c[0] == "runs/c/1" and c[1:4] == ["cplearn", "digits", "2"] and "running 2/9" in " ".join(c)
+    assert "killed 2/9" in " ".join(b)
+    assert a[0] == "runs/a/1" and a[-4:] == ["done", "0.500", "0.250", "healthy"]
+    assert out.splitlines()[-1] == "3 of 3 runs below runs: 1 done, 1 running, 1 killed"
+
+
+def test_filters_and_order(some, here):
+    for filters, found in ((["method=cplearn"], "cb"), (["state=done"], "a"), (["optimizer.lr=0.2"], "b"),
+                           (["seed=2", "name=c"], "c"), (["--sort", "name"], "abc"), (["--sort", "ami"], "acb"),
+                           (["runs", "state=done"], "a")):  # fmt: skip
+        code, out, error = here("runs", *filters)
+        assert code == 0 and [row[0] for row in rows(out)] == [f"runs/{name}/1" for name in found], (filters, error)
+    assert here("runs", "seed=7")[1] == "0 of 3 runs below runs\n"
+
+
+def test_mistakes_are_a_line(some, here):
+    for arguments, words in (
+        (["nowhere"], "FOLDER = 'nowhere': must be a folder that exists"),
+        (["--sort", "amy"], "unknown --sort 'amy': did you mean 'ami'?"),
+        (["sed=1"], "sed = '1': no run below runs says this key"),
+        (["runs", "."], "FOLDER = 'runs .': must be one folder"),
+    ):
+        code, _, error = here("runs", *arguments)
+        assert code == 2 and words in error, error

@@ -1,0 +1,33 @@
+"""What stands beside scores: chance, and a random backbone."""
+
+import pytest
+import torch
+from support.configs import tiny
+
+from cplearn_solo.config.read import parse_config
+from cplearn_solo.data import load_splits
+from cplearn_solo.evaluation import reference_rows
+from cplearn_solo.evaluation.reference_rows import RANDOM_BACKBONE, chance_scores, random_backbone_scores
+
+
+def test_chance_is_the_most_frequent_class_and_what_is_corrected_for_it_is_zero():
+    labels = torch.tensor([0, 0, 0, 1, 2, -1])  # one of which is unknown
+    names = ("knn_acc1", "knn_balanced_acc1", "linear_train_acc1", "ami", "ari", "kmeans_ami", "effective_rank")
+    scores = {**dict.fromkeys(names, 0.9), "nmi": 0.8, "nmi_chance": 0.3, "verdict": "healthy"}
+    zeros = {"ami": 0.0, "ari": 0.0, "kmeans_ami": 0.0}
+    found = chance_scores(labels, scores)
+    assert found == pytest.approx({"knn_acc1": 3 / 5, "knn_balanced_acc1": 1 / 3, "nmi": 0.3, **zeros})
+    assert chance_scores(torch.zeros(4), scores) == {} == chance_scores(-torch.ones(4), scores)
+
+
+def test_a_random_backbone_scores_as_the_reference_row_of_tables(tmp_path, monkeypatch):
+    config = parse_config(tiny(tmp_path))
+    splits = load_splits(config.data, seed=config.seed)
+    state = torch.get_rng_state()
+    found = random_backbone_scores(config, splits)
+    assert torch.equal(torch.get_rng_state(), state)
+    row = reference_rows.reference_row_summary(RANDOM_BACKBONE, config)
+    assert {"linear_acc1", "knn_acc1", "kmeans_ami"} <= found.keys()
+    assert found == {key: row[key] for key in found}
+    monkeypatch.setattr(reference_rows, "MANY", 300)
+    assert random_backbone_scores(config, splits) == {}
