@@ -48,7 +48,7 @@ setup(
         "scikit-learn>=1.4",
         "matplotlib>=3.8",
         "pillow>=11",
-        "pyarrow>=14",
+        "pyarrow>=15",
         "filelock>=3.12",
         "joblib>=1.2",
         "rich>=14.1",

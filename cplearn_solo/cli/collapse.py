@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import json
-import os
 from itertools import groupby
-from typing import Any
 
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
-from yaml import YAMLError
 
+from cplearn_solo.cli.data_keys import data_keys
 from cplearn_solo.collapse import Report, write_report
 from cplearn_solo.collapse.comparison import Comparison
 from cplearn_solo.collapse.page import absences, measured, number
-from cplearn_solo.core.errors import InputError
 
 TITLES, VALUES, SPREAD = 41, 13, 8  # characters of the table's first column, each other, and a spread, with borders
 
@@ -35,7 +29,7 @@ def report(options: argparse.Namespace) -> None:
             output=options.output,
             images=options.images,
             max_components=options.max_components,
-            data=_data(options.data),
+            data=data_keys(options.data),
             seed=options.seed,
             group=options.group,
             protocol=options.protocol,
@@ -63,22 +57,6 @@ def _table(comparison: Comparison, groups: slice) -> Table:
 def _width(comparison: Comparison) -> int:
     """Characters of a column of numbers."""
     return VALUES if len(comparison.groups) == len(comparison.subjects) else VALUES + SPREAD
-
-
-def _data(overrides: list[str]) -> dict[str, Any]:
-    for override in overrides:
-        if "=" not in override:
-            raise InputError(f"--data = {override!r}: must be key=value")
-    try:
-        return OmegaConf.to_container(OmegaConf.from_dotlist([_quoted(o.removeprefix("data.")) for o in overrides]))
-    except (OmegaConfBaseException, YAMLError) as error:
-        raise InputError(f"--data = {' '.join(overrides)!r}: {str(error).splitlines()[0]}") from error
-
-
-def _quoted(override: str) -> str:
-    """A path that exists is text, whatever it means in YAML, as ``images #1`` does."""
-    key, _, value = override.partition("=")
-    return f"{key}={json.dumps(value, ensure_ascii=False)}" if os.path.exists(os.path.expanduser(value)) else override
 
 
 def _print(console: Console, written: Report) -> None:

@@ -26,6 +26,7 @@ Self-supervised representations that do not collapse, and scores that tell.
   table        a paper's table beside your runs        --config-name table1.yaml data.dataset=digits seeds=3
   runs         what there is: state, age, scores       [FOLDER] [key=value ...] [--sort SCORE]
   collapse     which collapse runs have, as one page   RUN_OR_CHECKPOINT_OR_FEATURES ...
+  embed        the vectors of your images in a file    RUN_OR_CHECKPOINT IMAGES OUT
   export       the backbone's weights as a plain file  RUN_OR_CHECKPOINT FILE
   solo-learn   run a script of a solo-learn checkout   PATH/main_pretrain.py --config-path ... --config-name ...
   dino         run a DINO checkout with a method       PATH/main_dino.py --method cplearn ... -- [DINO's arguments]
@@ -242,6 +243,17 @@ def collapse(arguments: list[str] | None = None) -> None:
         report(options)
 
 
+def embed(arguments: list[str] | None = None) -> None:
+    """Representations, codes and their confidence in a file."""
+    from cplearn_solo.cli.embed import read_options
+
+    options = read_options(sys.argv[1:] if arguments is None else arguments)
+    with user_errors("embed"):
+        from cplearn_solo.cli.embed import embed_task
+
+        embed_task(options)
+
+
 def _task(name: str) -> Callable[[Any], Any]:
     """The task of that name, imported when it runs: help and most errors need not wait for it."""
 
@@ -324,6 +336,7 @@ COMMANDS = {
     "clustering": clustering,
     "table": table,
     "collapse": collapse,
+    "embed": embed,
     "export": _export,
     "runs": _runs,
     "solo-learn": _solo_learn,

@@ -48,6 +48,11 @@ class FileLoader(DataLoader):
             raise InputError(str(error).strip().rpartition("\n")[2].partition("InputError: ")[2] or error) from None
         self._tally.tell()
 
+    @property
+    def unreadable(self) -> set[int]:
+        """Indices of the files in the batches so far that could not be read."""
+        return self._tally.unreadable
+
     def _clocked(self) -> Iterator[list]:
         self.waited, start = 0.0, time.perf_counter()
         for batch in super().__iter__():

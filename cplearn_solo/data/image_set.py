@@ -105,12 +105,16 @@ class FileSet:
             decoded = decode(self.sources[i], self.decoding, shrink)
             return decoded, Note.ONE_OF_SEVERAL if decoded.one_of_several else Note.READ
         except InputError as error:
-            for after in range(1, min(len(self), NEIGHBOURS)):
-                try:
-                    return decode(self.sources[(i + after) % len(self)], self.decoding, shrink), Note.UNREADABLE
-                except InputError:
-                    continue
-            raise error
+            return self.instead(i, shrink, error), Note.UNREADABLE
+
+    def instead(self, i: int, shrink: Shrink | None, error: InputError) -> Decoded:
+        """What takes the place of image ``i``, which cannot be read: the next one that can, or raises ``error``."""
+        for after in range(1, min(len(self), NEIGHBOURS)):
+            try:
+                return decode(self.sources[(i + after) % len(self)], self.decoding, shrink)
+            except InputError:
+                continue
+        raise error
 
     def name(self, i: int) -> str:
         """Where image ``i`` comes from."""

@@ -40,10 +40,11 @@ class Names(Sequence[bytes]):
 class Index(Sequence[Source]):
     """Images to decode, and what is known of them before that.
 
-    ``sizes`` are the bytes of each, int64 of shape (N,).
+    ``sizes`` are the bytes of each, int64 of shape (N,); ``place`` is the folder, archive or table they are in.
     """
 
     sizes: np.ndarray
+    place: str
 
     def __len__(self) -> int:
         return len(self.sizes)
@@ -54,6 +55,10 @@ class Index(Sequence[Source]):
     @abstractmethod
     def key(self, i: int) -> bytes:
         """What image ``i`` is known by, wherever the set is stored and whatever else is in it."""
+
+    def file(self, i: int) -> str:
+        """Where image ``i`` is in ``place``: a path, or its number where images have no names."""
+        return str(i)
 
     @abstractmethod
     def content(self, i: int) -> bytes:
@@ -81,6 +86,13 @@ class Files(Index):
     def key(self, i: int) -> bytes:
         return self.names[i]
 
+    def file(self, i: int) -> str:
+        return as_text(self.names[i])
+
+    @property
+    def place(self) -> str:
+        return self.root
+
     def content(self, i: int) -> bytes:
         with open(self[i], "rb") as file:
             return file.read()
@@ -102,25 +114,33 @@ class Joined(Index):
         self.ends = np.cumsum([len(part) for part in parts])
         self.sizes = np.concatenate([part.sizes for part in parts])
 
-    def _place(self, i: int) -> tuple[Index, int]:
+    def _part(self, i: int) -> tuple[Index, int]:
         i = range(len(self))[i]
         number = int(np.searchsorted(self.ends, i, side="right"))
         return self.parts[number], i - int(self.ends[number - 1] if number else 0)
 
     def __getitem__(self, i: int) -> Source:
-        part, at = self._place(i)
+        part, at = self._part(i)
         return part[at]
 
     def key(self, i: int) -> bytes:
-        part, at = self._place(i)
+        part, at = self._part(i)
         return part.key(at)
 
+    def file(self, i: int) -> str:
+        part, at = self._part(i)
+        return os.path.join(os.path.relpath(part.place, self.place), part.file(at))
+
+    @property
+    def place(self) -> str:
+        return os.path.commonpath([part.place for part in self.parts])
+
     def content(self, i: int) -> bytes:
-        part, at = self._place(i)
+        part, at = self._part(i)
         return part.content(at)
 
     def piece(self, i: int) -> bytes:
-        part, at = self._place(i)
+        part, at = self._part(i)
         return part.piece(at)
 
     def known_by(self) -> Iterable[np.ndarray]:
@@ -148,6 +168,13 @@ class Selected(Index):
     def key(self, i: int) -> bytes:
         return self.sources.key(int(self.rows[i]))
 
+    def file(self, i: int) -> str:
+        return self.sources.file(int(self.rows[i]))
+
+    @property
+    def place(self) -> str:
+        return self.sources.place
+
     def content(self, i: int) -> bytes:
         return self.sources.content(int(self.rows[i]))
 
@@ -156,6 +183,15 @@ class Selected(Index):
 
     def known_by(self) -> Iterable[np.ndarray]:
         return (*self.sources.known_by(), self.rows)
+
+
+def as_text(name: bytes) -> str:
+    r"""A name as text that can be stored in UTF-8, whatever bytes it is of.
+
+    >>> as_text("ä".encode()), as_text(b"\xe4")
+    ('ä', '\\xe4')
+    """
+    return name.decode(errors="backslashreplace")
 
 
 def joined(parts: Sequence[Index]) -> Index:

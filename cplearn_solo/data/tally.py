@@ -42,10 +42,15 @@ class Tally:
         self._files: dict[Note, set[int]] = {note: set() for note in TEXTS}
         self._told = dict.fromkeys(TEXTS, 0)
 
+    @property
+    def unreadable(self) -> set[int]:
+        """Those that could not be read so far."""
+        return self._files[Note.UNREADABLE]
+
     def add(self, index: int, note: Note) -> None:
         """Raises ``InputError``, with the reason for one of them, where more than allowed are unreadable."""
         self._files[note].add(index)
-        images, found = self.images, self._files[Note.UNREADABLE]
+        images, found = self.images, self.unreadable
         if len(found) <= allowed(images.max_unreadable, len(images)):
             return
         try:

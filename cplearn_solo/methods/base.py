@@ -77,6 +77,8 @@ class Method(nn.Module, ABC):
     capturable: bool = False
     # with several devices, each computes the loss of the whole batch ("global") or of its own images ("device")
     loss_scope: Literal["global", "device"] = "global"
+    # what forward's scores are divided by to be logits of codes
+    code_temperature: float = 1.0
     # what to try against a collapse, in this method's keys, by measure of metrics.verdict.CRITERIA
     advice: ClassVar[Mapping[str, str]] = {}
 
@@ -111,6 +113,14 @@ class Method(nn.Module, ABC):
     def assign(self, feats: Tensor) -> Tensor | None:
         """Code of each sample ``(n,)``, or ``None`` for a method without codes."""
         return None
+
+    def assign_with_confidence(self, feats: Tensor) -> tuple[Tensor, Tensor] | None:
+        """Code of each sample and the probability of that code, each ``(n,)``, or ``None`` without codes."""
+        codes = self.assign(feats)
+        if codes is None:
+            return None
+        p = (self(feats).float() / self.code_temperature).softmax(dim=1)
+        return codes, p.gather(1, codes[:, None])[:, 0]
 
     def released_codes(self, feats: Tensor, codes: Tensor | None) -> Tensor:
         """What CPLearn's released scripts take for the code of each sample ``(n,)``, whatever the method.

@@ -213,12 +213,20 @@ class CPLearn(Method):
     def assign(self, feats: Tensor) -> Tensor:
         """Most likely code of each sample; streams over codes, so that memory does not grow with c."""
         h = self.embed(feats)
-        best, code = h.new_full((len(h),), -torch.inf), torch.zeros(len(h), dtype=torch.int64, device=h.device)
-        for start, logits in self._blocks(h):
-            value, index = logits.max(dim=1)
-            code = torch.where(value > best, index + start, code)
-            best = torch.maximum(value, best)
-        return code
+        return self._most_likely(h, self._blocks(h))[0]
+
+    def assign_with_confidence(self, feats: Tensor) -> tuple[Tensor, Tensor]:
+        """The same and its probability."""
+        h = self.embed(feats)
+        sums: list[Tensor] = []  # of each block's exponentials, on a log scale
+
+        def summed() -> Iterator[tuple[int, Tensor]]:
+            for start, logits in self._blocks(h):
+                sums.append(logits.logsumexp(dim=1))
+                yield start, logits
+
+        code, logit = self._most_likely(h, summed())
+        return code, (logit - torch.stack(sums).logsumexp(dim=0)).exp()
 
     def code_entropies(self, feats: Tensor) -> tuple[Tensor, Tensor]:
         """H(mean_i p_i) and mean_i H(p_i); streams over codes."""
@@ -236,6 +244,15 @@ class CPLearn(Method):
     def forward(self, feats: Tensor) -> Tensor:
         """Logits ``(n, c)``."""
         return self.logits(self.embed(feats))
+
+    def _most_likely(self, h: Tensor, blocks: Iterator[tuple[int, Tensor]]) -> tuple[Tensor, Tensor]:
+        """Code and logit, each ``(n,)``, of the largest logits in the ``blocks`` of ``h``."""
+        best, code = h.new_full((len(h),), -torch.inf), torch.zeros(len(h), dtype=torch.int64, device=h.device)
+        for start, logits in blocks:
+            value, index = logits.max(dim=1)
+            code = torch.where(value > best, index + start, code)
+            best = torch.maximum(value, best)
+        return code, best
 
     def _blocks(self, h: Tensor) -> Iterator[tuple[int, Tensor]]:
         """First code and logits ``(n, block)`` of each block of codes."""

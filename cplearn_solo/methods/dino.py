@@ -47,6 +47,7 @@ class DINO(Method):
             batch_norm=use_bn_in_head, unit=norm_last_layer,
         )  # fmt: skip
         self.criterion = DINOLoss(num_prototypes, student_temp=student_temperature)
+        self.code_temperature = student_temperature
         self.temperatures = (warmup_teacher_temperature, teacher_temperature)
         self.warmup_epochs, self.freeze_last_layer = warmup_teacher_temperature_epochs, freeze_last_layer
 

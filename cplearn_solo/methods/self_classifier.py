@@ -57,6 +57,7 @@ class SelfClassifier(Method):
                 activation="tanh", scale="released",
             )  # fmt: skip
         self.capturable = projector == "own"  # CPLearn's temperature is read from a buffer
+        self.code_temperature = tau_row
         self.c, self.taus = num_prototypes, {"tau_row": tau_row, "tau_col": tau_col}
 
     @property

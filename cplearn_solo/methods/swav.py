@@ -50,6 +50,7 @@ class SwAV(Method):
         self.prototypes = nn.Linear(proj_output_dim, num_prototypes, bias=False)
         self.queue = Queue(2, queue_size, proj_output_dim, batch_size=batch_size) if queue_size else None
         self.epoch_queue_starts, self.freeze_prototypes_epochs = epoch_queue_starts, freeze_prototypes_epochs
+        self.code_temperature = temperature
         self.criterion = SwaVLoss(temperature, sk_iters, sk_epsilon)
 
     @property

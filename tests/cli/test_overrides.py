@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from cplearn_solo.cli.collapse import _data
+from cplearn_solo.cli.data_keys import data_keys
 from cplearn_solo.cli.hydra_app import hydra_app
 
 pytestmark = pytest.mark.integration
@@ -79,4 +79,4 @@ def test_data_of_the_collapse_report_may_lie_in_any_folder(tmp_path, monkeypatch
     monkeypatch.chdir(tmp_path)
     for name in ("Bücher 😀 #1", "a: b", "{old}", '"'):
         (tmp_path / name).mkdir()
-        assert _data([f"val_path={name}", "max_val_images=5"]) == {"val_path": name, "max_val_images": 5}
+        assert data_keys([f"val_path={name}", "max_val_images=5"]) == {"val_path": name, "max_val_images": 5}

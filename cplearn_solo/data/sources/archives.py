@@ -16,7 +16,7 @@ import numpy as np
 
 from cplearn_solo.core.errors import InputError, require
 from cplearn_solo.data.decoding import EncodedImage, is_image_name
-from cplearn_solo.data.index import PIECE, Index, Names, joined
+from cplearn_solo.data.index import PIECE, Index, Names, as_text, joined
 from cplearn_solo.data.notes import counted
 from cplearn_solo.data.sources.labels import Labels, from_words, unlabelled
 from cplearn_solo.data.sources.listing import is_hidden, kind, tell_ignored
@@ -50,6 +50,13 @@ class Members(Index):
 
     def key(self, i: int) -> bytes:
         return self.names[i]
+
+    def file(self, i: int) -> str:
+        return as_text(self.names[i])
+
+    @property
+    def place(self) -> str:
+        return self.archive
 
     def content(self, i: int) -> bytes:
         """Raises ``InputError`` naming the member that cannot be unpacked."""

@@ -35,6 +35,10 @@ class Rows(Index):
         """Rows have no name; what is in them stands for it."""
         return self.sizes[i].tobytes() + self.piece(i)
 
+    @property
+    def place(self) -> str:
+        return self.origin
+
     def content(self, i: int) -> bytes:
         return self.column[i].as_py() or b""
 

@@ -1,0 +1,30 @@
+"""``--data KEY=VALUE`` of programs that are not composed by Hydra."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from cplearn_solo.core.errors import InputError
+
+
+def data_keys(overrides: list[str]) -> dict[str, Any]:
+    """Keys of ``data`` from ``--data KEY=VALUE``, each with or without ``data.`` before it."""
+    for override in overrides:
+        if "=" not in override:
+            raise InputError(f"--data = {override!r}: must be key=value")
+    try:
+        return OmegaConf.to_container(OmegaConf.from_dotlist([_quoted(o.removeprefix("data.")) for o in overrides]))
+    except (OmegaConfBaseException, YAMLError) as error:
+        raise InputError(f"--data = {' '.join(overrides)!r}: {str(error).splitlines()[0]}") from error
+
+
+def _quoted(override: str) -> str:
+    """A path that exists is text, whatever it means in YAML, as ``images #1`` does."""
+    key, _, value = override.partition("=")
+    return f"{key}={json.dumps(value, ensure_ascii=False)}" if os.path.exists(os.path.expanduser(value)) else override

@@ -1,0 +1,124 @@
+"""Images that somebody points at, read as a run reads its own."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from cplearn_solo.core.errors import InputError, require
+from cplearn_solo.core.schema import read_schema
+from cplearn_solo.data import DATASETS, KNOWN_IMAGES, DataConfig, FileSet, ImageSet, check_data
+from cplearn_solo.data.decoding import Bands, Decoded, Decoding, Shrink, is_image_name, measured_range
+from cplearn_solo.data.decoding.image import COLOURS
+from cplearn_solo.data.image_set import in_channels
+from cplearn_solo.data.schema import MAY_LACK_LABELS
+from cplearn_solo.data.sources.places import absolute
+from cplearn_solo.inference.pretrained import Pretrained
+
+LOOKED_AT = 100  # images, of which one has to be readable
+OF_TRAINING = ("fraction", "val_split", "val_path", "max_train_images", "max_val_images")  # keys that choose images
+ON_THE_HUB = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+@dataclass(frozen=True)
+class SkippingSet(FileSet):
+    """Files of which any number may be unreadable: black in a batch, and noted as such."""
+
+    def instead(self, i: int, shrink: Shrink | None, error: InputError) -> Decoded:
+        mode = COLOURS.get(self.decoding.channels)
+        picture = Image.new(mode, (1, 1)) if mode else Bands(np.zeros((1, 1, self.decoding.channels), np.uint8))
+        return Decoded(picture, one_of_several=False, size=picture.size)
+
+
+def images_at(model: Pretrained, where: str, overrides: Mapping[str, Any] | None = None) -> ImageSet:
+    """All images at ``where``, in the order of their source, without labels; those of files are a :class:`SkippingSet`.
+
+    ``where`` is a folder, list, archive or parquet file, several of them as ``data.train_path`` takes them, or the name
+    of a data set on the hub or of one known by its name, of which it means the training images. Channels, range,
+    background and normalisation are those of the run; ``overrides`` are keys of ``data`` with other values. Raises
+    ``InputError`` for other channels and where no image can be read.
+    """
+    trained = model.config.data
+    cfg = read_schema({**asdict(trained), **_source(where, trained), **(overrides or {})}, DataConfig)
+    wanted = f"{trained.channels}, which the model was trained on"
+    require(cfg.channels == trained.channels, "data.channels", cfg.channels, wanted)
+    try:
+        images = _read(cfg, model, seed=model.config.seed)
+    except InputError as error:
+        raise InputError(str(error).replace("data.train_path", "IMAGES")) from None
+    return replace(images, mean=tuple(model.mean), std=tuple(model.std))
+
+
+def file_names(images: ImageSet, rows: range) -> list[str]:
+    """Where the images in ``rows`` are in their source: paths, or numbers where they have no names."""
+    return [images.sources.file(i) if isinstance(images, FileSet) else str(i) for i in rows]
+
+
+def _read(cfg: DataConfig, model: Pretrained, *, seed: int) -> ImageSet:
+    check_data(cfg)
+    if cfg.dataset != "hub":
+        cfg = replace(cfg, train_path=absolute(cfg.train_path))
+    images, _ = DATASETS[cfg.dataset](cfg, False)
+    if not isinstance(images, FileSet):
+        return in_channels(images, cfg)
+    decoding = Decoding.of(cfg)
+    if cfg.range == "auto":
+        decoding = replace(decoding, limits=model.limits or measured_range(images.sources, decoding, seed))
+    labels = {"labels": images.labels, "num_classes": images.num_classes, "classes": images.classes}
+    found = SkippingSet(images.sources, **labels, decoding=decoding, max_unreadable=1.0)
+    _require_one(found)
+    return found
+
+
+def _source(where: str, trained: DataConfig) -> dict[str, Any]:
+    """The keys of ``data`` that mean all images at ``where``."""
+    every = {key: getattr(DataConfig, key) for key in OF_TRAINING}
+    dataset = _dataset(where)
+    if dataset in KNOWN_IMAGES:
+        known = trained.train_path if trained.dataset == dataset else DataConfig.train_path
+        return {**every, "dataset": dataset, "train_path": known, "no_labels": False}
+    return {**every, "dataset": dataset, "train_path": where, "no_labels": dataset in MAY_LACK_LABELS}
+
+
+def _dataset(where: str) -> str:
+    """The ``data.dataset`` that reads ``where``."""
+    path = os.path.expanduser(where)
+    if os.path.isdir(path):
+        return "parquet" if _holds_tables(path) else "custom"
+    if path.lower().endswith(".parquet"):
+        return "parquet"
+    if os.path.exists(path) or not where:
+        return "custom"
+    if where in KNOWN_IMAGES:
+        return where
+    return "hub" if ON_THE_HUB.fullmatch(where) and not Path(where).parent.is_dir() else "custom"
+
+
+def _holds_tables(folder: str) -> bool:
+    """Whether the first folder with images or parquet files, from the top down, has no images."""
+    for _, folders, files in os.walk(folder):
+        folders.sort()
+        if any(map(is_image_name, files)):
+            return False
+        if any(name.lower().endswith(".parquet") for name in files):
+            return True
+    return False
+
+
+def _require_one(images: FileSet) -> None:
+    """Raises the first image's ``InputError`` if none of some from all of the set can be read."""
+    reasons = []
+    for i in np.unique(np.linspace(0, len(images) - 1, LOOKED_AT, dtype=np.int64)).tolist():
+        try:
+            images.load(i)
+            return
+        except InputError as error:
+            reasons.append(error)
+    raise reasons[0]

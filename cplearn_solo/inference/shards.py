@@ -1,0 +1,69 @@
+"""A long computation as files of some rows each, so that a killed call goes on with the one that it was at."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from cplearn_solo.core.errors import require
+from cplearn_solo.core.files import whole_file, write_json
+from cplearn_solo.core.locks import try_lock
+
+CALL = "call.json"  # what the shards are of
+
+
+class Shards:
+    """Arrow tables of one schema in a hidden folder beside ``target``, in order, each whole or not there."""
+
+    def __init__(self, target: Path) -> None:
+        self.target, self.folder = target, target.with_name(f".{target.name}.parts")
+
+    @property
+    def begun(self) -> bool:
+        """Whether an earlier call has left some."""
+        return (self.folder / CALL).is_file()
+
+    @contextmanager
+    def opened(self, call: Mapping[str, Any]) -> Iterator[None]:
+        """The shards of ``call``, plain values that decide what is in them; they go when the block ends, and
+        after an error stay if there are any.
+
+        Raises ``InputError`` where another call left shards, or is writing them.
+        """
+        if self.begun:
+            old = json.loads((self.folder / CALL).read_text())
+            other = ", ".join(key for key in call if old.get(key) != call[key])
+            wanted = f"another name, or {self.folder} deleted, which holds part of a call with other {other}"
+            require(not other, "OUT", str(self.target), wanted)
+        self.folder.mkdir(exist_ok=True)
+        lock = try_lock(self.folder / "lock")
+        require(lock is not None, "OUT", str(self.target), "another name, a process is writing that one")
+        done = False
+        try:
+            write_json(self.folder / CALL, dict(call))
+            yield
+            done = True
+        finally:
+            lock.release()
+            if done or not len(self):
+                shutil.rmtree(self.folder)
+
+    def __len__(self) -> int:
+        return len(list(self.folder.glob("*.arrow")))
+
+    def add(self, table: pa.Table) -> None:
+        """Writes the next one."""
+        with whole_file(self.folder / f"{len(self):06d}.arrow") as file, pa.ipc.new_file(file, table.schema) as writer:
+            writer.write_table(table)
+
+    def __iter__(self) -> Iterator[pa.Table]:
+        """Each of them, mapped into memory."""
+        for file in sorted(self.folder.glob("*.arrow")):
+            with pa.memory_map(str(file)) as mapped:
+                yield pa.ipc.open_file(mapped).read_all()

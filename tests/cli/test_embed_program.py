@@ -1,0 +1,104 @@
+"""``cplearn embed`` as a user types it: files, errors of one line, kills, memory."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from support.images import encode, noise_images, write_images, write_parquet
+
+pytestmark = pytest.mark.integration
+
+ROOT = Path(__file__).parents[2]
+PROGRAM = """
+import resource
+from cplearn_solo.cli import embed
+embed()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+
+
+def command(*arguments):
+    return [sys.executable, "-c", PROGRAM, *map(str, arguments), "--accelerator", "cpu"]
+
+
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
+def test_images_to_a_file(run, here, tmp_path):
+    code, out, error = here("embed", run, "digits", "out", "--accelerator", "cpu")
+    assert code == 0 and out == "out.parquet: 1438 images, 32 float32 each, codes out of 64\n", error
+    write_images(tmp_path / "images", ["a.png", "b.png", "c.png"])
+    (tmp_path / "images/b.png").write_bytes(b"")
+    code, out, error = here("embed", run, "images", "bits.npz", "--space", "bits", "--num-workers", "0")
+    assert code == 0 and "bits.npz: 2 images" in out and "uint8 of eight bits each" in out, error
+    assert "bits.npz.unreadable.csv: 1 of 3 images, which could not be read" in out
+    assert np.load("bits.npz")["file"].tolist() == ["a.png", "c.png"]
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        ("nowhere images out", "nowhere does not exist: give a run folder or a checkpoint"),
+        ("RUN empty out", "must be a folder with images"),
+        ("RUN images/a.png out", "a.png': must be a folder, a list (.csv, .tsv), or an archive"),
+        ("RUN nowhere out", "nowhere': must be a file or folder that exists"),
+        ("RUN images out.txt", "OUT = 'out.txt': must be a file that ends in .parquet, .npz, .npy, .csv"),
+        ("RUN images no/out", "OUT = 'no/out': must be in a folder, there is no folder no"),
+        ("RUN images there.csv", "OUT = 'there.csv': must be a new file, that one exists already"),
+        ("RUN images out --space bit", "unknown space 'bit': did you mean 'bits'?"),
+        ("RUN images out --half --space bits", "half = True: must be left out where space is bits"),
+        ("RUN images out --batch-size 0", "batch_size = 0: must be at least 1"),
+        ("RUN images out --num-workers few", "num_workers = 'few': must be auto or an integer from 0 up"),
+        ("RUN images out --accelerator tpu", "unknown accelerator 'tpu'"),
+        ("RUN images out --data channels=1", "data.channels = 1: must be 3, which the model was trained on"),
+        ("RUN images out --data chanels=1", "unknown key 'chanels': did you mean 'channels'?"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_nothing_behind(arguments, words, run, here, tmp_path):
+    write_images(tmp_path / "images", ["a.png"])
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "there.csv").write_text("mine")
+    code, _, error = here("embed", *arguments.replace("RUN", str(run)).split())
+    assert code == 2 and len(error.splitlines()) == 1 and words in error, error
+    assert {path.name for path in tmp_path.iterdir()} == {"images", "empty", "there.csv"}
+
+
+@pytest.mark.slow
+def test_a_process_that_is_killed_loses_at_most_a_shard(run, tmp_path):
+    source = write_parquet(tmp_path / "images.parquet", [encode(image) for image in noise_images(20_000, 8, 8)], None)
+    whole, again = (command(run, source, tmp_path / name) for name in ("whole.parquet", "again.parquet"))
+    subprocess.run(whole, env=ENVIRONMENT, check=True)
+    killed = subprocess.Popen(again, env=ENVIRONMENT, start_new_session=True)
+    first = tmp_path / ".again.parquet.parts/000000.arrow"
+    while not first.exists():
+        assert killed.poll() is None
+        time.sleep(0.01)
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.wait()
+    assert first.exists() and not (tmp_path / "again.parquet").exists()
+    made = first.stat().st_mtime_ns
+    resumed = subprocess.Popen(again, env=ENVIRONMENT)
+    while resumed.poll() is None:
+        assert not first.exists() or first.stat().st_mtime_ns == made
+        time.sleep(0.01)
+    assert resumed.returncode == 0
+    assert (tmp_path / "whole.parquet").read_bytes() == (tmp_path / "again.parquet").read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["again.parquet", "images.parquet", "whole.parquet"]
+
+
+@pytest.mark.slow
+def test_200_000_small_images_take_less_than_a_gigabyte(run, tmp_path):
+    few = [encode(image) for image in noise_images(1000, 16, 16)]
+    source = write_parquet(tmp_path / "images.parquet", few * 200, None)
+    done = subprocess.run(
+        command(run, source, tmp_path / "out.parquet"), env=ENVIRONMENT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert pq.read_metadata(tmp_path / "out.parquet").num_rows == 200_000
+    assert float(done.stdout.splitlines()[-1]) < 1024
