@@ -69,21 +69,20 @@ def embed(
     out = check_out(out)
     check_space(model, space, half)
     shards, listed = Shards(out), out.with_name(f"{out.name}.unreadable.csv")
-    if not shards.begun:  # else they are its own
+    if not len(shards):  # else they are its own
         _require_new(*filter(None, (companion(out), listed)))
     call = _call(model, images, space=space, half=half, batch_size=batch_size, device=torch.device(device).type)
     each = max(1, SHARD // batch_size) * batch_size
     with shards.opened(call):
         first = len(shards) * each
-        parts: list[pa.Table] = []
-        unreadable: list[int] = []
-        for index, part, bad in _batches(model, images, first, space, batch_size, num_workers, device):
-            parts.append(part)
+        done, parts, unreadable = first, [], []
+        for feats, bad in _features(model, images, first, batch_size, num_workers, device):
+            parts.append(_columns(model, feats, space, half))
             unreadable += bad
-            done = index + len(part)
+            done += len(feats)
             progress(done, len(images))
             if done - first == each or done == len(images):
-                shards.add(_table(images, range(first, done), parts, unreadable, half, call))
+                shards.add(_table(images, range(first, done), parts, unreadable, call))
                 first, parts, unreadable = done, [], []
         refused = [one for shard in shards for one in json.loads(shard.schema.metadata[UNREADABLE])]
         if refused:
@@ -124,57 +123,51 @@ def _call(model: Pretrained, images: ImageSet, **given: Any) -> dict[str, Any]:
     return {"run": run, "images": fingerprint(images, None)["train"], **decoding, **given}
 
 
-def _batches(
-    model: Pretrained,
-    images: ImageSet,
-    start: int,
-    space: str,
-    batch_size: int,
-    num_workers: Workers,
-    device: torch.device | str,
-) -> Iterator[tuple[int, pa.Table, list[int]]]:
-    """Of each batch of the images from ``start`` on: its first image, its columns, and what could not be read."""
+def _features(
+    model: Pretrained, images: ImageSet, start: int, batch_size: int, workers: Workers, device: torch.device | str
+) -> Iterator[tuple[Tensor, list[int]]]:
+    """Representations of each batch of the images from ``start`` on, and which of these could not be read."""
     if start >= len(images):
         return
     rest = images.subset(torch.arange(start, len(images)))
     crop_size = model.config.augmentations[0].crop_size
-    loader = eval_loader(rest, crop_size=crop_size, batch_size=batch_size, num_workers=num_workers)
+    loader = eval_loader(rest, crop_size=crop_size, batch_size=batch_size, num_workers=workers)
     normalise = Normalise(images.mean, images.std)
-    with lost_workers_told(num_workers):
+    with lost_workers_told(workers):
         for index, batch, _ in loader:
             feats = model.backbone(normalise(batch.to(device, non_blocking=True))).float()
-            columns = {X: as_column(_in_space(model, feats, space).cpu().numpy())}
-            if model.method.codes_total is not None:
-                code, confidence = (values.cpu().numpy() for values in model.method.assign_with_confidence(feats))
-                columns |= {"code": code, "confidence": confidence.astype(np.float32)}
             bad = loader.unreadable.intersection(index.tolist()) if isinstance(rest, FileSet) else ()
-            yield start + int(index[0]), pa.table(columns), sorted(start + i for i in bad)
+            yield feats, sorted(start + i for i in bad)
 
 
-def _in_space(model: Pretrained, feats: Tensor, space: str) -> Tensor:
-    if space == "backbone":
-        return feats
-    h = model.method.embed(feats)
-    return pack_bits(h) if space == "bits" else h.float()
+def _columns(model: Pretrained, feats: Tensor, space: str, half: bool) -> pa.Table:
+    """What is written of a batch, but for the names."""
+    z = feats if space == "backbone" else model.method.embed(feats).float()
+    x = pack_bits(z) if space == "bits" else z.cpu().numpy()
+    columns = {X: as_column(_in_half(x) if half else x)}
+    if model.method.codes_total is not None:
+        code, confidence = (values.cpu().numpy() for values in model.method.assign_with_confidence(feats))
+        columns |= {"code": code, "confidence": confidence.astype(np.float32)}
+    return pa.table(columns)
 
 
-def pack_bits(h: Tensor) -> Tensor:
+def _in_half(x: np.ndarray) -> np.ndarray:
+    largest, most = np.abs(x).max(), np.finfo(np.float16).max
+    wanted = f"left out, there are numbers of {largest:.6g} and float16 ends at {most:.0f}"
+    require(largest <= most, "half", True, wanted)
+    return x.astype(np.float16)
+
+
+def pack_bits(h: Tensor) -> np.ndarray:
     """Whether H ``(n, f)`` > 0, eight to a uint8 ``(n, ceil(f / 8))``, the first one highest, as in the dictionary."""
-    return torch.from_numpy(np.packbits((h > 0).cpu().numpy(), axis=1))
+    return np.packbits((h > 0).cpu().numpy(), axis=1)
 
 
 def _table(
-    images: ImageSet, rows: range, parts: list[pa.Table], unreadable: list[int], half: bool, call: dict[str, Any]
+    images: ImageSet, rows: range, parts: list[pa.Table], unreadable: list[int], call: dict[str, Any]
 ) -> pa.Table:
     """The shard of the images in ``rows``."""
     table = pa.concat_tables(parts).combine_chunks()
-    if half:
-        x = table[X].combine_chunks().flatten().to_numpy()
-        largest = np.abs(x).max(initial=0)
-        wanted = f"left out, there are numbers of {largest:.6g} and float16 ends at {np.finfo(np.float16).max:.0f}"
-        require(largest <= np.finfo(np.float16).max, "half", half, wanted)
-        width = table.schema.field(X).type.list_size
-        table = table.set_column(0, X, as_column(x.astype(np.float16).reshape(-1, width)))
     table = table.add_column(0, "file", pa.array(file_names(images, rows), pa.string()))
     readable = np.ones(len(rows), bool)
     readable[np.array(unreadable, np.int64) - rows.start] = False

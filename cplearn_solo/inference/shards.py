@@ -24,11 +24,6 @@ class Shards:
     def __init__(self, target: Path) -> None:
         self.target, self.folder = target, target.with_name(f".{target.name}.parts")
 
-    @property
-    def begun(self) -> bool:
-        """Whether an earlier call has left some."""
-        return (self.folder / CALL).is_file()
-
     @contextmanager
     def opened(self, call: Mapping[str, Any]) -> Iterator[None]:
         """The shards of ``call``, plain values that decide what is in them; they go when the block ends, and
@@ -36,7 +31,7 @@ class Shards:
 
         Raises ``InputError`` where another call left shards, or is writing them.
         """
-        if self.begun:
+        if len(self):
             old = json.loads((self.folder / CALL).read_text())
             other = ", ".join(key for key in call if old.get(key) != call[key])
             wanted = f"another name, or {self.folder} deleted, which holds part of a call with other {other}"

@@ -66,6 +66,7 @@ LISTS = (
     "table --help",
     "table --cfg job",
     "linear --help",
+    "embed --help",
     "dino --method cplearn --help",
     "methods",
     "backbones",

@@ -105,7 +105,7 @@ def test_bits_are_those_of_the_dictionary():
     words = pack_dictionary(96, 5, seed=3)
     shifts = torch.arange(31, -1, -1)[:, None]
     signs = (words[:, None] >> shifts & 1).flatten(0, 1).float() * 2 - 1
-    assert pack_bits(signs.T).numpy().tobytes() == words.T.numpy().astype(">i4").tobytes()
+    assert pack_bits(signs.T).tobytes() == words.T.numpy().astype(">i4").tobytes()
     assert pack_bits(torch.ones(2, 9)).tolist() == [[255, 128]] * 2
 
 
@@ -139,6 +139,25 @@ def test_a_killed_call_goes_on_and_leaves_the_same_bytes(ending, model, folder, 
     assert found.unreadable == 2 and not (tmp_path / f".again{ending}.parts").exists()
     for one in tmp_path.glob("whole*"):
         assert one.read_bytes() == (tmp_path / one.name.replace("whole", "again")).read_bytes(), one
+
+
+@pytest.mark.filterwarnings("ignore:1 of 20 images")
+def test_a_call_that_is_killed_while_it_writes_reads_no_image_again(model, folder, small_shards, tmp_path, monkeypatch):
+    (folder / "a/3.png").write_bytes(b"no image")
+    images = images_at(model, str(folder))
+
+    def killed(target, shards):
+        embedding.companion(target).write_text("half")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as context:
+        context.setitem(WRITERS, ".npy", killed)
+        with pytest.raises(KeyboardInterrupt):
+            embed(model, images, tmp_path / "out.npy", **small_shards)
+    seen = []
+    found = embed(model, images, tmp_path / "out.npy", progress=lambda *where: seen.append(where), **small_shards)
+    assert seen == [] and len(read_back(found.file)[0]) == len(np.load(found.file)) == 19
+    assert found.listed.read_text().count("3.png") > 0
 
 
 def test_work_of_another_call_is_not_taken(model, folder, small_shards, tmp_path):

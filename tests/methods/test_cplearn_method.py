@@ -66,6 +66,17 @@ def test_cplearn_assign_streams_over_blocks_of_codes(monkeypatch):
     assert torch.equal(method.assign(feats), method(feats).argmax(dim=1))
 
 
+@pytest.mark.parametrize("at_once", [1 << 24, 35])
+def test_cplearn_confidence_is_the_probability_of_the_code(monkeypatch, at_once):
+    monkeypatch.setattr(cplearn, "_LOGITS_AT_ONCE", at_once)
+    method = make().eval()
+    feats = torch.randn(5, D)
+    codes, confidence = method.assign_with_confidence(feats)
+    p = torch.softmax(method(feats).double(), dim=1).max(dim=1)
+    assert torch.equal(codes, p.indices)
+    torch.testing.assert_close(confidence.double(), p.values, rtol=1e-4, atol=0)
+
+
 @pytest.mark.parametrize("at_once", [1 << 24, 140])
 def test_cplearn_code_entropies_are_those_of_soft_assignments(monkeypatch, at_once):
     monkeypatch.setattr(cplearn, "_LOGITS_AT_ONCE", at_once)
