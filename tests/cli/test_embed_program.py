@@ -1,4 +1,4 @@
-"""``cplearn embed`` as a user types it: files, errors of one line, kills, memory."""
+"""``cplearn embed`` as a user types it: files, errors of one line, kills."""
 
 import os
 import signal
@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 from support.images import encode, noise_images, write_images, write_parquet
 
@@ -16,10 +15,8 @@ pytestmark = pytest.mark.integration
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = """
-import resource
 from cplearn_solo.cli import embed
 embed()
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 """
 
 
@@ -90,15 +87,3 @@ def test_a_process_that_is_killed_loses_at_most_a_shard(run, tmp_path):
     assert resumed.returncode == 0
     assert (tmp_path / "whole.parquet").read_bytes() == (tmp_path / "again.parquet").read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["again.parquet", "images.parquet", "whole.parquet"]
-
-
-@pytest.mark.slow
-def test_200_000_small_images_take_less_than_a_gigabyte(run, tmp_path):
-    few = [encode(image) for image in noise_images(1000, 16, 16)]
-    source = write_parquet(tmp_path / "images.parquet", few * 200, None)
-    done = subprocess.run(
-        command(run, source, tmp_path / "out.parquet"), env=ENVIRONMENT, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    assert pq.read_metadata(tmp_path / "out.parquet").num_rows == 200_000
-    assert float(done.stdout.splitlines()[-1]) < 1024
