@@ -33,9 +33,12 @@ class BatchAugment:
         self.pipelines = [(_geometry(aug), _colour(aug), aug.num_crops) for aug in augmentations]
         self.normalise = Normalise(mean, std)
 
-    @torch.no_grad()
     def __call__(self, images: Tensor | list[Tensor], generator: torch.Generator | None = None) -> list[Tensor]:
-        random = RandomSource(generator, images[0].device)
+        return self.drawn(images, RandomSource(generator, images[0].device))
+
+    @torch.no_grad()
+    def drawn(self, images: Tensor | list[Tensor], random: RandomSource) -> list[Tensor]:
+        """The same with numbers of ``random``."""
         views = []
         with torch.autocast(random.device.type, enabled=False):  # half precision has fewer levels than 8-bit pixels
             for x, (_, colour, crops) in zip(self._crops(images, random), self.pipelines):

@@ -63,23 +63,24 @@ def hue(x: Tensor, shift: Tensor) -> Tensor:
     return away.abs_().sub_(3).abs_().sub_(1).clamp_(0, 1).mul_(chroma).add_(low)
 
 
+JITTER = (brightness, contrast, saturation, hue)
+
+
 def draw_jitter(shape: Sequence[int], random: RandomSource, strength: ColorJitter) -> Operation:
     """Brightness, contrast, saturation and hue with factors per sample.
 
     One order is drawn for all samples of the batch: each sample on its own still sees every order equally often, and
     the work stays four operations on the whole batch.
     """
-    operations = [
-        (brightness, *_factors(strength.brightness)),
-        (contrast, *_factors(strength.contrast)),
-        (saturation, *_factors(strength.saturation)),
-        (hue, -strength.hue, strength.hue),
+    ranges = [
+        *(_factors(share) for share in (strength.brightness, strength.contrast, strength.saturation)),
+        (-strength.hue, strength.hue),
     ]
     drawn = []
-    for i in random.order(len(operations)):
-        operation, low, high = operations[i]
+    for i in random.order(len(JITTER)):
+        low, high = ranges[i]
         if low < high:
-            drawn.append((operation, random.uniform(shape[0], 1, 1, 1, low=low, high=high)))
+            drawn.append((JITTER[i], random.uniform(shape[0], 1, 1, 1, low=low, high=high)))
 
     def jitter(x: Tensor, rows: slice) -> Tensor:
         for operation, factors in drawn:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -21,6 +20,7 @@ class RandomSource:
     def __init__(self, generator: torch.Generator | None, device: torch.device) -> None:
         self.generator, self.device = generator, device
         self.source = generator.device if generator else device
+        self._host = _on_host(generator) if self.source.type == "cuda" else None
 
     def uniform(self, *shape: int, low: float = 0.0, high: float = 1.0) -> Tensor:
         return torch.empty(shape, device=self.source).uniform_(low, high, generator=self.generator).to(self.device)
@@ -30,13 +30,13 @@ class RandomSource:
 
     def order(self, n: int) -> list[int]:
         """A permutation, as numbers that the program can branch on."""
-        if self.source.type == "cuda":
+        if self._host is not None:
             return self._host.sample(range(n), n)
         return torch.randperm(n, generator=self.generator, device=self.source).tolist()
 
-    @cached_property
-    def _host(self) -> random.Random:
-        """Python's generator, whose numbers need not be fetched from a GPU, seeded by the state of ``generator``."""
-        if self.generator is None:
-            return random.Random(random.getrandbits(64))
-        return random.Random(hash_seed(self.generator.initial_seed(), self.generator.get_offset()))
+
+def _on_host(generator: torch.Generator | None) -> random.Random:
+    """Python's generator, whose numbers need not be fetched from a GPU, seeded by the state of ``generator``."""
+    if generator is None:
+        return random.Random(random.getrandbits(64))
+    return random.Random(hash_seed(generator.initial_seed(), generator.get_offset()))

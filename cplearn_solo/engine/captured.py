@@ -1,8 +1,8 @@
 """A step captured once and replayed: a GPU then starts all of its kernels at once, not one after the other.
 
-Captured are the networks, the loss, the online probe and all gradients; :mod:`captured_updates` has optimizer and
-teacher. Views are made before it, for the host draws the order of their colour operations; sums of the epoch and the
-clipping of gradients follow it as they do any other step.
+Captured are the networks, the loss, the online probe and all gradients; :mod:`captured_views` has the views before
+them, :mod:`captured_updates` optimizer and teacher. Sums of the epoch and the clipping of gradients follow as they do
+any other step.
 """
 
 from __future__ import annotations
@@ -38,15 +38,21 @@ class StepOutput(NamedTuple):
 Step = Callable[[list[Tensor], Tensor], StepOutput]
 Replay = Callable[[], None]
 Recording = tuple[Any, Replay]  # where results lie, and what fills them
-Capture = Callable[[Callable[[], Any]], Recording]
+Capture = Callable[..., Recording]  # as cuda_graph
 
 
-def cuda_graph(step: Callable[[], Any]) -> Recording:
-    """``step`` as a CUDA graph, which has not run yet. Raises ``InputError`` for a step that waits for its device."""
+def cuda_graph(step: Callable[[], Any], *, generator: torch.Generator | None = None, pool: Any = None) -> Recording:
+    """``step`` as a CUDA graph, which has not run yet. Raises ``InputError`` for a step that waits for its device.
+
+    Each replay draws from ``generator``, or the device's own, from where that is. Graphs of one memory ``pool``
+    overwrite what the others have made.
+    """
     gc.collect()  # what is left of earlier steps, whose gradients belong to another stream
     graph = torch.cuda.CUDAGraph()
+    if generator is not None:
+        graph.register_generator_state(generator)
     try:
-        with torch.cuda.graph(graph, capture_error_mode="thread_local"):  # others may be loading images
+        with torch.cuda.graph(graph, pool, capture_error_mode="thread_local"):  # others may be loading images
             output = step()
     except RuntimeError as error:
         reason = str(error.__context__ or error).partition("\n")[0]

@@ -19,6 +19,7 @@ from cplearn_solo.data.decoding.samples import Limits
 from cplearn_solo.data.order import hash_seed
 from cplearn_solo.engine.captured import Capture, CapturedStep, StepOutput, cuda_graph
 from cplearn_solo.engine.captured_updates import CapturedOptimizer, CapturedTeacher
+from cplearn_solo.engine.captured_views import CapturedViews
 from cplearn_solo.engine.checkpoint import checkpoint_entry
 from cplearn_solo.engine.epoch import CodesInUse, FiniteCheck, NotFinite, StepSums, Stopwatch
 from cplearn_solo.engine.online_probe import OnlineProbe
@@ -89,6 +90,7 @@ class Pretrainer(LightningModule):
         # optimizer steps: of the run, of an epoch; and the Trainer's count before this epoch and after the last step
         self._total_steps = self._epoch_steps = self._steps_before = self._steps_seen = 0
         self._generator: torch.Generator | None = None  # of views
+        self._captured_views: CapturedViews | None = None
         self._captured: CapturedStep | None = None
         self._captured_optimizer: CapturedOptimizer | None = None
         self._captured_teacher: CapturedTeacher | None = None
@@ -156,7 +158,8 @@ class Pretrainer(LightningModule):
         """One step on ``[index, images, labels]``: uint8 images, uint8 crops of them, or finished crops in floats."""
         _, images, labels = batch
         generator = self._seeded(batch_idx)
-        crops = images if images[0].is_floating_point() else self.augment(images, generator)
+        augment = self._captured_views or self.augment
+        crops = images if images[0].is_floating_point() else augment(images, generator)
         progress = self._progress()
         self.method.before_step(progress)
         compute = self._captured or self._compute
@@ -199,7 +202,8 @@ class Pretrainer(LightningModule):
     def on_train_end(self) -> None:
         if self._captured_optimizer is not None:
             self._captured_optimizer.release()
-        self._captured = self._captured_optimizer = self._captured_teacher = None  # and with them the graphs' memory
+        self._captured_views = self._captured = None  # and with them the graphs' memory
+        self._captured_optimizer = self._captured_teacher = None
 
     # ---- validation
 
@@ -263,6 +267,7 @@ class Pretrainer(LightningModule):
 
     def capture_steps(self, capture: Capture = cuda_graph) -> None:
         """Steps are captured and replayed from now on, until training ends."""
+        self._captured_views = CapturedViews(self.config.augmentations, self.mean, self.std, capture)
         self._captured = CapturedStep(self._compute, self.parameters, capture)
         if self.teacher is not None:
             self._captured_teacher = CapturedTeacher(self.teacher.parameters(), self._online(), capture)

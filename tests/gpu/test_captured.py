@@ -1,6 +1,7 @@
 """A captured step learns what the step learns. On a CPU a tape of operations stands for the graph."""
 
 import weakref
+from random import Random
 from types import SimpleNamespace
 
 import pytest
@@ -14,9 +15,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
 from cplearn_solo.core.errors import InputError
+from cplearn_solo.data import BatchAugment, batch_views
+from cplearn_solo.data.random_source import RandomSource
+from cplearn_solo.data.schema import Augmentation, ColorJitter, GaussianNoise, Prob
 from cplearn_solo.engine import captured, train
 from cplearn_solo.engine.captured import check_capture, cuda_graph
 from cplearn_solo.engine.captured_updates import CapturedOptimizer, CapturedTeacher
+from cplearn_solo.engine.captured_views import CapturedViews
 from cplearn_solo.engine.log import EpochLog
 from cplearn_solo.engine.module import Pretrainer
 from cplearn_solo.engine.train import pretrain
@@ -58,11 +63,29 @@ class Tape(TorchDispatchMode):
                         place.copy_(value)
 
 
-def tape(step):
-    """Stands for :func:`cuda_graph` on a CPU."""
+def tape(step, *, generator=None, pool=None):
+    """Stands for :func:`cuda_graph` on a CPU. What draws from ``generator`` has not run yet, as in a graph."""
+    state = generator and generator.get_state()
     with Tape() as recorded:
         output = step()
+    if generator:
+        generator.set_state(state)
+        recorded.has_just_run = False
     return output, recorded.replay
+
+
+@pytest.fixture(autouse=True)
+def views_as_on_a_gpu(monkeypatch):
+    """Operations are computed for all samples, and orders are drawn apart from everything else."""
+    monkeypatch.setattr(batch_views, "_computes_all", lambda device: True)
+    own = RandomSource.order
+
+    def order(source, n):
+        if source.source.type == "cuda":
+            return own(source, n)
+        return source.__dict__.setdefault("host", Random(source.generator.initial_seed())).sample(range(n), n)
+
+    monkeypatch.setattr(RandomSource, "order", order)
 
 
 CAPTURE = {"cpu": tape, "cuda": cuda_graph}
@@ -79,6 +102,8 @@ def twenty_steps(case, device, capture=None, **changes):
     module = new_module(case, knn_eval={"enabled": True}, **changes).to(device)
     if capture:
         module.capture_steps(capture)
+    if capture is tape:
+        module._captured_views = None  # 24 tapes take seconds, and have tests of their own
     step, losses = Step(module), []
     for number in range(20):
         for group, rate in zip(step.optimizer.param_groups, module._rates):
@@ -120,6 +145,33 @@ def test_the_loss_curve_is_that_of_steps_as_they_come(device, case, monkeypatch)
     if device == "cpu":
         for a, b in zip(left(one), left(two), strict=True):
             assert torch.equal(a, b)
+
+
+JITTERED = {"color_jitter": ColorJitter(0.8, 0.4, 0.4, 0.4, 0.2), "crop_size": 8}
+BLURRED = {"gaussian_blur": Prob(0.5), "gaussian_noise": GaussianNoise(0.1), "solarization": Prob(0.2)}
+AUGMENTATIONS = [
+    Augmentation(**JITTERED, num_crops=2, horizontal_flip=Prob(0.5)),
+    Augmentation(**JITTERED, **BLURRED, grayscale=Prob(0.2)),
+    Augmentation(crop_size=8, equalization=Prob(0.5)),  # without an order
+]
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)])
+@pytest.mark.parametrize("crops", [False, True], ids=["in memory", "crops of files"])
+def test_replayed_views_are_those_that_are_made_as_they_come(device, crops, monkeypatch):
+    """Of as many batches as it takes to see most orders."""
+    mean, std, orders = [0.5] * 3, [0.2] * 3, set()
+    augment, replayed = BatchAugment(AUGMENTATIONS, mean, std), CapturedViews(AUGMENTATIONS, mean, std, CAPTURE[device])
+    generator = torch.Generator(device)
+    own = RandomSource.order
+    monkeypatch.setattr(RandomSource, "order", lambda *args: orders.add(tuple(found := own(*args))) or found)
+    for seed in range(40):
+        images = list(torch.randint(256, (4, 5, 3, 8, 8), dtype=torch.uint8).to(device))
+        images = images if crops else images[0]
+        expected = augment(images, generator.manual_seed(seed))
+        for view, same in zip(replayed(images, generator.manual_seed(seed)), expected, strict=True):
+            torch.testing.assert_close(view, same, rtol=0, atol=0 if device == "cpu" else 1e-5)
+    assert len(orders) > 20
 
 
 def in_three_operations(teacher, online, weight):
