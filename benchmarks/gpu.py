@@ -21,7 +21,7 @@ from pathlib import Path
 from gpu_stages.options import Options
 from gpu_stages.report import read, write
 from gpu_stages.rows import LAST_ROW, ROWS
-from gpu_stages.wheels import COMMAND, Refused, missing, unpacked
+from gpu_stages.wheels import HOW, Refused, missing, unpacked
 
 HERE, ROOT = Path(__file__).parent, Path(__file__).parents[1]
 # the most of the minutes that a stage may take
@@ -94,7 +94,7 @@ def prepared(options: argparse.Namespace) -> dict[str, str]:
         path.append(str(unpacked(options.wheels, options.work / "site")))
     sys.path += path
     if lacking := missing():
-        raise Refused(f"not installed here: {', '.join(lacking)}; --wheels FOLDER adds them, which {COMMAND} fills")
+        raise Refused(f"not installed here: {', '.join(lacking)}; --wheels FOLDER adds them; {HOW}")
     if "rows" in options.stages:
         files = [Path(options.data or ".", name) for name in ("train.parquet", "test.parquet")]
         if not options.data or not all((ROOT / file).is_file() for file in files):

@@ -35,6 +35,8 @@ def run(report: Report, options: Options) -> None:
             elif reason := REASON.match(line):
                 test, _, why = reason[2].strip().partition(" - ")
                 notable[test] = f"{reason[1]} {why}"
+        if (code := pytest.wait()) not in (0, 1):  # neither all passed nor some failed
+            sys.exit(f"pytest ended with {code} before its tests did, see log.txt")
     finally:
         pytest.kill()
         for outcome, count in counts.items():

@@ -9,11 +9,7 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-# what the programs import beside PyTorch, as wheels that hold Python only
-COMMAND = (
-    "python -m pip wheel --no-deps -w wheels 'lightly==1.6.*' 'hydra-core==1.3.*' 'omegaconf==2.3.*' "
-    "'antlr4-python3-runtime==4.9.*'"
-)
+HOW = "docs/devices.md says how to fill it"
 
 
 class Refused(Exception):
@@ -27,7 +23,7 @@ def unpacked(wheels: Path, site: Path) -> Path:
     """
     found = sorted(wheels.glob("*.whl"))
     if not found:
-        raise Refused(f"wheels = {wheels}: must be a folder of wheels; {COMMAND}")
+        raise Refused(f"wheels = {wheels}: must be a folder of wheels; {HOW}")
     for wheel in found:
         name, _, *_, python, abi, _platform = wheel.stem.split("-")
         if not _fits(python, abi):

@@ -17,7 +17,7 @@ from PIL import Image
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
-from gpu_stages import machine, parts, rows, wheels  # noqa: E402
+from gpu_stages import machine, parts, rows, tests, wheels  # noqa: E402
 from gpu_stages.report import Report, as_text, read  # noqa: E402
 
 pytestmark = pytest.mark.integration
@@ -61,6 +61,7 @@ def test_all_stages_are_rehearsed(tmp_path):
     stages = read(tmp_path / "out")
     assert list(stages) == ["machine", "ceilings", "tests", "objective", "steps"], done.stdout
     assert not any("failed" in stage["ended"] for stage in stages.values()), done.stdout
+    assert all(stage["rows"] for stage in stages.values()), done.stdout
 
 
 @pytest.mark.slow
@@ -88,7 +89,7 @@ def test_a_second_call_goes_on_with_the_rows(tmp_path):
         (["--stages", "ceilings,stps"], "stages = stps: must be of ceilings, tests,"),
         (["--rows", "CPLearn"], "invalid choice: 'CPLearn'"),
         (["--rows", "--data", "nowhere"], "data = nowhere: must be a folder with train.parquet and test.parquet"),
-        (["--wheels", "nowhere"], "wheels = nowhere: must be a folder of wheels; python -m pip wheel --no-deps"),
+        (["--wheels", "nowhere"], "wheels = nowhere: must be a folder of wheels; docs/devices.md says how"),
     ],
 )
 def test_bad_input_is_one_line(arguments, words, tmp_path):
@@ -103,6 +104,14 @@ def test_a_gpu_that_is_not_there_or_too_small_is_one_line():
     available = mock.patch.object(torch.cuda, "is_available", return_value=True)
     with little, available, pytest.raises(SystemExit, match=r"1.0 of 32.0 GiB are free, 4 are needed"):
         machine.check_gpu()
+
+
+def test_tests_that_do_not_start_are_a_failure(tmp_path):
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests/conftest.py").write_text("raise ImportError")
+    (tmp_path / "tests/test_device.py").write_text("# mark.cuda")
+    with mock.patch.object(tests, "ROOT", tmp_path), pytest.raises(SystemExit, match="pytest ended with 4 before"):
+        tests.run(Report(tmp_path, "tests"), None)
 
 
 def test_wheels_fill_what_is_missing(tmp_path):
