@@ -81,7 +81,7 @@ def views_as_on_a_gpu(monkeypatch):
     own = RandomSource.order
 
     def order(source, n):
-        if source.source.type == "cuda":
+        if source.source.type == "cuda" or source.generator is None:
             return own(source, n)
         return source.__dict__.setdefault("host", Random(source.generator.initial_seed())).sample(range(n), n)
 
