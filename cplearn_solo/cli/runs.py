@@ -106,7 +106,7 @@ def _print(runs: list[Run], total: int, folder: str) -> None:
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
     table.add_column("run", overflow="fold")
     for column in ("method", "data", "seed", "age", "state", *SCORES.values()):
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column in ("age", "state"))
     for run in runs:
         epochs = "" if run.state == "done" else f" {run.epochs}/{run.config.get('max_epochs', '?')}"
         values = (run.summary.get(key) for key in SCORES)

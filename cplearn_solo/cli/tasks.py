@@ -68,16 +68,12 @@ def pretrain_task(raw: DictConfig, *, references: bool = True) -> dict[str, Any]
 
 
 def next_commands(run: Path, splits: Splits) -> list[str]:
-    """What can be typed next for a run on these images: scores only where there are labels.
-
-    Where no images were held out, a fifth of those that the run was trained on is scored.
-    """
+    """What can be typed next for a run on these images: scores only where there are labels and held-out images."""
     place, labels = shlex.quote(str(run)), splits.probe.labels
     labelled = bool(labels[labels >= 0].unique().numel() > 1)
-    data = "" if splits.test is not None else " data.val_split=0.2"
-    scores = ["linear", "knn", "clustering"] if labelled else []
+    scores = ["linear", "knn", "clustering"] if labelled and splits.test is not None else []
     return [
-        *(f"cplearn {command} pretrained={place}{data}" for command in scores),
+        *(f"cplearn {command} pretrained={place}" for command in scores),
         f"cplearn collapse {place}",
         f"cplearn export {place} backbone.pt",
     ]

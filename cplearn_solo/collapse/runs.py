@@ -13,7 +13,8 @@ from cplearn_solo.collapse.released import released_parts
 from cplearn_solo.collapse.subject import Origin, Subject, checked, choice, described
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.data import ImageSet
-from cplearn_solo.engine.checkpoint import find_checkpoint, read_checkpoint
+from cplearn_solo.engine.checkpoint import read_checkpoint
+from cplearn_solo.engine.find import find_checkpoint
 from cplearn_solo.engine.log import EpochLog
 from cplearn_solo.inference.devices import choose_device
 from cplearn_solo.inference.features import Features, extractor

@@ -66,8 +66,8 @@ def test_help_says_what_it_takes(here):
 @pytest.mark.parametrize(
     "arguments, words",
     [
-        (["nowhere"], "nowhere does not exist"),
-        (["nowhere.npy"], "nowhere.npy does not exist"),
+        (["nowhere"], "RUN = 'nowhere': must be a run folder"),
+        (["nowhere.npy"], "RUN = 'nowhere.npy': must be a run folder"),
         (["nan.npy"], "nan.npy: features = nan: must be finite"),
         (["RUN", "nan.npy"], "nan.npy: features = nan: must be finite"),
         (["RUN", "--data", "val_pth=x"], "did you mean 'val_path'"),
