@@ -10,8 +10,9 @@ from cplearn_solo.core.locks import try_lock
 
 
 @pytest.fixture
-def some(tmp_path):
-    """Three runs: done, killed, and one that a process works on."""
+def some(tmp_path, monkeypatch):
+    """Three runs: done, killed, and one that a process works on; lines are wide enough for all columns."""
+    monkeypatch.setenv("COLUMNS", "120")
     scores = {"linear_acc1": 0.5, "ami": 0.25, "verdict": "healthy"}
     made = [("a", "byol", scores), ("b", "cplearn", None), ("c", "cplearn", None)]
     for age, (name, method, summary) in enumerate(made):
