@@ -20,11 +20,13 @@ def test_every_shipped_method(name):
     check_method(config["method"], config["method_kwargs"])
 
 
+@pytest.mark.slow
 def test_swav_with_a_queue():
     """Of two global batches, so that the third step shares its codes with it."""
     check_method("swav", {"proj_hidden_dim": 64, "num_prototypes": 50, "queue_size": 256, "epoch_queue_starts": 1})
 
 
+@pytest.mark.slow
 def test_cplearn_with_the_mean_assignment_of_all_devices():
     check_method("cplearn", {"global_prior": True})
 
