@@ -26,15 +26,7 @@ from cplearn_solo.engine.online_probe import OnlineProbe
 from cplearn_solo.engine.optim import build_optimizer, build_scheduler, lr_scale
 from cplearn_solo.engine.running_scale import RunningScale
 from cplearn_solo.engine.sharding import average_gradients, local
-from cplearn_solo.methods import (
-    Method,
-    Progress,
-    Views,
-    build_method,
-    frozen_statistics,
-    pixel_range,
-    teacher_of,
-)
+from cplearn_solo.methods import Method, Progress, Views, build_method, frozen_statistics, pixel_range, teacher_of
 from cplearn_solo.methods.queue import Queue
 
 _RECENT = 1024  # features that are kept for a look at collapse
