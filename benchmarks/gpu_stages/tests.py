@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import subprocess
 import sys
@@ -12,15 +13,18 @@ from gpu_stages.options import Options
 from gpu_stages.report import Report
 
 ROOT = Path(__file__).parents[2]
-OUTCOME = re.compile(r"(tests/\S+::.*?) (PASSED|FAILED|ERROR|SKIPPED|XFAIL|XPASS)\b")
+PROCESSES = 6  # most of the time goes into compiling kernels
+OUTCOMES = "PASSED|FAILED|ERROR|SKIPPED|XFAIL|XPASS"
+OUTCOME = re.compile(rf"(?:\[gw\d+\].* (?P<first>{OUTCOMES}) )?(?P<test>tests/\S+::.*?)(?: (?P<last>{OUTCOMES})\b.*)?$")
 REASON = re.compile(r"(FAILED|ERROR|XFAIL) (tests/.*)")  # of the summary at the end
 
 
 def run(report: Report, options: Options) -> None:
     files = sorted(path for path in (ROOT / "tests").rglob("test_*.py") if "mark.cuda" in path.read_text())
-    # one test after the other, whatever the project's own options say: they share the GPU
+    # not as many processes as there are cores, as the project's own options say: they share the GPU
     flags = ["-o", "addopts=--strict-markers", "-v", "--tb=short", "-rfEx"]
     flags += ["-p", "no:cacheprovider", "--continue-on-collection-errors"]
+    flags += ["-n", str(PROCESSES)] if importlib.util.find_spec("xdist") else []
     command = [sys.executable, "-m", "pytest", "-m", "cuda", *flags, *map(str, files)]
     pytest = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     counts: Counter[str] = Counter()
@@ -28,10 +32,11 @@ def run(report: Report, options: Options) -> None:
     try:
         for line in pytest.stdout:
             print(line, end="", flush=True)
-            if seen := OUTCOME.match(line):
-                counts[seen[2]] += 1
-                if seen[2] in ("FAILED", "ERROR"):
-                    notable[seen[1]] = seen[2]
+            seen = OUTCOME.match(line.rstrip())
+            if seen and (outcome := seen["first"] or seen["last"]):
+                counts[outcome] += 1
+                if outcome in ("FAILED", "ERROR"):
+                    notable[seen["test"]] = outcome
             elif reason := REASON.match(line):
                 test, _, why = reason[2].strip().partition(" - ")
                 notable[test] = f"{reason[1]} {why}"
