@@ -191,13 +191,13 @@ class Clock:
             "MB": torch.cuda.max_memory_allocated() / 2**20,
         }
 
-    def profile_lines(self, title: str, most: int = 8) -> list[str]:
+    def profile_lines(self, title: str, most: int = 12) -> list[str]:
         """The operations, on a GPU the kernels, that a step spends most time in."""
         time_of = "self_device_time_total" if self.cuda else "self_cpu_time_total"
         events = [
             e
             for e in self.profile.key_averages()
-            if getattr(e, time_of) > 0 and (not self.cuda or not e.key.startswith("aten::"))
+            if getattr(e, time_of) > 0 and not (self.cuda and e.key.startswith(("aten::", "Optimizer.step")))
         ]
         events.sort(key=lambda event: -getattr(event, time_of))
         total = sum(getattr(event, time_of) for event in events) / self.profiled / 1000

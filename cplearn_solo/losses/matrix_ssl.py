@@ -74,9 +74,9 @@ def matrix_ssl_loss(
         uniformity = -lamb * trace_log(a_cross - identity, order)
         alignment = -(a_p * log(a_z)).sum()
         if trace_term:
-            alignment = alignment + a_z.trace()
+            alignment = alignment + a_z.diagonal().sum()
         if divergence == "mkl":
-            alignment = alignment + (a_p * log(a_p)).sum() - (a_p.trace() if trace_term else 0)
+            alignment = alignment + (a_p * log(a_p)).sum() - (a_p.diagonal().sum() if trace_term else 0)
         norm = abs(mu - 1) + covariances.detach().flatten(1).norm(dim=1).max()
         return MatrixSSLLoss(uniformity + gamma * alignment, uniformity, alignment, norm)
 

@@ -24,6 +24,7 @@ PACKAGE = Path(cplearn_solo.__file__).parent
 CUDA = torch.device("cuda", 0)
 aten = torch.ops.aten
 READS = {aten._local_scalar_dense.default, aten.equal.default, aten._linalg_check_errors.default}
+FILLS = {aten.index_fill.int_Tensor, aten.index_fill_.int_Tensor}  # with a number that is read, as in trace()'s gradient
 SHAPES = {aten.nonzero.default, aten.masked_select.default, aten.bincount.default}
 INDEXING = {aten.index.Tensor, aten.index_put.default, aten.index_put_.default, aten._index_put_impl_.default}
 
@@ -40,7 +41,7 @@ class Waits(TorchDispatchMode):
         self.found[f"{_place()} {kind}"] += 1
 
     def __torch_dispatch__(self, op, types, args=(), kwargs=None):
-        if op in READS:
+        if op in READS | FILLS:
             self.note("item")
         elif op in SHAPES or (op in INDEXING and any(_is_mask(i) for i in args[1])):
             self.note("nonzero")

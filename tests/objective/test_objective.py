@@ -202,10 +202,6 @@ def test_float32_errs_no_more_than_the_plain_path(monkeypatch, impl, width, prio
     memory = few_codes_at_once(monkeypatch, kept=1, width=width, rows=2 * n, f=f)
     tau, errors = temperature(f, n, c, 1e-8), []
     device = "cuda" if impl == "triton" and torch.cuda.is_available() else "cpu"
-    if impl == "triton" and device == "cpu":  # the interpreter takes as long for large blocks as for small ones
-        products = pytest.importorskip("cplearn_solo.objective.triton.products")
-        monkeypatch.setattr(products, "ROWS", 128)
-        monkeypatch.setattr(products, "CODES", 512)
     for seed in range(10):
         w = make_dictionary(f, c, seed=seed, device=device)
         packed = PackedDictionary(pack_dictionary(f, c, seed=seed, device=device), f)

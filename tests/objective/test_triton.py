@@ -38,20 +38,19 @@ def test_parts_and_gradients_are_the_equations(monkeypatch, prior_loss, uneven, 
     ],
 )
 @pytest.mark.parametrize("rows, f, c", [(7, 37, 101), (70, 64, 33)])
-def test_products_with_the_bits_are_those_with_the_dictionary(monkeypatch, dtype, precision, bits, rows, f, c):
+def test_products_with_terms_are_those_with_the_dictionary(monkeypatch, dtype, precision, bits, rows, f, c):
     """Up to what is left out of a float32 factor, relative to the sum of all absolute values."""
     from cplearn_solo.objective.triton import products  # only where Triton is
 
     monkeypatch.setattr(torch, "get_float32_matmul_precision", lambda: precision)
     w, words = make_dictionary(f, c).double(), pack_dictionary(f, c).to(DEVICE)
-    for inner, product in (
-        (f, lambda x: (products.times_dictionary(x, words, x.new_empty(rows, c, dtype=torch.float32)), w)),
-        (c, lambda x: (products.times_transposed(x, words, f), w.T)),
-    ):
-        x = torch.randn(rows, inner, generator=torch.Generator().manual_seed(1)).to(DEVICE, dtype)
-        found, factor = product(x)
-        error = (found.cpu().double() - x.cpu().double() @ factor).abs() / x.cpu().double().abs().sum(1, keepdim=True)
-        assert error.max() < 2.0**-bits and (bits > 15 or error.max() > 2.0 ** -(bits + 9))
+    x = torch.randn(rows, f, generator=torch.Generator().manual_seed(1)).to(DEVICE, dtype)
+    split = products.Precision(dtype)
+    entries = products.entries(words, f, torch.empty(split.terms * f, c, dtype=split.half, device=DEVICE))
+    assert torch.equal(entries.cpu().double(), w.repeat(split.terms, 1))
+    found = products.product(split.split(x), entries, torch.empty(rows, c, device=DEVICE))
+    error = (found.cpu().double() - x.cpu().double() @ w).abs() / x.cpu().double().abs().sum(1, keepdim=True)
+    assert error.max() < 2.0**-bits and (bits > 15 or error.max() > 2.0 ** -(bits + 9))
 
 
 @pytest.mark.skipif(DEVICE == "cuda", reason="there is a GPU")
@@ -89,5 +88,5 @@ def test_small_batches_give_each_processor_of_a_gpu_work(monkeypatch, n, f, c):
     words = PackedDictionary(torch.empty(f // 32, c, dtype=torch.int32, device="meta"), f)
     spec = LossSpec(words, 1.0, 1.0, -1.0, "reverse", [(0, 1)], n, needs_grad=True, kept_bytes=0)
     sweeps.triton(torch.empty(2, n, f, device="meta"), spec)
-    assert {name for name, found in programs.items() if found} == programs.keys() - {"_add_product"}
+    assert {name for name, found in programs.items() if found} == programs.keys()
     assert all(found[0] >= 132 for found in programs.values() if found), programs

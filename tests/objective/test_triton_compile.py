@@ -31,11 +31,8 @@ def test_all_kernels_fit_an_a100_and_an_h100(tmp_path):
     lines = [json.loads(line) for line in found.stdout.splitlines()]
     for line in lines:
         assert line["stack"] == 0, f"registers spill: {line}"
-        # products of float32 in two or three terms: there is room for two blocks of 8 warps with 128 as with 96; with a
-        # cap at 96, or at the 80 that three blocks need, some spill, and smaller blocks unpack bits more often
-        most = 128 if line["kernel"].startswith("_times") else 96
-        assert line["registers"] <= most and line["shared"] <= SHARED_BYTES_OF_AN_A100, line
+        assert line["registers"] <= 96 and line["shared"] <= SHARED_BYTES_OF_AN_A100, line
     for kernel in {line["kernel"] for line in lines}:
         types = " ".join(line["types"] for line in lines if line["kernel"] == kernel)
         assert all(f"*{dtype}" in types for dtype in ("fp32", "bf16", "fp16")), f"{kernel} in {types} only"
-    assert {line["sm"] for line in lines} == {80, 90} and len(lines) >= 50
+    assert {line["sm"] for line in lines} == {80, 90} and len(lines) >= 42

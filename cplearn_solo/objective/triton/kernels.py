@@ -78,13 +78,14 @@ def gradient(
     """dloss / dz but for factors: p_a (constant_a - beta sum_b (z_b - top_b)) + k g_a - beta sum_b p_b.
 
     The sums go over the k views b that are paired with a: ``paired`` ``(views, views)`` is 1 there and 0 elsewhere.
-    ``constant`` is ``(views, n)``, ``beta`` a scalar. Fills ``out``, like ``z``.
+    ``constant`` is ``(views, n)``, ``beta`` a scalar. Fills ``out`` ``(terms, views, n, width)``, whose terms, in half
+    precision or not, add up to the gradient: each is the rounding of what those before it leave.
     """
     views, n, width = z.shape
     grid = (views * n, triton.cdiv(width, CODES))
     _gradient[grid](
-        z, top, log_sum, log_ratio, constant, paired, out, beta, n, n // log_ratio.shape[1], width,
-        VIEWS=views, REVERSE=reverse, CODES=CODES,
+        z, top, log_sum, log_ratio, constant, paired, out, beta, n, views * n, n // log_ratio.shape[1], width,
+        VIEWS=views, TERMS=len(out), REVERSE=reverse, CODES=CODES,
     )  # fmt: skip
     return out
 
@@ -174,8 +175,8 @@ def _grad_sums(
 
 @triton.jit
 def _gradient(
-    z, top, log_sum, log_ratio, constant, paired, out, beta, n, samples, width,
-    VIEWS: tl.constexpr, REVERSE: tl.constexpr, CODES: tl.constexpr,
+    z, top, log_sum, log_ratio, constant, paired, out, beta, n, rows, samples, width,
+    VIEWS: tl.constexpr, TERMS: tl.constexpr, REVERSE: tl.constexpr, CODES: tl.constexpr,
 ):  # fmt: skip
     row = tl.program_id(0).to(tl.int64)
     a = row // n
@@ -198,4 +199,7 @@ def _gradient(
     g = p * m if REVERSE else -tl.exp(log_p - m)
     factor = tl.load(beta)
     dz = p * (tl.load(constant + row) - factor * t) + others * g - factor * taken
-    tl.store(out + row * width + j, dz.to(out.dtype.element_ty), mask=j < width)
+    for term in tl.static_range(TERMS):
+        part = dz.to(out.dtype.element_ty)
+        tl.store(out + (term * rows + row) * width + j, part, mask=j < width)
+        dz -= part.to(tl.float32)

@@ -23,17 +23,37 @@ def triton(h: Tensor, spec: LossSpec) -> LossAndGradient:
 
 
 class TritonTiles(Tiles):
-    """Logits come from the bits of W, which is never multiplied out."""
+    """A tile of W comes from its bits in one kernel, and products are of terms in half precision."""
+
+    def __init__(self, h: Tensor, spec: LossSpec) -> None:
+        super().__init__(h, spec.dictionary, spec.temperature, kept_bytes=spec.kept_bytes)
+        self.precision = products.Precision(self.h.dtype)
+        self._split_h = self.precision.split(self.h.flatten(0, 1))
 
     def times_transposed_w(self, k: int, dz: Tensor) -> Tensor:
-        return products.times_transposed(dz.flatten(0, 1), self._words(k), self.dictionary.f)
+        """The terms ``dz`` ``(terms, views, n, width)`` of the k-th tile times the tile's transposed W:
+        ``(views * n, f)``."""
+        parts = self.h.new_empty(dz.shape[:3].numel(), f := self.dictionary.f, dtype=self.dtype)
+        products.product(dz.flatten(0, 2), self._w(k)[:f].T, out=parts)
+        return parts.unflatten(0, (len(dz), -1)).sum(dim=0)
+
+    def terms(self, k: int) -> Tensor:
+        """Memory for what is multiplied with the k-th tile's transposed W."""
+        terms, views = self.precision.terms, len(self.h)
+        memory = self._memory("terms", terms * self.h.shape[:2].numel(), self.precision.half)
+        return self._shaped(memory, k, terms * views).unflatten(0, (terms, views))
 
     def _times_w(self, k: int, out: Tensor) -> None:
-        products.times_dictionary(self.h.flatten(0, 1), self._words(k), out)
+        products.product(self._split_h, self._w(k), out=out)
 
-    def _words(self, k: int) -> Tensor:
-        start, stop = self.bounds[k]
-        return self.dictionary.words[:, start:stop]
+    def _w(self, k: int) -> Tensor:
+        """The k-th tile of W, once for each term: ``(terms * f, width)``; valid until another is asked for."""
+        if self._unpacked is None or self._unpacked[0] != k:
+            start, stop = self.bounds[k]
+            rows = self._split_h.shape[1]
+            memory = self._memory("w", rows, self.precision.half)[: rows * (stop - start)].view(rows, -1)
+            self._unpacked = (k, products.entries(self.dictionary.words[:, start:stop], self.dictionary.f, memory))
+        return self._unpacked[1]
 
 
 class TritonSweeps(Sweeps):
@@ -45,7 +65,7 @@ class TritonSweeps(Sweeps):
         self.terms_on_device = cached_tensor(tuple(self.terms), dtype=torch.int32, device=h.device)
         paired = tuple(tuple(b in others for b in range(len(h))) for others in self.partners)
         self.paired = cached_tensor(paired, dtype=torch.float32, device=h.device)
-        self.tiles = TritonTiles(h, spec.dictionary, spec.temperature, kept_bytes=spec.kept_bytes)
+        self.tiles = TritonTiles(h, spec)
 
     def softmax_sums(self, first: int) -> list[TileSums]:
         result = []
@@ -76,10 +96,9 @@ class TritonSweeps(Sweeps):
         beta = beta if isinstance(beta, Tensor) else torch.full((), beta, device=tiles.h.device)
         grad = tiles.h.new_zeros(tiles.h.flatten(0, 1).shape, dtype=tiles.dtype)
         for k, (start, stop) in enumerate(tiles.bounds):
-            z = tiles.logits(k)
             dz = kernels.gradient(
-                z, sums.max_logit, sums.log_sum_exp, log_ratio[:, :, start:stop].contiguous(), constant, self.paired,
-                beta=beta, reverse=self.reverse, out=torch.empty_like(z),
+                tiles.logits(k), sums.max_logit, sums.log_sum_exp, log_ratio[:, :, start:stop].contiguous(), constant,
+                self.paired, beta=beta, reverse=self.reverse, out=tiles.terms(k),
             )  # fmt: skip
             grad += tiles.times_transposed_w(k, dz)
         return grad.view_as(tiles.h)
