@@ -25,7 +25,7 @@ from gpu_stages.wheels import HOW, Refused, missing, unpacked
 
 HERE, ROOT = Path(__file__).parent, Path(__file__).parents[1]
 # the most of the minutes that a stage may take
-SHARES = {"ceilings": 0.1, "tests": 0.35, "objective": 0.25, "steps": 0.45, "rows": 1.0}
+SHARES = {"ceilings": 0.1, "tests": 0.4, "objective": 0.25, "steps": 0.45, "rows": 1.0}
 MACHINE_SECONDS, CLOSING_SECONDS, GRACE_SECONDS = 90, 10, 20
 LEAST_SECONDS = 30  # that a stage gets; with less it is left out
 

@@ -42,7 +42,6 @@ EAGER = {"graph": False}
 WAYS: dict[str, dict[str, Any]] = {
     "bf16": {"precision": "bf16-mixed", "performance": EAGER},
     "bf16, captured": {"precision": "bf16-mixed", "performance": {"graph": True}},
-    "bf16, triton": {"precision": "bf16-mixed", "performance": EAGER, "method_kwargs": {"impl": "triton"}},
     "float32": {"precision": "32-true", "performance": EAGER},
     "bf16, compiled": {"precision": "bf16-mixed", "performance": {**EAGER, "compile": True}},  # takes a minute
 }

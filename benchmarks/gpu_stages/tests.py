@@ -13,7 +13,7 @@ from gpu_stages.options import Options
 from gpu_stages.report import Report
 
 ROOT = Path(__file__).parents[2]
-PROCESSES = 6  # most of the time goes into compiling kernels
+PROCESSES = 8  # most of the time goes into compiling kernels
 OUTCOMES = "PASSED|FAILED|ERROR|SKIPPED|XFAIL|XPASS"
 OUTCOME = re.compile(rf"(?:\[gw\d+\].* (?P<first>{OUTCOMES}) )?(?P<test>tests/\S+::.*?)(?: (?P<last>{OUTCOMES})\b.*)?$")
 REASON = re.compile(r"(FAILED|ERROR|XFAIL) (tests/.*)")  # of the summary at the end

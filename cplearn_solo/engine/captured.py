@@ -18,10 +18,14 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map_only
 
 from cplearn_solo.config.schema import Config
-from cplearn_solo.core.errors import InputError, require
+from cplearn_solo.core.errors import require
 from cplearn_solo.methods import Method
 
 _WARM_STEPS = 3  # in which libraries choose their kernels and constants reach the device
+
+
+class NotCaptured(Exception):
+    """Says why a step cannot be captured."""
 
 
 class StepOutput(NamedTuple):
@@ -42,12 +46,11 @@ Capture = Callable[..., Recording]  # as cuda_graph
 
 
 def cuda_graph(step: Callable[[], Any], *, generator: torch.Generator | None = None, pool: Any = None) -> Recording:
-    """``step`` as a CUDA graph, which has not run yet. Raises ``InputError`` for a step that waits for its device.
+    """``step`` as a CUDA graph, which has not run yet. Raises :class:`NotCaptured` if it waits for its device.
 
     Each replay draws from ``generator``, or the device's own, from where that is. Graphs of one memory ``pool``
     overwrite what the others have made.
     """
-    gc.collect()  # what is left of earlier steps, whose gradients belong to another stream
     graph = torch.cuda.CUDAGraph()
     if generator is not None:
         graph.register_generator_state(generator)
@@ -55,10 +58,10 @@ def cuda_graph(step: Callable[[], Any], *, generator: torch.Generator | None = N
         with torch.cuda.graph(graph, pool, capture_error_mode="thread_local"):  # others may be loading images
             output = step()
     except RuntimeError as error:
+        for source in filter(None, (generator, *torch.cuda.default_generators)):
+            source.graphsafe_set_state(source.clone_state())  # else they would go on to draw for the graph
         reason = str(error.__context__ or error).partition("\n")[0]
-        raise InputError(
-            f"performance.graph = True: must be false here, as a step cannot be captured: {reason}"
-        ) from error
+        raise NotCaptured(f"a step cannot be captured: {reason}") from error
     return output, graph.replay
 
 
@@ -90,6 +93,7 @@ class CapturedStep:
             return self._compute(views, labels)
         if self._recording is None:
             self._inputs = [x.clone() for x in (*views, labels)]
+            gc.collect()  # what is left of earlier steps, whose gradients belong to another stream
             self._recording = self.capture(self._with_gradients)
             self._gradients = [(p, p.grad) for p in self._parameters() if p.grad is not None]
         else:
@@ -115,8 +119,11 @@ class CapturedStep:
         return tree_map_only(Tensor, Tensor.detach, output)
 
 
-def check_capture(config: Config, method: Method, trainer: Trainer) -> None:
-    """Raises ``InputError`` where ``performance.graph = True`` cannot be."""
+def captures(config: Config, method: Method, trainer: Trainer) -> bool:
+    """Whether ``performance.graph`` asks for captured steps; ``auto`` does wherever they can be.
+
+    Raises ``InputError`` where ``true`` cannot be.
+    """
     precision = str(config.trainer.get("precision"))
     refused = {
         "on a CPU": trainer.strategy.root_device.type != "cuda",
@@ -126,5 +133,8 @@ def check_capture(config: Config, method: Method, trainer: Trainer) -> None:
         f"with precision={precision}": precision.startswith("16"),
         "with performance.compile=true": config.performance.compile,
     }
-    for where, refuse in refused.items():
-        require(not refuse, "performance.graph", True, f"false {where}")
+    possible, graph = not any(refused.values()), config.performance.graph
+    if graph is True and not possible:
+        where = next(where for where, refuse in refused.items() if refuse)
+        require(False, "performance.graph", True, f"false {where}")
+    return possible if graph == "auto" else graph

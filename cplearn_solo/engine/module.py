@@ -14,10 +14,12 @@ from torch import Tensor, nn
 from cplearn_solo.backbones import build_backbone
 from cplearn_solo.config.schema import Config
 from cplearn_solo.core.distributed import max_ranks, rank, world_size
+from cplearn_solo.core.errors import InputError
 from cplearn_solo.data import BatchAugment, ImageSet
 from cplearn_solo.data.decoding.samples import Limits
+from cplearn_solo.data.notes import say_once
 from cplearn_solo.data.order import hash_seed
-from cplearn_solo.engine.captured import Capture, CapturedStep, StepOutput, cuda_graph
+from cplearn_solo.engine.captured import Capture, CapturedStep, NotCaptured, StepOutput, cuda_graph
 from cplearn_solo.engine.captured_updates import CapturedOptimizer, CapturedTeacher
 from cplearn_solo.engine.captured_views import CapturedViews
 from cplearn_solo.engine.checkpoint import checkpoint_entry
@@ -149,16 +151,17 @@ class Pretrainer(LightningModule):
     def training_step(self, batch: list, batch_idx: int) -> Tensor:
         """One step on ``[index, images, labels]``: uint8 images, uint8 crops of them, or finished crops in floats."""
         _, images, labels = batch
-        generator = self._seeded(batch_idx)
-        augment = self._captured_views or self.augment
-        crops = images if images[0].is_floating_point() else augment(images, generator)
-        progress = self._progress()
-        self.method.before_step(progress)
-        compute = self._captured or self._compute
-        output = compute(crops, labels)
+        try:
+            output = self._step(images, labels, batch_idx)
+        except NotCaptured as error:
+            if self.config.performance.graph is True:
+                raise InputError(f"performance.graph = True: must be false here, {error}") from error
+            say_once(f"{error}; steps are made as they come")
+            self._capture_nothing()
+            output = self._step(images, labels, batch_idx)
         self.recent.append(output.feats)
         self.probe.remember(output.feats, labels)
-        self._check_finite(output.parts, progress.step)
+        self._check_finite(output.parts, self._progress().step)
         self.codes.add(output.codes)
         self.sums.add(output.parts | output.probe)
         return output.loss
@@ -192,10 +195,7 @@ class Pretrainer(LightningModule):
         self.log_dict({f"train_{name}": float(value) for name, value in values.items()})
 
     def on_train_end(self) -> None:
-        if self._captured_optimizer is not None:
-            self._captured_optimizer.release()
-        self._captured_views = self._captured = None  # and with them the graphs' memory
-        self._captured_optimizer = self._captured_teacher = None
+        self._capture_nothing()
 
     # ---- validation
 
@@ -265,6 +265,21 @@ class Pretrainer(LightningModule):
             self._captured_teacher = CapturedTeacher(self.teacher.parameters(), self._online(), capture)
 
     # ---- details
+
+    def _capture_nothing(self) -> None:
+        """Steps are made as they come from now on, and the graphs' memory is free."""
+        if self._captured_optimizer is not None:
+            self._captured_optimizer.release()
+        self._captured_views = self._captured = None
+        self._captured_optimizer = self._captured_teacher = None
+
+    def _step(self, images: Any, labels: Tensor, batch_idx: int) -> StepOutput:
+        """Views, networks, loss and online probe, with all that is random drawn anew."""
+        generator = self._seeded(batch_idx)
+        augment = self._captured_views or self.augment
+        crops = images if images[0].is_floating_point() else augment(images, generator)
+        self.method.before_step(self._progress())
+        return (self._captured or self._compute)(crops, labels)
 
     def _compute(self, crops: list[Tensor], labels: Tensor) -> StepOutput:
         """Networks, loss and online probe."""

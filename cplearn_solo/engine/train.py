@@ -22,7 +22,7 @@ from cplearn_solo.data.inspect import in_short
 from cplearn_solo.data.memory_loader import MemoryEvalLoader, MemoryLoader
 from cplearn_solo.data.notes import say_once
 from cplearn_solo.engine.allocator import keep_freed_memory
-from cplearn_solo.engine.captured import check_capture
+from cplearn_solo.engine.captured import captures
 from cplearn_solo.engine.checkpoint import EpochCheckpoint, read_checkpoint
 from cplearn_solo.engine.devices import check_cores, check_device
 from cplearn_solo.engine.epoch import NotFinite
@@ -68,8 +68,7 @@ def pretrain(config: Config) -> Trained:
     module.method.check_ranks(trainer.world_size)
     check_device(config, module.method, trainer.strategy.root_device)
     module.build_optimizer(trainer.world_size)
-    if config.performance.graph is True:  # auto is false until the tests of captured steps have passed on a GPU
-        check_capture(config, module.method, trainer)
+    if captures(config, module.method, trainer):
         module.capture_steps()
     if config.performance.compile:
         _compile(module)

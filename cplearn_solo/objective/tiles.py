@@ -12,7 +12,7 @@ from cplearn_solo.objective.packed import PackedDictionary
 
 TILE_BYTES = 6 << 20  # of a tile of W; with smaller tiles the time between operations counts
 LOGITS_BYTES = 8 << 20  # of what is computed from a tile
-GPU_FACTOR = 16  # both are larger by it on a GPU, which needs more work at once
+GPU_FACTOR = 256  # both are larger by it on a GPU, which needs more work at once
 LEAST_WIDTH = 64  # codes in a tile, whatever its bytes
 
 

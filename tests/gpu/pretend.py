@@ -19,12 +19,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 import cplearn_solo
+from cplearn_solo.objective import interface
 
 PACKAGE = Path(cplearn_solo.__file__).parent
 CUDA = torch.device("cuda", 0)
 aten = torch.ops.aten
 READS = {aten._local_scalar_dense.default, aten.equal.default, aten._linalg_check_errors.default}
-FILLS = {aten.index_fill.int_Tensor, aten.index_fill_.int_Tensor}  # with a number that is read, as in trace()'s gradient
+FILLS = {aten.index_fill.int_Tensor, aten.index_fill_.int_Tensor}  # by a number that is read, as trace's gradient does
 SHAPES = {aten.nonzero.default, aten.masked_select.default, aten.bincount.default}
 INDEXING = {aten.index.Tensor, aten.index_put.default, aten.index_put_.default, aten._index_put_impl_.default}
 
@@ -129,6 +130,7 @@ def pretended_device():
     with (
         mock.patch.object(torch, "Generator", Generator),
         mock.patch.object(torch.autograd, "grad", no_gradient),
+        mock.patch.object(interface, "_fastest", lambda h: "chunked"),
         mock.patch.object(FakeTensor, "tolist", tolist),
         mock.patch.object(FakeTensor, "type", as_type),
         FakeTensorMode(allow_non_fake_inputs=True),

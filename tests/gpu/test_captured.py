@@ -11,6 +11,7 @@ from steps import BATCH, CASES, VARIANTS, Step, configuration, digits, new_modul
 from steps import METHODS as SHIPPED
 from test_cuda import no_waiting
 from test_pretended_device import look
+from torch.nn.modules.module import register_module_forward_pre_hook
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
@@ -20,7 +21,7 @@ from cplearn_solo.data import BatchAugment, batch_views
 from cplearn_solo.data.random_source import RandomSource
 from cplearn_solo.data.schema import Augmentation, ColorJitter, GaussianNoise, Prob
 from cplearn_solo.engine import captured, train
-from cplearn_solo.engine.captured import check_capture, cuda_graph
+from cplearn_solo.engine.captured import NotCaptured, captures, cuda_graph
 from cplearn_solo.engine.captured_updates import CapturedOptimizer, CapturedTeacher
 from cplearn_solo.engine.captured_views import CapturedViews
 from cplearn_solo.engine.log import EpochLog
@@ -306,9 +307,8 @@ def test_the_promise_is_not_inherited():
 def run(folder, graph, **changes):
     """A run of two epochs of ten steps with validation: its folder and its checkpoint."""
     small = {"max_epochs": 2, "data": {"max_train_images": 160, "num_workers": 0}, "accelerator": "cpu", "devices": 1}
-    config = configuration(
-        "cplearn", **small, checkpoint={"dir": str(folder), "keep_prev": True}, performance={"graph": graph}, **changes
-    )
+    checkpoint = {"dir": str(folder), "keep_prev": True}
+    config = configuration("cplearn", checkpoint=checkpoint, performance={"graph": graph}, **small | changes)
     trained = pretrain(config)
     trained.run.close()
     assert trained.module._captured is None
@@ -341,7 +341,7 @@ def rates_of_float32():
 @pytest.fixture
 def on_a_cpu(monkeypatch):
     """``performance.graph=true`` is taken on a CPU."""
-    monkeypatch.setattr(train, "check_capture", lambda *_: None)
+    monkeypatch.setattr(train, "captures", lambda config, *_: config.performance.graph is not False)
     capture_steps = Pretrainer.capture_steps
     monkeypatch.setattr(Pretrainer, "capture_steps", lambda self: capture_steps(self, tape))
 
@@ -405,11 +405,16 @@ def test_what_cannot_be_captured_is_one_line(case, changes, strategy, reason):
     cuda = {"root_device": torch.device("cuda", 0)}
     pretended = type("Pretended", (strategy or SingleDeviceStrategy,), cuda)
     trainer = SimpleNamespace(strategy=pretended.__new__(pretended))
+    module.config.performance.graph = "auto"
+    assert captures(module.config, module.method, trainer) == (reason is None)
+    module.config.performance.graph = False
+    assert not captures(module.config, module.method, trainer)
+    module.config.performance.graph = True
     if reason is None:
-        check_capture(module.config, module.method, trainer)
+        assert captures(module.config, module.method, trainer)
         return
     with pytest.raises(InputError) as error:
-        check_capture(module.config, module.method, trainer)
+        captures(module.config, module.method, trainer)
     assert str(error.value) == f"performance.graph = True: must be false {reason}"
 
 
@@ -429,8 +434,35 @@ def test_a_step_that_waits_is_one_line(monkeypatch):
 
     monkeypatch.setattr(torch.cuda, "CUDAGraph", lambda: None)
     monkeypatch.setattr(torch.cuda, "graph", Capture)
-    with pytest.raises(InputError, match="a step cannot be captured: operation not permitted when .* capturing$"):
+    monkeypatch.setattr(torch.cuda, "default_generators", ())
+    with pytest.raises(NotCaptured, match="a step cannot be captured: operation not permitted when .* capturing$"):
         captured.cuda_graph(step)
+
+
+def refuse(step, **_):
+    raise NotCaptured("a step cannot be captured: it asks the device")
+
+
+def ask(module, args):
+    if args and isinstance(args[0], torch.Tensor):
+        args[0].sum().item()
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)])
+def test_a_step_that_cannot_be_captured_is_made_as_it_comes(device, tmp_path, monkeypatch, capsys):
+    """It draws what it would have drawn. With graph=true it is one line."""
+    accelerator = {"accelerator": "gpu" if device == "cuda" else "cpu"}
+    if device == "cpu":
+        own = Pretrainer.capture_steps
+        monkeypatch.setattr(train, "captures", lambda config, *_: config.performance.graph is not False)
+        monkeypatch.setattr(Pretrainer, "capture_steps", lambda self: own(self, refuse))
+    with register_module_forward_pre_hook(ask):
+        expected, found = (run(tmp_path / str(graph), graph, **accelerator)[0] for graph in (False, "auto"))
+        assert "a step cannot be captured: " in capsys.readouterr().out
+        with pytest.raises(InputError, match="^performance.graph = True: must be false here, a step cannot be "):
+            run(tmp_path / "true", True, **accelerator)
+    losses = [[row["train_loss"] for row in rows(folder)] for folder in (found, expected)]
+    assert losses[0] == pytest.approx(losses[1], rel=0 if device == "cpu" else 1e-2)
 
 
 @pytest.mark.parametrize("value", ["yes", 1, None])

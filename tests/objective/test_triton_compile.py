@@ -34,5 +34,6 @@ def test_all_kernels_fit_an_a100_and_an_h100(tmp_path):
         assert line["registers"] <= 96 and line["shared"] <= SHARED_BYTES_OF_AN_A100, line
     for kernel in {line["kernel"] for line in lines}:
         types = " ".join(line["types"] for line in lines if line["kernel"] == kernel)
-        assert all(f"*{dtype}" in types for dtype in ("fp32", "bf16", "fp16")), f"{kernel} in {types} only"
+        wanted = ("bf16", "fp16") if kernel == "_entries" else ("fp32", "bf16", "fp16")
+        assert all(f"*{dtype}" in types for dtype in wanted), f"{kernel} in {types} only"
     assert {line["sm"] for line in lines} == {80, 90} and len(lines) >= 42

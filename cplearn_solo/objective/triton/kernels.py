@@ -16,7 +16,8 @@ from torch import Tensor
 
 CODES = 1024  # of a row that a program takes at once
 PROGRAMS = 1024  # of 4 warps: enough for a GPU with 132 processors to have half of the warps that it can hold
-BLOCK = (32, 64)  # samples and codes that a program takes at once where it sums over samples
+BLOCK = (16, 128)  # samples and codes that a program takes at once where it sums over samples
+LOWEST = tl.constexpr(-3.0e38)  # below every logit, and finite: differences of it are numbers
 
 
 def rows(z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -101,20 +102,19 @@ def _shares(rows: int, width: int) -> tuple[int, int]:
 def _rows(z, top, weight, code, rows, width, codes, CODES: tl.constexpr):
     row = tl.program_id(0).to(tl.int64)
     share = tl.program_id(1)
-    most = -float("inf")
-    total = 0.0
-    best = 0
+    lane = tl.arange(0, CODES)
+    most = tl.full((CODES,), LOWEST, tl.float32)
+    total = tl.zeros((CODES,), tl.float32)
+    best = tl.zeros((CODES,), tl.int32)
     for start in range(share * codes, tl.minimum((share + 1) * codes, width), CODES):
-        j = start + tl.arange(0, CODES)
+        j = start + lane
         x = tl.load(z + row * width + j, mask=j < width, other=-float("inf")).to(tl.float32)
-        here = tl.max(x, axis=0)
-        best = tl.where(here > most, start + tl.argmax(x, axis=0), best)
-        higher = tl.maximum(here, most)
-        total = total * tl.exp(most - higher) + tl.sum(tl.exp(x - higher), axis=0)
-        most = higher
-    tl.store(top + share * rows + row, most)
-    tl.store(weight + share * rows + row, total)
-    tl.store(code + share * rows + row, best)
+        best = tl.where(x > most, j, best)
+        most, total = _joined(most, total, x)
+    highest = tl.max(most, axis=0)
+    tl.store(top + share * rows + row, highest)
+    tl.store(weight + share * rows + row, tl.sum(total * tl.exp(most - highest), axis=0))
+    tl.store(code + share * rows + row, tl.min(tl.where(most == highest, best, width), axis=0))
 
 
 @triton.jit
@@ -139,21 +139,28 @@ def _moments(z, top, terms, out, n, rows, width, codes, CODES: tl.constexpr):
 def _columns(z, top, log_sum, most_out, total_out, samples, width, SAMPLES: tl.constexpr, CODES: tl.constexpr):
     group = tl.program_id(0).to(tl.int64)
     j = tl.program_id(1) * CODES + tl.arange(0, CODES)
-    most = tl.full((CODES,), -float("inf"), tl.float32)
-    total = tl.zeros((CODES,), tl.float32)
+    most = tl.full((SAMPLES, CODES), LOWEST, tl.float32)
+    total = tl.zeros((SAMPLES, CODES), tl.float32)
     for start in range(0, samples, SAMPLES):
         s = start + tl.arange(0, SAMPLES)
         row = group * samples + s
         shift = tl.load(top + row, mask=s < samples, other=0.0) + tl.load(log_sum + row, mask=s < samples, other=0.0)
         inside = (s < samples)[:, None] & (j < width)[None, :]
         x = tl.load(z + row[:, None] * width + j[None, :], mask=inside, other=-float("inf")).to(tl.float32)
-        x -= shift[:, None]
-        higher = tl.maximum(tl.max(x, axis=0), most)
-        safe = tl.where(j < width, higher, 0.0)
-        total = total * tl.exp(most - safe) + tl.sum(tl.exp(x - safe[None, :]), axis=0)
-        most = higher
-    tl.store(most_out + group * width + j, most, mask=j < width)
+        most, total = _joined(most, total, x - shift[:, None])
+    highest = tl.max(most, axis=0)
+    total = tl.sum(total * tl.exp(most - highest[None, :]), axis=0)
+    tl.store(most_out + group * width + j, highest, mask=j < width)
     tl.store(total_out + group * width + j, total, mask=j < width)
+
+
+@triton.jit
+def _joined(most, total, x):
+    """The maximum and the sum of exponentials relative to it once ``x`` has joined, each element on its own: a program
+    that sums elements first and over lanes at its end does not wait for other warps in each turn."""
+    e = tl.exp(-tl.abs(x - most))
+    total = tl.where(x > most, total * e + 1.0, total + e)
+    return tl.maximum(most, x), total
 
 
 @triton.jit

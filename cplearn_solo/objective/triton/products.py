@@ -1,6 +1,6 @@
 """Products with a tile of the dictionary, in half precision.
 
-Entries of +-1 are exact in it. A factor in float32 is the sum of terms, each the rounding of what those before it leave;
+Entries of +-1 are exact in it. A factor in float32 is the sum of terms, each the rounding of what those before leave;
 ``torch.set_float32_matmul_precision`` says how many: ``highest`` three, which hold all 24 bits, ``high`` two and
 ``medium`` one. Sums are in float32.
 """
@@ -51,9 +51,7 @@ def product(a: Tensor, b: Tensor, out: Tensor) -> Tensor:
 
 
 @triton.jit
-def _entries(
-    words, out, f, width, stride_k, stride_j, TERMS: tl.constexpr, CODES: tl.constexpr, BITS: tl.constexpr
-):
+def _entries(words, out, f, width, stride_k, stride_j, TERMS: tl.constexpr, CODES: tl.constexpr, BITS: tl.constexpr):
     first = tl.program_id(0) * BITS
     j = tl.program_id(1) * CODES + tl.arange(0, CODES)
     word = tl.load(words + first // 32 * stride_k + j * stride_j, mask=j < width, other=0)
