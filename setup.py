@@ -35,7 +35,11 @@ setup(
     python_requires=">=3.10",
     packages=[*find_packages(include=["cplearn_solo*"]), "cplearn_solo.scripts"],
     package_dir={"cplearn_solo.scripts": "scripts"},
-    package_data={"cplearn_solo.scripts": ["**/*.yaml", "slurm/*.sh"], "cplearn_solo.tables": ["papers/*.yaml"]},
+    package_data={
+        "cplearn_solo.scripts": ["**/*.yaml", "slurm/*.sh"],
+        "cplearn_solo.tables": ["papers/*.yaml"],
+        "cplearn_solo.pages": ["templates/*"],
+    },
     ext_modules=LOOKUP,
     install_requires=[
         "torch>=2.6",
@@ -47,6 +51,7 @@ setup(
         "lightly>=1.6,<1.7",
         "scikit-learn>=1.4",
         "matplotlib>=3.8",
+        "jinja2>=3.1",
         "pillow>=11",
         "pyarrow>=15",
         "filelock>=3.12",

@@ -17,13 +17,15 @@ from cplearn_solo.core.errors import InputError
 class Plot:
     """A kind of figure; ``draw`` raises ``InputError`` with the reason if there is nothing to draw.
 
-    ``about`` may name attributes of the report's ``{protocol}``.
+    ``about`` may name attributes of the report's ``{protocol}``. A page has ``opening`` figures in view, and the others
+    folded away.
     """
 
     file: str
     title: str
     about: str
     draw: Callable[[Comparison], Figure]
+    opening: bool = False
 
 
 @dataclass(frozen=True)
@@ -38,12 +40,28 @@ class Drawn:
 
 PLOTS = (
     Plot(
+        "codes.png",
+        "Use of the codes",
+        "A flat curve is healthy; cluster collapse is one point at 100 %. Dotted: the share if all codes were used "
+        "alike.",
+        curves.code_usage,
+        opening=True,
+    ),
+    Plot(
+        "tsne.png",
+        "t-SNE of the representation",
+        "At most 1,000 samples of ten classes. Distances between clusters mean little. (Matrix-SSL, Fig. 2)",
+        scatter.tsne,
+        opening=True,
+    ),
+    Plot(
         "spectra.png",
         "Singular values of the covariance",
         "Dimensional collapse is a sharp drop: singular values that fall by orders of magnitude or end before the "
         "others; values that are zero up to rounding are not drawn. Representation collapse is a curve far below the "
         "others. {protocol.spectra} (CPLearn, Figs. 6a, 13a, 14; Jing et al., 2022)",
         curves.spectra,
+        opening=True,
     ),
     Plot(
         "entropy.png",
@@ -61,13 +79,6 @@ PLOTS = (
         matrices.covariance_and_adjacency,
     ),
     Plot(
-        "codes.png",
-        "Use of the codes",
-        "A flat curve is healthy; cluster collapse is one point at 100 %. Dotted: the share if all codes were used "
-        "alike.",
-        curves.code_usage,
-    ),
-    Plot(
         "scale.png",
         "Scale of the representation over training",
         "Root mean variance of the dimensions in each epoch. A curve that keeps rising or falling is a drift of the "
@@ -80,12 +91,6 @@ PLOTS = (
         "Effective rank within and between classes",
         "Within classes, a rank that falls towards 1 is intracluster collapse. (Matrix-SSL, Fig. 3)",
         epochs.class_ranks,
-    ),
-    Plot(
-        "tsne.png",
-        "t-SNE of the representation",
-        "At most 1,000 samples of ten classes. Distances between clusters mean little. (Matrix-SSL, Fig. 2)",
-        scatter.tsne,
     ),
     Plot(
         "statistics.png",

@@ -4,39 +4,40 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from html import escape
 from itertools import groupby
 
 from cplearn_solo.collapse.comparison import Comparison, Row
 from cplearn_solo.collapse.figures import Drawn
+from cplearn_solo.collapse.limits import LIMIT, bars
 from cplearn_solo.collapse.measures import Measurement
 from cplearn_solo.metrics.verdict import Verdict
-from cplearn_solo.pages import image, page
-
-STYLE = """
-th, td { padding: .25em .8em; text-align: left; vertical-align: top; border-bottom: 1px solid #ddd; }
-td.value { text-align: right; white-space: nowrap; }
-th.subject { text-align: right; min-width: 8em; }
-tr.section { background: #f3f3f3; }
-td.note, .absent, figcaption { color: #666; font-size: .9em; }
-td.verdict { min-width: 11em; max-width: 22em; } td.note { min-width: 11em; }
-.healthy { color: #00704f; font-weight: bold; } .collapsed { color: #b3001b; font-weight: bold; }
-"""
+from cplearn_solo.pages import render
 
 
 def report_page(comparison: Comparison, drawn: list[Drawn]) -> str:
-    """The whole page: verdicts, table, what was left out and why, figures."""
-    figures = "\n".join(_figure(figure) for figure in drawn)
-    body = f"""<h1>Collapse report</h1>
-<div class="wide">{_verdicts(comparison)}</div>
-<h2>Measures</h2>
-<p>Z is the representation of the backbone, H the embeddings of the projector.
-What was left out, and why, is below the table.{_about_groups(comparison)}</p>
-<p>{escape(_dependence(measured(comparison.rows)))}</p>
-<div class="wide">{_table(comparison)}</div>
-{_left_out(comparison)}
-{figures}"""
-    return page(f"Collapse report: {', '.join(comparison.names)}", body, style=STYLE)
+    """The whole page: verdicts with their measures, figures; folded away are the table and what was left out."""
+    subjects = zip(comparison.subjects, comparison.names, comparison.verdicts)
+    rows = measured(comparison.rows)
+    return render(
+        "collapse.html",
+        title=f"Collapse report: {', '.join(comparison.names)}",
+        cards=[
+            {"name": name, "verdict": verdict, "bars": bars(verdict), "samples": of.samples, "path": of.path}
+            for of, name, verdict in subjects
+        ],
+        limit=LIMIT,
+        shown=[figure for figure in drawn if figure.png and figure.plot.opening],
+        folded=[figure for figure in drawn if figure.png and not figure.plot.opening],
+        names=comparison.group_names,
+        words=[_word([comparison.verdicts[i] for i in group.members]) for group in comparison.groups],
+        sections=[(section, _texts(group)) for section, group in groupby(rows, key=lambda row: row.section)],
+        about_groups=_about_groups(comparison),
+        dependence=_dependence(rows),
+        left_out=[
+            *absences(comparison.rows, comparison.group_names),
+            *((figure.plot.title, figure.reason) for figure in drawn if not figure.png),
+        ],
+    )
 
 
 def absences(rows: list[Row], names: list[str]) -> list[tuple[str, str]]:
@@ -111,52 +112,13 @@ def _about_groups(comparison: Comparison) -> str:
     )
 
 
-def _verdicts(comparison: Comparison) -> str:
-    rows = []
-    for subject, name, verdict in zip(comparison.subjects, comparison.names, comparison.verdicts):
-        word = f"{verdict.name} collapse" if verdict.collapsed else verdict.name
-        rows.append(
-            f'<tr><th>{escape(name)}<td class="{_kind(verdict)}">{escape(word)}'
-            f'<td class="verdict">{escape(verdict.reason)}<td class="verdict">{escape(verdict.advice)}'
-            f'<td class="note">{escape(subject.samples)}<br>{escape(str(subject.path))}'
-        )
-    head = "<tr><th><th>verdict<th>because<th>try<th>measured on"
-    return f"<table>{head}{''.join(rows)}</table>"
-
-
-def _kind(verdict: Verdict) -> str:
-    return "collapsed" if verdict.collapsed else "healthy"
-
-
-def _word(verdicts: list[Verdict]) -> str:
-    """A cell with the verdict of a group, and how many of its runs have it where they differ."""
+def _word(verdicts: list[Verdict]) -> tuple[str, bool]:
+    """The verdict of a group, with how many of its runs have it where they differ, and whether any has collapsed."""
     counts = Counter(verdict.name for verdict in verdicts)
-    kind = "collapsed" if any(verdict.collapsed for verdict in verdicts) else "healthy"
     words = next(iter(counts)) if len(counts) == 1 else ", ".join(f"{count} {name}" for name, count in counts.items())
-    return f'<td class="value {kind}">{escape(words)}'
+    return words, any(verdict.collapsed for verdict in verdicts)
 
 
-def _table(comparison: Comparison) -> str:
-    heads = "".join(f'<th class="subject">{escape(name)}' for name in comparison.group_names)
-    words = "".join(_word([comparison.verdicts[i] for i in group.members]) for group in comparison.groups)
-    lines = [f"<tr><td>verdict{words}<td>"]
-    for section, group in groupby(measured(comparison.rows), key=lambda row: row.section):
-        lines.append(f'<tr class="section"><th>{escape(section)}<td colspan="{len(comparison.groups) + 1}">')
-        for row in group:
-            cells = "".join(f'<td class="value">{shown(cell)}' for cell in row.cells)
-            lines.append(f'<tr><td>{escape(row.title)}{cells}<td class="note">{escape(row.note)}')
-    return f"<table><tr><th>{heads}<th>{''.join(lines)}</table>"
-
-
-def _left_out(comparison: Comparison) -> str:
-    missing = absences(comparison.rows, comparison.group_names)
-    items = "".join(f"<li>{escape(titles)} — <em>{escape(why)}</em>" for titles, why in missing)
-    return f'<h2>Left out</h2><ul class="absent">{items}</ul>' if items else ""
-
-
-def _figure(drawn: Drawn) -> str:
-    title, about = escape(drawn.plot.title), escape(drawn.about)
-    if drawn.png is None:
-        return f'<h2>{title}</h2><p class="absent">Left out: {escape(drawn.reason)}.</p>'
-    picture = image(drawn.png, alt=drawn.plot.title)
-    return f"<h2>{title}</h2><figure>{picture}<figcaption>{about}</figcaption></figure>"
+def _texts(rows: Iterable[Row]) -> list[tuple[str, list[str], str]]:
+    """Title, cells and note of each row."""
+    return [(row.title, [shown(cell) for cell in row.cells], row.note) for row in rows]

@@ -1,5 +1,5 @@
-"""What all HTML pages of this project share: one skeleton and one style sheet."""
+"""What all HTML pages of this project share: templates, one skeleton and one style sheet."""
 
-from cplearn_solo.pages.base import image, page
+from cplearn_solo.pages.render import render
 
-__all__ = ["image", "page"]
+__all__ = ["render"]

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from html import escape
 
 from rich.console import Console
 from rich.markup import escape as escape_markup
 from rich.table import Table
 
-from cplearn_solo import pages
+from cplearn_solo.pages import render
 from cplearn_solo.tables.sheet import Block, Sheet
 
 LATEX = {
@@ -28,13 +27,6 @@ LATEX = {
     "β": r"$\beta$",
     "γ": r"$\gamma$",
 }
-STYLE = """
-th, td { padding: .25rem .8rem; text-align: right; white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; }
-thead th { border-bottom: 2px solid #222; } tbody tr:nth-child(even) { background: #f4f4f4; }
-tbody tr:nth-child(2) td { border-bottom: 1px solid #999; }
-.failed { color: #b00020; }
-"""
 
 
 def show(sheet: Sheet, console: Console) -> None:
@@ -72,12 +64,7 @@ def latex(sheet: Sheet) -> str:
 
 def page(sheet: Sheet, images: Iterable[bytes]) -> str:
     """The sheet as one HTML page that needs nothing beside it; ``images`` are PNG files' contents."""
-    body = [f"<h1>{escape(sheet.title)}</h1>"]
-    body += [f'<p class="failed">{escape(failure)}</p>' for failure in sheet.failures]
-    body += [_html_block(block) for block in sheet.blocks]
-    body += [pages.image(image, sheet.title) for image in images]
-    body.append("<ul>" + "".join(f"<li>{escape(note)}</li>" for note in sheet.notes) + "</ul>")
-    return pages.page(sheet.title, "\n".join(body), style=STYLE)
+    return render("table.html", title=sheet.title, sheet=sheet, images=list(images))
 
 
 def _markup(text: str, best: bool) -> str:
@@ -117,14 +104,3 @@ def _latex_block(sheet: Sheet, block: Block) -> str:
 def escape_latex(text: str) -> str:
     """``text`` with LaTeX's special characters, and the few others that tables use, made harmless."""
     return "".join(LATEX.get(character, character) for character in text)
-
-
-def _html_block(block: Block) -> str:
-    head = "".join(f"<th>{escape(heading)}</th>" for heading in block.header)
-    body = "\n".join(f"<tr>{''.join(_html_cell(*entry) for entry in line)}</tr>" for line in block.lines)
-    table = f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table>"
-    return f'<h2>{escape(block.title)}</h2>\n<div class="wide">{table}</div>'
-
-
-def _html_cell(text: str, best: bool) -> str:
-    return f"<td><strong>{escape(text)}</strong></td>" if best else f"<td>{escape(text)}</td>"

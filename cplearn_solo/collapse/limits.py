@@ -1,0 +1,51 @@
+"""The measures of a verdict beside their limits, in plain words."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from cplearn_solo.metrics.verdict import CRITERIA, Criterion, Verdict
+
+# What a high value means, by measure of metrics.verdict.CRITERIA.
+PLAIN = {
+    "spread": "Images differ from one another",
+    "code_use": "Many codes are in use",
+    "told_apart": "Codes tell groups apart",
+    "stable_rank": "Images differ in many directions",
+    "within_code": "Images of one code differ",
+}
+BELOW, ABOVE = 1, 2  # powers of ten that a bar shows below and above its limit
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A measure: ``percent`` of the width that its bar fills, on a logarithmic scale whose limit is at the same place
+    for all; no ``value`` where it was not measured."""
+
+    title: str
+    measure: str
+    value: float | None
+    limit: float
+    percent: float
+
+    @property
+    def collapsed(self) -> bool:
+        """Whether it is below its limit."""
+        return self.value is not None and self.value < self.limit
+
+
+LIMIT = 100 * BELOW / (BELOW + ABOVE)  # percent of the width
+
+
+def bars(verdict: Verdict) -> list[Bar]:
+    """One for each criterion, in the order in which they are tried."""
+    return [_bar(criterion, verdict.measures.get(criterion.measure)) for criterion in CRITERIA]
+
+
+def _bar(criterion: Criterion, value: float | None) -> Bar:
+    percent = 0.0
+    if value is not None:
+        powers = math.log10(max(value / criterion.limit, 10**-BELOW))
+        percent = min(max(100 * (powers + BELOW) / (BELOW + ABOVE), 1), 100)  # 1 can be seen
+    return Bar(PLAIN[criterion.measure], criterion.measure, value, criterion.limit, percent)
