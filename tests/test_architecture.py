@@ -16,7 +16,7 @@ FLOORS = [
     {"engine", "jobs"},
     {"inference", "hosts"},
     {"evaluation", "testing"},
-    {"collapse", "tables"},
+    {"collapse", "gallery", "tables"},
     {"cli"},
 ]
 OLD_NAMES = {"registry", "distributed", "precision", "kernels"}  # kept for one release; nothing here imports them

@@ -27,6 +27,7 @@ Self-supervised representations that do not collapse, and scores that tell.
   runs         what there is: state, age, scores       [FOLDER] [key=value ...] [--sort SCORE]
   collapse     which collapse runs have, as one page   RUN_OR_CHECKPOINT_OR_FEATURES ...
   embed        the vectors of your images in a file    RUN_OR_CHECKPOINT IMAGES OUT
+  gallery      your images as one page to open         RUN_OR_CHECKPOINT IMAGES [OUT]
   export       the backbone's weights as a plain file  RUN_OR_CHECKPOINT FILE
   solo-learn   run a script of a solo-learn checkout   PATH/main_pretrain.py --config-path ... --config-name ...
   dino         run a DINO checkout with a method       PATH/main_dino.py --method cplearn ... -- [DINO's arguments]
@@ -254,6 +255,17 @@ def embed(arguments: list[str] | None = None) -> None:
         embed_task(options)
 
 
+def gallery(arguments: list[str] | None = None) -> None:
+    """Images as a model sees them, as one page."""
+    from cplearn_solo.cli.gallery import read_options
+
+    options = read_options(sys.argv[1:] if arguments is None else arguments)
+    with user_errors("gallery"):
+        from cplearn_solo.cli.gallery import gallery_task
+
+        gallery_task(options)
+
+
 def _task(name: str) -> Callable[[Any], Any]:
     """The task of that name, imported when it runs: help and most errors need not wait for it."""
 
@@ -337,6 +349,7 @@ COMMANDS = {
     "table": table,
     "collapse": collapse,
     "embed": embed,
+    "gallery": gallery,
     "export": _export,
     "runs": _runs,
     "solo-learn": _solo_learn,

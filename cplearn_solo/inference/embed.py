@@ -76,7 +76,7 @@ def embed(
     with shards.opened(call):
         first = len(shards) * each
         done, parts, unreadable = first, [], []
-        for feats, bad in _features(model, images, first, batch_size, num_workers, device):
+        for feats, bad in representations(model, images, first, batch_size, num_workers, device):
             parts.append(_columns(model, feats, space, half))
             unreadable += bad
             done += len(feats)
@@ -123,10 +123,10 @@ def _call(model: Pretrained, images: ImageSet, **given: Any) -> dict[str, Any]:
     return {"run": run, "images": fingerprint(images, None)["train"], **decoding, **given}
 
 
-def _features(
+def representations(
     model: Pretrained, images: ImageSet, start: int, batch_size: int, workers: Workers, device: torch.device | str
 ) -> Iterator[tuple[Tensor, list[int]]]:
-    """Representations of each batch of the images from ``start`` on, and which of these could not be read."""
+    """Representations ``(n, d)`` of each batch of the images from ``start`` on, and which could not be read."""
     if start >= len(images):
         return
     rest = images.subset(torch.arange(start, len(images)))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
 
 from cplearn_solo.core.errors import InputError, require
@@ -19,6 +21,7 @@ from cplearn_solo.data.decoding import Bands, Decoded, Decoding, Shrink, is_imag
 from cplearn_solo.data.decoding.image import COLOURS
 from cplearn_solo.data.image_set import in_channels
 from cplearn_solo.data.schema import MAY_LACK_LABELS
+from cplearn_solo.data.sources.labels import from_words
 from cplearn_solo.data.sources.places import absolute
 from cplearn_solo.inference.pretrained import Pretrained
 
@@ -56,7 +59,21 @@ def images_at(model: Pretrained, where: str, overrides: Mapping[str, Any] | None
     return replace(images, mean=tuple(model.mean), std=tuple(model.std))
 
 
-def file_names(images: ImageSet, rows: range) -> list[str]:
+def labelled_images_at(model: Pretrained, where: str, overrides: Mapping[str, Any] | None = None) -> ImageSet:
+    """:func:`images_at`, with labels if there are any; in a folder of images, the folders below it are the classes."""
+    of_files = os.path.isdir(where) and not _holds_tables(where)
+    if not of_files:
+        with suppress(InputError):
+            return images_at(model, where, {"no_labels": False, **(overrides or {})})
+    images = images_at(model, where, overrides)
+    if not of_files or (images.labels >= 0).any():
+        return images
+    names = file_names(images, range(len(images)))
+    labels = from_words([name.partition("/")[0] if "/" in name else None for name in names], numbers=False)
+    return replace(images, labels=torch.from_numpy(labels.values), num_classes=labels.num_classes, classes=labels.names)
+
+
+def file_names(images: ImageSet, rows: Iterable[int]) -> list[str]:
     """Where the images in ``rows`` are in their source: paths, or numbers where they have no names."""
     return [images.sources.file(i) if isinstance(images, FileSet) else str(i) for i in rows]
 

@@ -1,0 +1,85 @@
+"""``cplearn gallery``: images as a model sees them, as one page."""
+
+from __future__ import annotations
+
+import argparse
+
+GALLERY = """Writes one page of images as a trained model sees them: by code, by nearest neighbours, on a map, those that
+fit nowhere, near-duplicates. It opens in any browser and needs no other file.
+
+  cplearn gallery RUN IMAGES                          gallery.html
+  cplearn gallery RUN digits digits.html              a data set known by its name
+  cplearn gallery RUN photos.zip photos.html --seed 1 another choice, where there are more than 3,000 images
+
+IMAGES is a folder, a list, an archive, a parquet file, several of them ('part-*'), or the name of a data set on the
+hub. Labels are shown if there are any; in a folder, the folders below it are the classes."""
+
+
+def read_options(arguments: list[str]) -> argparse.Namespace:
+    """What the command line says."""
+    parser = argparse.ArgumentParser(
+        prog="gallery", description=GALLERY, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("pretrained", metavar="RUN_OR_CHECKPOINT")
+    parser.add_argument("images", metavar="IMAGES", help="labels are not needed")
+    parser.add_argument(
+        "out", metavar="OUT", nargs="?", default="gallery.html", help="a new .html (default: %(default)s)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of every random choice (default: %(default)s)")
+    parser.add_argument("--batch-size", type=int, default=256, metavar="N", help="(default: %(default)s)")
+    parser.add_argument("--num-workers", default="auto", metavar="N", help="that read files (default: %(default)s)")
+    parser.add_argument("--accelerator", default="auto", help="auto, cpu or gpu (default: %(default)s)")
+    parser.add_argument(
+        "--data",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="keys of data that differ from the run's, as image_column=photo; repeat for more keys",
+    )
+    return parser.parse_args(arguments)
+
+
+def gallery_task(options: argparse.Namespace) -> None:
+    """Writes the page with a progress bar and says what is on it."""
+    from cplearn_solo.core.errors import require
+    from cplearn_solo.data.checks import check_workers
+    from cplearn_solo.engine.find import find_checkpoint
+    from cplearn_solo.gallery.out import check_page
+
+    workers = int(options.num_workers) if options.num_workers.isdecimal() else options.num_workers
+    check_workers("num_workers", workers)
+    require(options.batch_size >= 1, "batch_size", options.batch_size, "at least 1")
+    check_page(options.out)
+    find_checkpoint(options.pretrained)
+
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn, Progress
+
+    from cplearn_solo.cli.data_keys import data_keys
+    from cplearn_solo.gallery.write import write_gallery
+    from cplearn_solo.inference.devices import choose_device
+    from cplearn_solo.inference.images import labelled_images_at
+    from cplearn_solo.inference.pretrained import load_pretrained
+
+    device = choose_device(options.accelerator)
+    model = load_pretrained(options.pretrained, device=device)
+    images = labelled_images_at(model, options.images, data_keys(options.data))
+    with Progress(
+        *Progress.get_default_columns(), MofNCompleteColumn(), console=Console(stderr=True), transient=True
+    ) as bar:
+        task = bar.add_task("images", total=len(images))
+        found = write_gallery(
+            model,
+            images,
+            options.out,
+            title=options.images,
+            batch_size=options.batch_size,
+            num_workers=workers,
+            device=device,
+            seed=options.seed,
+            progress=lambda step, done, total: bar.update(task, description=step, completed=done, total=total),
+        )
+    shown = "all of them" if found.shown == found.images else f"{found.shown} of them"
+    print(f"{found.page}: {found.images} images, {shown} to see, {found.page.stat().st_size / 1e6:.1f} MB")
+    if found.unreadable:
+        print(f"{found.unreadable} of {len(images)} images could not be read")

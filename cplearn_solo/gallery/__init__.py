@@ -1,0 +1,1 @@
+"""A page of one's images as a model sees them."""

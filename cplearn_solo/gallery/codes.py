@@ -1,0 +1,47 @@
+"""The images of each code."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from cplearn_solo.gallery.seen import Seen
+
+
+class Code(NamedTuple):
+    """``size`` of all images have the code ``number``; ``purity`` of those with a label have the class ``label``.
+
+    ``rows`` are some of the kept images, from the most to the least sure.
+    """
+
+    number: int
+    size: int
+    share: float
+    label: int | None
+    purity: float | None
+    rows: list[int]
+
+
+def by_code(seen: Seen, *, most: int, images: int) -> list[Code]:
+    """The ``most`` largest codes, largest first, with at most ``images`` images each."""
+    numbers, sizes = seen.codes.unique(return_counts=True)
+    largest = sizes.argsort(descending=True, stable=True)[:most]
+    return [_code(seen, int(numbers[i]), int(sizes[i]), images) for i in largest]
+
+
+def _code(seen: Seen, number: int, size: int, images: int) -> Code:
+    labels = seen.labels[(seen.codes == number) & (seen.labels >= 0)]
+    counts = labels.bincount() if len(labels) else None
+    label = None if counts is None else int(counts.argmax())
+    purity = None if counts is None else counts[label].item() / len(labels)
+    return Code(number, size, size / len(seen), label, purity, _from_sure_to_unsure(seen, number, images))
+
+
+def _from_sure_to_unsure(seen: Seen, number: int, images: int) -> list[int]:
+    """Of the kept images of a code, the most and the least sure, and others at equal steps between them."""
+    rows = (seen.codes[seen.kept] == number).nonzero().flatten()
+    rows = rows[seen.confidence[seen.kept][rows].argsort(descending=True, stable=True)]
+    steps: Tensor = torch.linspace(0, len(rows) - 1, min(images, len(rows))).round().long()
+    return rows[steps].tolist()

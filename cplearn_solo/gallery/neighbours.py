@@ -1,0 +1,62 @@
+"""Which images are near each other, which are nearly the same, and which are near none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from torch import Tensor
+
+BLOCK = 2**26  # cosines at a time, 256 MB
+NEARER = 0.1  # a near-duplicate's distance, of the usual distance of a nearest neighbour
+ROUNDING = 1e-5  # distance of float32 representations of the same image
+
+
+class Near(NamedTuple):
+    """The k nearest other rows of each of n, nearest first: ``cosines`` ``(n, k)`` and ``rows`` ``(n, k)``."""
+
+    cosines: Tensor
+    rows: Tensor
+
+
+def nearest(x: Tensor, k: int, *, progress: Callable[[int, int], None] = lambda done, total: None) -> Near:
+    """Neighbours of the rows of ``x`` ``(n, d)``, which have length 1, by cosine; of fewer than k others all.
+
+    ``progress`` is called with rows done and all.
+    """
+    k, found = min(k, len(x) - 1), []
+    for rows in torch.arange(len(x)).split(max(1, BLOCK // len(x))):
+        cosines = x[rows] @ x.T
+        cosines[torch.arange(len(rows)), rows] = -torch.inf
+        found.append(cosines.topk(k))
+        progress(int(rows[-1]) + 1, len(x))
+    return Near(*map(torch.cat, zip(*found)))
+
+
+def fits_nowhere(near: Near) -> Tensor:
+    """All rows ``(n,)``, those first whose neighbours are the furthest on average."""
+    return near.cosines.mean(dim=1).argsort(stable=True)
+
+
+def near_duplicates(near: Near) -> list[list[int]]:
+    """Groups of rows that a chain of near-duplicates joins, the closest group first.
+
+    The distance of two, 1 - cosine, is that of near-duplicates if it is at most a tenth of the median distance of a
+    nearest neighbour.
+    """
+    if not near.cosines.shape[1]:
+        return []
+    distances = 1 - near.cosines
+    close = distances <= max(NEARER * distances[:, 0].median().item(), ROUNDING)
+    first, position = (part.numpy() for part in close.nonzero(as_tuple=True))
+    second, n = near.rows[first, position].numpy(), len(distances)
+    pairs = coo_array((np.ones(len(first), bool), (first, second)), shape=(n, n))
+    _, component = connected_components(pairs, directed=False)
+    alike = np.unique(np.concatenate([first, second]))
+    order = alike[np.argsort(component[alike], kind="stable")]
+    groups = np.split(order, np.flatnonzero(np.diff(component[order])) + 1)
+    return sorted((group.tolist() for group in groups if len(group)), key=lambda group: distances[group, 0].mean())

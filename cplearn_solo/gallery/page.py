@@ -1,0 +1,102 @@
+"""What a gallery's page says, in the words and numbers of its template."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from cplearn_solo.gallery.codes import Code
+from cplearn_solo.gallery.plane import Plane
+from cplearn_solo.gallery.seen import Seen
+from cplearn_solo.gallery.sheets import COLUMNS, SIDE
+from cplearn_solo.inference.pretrained import Pretrained
+from cplearn_solo.pages import render
+
+OPEN_CODES = 20  # in view; the others are folded away
+DIGITS = 4  # of a point on the map, which has no more pixels
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What there is to show. Rows in ``codes``, ``odd`` and ``groups`` are of the kept images; ``shown`` are the rows
+    that have a thumbnail, ``names`` their files, and ``neighbours`` count among them. ``plane`` may be the reason why
+    there is no map."""
+
+    title: str
+    model: Pretrained
+    seen: Seen
+    shown: Tensor
+    names: list[str]
+    classes: tuple[str, ...]
+    codes: list[Code] | None
+    odd: list[int]
+    groups: list[list[int]]
+    group_count: int
+    neighbours: Tensor
+    plane: Plane | str
+    sheets: list[bytes]
+
+
+def gallery_page(contents: Contents) -> str:
+    """The whole page."""
+    place = {row: i for i, row in enumerate(contents.shown.tolist())}  # of a kept image among those shown
+    seen = contents.seen
+    codes = [
+        {**code._asdict(), "label": _class(contents, code.label), "images": [place[row] for row in code.rows]}
+        for code in contents.codes or ()
+    ]
+    total = contents.model.method.codes_total
+    return render(
+        "gallery.html",
+        title=contents.title,
+        method=contents.model.config.method,
+        backbone=contents.model.config.backbone.name,
+        width=seen.features.shape[1],
+        total=len(seen),
+        shown=len(contents.shown),
+        unreadable=seen.unreadable,
+        names=contents.names,
+        confidence=_of_shown(contents, seen.confidence),
+        codes=None if contents.codes is None else codes,
+        open_codes=OPEN_CODES,
+        codes_used=0 if seen.codes is None else len(seen.codes.unique()),
+        codes_total=total,
+        odd=[place[row] for row in contents.odd],
+        groups=[[place[row] for row in group] for group in contents.groups],
+        group_count=contents.group_count,
+        plane=contents.plane,
+        sheets=contents.sheets,
+        columns=COLUMNS,
+        side=SIDE,
+        data=_data(contents),
+    )
+
+
+def _data(contents: Contents) -> dict[str, Any]:
+    """What the script needs of each image that is shown, in their order."""
+    seen, points = contents.seen, contents.plane
+    codes, confidence = _of_shown(contents, seen.codes), _of_shown(contents, seen.confidence)
+    labels = seen.labels[seen.kept][contents.shown].tolist()
+    known = {label: _class(contents, label) for label in sorted({*labels}) if label >= 0}
+    return {
+        "columns": COLUMNS,
+        "total": len(seen),
+        "names": contents.names,
+        "codes": codes,
+        "confidence": confidence and [round(value, 3) for value in confidence],
+        "classes": [known.get(label) for label in labels] if known else None,
+        "neighbours": contents.neighbours.tolist(),
+        "points": None if isinstance(points, str) else points.points.round(DIGITS).tolist(),
+    }
+
+
+def _of_shown(contents: Contents, values: Tensor | None) -> list[Any] | None:
+    return None if values is None else values[contents.seen.kept][contents.shown].tolist()
+
+
+def _class(contents: Contents, label: int | None) -> str | None:
+    if label is None:
+        return None
+    return contents.classes[label] if label < len(contents.classes) else str(label)

@@ -1,0 +1,79 @@
+"""One pass of a model over images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from cplearn_solo.data import ImageSet
+from cplearn_solo.data.workers import Workers
+from cplearn_solo.inference.embed import representations
+from cplearn_solo.inference.pretrained import Pretrained
+
+COMPARED = 100_000  # most images whose representations are kept and compared
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a model makes of the n images that can be read.
+
+    ``codes`` ``(n,)`` and ``confidence`` ``(n,)``, the probability of the code, are ``None`` without codes; ``labels``
+    ``(n,)`` are -1 where unknown. Of a seeded choice of m images, ``features`` ``(m, d)`` are kept; ``kept`` ``(m,)``
+    says which of the n these are, and ``rows`` ``(m,)`` which of all images.
+    """
+
+    codes: Tensor | None
+    confidence: Tensor | None
+    labels: Tensor
+    kept: Tensor
+    rows: Tensor
+    features: Tensor
+    unreadable: int
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def directions(self) -> Tensor:
+        """The kept features around their mean, at length 1: their products are the cosines that kNN takes."""
+        return F.normalize(self.features - self.features.mean(dim=0))
+
+
+@torch.no_grad()
+def see(
+    model: Pretrained,
+    images: ImageSet,
+    *,
+    batch_size: int,
+    num_workers: Workers,
+    device: torch.device | str,
+    seed: int,
+    progress: Callable[[int, int], None],
+) -> Seen:
+    """Representations, codes and their confidence as ``embed`` writes them; ``progress`` gets images done and all."""
+    total = len(images)
+    wanted = torch.zeros(total, dtype=torch.bool)
+    wanted[torch.randperm(total, generator=torch.Generator().manual_seed(seed))[:COMPARED]] = True
+    readable = torch.ones(total, dtype=torch.bool)
+    features, assigned, done = [], [], 0
+    for feats, bad in representations(model, images, 0, batch_size, num_workers, device):
+        rows = slice(done, done + len(feats))
+        readable[bad] = False
+        features.append(feats[(wanted & readable)[rows].to(device)].cpu())
+        if model.method.codes_total is not None:
+            assigned.append([part.cpu() for part in model.method.assign_with_confidence(feats)])
+        done += len(feats)
+        progress(done, total)
+    codes, confidence = (torch.cat(parts)[readable] for parts in zip(*assigned)) if assigned else (None, None)
+    return Seen(
+        codes=codes,
+        confidence=confidence,
+        labels=images.labels[readable],
+        kept=wanted[readable].nonzero().flatten(),
+        rows=(wanted & readable).nonzero().flatten(),
+        features=torch.cat(features),
+        unreadable=total - int(readable.sum()),
+    )

@@ -1,0 +1,111 @@
+"""From a model and images to one page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.files import write_file
+from cplearn_solo.core.progress import patience
+from cplearn_solo.data import ImageSet
+from cplearn_solo.data.workers import Workers
+from cplearn_solo.gallery.codes import by_code
+from cplearn_solo.gallery.neighbours import fits_nowhere, near_duplicates, nearest
+from cplearn_solo.gallery.out import check_page
+from cplearn_solo.gallery.page import Contents, gallery_page
+from cplearn_solo.gallery.plane import plane
+from cplearn_solo.gallery.seen import see
+from cplearn_solo.gallery.sheets import sheets, thumbnails
+from cplearn_solo.inference.images import file_names
+from cplearn_solo.inference.pretrained import Pretrained
+
+SHOWN = 3000  # most images of a page
+CODES, OF_CODE = 100, 10  # most codes, and images of each
+ODD = 30  # images that fit nowhere
+GROUPS, OF_GROUP = 30, 10  # most groups of near-duplicates, and images of each
+NEIGHBOURS = 12
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """The ``page``, which shows ``shown`` of ``images``; ``unreadable`` others could not be read."""
+
+    page: Path
+    images: int
+    shown: int
+    unreadable: int
+
+
+def write_gallery(
+    model: Pretrained,
+    images: ImageSet,
+    out: str | Path,
+    *,
+    title: str = "Gallery",
+    batch_size: int = 256,
+    num_workers: Workers = "auto",
+    device: torch.device | str = "cpu",
+    seed: int = 0,
+    progress: Callable[[str, int, int], None] = lambda step, done, total: None,
+) -> Gallery:
+    """Writes ``out``, a page of ``images`` by code, near each other, on a map, and those that stand out.
+
+    ``model`` is on ``device``. Sizes and shares are of all images. At most 3,000 are shown: what the sections need, and
+    a seeded choice. ``progress`` is called with the name of a step, and how much of how much of it is done. Raises
+    ``InputError`` for bad input, before anything is written.
+    """
+    out = check_page(out)
+    seen = see(
+        model,
+        images,
+        batch_size=batch_size,
+        num_workers=num_workers,
+        device=device,
+        seed=seed,
+        progress=lambda done, total: progress("images", done, total),
+    )
+    x = seen.directions()
+    near = nearest(x, NEIGHBOURS, progress=lambda done, total: progress("neighbours", done, total))
+    codes = None if seen.codes is None else by_code(seen, most=CODES, images=OF_CODE)
+    odd = fits_nowhere(near)[:ODD].tolist() if len(x) > 1 else []
+    groups = near_duplicates(near)
+    needed = [row for code in codes or () for row in code.rows] + odd
+    needed += [row for group in groups[:GROUPS] for row in group[:OF_GROUP]]
+    shown = _chosen(len(x), needed, seed)
+    progress("map", 0, 1)
+    with patience("map"):
+        try:
+            points = plane(x[shown], seed=seed)
+        except InputError as error:
+            points = str(error)
+    progress("thumbnails", 0, 1)
+    chosen = images.subset(seen.rows[shown])
+    contents = Contents(
+        title=title,
+        model=model,
+        seen=seen,
+        shown=shown,
+        names=file_names(chosen, range(len(chosen))),
+        classes=images.classes,
+        codes=codes,
+        odd=odd,
+        groups=[group[:OF_GROUP] for group in groups[:GROUPS]],
+        group_count=len(groups),
+        neighbours=nearest(x[shown], NEIGHBOURS).rows,
+        plane=points,
+        sheets=sheets(thumbnails(chosen, num_workers)),
+    )
+    write_file(out, gallery_page(contents))
+    return Gallery(out, len(seen), len(shown), seen.unreadable)
+
+
+def _chosen(count: int, needed: list[int], seed: int) -> torch.Tensor:
+    """The rows that are needed and a seeded choice of others, sorted."""
+    order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
+    first = torch.tensor(needed, dtype=torch.int64).unique()
+    others = order[~torch.isin(order, first)]
+    return torch.cat([first, others[: max(0, SHOWN - len(first))]]).sort().values
