@@ -7,6 +7,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # read when PyTorch is imported: proces
 
 import pytest
 import torch
+from support import chromium
 
 MOST_PROCESSES = 4  # each holds a PyTorch of its own
 
@@ -26,3 +27,12 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.get_closest_marker("cuda"):
             item.add_marker(pytest.mark.skip(reason="needs a GPU, and torch.cuda.is_available() is False"))
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory):
+    """A headless Chromium."""
+    if chromium.PROGRAM is None:
+        pytest.skip("needs Chromium, and there is no program chromium, chromium-browser or google-chrome")
+    with chromium.Browser(tmp_path_factory.mktemp("browser")) as opened:
+        yield opened

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-GALLERY = """Writes one page of images as a trained model sees them: by code, by nearest neighbours, on a map, those that
-fit nowhere, near-duplicates. It opens in any browser and needs no other file.
+GALLERY = """Writes one page of images as a trained model sees them: by code, by nearest neighbours, on a map, those
+that fit nowhere, near-duplicates. It opens in any browser and needs no other file.
 
   cplearn gallery RUN IMAGES                          gallery.html
   cplearn gallery RUN digits digits.html              a data set known by its name

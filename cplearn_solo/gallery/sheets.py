@@ -14,7 +14,7 @@ from cplearn_solo.data import ImageSet, eval_loader
 from cplearn_solo.data.schema import RGB
 from cplearn_solo.data.workers import Workers
 
-SIDE = 64  # pixels of a thumbnail; a multiple of JPEG's blocks, so that none bleeds into its neighbours
+SIDE = 64  # pixels of a thumbnail; a multiple of JPEG's blocks, so that neighbours share none
 COLUMNS = 32  # thumbnails in a row of a sheet, and rows of a sheet
 QUALITIES = (85, 70, 55, 40, 25, 10)  # of JPEG, tried in this order
 MOST_BYTES = 5_500_000  # of all sheets; a page takes a third more

@@ -27,7 +27,7 @@ SHOWN = 3000  # most images of a page
 CODES, OF_CODE = 100, 10  # most codes, and images of each
 ODD = 30  # images that fit nowhere
 GROUPS, OF_GROUP = 30, 10  # most groups of near-duplicates, and images of each
-NEIGHBOURS = 12
+NEIGHBOURS = 10
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 // The page's images by number: names, codes, confidence and classes (null where there are none), neighbours, points.
 const images = JSON.parse(document.getElementById("data").textContent);
 const byId = (id) => document.getElementById(id);
-const percent = (share) => `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`;
+const percent = (share) => `${(100 * share).toFixed(share < 0.1 ? 1 : 0)}\u00a0%`;
+const count = (number) => number.toLocaleString("en");
 
 function thumb(i) {
   const button = document.createElement("button");
@@ -47,7 +48,14 @@ document.addEventListener("click", (event) => {
   if (event.target === byId("image") || event.target.closest("#image a")) byId("image").close(); // or outside of it
 });
 
-addEventListener("hashchange", () => document.querySelector(location.hash || null)?.closest("details")?.setAttribute("open", ""));
+addEventListener("hashchange", () => {
+  const target = byId(location.hash.slice(1));
+  const folded = target?.closest("details:not([open])");
+  if (folded) {
+    folded.open = true;
+    target.scrollIntoView();
+  }
+});
 
 document.addEventListener("keydown", (event) => {
   const here = document.activeElement;
@@ -67,10 +75,11 @@ const MOST_FOUND = 60;
 byId("search").addEventListener("input", () => {
   const text = byId("search").value.trim().toLowerCase();
   const found = text ? [...images.names.keys()].filter((i) => images.names[i].toLowerCase().includes(text)) : [];
-  const some = found.length > MOST_FOUND ? `, the first ${MOST_FOUND}` : "";
-  const all = images.names.length < images.total ? ` on this page, which has some of ${images.total.toLocaleString("en")}` : "";
+  const [these, total] = [images.names.length, images.total];
+  const where = these < total ? ` on this page, which has some of ${count(total)}` : "";
   byId("found").hidden = !text;
-  byId("found-count").textContent = `${found.length.toLocaleString("en")} of ${images.names.length.toLocaleString("en")} images${all}${some}`;
+  const first = found.length > MOST_FOUND ? `, the first ${MOST_FOUND}` : "";
+  byId("found-count").textContent = `${count(found.length)} of ${count(these)} images${where}${first}`;
   byId("found-images").replaceChildren(...found.slice(0, MOST_FOUND).map(thumb));
 });
 byId("search").addEventListener("keydown", (event) => {
@@ -92,11 +101,11 @@ class Plane {
     this.fingers = new Map();
     this.kinds = { ...(images.classes && { class: images.classes }), ...(images.codes && { code: images.codes }) };
     this.sheets = [];
-    for (let s = 0; s * images.columns ** 2 < points.length; s++) {
-      const probe = document.querySelector(`.s${s}`) ?? document.body.appendChild(Object.assign(thumb(s * images.columns ** 2), { hidden: true }));
-      const sheet = new Image();
+    for (let first = 0; first < points.length; first += images.columns ** 2) {
+      const [sheet, probe] = [new Image(), document.body.appendChild(thumb(first))];
       sheet.onload = () => this.draw();
-      sheet.src = getComputedStyle(probe).backgroundImage.slice(5, -2);
+      sheet.src = getComputedStyle(probe).backgroundImage.slice(5, -2); // url("...")
+      probe.remove();
       this.sheets.push(sheet);
     }
     byId("colour").replaceChildren(...Object.keys(this.kinds).map((kind) => new Option(`by ${kind}`, kind)));
@@ -123,6 +132,7 @@ class Plane {
   reset() {
     this.middle = [0.5, 0.5];
     this.scale = 1;
+    this.marked = null;
     this.draw();
   }
 
@@ -142,9 +152,13 @@ class Plane {
     this.draw();
   }
 
-  get unit() { return 0.94 * Math.min(this.width, this.height) * this.scale; } // pixels
+  get unit() { // pixels
+    return 0.94 * Math.min(this.width, this.height) * this.scale;
+  }
 
-  at(x, y) { return [this.middle[0] + (x - this.width / 2) / this.unit, this.middle[1] + (y - this.height / 2) / this.unit]; }
+  at(x, y) {
+    return [this.middle[0] + (x - this.width / 2) / this.unit, this.middle[1] + (y - this.height / 2) / this.unit];
+  }
 
   pixel(i) {
     return [0, 1].map((k) => (this.points[i][k] - this.middle[k]) * this.unit + (k ? this.height : this.width) / 2);
@@ -218,7 +232,7 @@ class Plane {
       }
     }
     if (this.canvas.matches(":focus-visible")) this.marked = this.nearest(width / 2, height / 2, Infinity);
-    if (this.marked != null) {
+    if (this.marked !== null) {
       const [x, y] = this.pixel(this.marked);
       pen.strokeStyle = getComputedStyle(this.canvas).color;
       pen.lineWidth = 2;
@@ -268,8 +282,9 @@ class Plane {
   }
 
   up(event) {
-    const found = this.moved < 5 ? this.nearest(...this.place(event), this.pictures ? Plane.side / 2 : Plane.near) : null;
+    const clicked = this.moved < 5; // pixels
     this.leave(event);
+    const found = clicked ? this.nearest(...this.place(event), this.pictures ? Plane.side / 2 : Plane.near) : null;
     if (found !== null) show(found);
   }
 
@@ -310,7 +325,9 @@ class Plane {
     box.style.top = `${y + 14 + box.offsetHeight > this.height ? Math.max(0, y - 14 - box.offsetHeight) : y + 14}px`;
   }
 
-  hide() { byId("hover").hidden = true; }
+  hide() {
+    byId("hover").hidden = true;
+  }
 }
 
 const plane = images.points && new Plane(byId("plane"), images.points);

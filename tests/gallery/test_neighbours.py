@@ -1,0 +1,49 @@
+"""Neighbours, near-duplicates and images that fit nowhere, against plain loops."""
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from cplearn_solo.gallery import neighbours
+from cplearn_solo.gallery.neighbours import fits_nowhere, near_duplicates, nearest
+
+
+def directions(*shape, seed=0):
+    return F.normalize(torch.randn(*shape, generator=torch.Generator().manual_seed(seed)), dim=1)
+
+
+def test_neighbours_are_those_of_a_loop(monkeypatch):
+    monkeypatch.setattr(neighbours, "BLOCK", 150)  # several rows at a time
+    x, told = directions(40, 5), []
+    near = nearest(x, 7, progress=lambda *step: told.append(step))
+    for i, row in enumerate(x.numpy()):
+        cosines = x.numpy() @ row
+        cosines[i] = -np.inf
+        assert near.rows[i].tolist() == np.argsort(-cosines)[:7].tolist()
+        np.testing.assert_allclose(near.cosines[i], np.sort(cosines)[::-1][:7], rtol=1e-5)
+    assert told[0] == (3, 40) and told[-1] == (40, 40)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_few_images_have_all_others_as_neighbours(n):
+    near = nearest(directions(n, 4), 10)
+    assert near.rows.shape == (n, n - 1) and near_duplicates(near) == []
+
+
+def test_near_duplicates_are_in_groups_the_closest_first():
+    x = directions(60, 16)
+    x[7] = x[3]
+    x[[20, 30]] = F.normalize(x[10] + 0.01 * directions(2, 16, seed=1))  # two near one another, and one
+    assert near_duplicates(nearest(x, 10)) == [[3, 7], [10, 20, 30]]
+
+
+def test_images_that_are_all_alike_are_one_group():
+    assert near_duplicates(nearest(directions(1, 8).expand(9, -1), 10)) == [list(range(9))]
+
+
+def test_what_fits_nowhere_comes_first():
+    x = F.normalize(torch.tensor([1.0, 0, 0]) + 0.1 * directions(30, 3))
+    x[11] = torch.tensor([-1.0, 0, 0])
+    order = fits_nowhere(nearest(x, 10))
+    assert order[0] == 11 and sorted(order.tolist()) == list(range(30))

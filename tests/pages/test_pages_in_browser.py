@@ -1,0 +1,57 @@
+"""Tables and the collapse report in Chromium, on a desktop and a phone, light and dark."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from cplearn_solo.collapse.comparison import Comparison
+from cplearn_solo.collapse.figures import PLOTS, Drawn
+from cplearn_solo.collapse.groups import by_themselves
+from cplearn_solo.collapse.page import report_page
+from cplearn_solo.collapse.protocols import PROTOCOLS
+from cplearn_solo.collapse.subject import Subject
+from cplearn_solo.core.files import write_file
+from cplearn_solo.metrics.verdict import collapse_verdict
+
+pytestmark = pytest.mark.integration
+
+RESULTS = Path(__file__).parents[2] / "results"
+SIZES = [(390, False), (390, True), (1280, False)]
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    """The page of a healthy and a collapsed subject with long names, and some figures."""
+    h, codes = torch.randn(60, 4, generator=torch.Generator().manual_seed(0)), torch.arange(60) % 3
+    subjects = [Subject((name,), Path("long" * 40), "60 rows", h) for name in ("one", "other" * 20)]
+    groups, names = by_themselves(subjects)
+    verdicts = [collapse_verdict(h, h, codes), collapse_verdict(h, h, 0 * codes)]
+    comparison = Comparison(subjects, names, groups, verdicts, [], {}, [], PROTOCOLS["standard"], 0)
+    picture = (RESULTS / "cplearn_table9-digits-mini/digits.png").read_bytes()
+    drawn = [Drawn(plot, picture if i % 2 else None, reason="why" * 50) for i, plot in enumerate(PLOTS)]
+    return write_file(tmp_path_factory.mktemp("report") / "index.html", report_page(comparison, drawn))
+
+
+@pytest.mark.parametrize("kind", ["table", "report"])
+@pytest.mark.parametrize("width, dark", SIZES)
+def test_nothing_sticks_out_and_nothing_is_complained_about(width, dark, kind, report, browser):
+    browser.open(
+        report if kind == "report" else RESULTS / "cplearn_table9-digits-mini/table.html",
+        width=width,
+        height=844,
+        dark=dark,
+    )
+    browser.run("for (const one of document.querySelectorAll('details')) one.open = true")
+    assert browser.run("document.documentElement.scrollWidth") <= width
+    assert browser.run("[...document.images].every((one) => one.complete && one.naturalWidth > 0)")
+    assert browser.errors == [] and browser.requests() == []
+
+
+def test_a_collapse_is_red_and_names_its_limit(browser, report):
+    browser.open(report)
+    banners = "[...document.querySelectorAll('.banner strong')]"
+    assert browser.run(f"{banners}.map((one) => one.innerText)") == ["Healthy", "Cluster collapse"]
+    assert browser.run(f"new Set({banners}.map((one) => getComputedStyle(one).color)).size") == 2
+    bars = "[...document.querySelectorAll('.card:last-child .track div')].map((one) => one.className)"
+    assert browser.run(bars) == ["good", "bad", "bad", "good", "good"]

@@ -1,0 +1,22 @@
+"""Models that were never trained, as checkpoints."""
+
+import torch
+
+from cplearn_solo.config.read import parse_config
+from cplearn_solo.engine.checkpoint import checkpoint_entry
+from cplearn_solo.engine.module import Pretrainer
+from support.configs import tiny
+
+MEAN, STD = [0.4, 0.5, 0.6], [0.2, 0.25, 0.3]
+
+
+def write_checkpoint(folder, method="cplearn", **data):
+    """A checkpoint of a method with seeded weights, whose keys of ``data`` are ``data``."""
+    config = parse_config(tiny(folder, method, data=data))
+    channels = config.data.channels
+    statistics = {"num_classes": 10, "mean": MEAN[:channels], "std": STD[:channels]}
+    torch.manual_seed(0)
+    module = Pretrainer(config, **statistics)
+    entry = checkpoint_entry(config, **statistics)
+    torch.save({"state_dict": module.state_dict(), **entry}, folder / "model.ckpt")
+    return folder / "model.ckpt"
