@@ -68,6 +68,7 @@ setup(
         "slurm": ["hydra-submitit-launcher>=1.2"],
         "hub": ["datasets>=2.19"],
         "completion": ["argcomplete>=3"],
+        "umap": ["umap-learn>=0.5"],
     },
     entry_points={"console_scripts": ["cplearn=cplearn_solo.cli:main"]},
 )

@@ -11,7 +11,7 @@ from cplearn_solo.collapse.progress import Steps
 from cplearn_solo.collapse.protocols import Protocol, mixed_dimensions
 from cplearn_solo.collapse.rows import MEASURES, method_measures
 from cplearn_solo.collapse.subject import PARTS, Subject
-from cplearn_solo.collapse.tsne import Map, tsne_map
+from cplearn_solo.collapse.tsne import Map, map_of
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.metrics.verdict import Verdict, collapse_verdict
 
@@ -164,6 +164,6 @@ def _entropy_rows(
 
 def _map(subject: Subject, seed: int) -> Map | str:
     try:
-        return tsne_map(subject.features, subject.labels, seed=seed)
+        return map_of(subject, seed=seed)
     except InputError as error:
         return str(error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter, NullLocator, ScalarFormatter
+from matplotlib.ticker import MaxNLocator, NullFormatter, NullLocator, ScalarFormatter
 from torch import Tensor
 
 from cplearn_solo.collapse.comparison import Comparison
@@ -85,10 +85,15 @@ def _why_not_fitted(comparison: Comparison, part: str) -> str:
 
 
 def code_usage(comparison: Comparison) -> Figure:
-    """Share of samples of each code, most used first; dotted: the share if all codes were used alike."""
+    """Share of samples of each code, most used first; dotted: the share if all codes were used alike.
+
+    One subject has sorted bars, several have curves on logarithmic axes.
+    """
     coded = {i: found for i, found in enumerate(comparison.members) if all(s.codes is not None for s in found)}
     if not coded:
         raise InputError("no code assignment")
+    if len(comparison.subjects) == 1:
+        return _sorted_bars(comparison.subjects[0])
     figure, axes = panels(1, 1, width=6.4, height=4.2)
     ax, names = axes[0, 0], {}
     for i, members in coded.items():
@@ -98,8 +103,7 @@ def code_usage(comparison: Comparison) -> Figure:
         ax.plot(1, sum(share[0] for share in shares) / len(shares), marker="o", ms=4, color=line_style(i)["color"])
         used = f"{least:,}" if least == most else f"{least:,} to {most:,}"
         if total := members[0].codes_total:
-            even = 100 / min(total, len(members[0].codes))
-            ax.axhline(even, color=line_style(i)["color"], linestyle=":", linewidth=1)
+            ax.axhline(_even_share(members[0]), color=line_style(i)["color"], linestyle=":", linewidth=1)
             used += f" of {total:,}"
         names[i] = f"{comparison.group_names[i]}: {used} codes in use"
     ax.set(xlabel="code, most used first", ylabel="share of samples / %", xscale="log", yscale="log")
@@ -110,6 +114,25 @@ def code_usage(comparison: Comparison) -> Figure:
     ax.grid(alpha=0.3)
     group_legend(figure, names)
     return figure
+
+
+def _sorted_bars(subject: Subject) -> Figure:
+    figure, axes = panels(1, 1, width=6.4, height=4.2)
+    ax, shares, colour = axes[0, 0], _shares(subject.codes), line_style(0)["color"]
+    ax.stairs(shares, [i + 0.5 for i in range(len(shares) + 1)], fill=True, color=colour)
+    of = ""
+    if subject.codes_total:
+        ax.axhline(_even_share(subject), color="black", linestyle=":", linewidth=1)
+        of = f" of {subject.codes_total:,}"
+    ax.set(xlabel="code, most used first", ylabel="share of samples / %", title=f"{len(shares):,}{of} codes in use")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.grid(axis="y", alpha=0.3)
+    return figure
+
+
+def _even_share(subject: Subject) -> float:
+    """Percentage of samples of each code if they were spread over the codes as evenly as can be."""
+    return 100 / min(subject.codes_total, len(subject.codes))
 
 
 def _shares(codes: Tensor) -> list[float]:

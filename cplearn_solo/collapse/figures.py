@@ -42,15 +42,16 @@ PLOTS = (
     Plot(
         "codes.png",
         "Use of the codes",
-        "A flat curve is healthy; cluster collapse is one point at 100 %. Dotted: the share if all codes were used "
-        "alike.",
+        "Many codes of similar size are healthy; cluster collapse is one code with 100 % of the samples. Dotted: the "
+        "share if all codes were used alike.",
         curves.code_usage,
         opening=True,
     ),
     Plot(
         "tsne.png",
         "t-SNE of the representation",
-        "At most 1,000 samples of ten classes. Distances between clusters mean little. (Matrix-SSL, Fig. 2)",
+        "At most 1,000 samples of ten classes, without labels of the ten largest codes. Distances between clusters "
+        "mean little. (Matrix-SSL, Fig. 2)",
         scatter.tsne,
         opening=True,
     ),

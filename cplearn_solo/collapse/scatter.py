@@ -15,6 +15,8 @@ from cplearn_solo.collapse.subject import Subject
 from cplearn_solo.collapse.tsne import Map
 from cplearn_solo.core.errors import InputError
 
+Kind = tuple[bool, int]  # whether it is a code, and the number of the code or class
+
 UNLABELLED = "#7F7F7F"
 LONGEST_CLASS = 16  # characters of a class's name in a legend
 # columns train_... of metrics.csv that are neither the loss nor a part of it
@@ -23,7 +25,7 @@ NOT_LOSS += ("beta", "bound_gap", "assignment_entropy", "mean_entropy", "taylor_
 
 
 def tsne(comparison: Comparison) -> Figure:
-    """t-SNE of the representation, coloured by class (Matrix-SSL, Fig. 2)."""
+    """t-SNE of the representation, coloured by class, or else by code (Matrix-SSL, Fig. 2)."""
     if all(isinstance(found, str) for found in comparison.maps):
         raise InputError(comparison.maps[0])
     classes = _classes(comparison)
@@ -82,7 +84,7 @@ def _losses(ax: Axes, subject: Subject) -> None:
     ax.legend(fontsize=7)
 
 
-def _scatter(ax: Axes, found: Map | str, classes: list[int]) -> None:
+def _scatter(ax: Axes, found: Map | str, classes: list[Kind]) -> None:
     if isinstance(found, str):
         empty(ax, found)
         return
@@ -93,22 +95,22 @@ def _scatter(ax: Axes, found: Map | str, classes: list[int]) -> None:
     if found.labels is None:
         colours = UNLABELLED
     else:
-        colours = [_class_colour(classes.index(label)) for label in found.labels.tolist()]
+        colours = [_class_colour(classes.index((found.of_codes, label))) for label in found.labels.tolist()]
     ax.scatter(*found.points.T.numpy(), c=colours, s=4, linewidths=0)
 
 
-def _classes(comparison: Comparison) -> dict[int, str]:
-    """Name of each class in a map; its number if it has no name or subjects name it differently."""
-    names: dict[int, set[str]] = {}
+def _classes(comparison: Comparison) -> dict[Kind, str]:
+    """Name of each class and code in a map; a class's number if it has no name or subjects name it differently."""
+    names: dict[Kind, set[str]] = {}
     for (subject, _), found in zip(comparison.examples, comparison.maps):
         if isinstance(found, Map) and found.labels is not None:
             for label in found.labels.unique().tolist():
                 name = subject.classes[label] if label < len(subject.classes) else str(label)
-                names.setdefault(label, set()).add(name)
-    return {label: names[label].pop() if len(names[label]) == 1 else str(label) for label in sorted(names)}
+                names.setdefault((found.of_codes, label), set()).add(f"code {label}" if found.of_codes else name)
+    return {kind: names[kind].pop() if len(names[kind]) == 1 else str(kind[1]) for kind in sorted(names)}
 
 
-def _class_legend(figure: Figure, classes: dict[int, str]) -> None:
+def _class_legend(figure: Figure, classes: dict[Kind, str]) -> None:
     handles = [
         Line2D([], [], linestyle="", marker="o", ms=5, color=_class_colour(k), label=name[:LONGEST_CLASS])
         for k, name in enumerate(classes.values())

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from cplearn_solo.collapse.scale import unit_scale
+from cplearn_solo.collapse.subject import Subject
 from cplearn_solo.metrics.tsne import tsne
 
 MAX_POINTS = 1000  # about a hundred for each of ten classes
@@ -16,10 +17,21 @@ MAX_CLASSES = 10  # as many as colours can distinguish
 
 @dataclass(frozen=True)
 class Map:
-    """``points`` ``(m, 2)`` and the ``labels`` ``(m,)`` of the same samples, if known."""
+    """``points`` ``(m, 2)`` and the ``labels`` ``(m,)`` of the same samples, if known, which may be their codes."""
 
     points: Tensor
     labels: Tensor | None
+    of_codes: bool = False
+
+
+def map_of(subject: Subject, *, seed: int) -> Map:
+    """The subject's :func:`tsne_map`; where it has no labels, of the ten largest codes."""
+    if subject.labels is not None or subject.codes is None:
+        return tsne_map(subject.features, subject.labels, seed=seed)
+    sizes = subject.codes.bincount()
+    largest = sizes.topk(min(MAX_CLASSES, len(sizes))).indices
+    codes = torch.where(torch.isin(subject.codes, largest), subject.codes, -1)
+    return replace(tsne_map(subject.features, codes, seed=seed), of_codes=True)
 
 
 def tsne_map(features: Tensor, labels: Tensor | None, *, seed: int) -> Map:

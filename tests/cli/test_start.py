@@ -23,7 +23,7 @@ for arguments in json.loads(sys.argv[1]):
         main()
     except SystemExit as end:
         print("exit", end.code or 0)
-print([name for name in ("torch", "lightning", "sklearn") if name in sys.modules])
+print([name for name in ("torch", "lightning", "sklearn", "jinja2") if name in sys.modules])
 """
 MISTAKES = {
     "pretrain optimizer.lrr=1": "unknown key of optimizer 'lrr': did you mean 'lr'?",
@@ -45,6 +45,8 @@ MISTAKES = {
     "linear pretrained=nowhere": "nowhere does not exist",
     "export nowhere file.pt": "nowhere does not exist",
     "collapse nowhere": "RUN = 'nowhere': must be a run folder",
+    "gallery nowhere images": "nowhere does not exist",
+    "gallery x images page.png": "OUT = 'page.png': must be a file that ends in .html",
     "linear pretrained=x optimizer.lrr=1": "did you mean 'lr'?",
     "linear pretrained=x optimizer.name=lbfgs": "unknown optimizer.name 'lbfgs'",
     "linear pretrained=x optimizer.lr=[0.1,fast]": "optimizer.lr = 'fast': must be a finite number above 0",
@@ -67,6 +69,7 @@ LISTS = (
     "table --cfg job",
     "linear --help",
     "embed --help",
+    "gallery --help",
     "dino --method cplearn --help",
     "methods",
     "backbones",

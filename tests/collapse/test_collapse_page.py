@@ -1,9 +1,15 @@
-"""The opening of the collapse report's page: verdicts, and their measures beside their limits."""
+"""What the collapse report's page opens with: measures of the verdict beside their limits, codes, the map."""
+
+from pathlib import Path
 
 import pytest
 import torch
 
+from cplearn_solo.collapse.comparison import Comparison
+from cplearn_solo.collapse.curves import code_usage
 from cplearn_solo.collapse.limits import LIMIT, PLAIN, bars
+from cplearn_solo.collapse.subject import Subject
+from cplearn_solo.collapse.tsne import map_of
 from cplearn_solo.metrics.verdict import CRITERIA, collapse_verdict
 
 GENERATOR = torch.Generator().manual_seed(0)
@@ -29,3 +35,25 @@ def test_what_was_not_measured_has_no_bar():
     found = {bar.measure: bar for bar in bars(collapse_verdict(H))}
     assert [name for name, bar in found.items() if bar.value is None] == ["code_use", "told_apart", "within_code"]
     assert not any(bar.collapsed or bar.percent for bar in found.values() if bar.value is None)
+
+
+def test_without_labels_the_map_is_of_the_largest_codes():
+    codes = torch.arange(120) % 12
+    codes[codes == 3] = 0  # none has 3, and 11 is the smallest but for that
+    codes[11] = 0
+    x = torch.randn(120, 4, generator=GENERATOR)
+    found = map_of(Subject(("x",), Path("x"), "", x, codes=codes), seed=0)
+    assert found.of_codes and set(found.labels.tolist()) == {0, 1, 2, 4, 5, 6, 7, 8, 9, 10}
+    labelled = map_of(Subject(("x",), Path("x"), "", x, codes=codes, labels=torch.arange(120) % 2), seed=0)
+    assert not labelled.of_codes and set(labelled.labels.tolist()) == {0, 1}
+
+
+def test_codes_of_one_subject_are_sorted_bars(monkeypatch):
+    codes = torch.tensor([7] * 6 + [2] * 3 + [5])
+    subject = Subject(("x",), Path("x"), "", torch.zeros(10, 2), codes=codes, codes_total=8)
+    comparison = Comparison([subject], ["x"], [], [], [], {}, [], None, 0)
+    monkeypatch.setattr(Comparison, "members", [[subject]])
+    (ax,) = code_usage(comparison).axes
+    (bars,) = ax.patches
+    assert bars.get_data().values.tolist() == [60, 30, 10] and ax.get_title() == "3 of 8 codes in use"
+    assert ax.lines[0].get_ydata() == pytest.approx([12.5, 12.5])
