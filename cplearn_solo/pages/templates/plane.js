@@ -17,7 +17,7 @@ class Plane {
     for (let first = 0; first < points.length; first += images.columns ** 2) {
       const [sheet, probe] = [new Image(), document.body.appendChild(thumb(first))];
       sheet.onload = () => this.draw();
-      sheet.src = getComputedStyle(probe).backgroundImage.slice(5, -2); // url("...")
+      sheet.src = getComputedStyle(probe).backgroundImage.slice(5, -2); // between quotes
       probe.remove();
       this.sheets.push(sheet);
     }
