@@ -3,30 +3,37 @@
 import numpy as np
 import pytest
 from PIL import Image
+from support.checkpoints import write_checkpoint
 from support.images import write_images
 
 pytestmark = pytest.mark.integration
 
 
-def test_a_folder_becomes_a_page(run, here, tmp_path):
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A checkpoint that was never trained."""
+    return write_checkpoint(tmp_path_factory.mktemp("model"))
+
+
+def test_a_folder_becomes_a_page(model, here, tmp_path):
     write_images(tmp_path / "images", [f"{kind}/{i}.png" for kind in ("a", "b") for i in range(6)])
     (tmp_path / "images/b/5.png").write_bytes(b"")
-    code, out, error = here("gallery", run, "images", "--num-workers", "0", "--accelerator", "cpu")
+    code, out, error = here("gallery", model, "images", "--num-workers", "0", "--accelerator", "cpu")
     assert code == 0 and "gallery.html: 11 images, all of them to see, " in out, error
     assert "1 of 12 images could not be read" in out and "of class a" in (tmp_path / "gallery.html").read_text()
     assert {path.name for path in tmp_path.iterdir()} == {"images", "gallery.html"}
-    code, _, error = here("gallery", run, "images")
+    code, _, error = here("gallery", model, "images")
     assert code == 2 and error == (
         "gallery: error: OUT = 'gallery.html': must be a new file, that one exists already\n"
     )
 
 
-def test_images_of_other_sizes_and_channels_are_read(run, here, tmp_path):
+def test_images_of_other_sizes_and_channels_are_read(model, here, tmp_path):
     (tmp_path / "images").mkdir()
     shapes = [(8, 8), (200, 90, 3), (64, 64, 4), (1, 1), (30, 500, 3)]
     for i, shape in enumerate(shapes):
         Image.fromarray(np.full(shape, 40 * i, np.uint8)).save(tmp_path / f"images/{i}.png")
-    code, out, error = here("gallery", run, "images", "page.html", "--num-workers", "0")
+    code, out, error = here("gallery", model, "images", "page.html", "--num-workers", "0")
     assert code == 0 and "page.html: 5 images, all of them to see" in out, error
 
 
@@ -48,11 +55,11 @@ def test_images_of_other_sizes_and_channels_are_read(run, here, tmp_path):
         ("RUN images --data chanels=1", "unknown key 'chanels': did you mean 'channels'?"),
     ],
 )
-def test_bad_input_is_one_line_and_leaves_nothing_behind(arguments, words, run, here, tmp_path):
+def test_bad_input_is_one_line_and_leaves_nothing_behind(arguments, words, model, here, tmp_path):
     write_images(tmp_path / "images", ["a.png"])
     (tmp_path / "empty").mkdir()
     (tmp_path / "there.html").write_text("mine")
-    code, _, error = here("gallery", *arguments.replace("RUN", str(run)).split())
+    code, _, error = here("gallery", *arguments.replace("RUN", str(model)).split())
     assert code == 2 and len(error.splitlines()) == 1 and words in error, error
     assert {path.name for path in tmp_path.iterdir()} == {"images", "empty", "there.html"}
     assert (tmp_path / "there.html").read_text() == "mine"
