@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from cplearn_solo.cli.image_options import add_image_options, checked_workers
+
 EMBED = """Writes representations of images, their codes and the confidence of these to a file, a row an image.
 
   cplearn embed RUN IMAGES out.parquet                     columns file, representation, code, confidence
@@ -26,27 +28,13 @@ def read_options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("out", metavar="OUT", help="a new .parquet (also without an ending), .npz, .npy or .csv")
     parser.add_argument("--space", default="backbone", help="backbone, projector or bits (default: %(default)s)")
     parser.add_argument("--half", action="store_true", help="float16 instead of float32")
-    parser.add_argument("--batch-size", type=int, default=256, metavar="N", help="(default: %(default)s)")
-    parser.add_argument("--num-workers", default="auto", metavar="N", help="that read files (default: %(default)s)")
-    parser.add_argument("--accelerator", default="auto", help="auto, cpu or gpu (default: %(default)s)")
-    parser.add_argument(
-        "--data",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="keys of data that differ from the run's, as image_column=photo; repeat for more keys",
-    )
+    add_image_options(parser)
     return parser.parse_args(arguments)
 
 
 def embed_task(options: argparse.Namespace) -> None:
     """Embeds with a progress bar and says what is in the file."""
-    from cplearn_solo.core.errors import require
-    from cplearn_solo.data.checks import check_workers
-
-    workers = int(options.num_workers) if options.num_workers.isdecimal() else options.num_workers
-    check_workers("num_workers", workers)
-    require(options.batch_size >= 1, "batch_size", options.batch_size, "at least 1")
+    workers = checked_workers(options)
 
     from rich.console import Console
     from rich.progress import MofNCompleteColumn, Progress

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from cplearn_solo.cli.image_options import add_image_options, checked_workers
+
 GALLERY = """Writes one page of images as a trained model sees them: by code, by nearest neighbours, on a map, those
 that fit nowhere, near-duplicates. It opens in any browser and needs no other file.
 
@@ -26,29 +28,16 @@ def read_options(arguments: list[str]) -> argparse.Namespace:
         "out", metavar="OUT", nargs="?", default="gallery.html", help="a new .html (default: %(default)s)"
     )
     parser.add_argument("--seed", type=int, default=0, help="of every random choice (default: %(default)s)")
-    parser.add_argument("--batch-size", type=int, default=256, metavar="N", help="(default: %(default)s)")
-    parser.add_argument("--num-workers", default="auto", metavar="N", help="that read files (default: %(default)s)")
-    parser.add_argument("--accelerator", default="auto", help="auto, cpu or gpu (default: %(default)s)")
-    parser.add_argument(
-        "--data",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="keys of data that differ from the run's, as image_column=photo; repeat for more keys",
-    )
+    add_image_options(parser)
     return parser.parse_args(arguments)
 
 
 def gallery_task(options: argparse.Namespace) -> None:
     """Writes the page with a progress bar and says what is on it."""
-    from cplearn_solo.core.errors import require
-    from cplearn_solo.data.checks import check_workers
     from cplearn_solo.engine.find import find_checkpoint
     from cplearn_solo.gallery.out import check_page
 
-    workers = int(options.num_workers) if options.num_workers.isdecimal() else options.num_workers
-    check_workers("num_workers", workers)
-    require(options.batch_size >= 1, "batch_size", options.batch_size, "at least 1")
+    workers = checked_workers(options)
     check_page(options.out)
     find_checkpoint(options.pretrained)
 
