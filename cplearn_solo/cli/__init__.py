@@ -1,5 +1,29 @@
 """Command-line programs."""
 
-from cplearn_solo.cli.main import check, clustering, collapse, embed, gallery, knn, linear, main, pretrain, table
+from cplearn_solo.cli.main import (
+    check,
+    clustering,
+    collapse,
+    embed,
+    gallery,
+    knn,
+    linear,
+    main,
+    predict,
+    pretrain,
+    table,
+)
 
-__all__ = ["check", "clustering", "collapse", "embed", "gallery", "knn", "linear", "main", "pretrain", "table"]
+__all__ = [
+    "check",
+    "clustering",
+    "collapse",
+    "embed",
+    "gallery",
+    "knn",
+    "linear",
+    "main",
+    "predict",
+    "pretrain",
+    "table",
+]

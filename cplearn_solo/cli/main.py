@@ -28,6 +28,7 @@ Self-supervised representations that do not collapse, and scores that tell.
   collapse     which collapse runs have, as one page   RUN_OR_CHECKPOINT_OR_FEATURES ...
   embed        the vectors of your images in a file    RUN_OR_CHECKPOINT IMAGES OUT
   gallery      your images as one page to open         RUN_OR_CHECKPOINT IMAGES [OUT]
+  predict      the classes of your images in a file    RUN_OR_CHECKPOINT IMAGES OUT
   export       the backbone's weights as a plain file  RUN_OR_CHECKPOINT FILE
   solo-learn   run a script of a solo-learn checkout   PATH/main_pretrain.py --config-path ... --config-name ...
   dino         run a DINO checkout with a method       PATH/main_dino.py --method cplearn ... -- [DINO's arguments]
@@ -246,12 +247,10 @@ def collapse(arguments: list[str] | None = None) -> None:
 
 def embed(arguments: list[str] | None = None) -> None:
     """Representations, codes and their confidence in a file."""
-    from cplearn_solo.cli.embed import read_options
+    from cplearn_solo.cli.embed import embed_task, read_options
 
     options = read_options(sys.argv[1:] if arguments is None else arguments)
     with user_errors("embed"):
-        from cplearn_solo.cli.embed import embed_task
-
         embed_task(options)
 
 
@@ -264,6 +263,15 @@ def gallery(arguments: list[str] | None = None) -> None:
         from cplearn_solo.cli.gallery import gallery_task
 
         gallery_task(options)
+
+
+def predict(arguments: list[str] | None = None) -> None:
+    """Classes and their probabilities in a file."""
+    from cplearn_solo.cli.predict import predict_task, read_options
+
+    options = read_options(sys.argv[1:] if arguments is None else arguments)
+    with user_errors("predict"):
+        predict_task(options)
 
 
 def _task(name: str) -> Callable[[Any], Any]:
@@ -350,6 +358,7 @@ COMMANDS = {
     "collapse": collapse,
     "embed": embed,
     "gallery": gallery,
+    "predict": predict,
     "export": _export,
     "runs": _runs,
     "solo-learn": _solo_learn,

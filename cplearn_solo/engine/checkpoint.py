@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import shutil
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -43,11 +44,16 @@ class EpochCheckpoint(Checkpoint):
 
 
 def checkpoint_entry(
-    config: Config, num_classes: int, mean: list[float], std: list[float], limits: Limits | None = None
+    config: Config,
+    num_classes: int,
+    mean: list[float],
+    std: list[float],
+    limits: Limits | None = None,
+    classes: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The part of a checkpoint that says how to read the rest, in plain types, so that ``weights_only`` loads it.
 
-    ``limits`` are the values that are black and white in images of more than 8 bits.
+    ``limits`` are the values that are black and white in images of more than 8 bits; ``classes`` are names, if known.
     """
     return {
         CHECKPOINT_KEY: {
@@ -56,6 +62,7 @@ def checkpoint_entry(
             "mean": mean,
             "std": std,
             "limits": limits,
+            "classes": list(classes),
             "learning_version": LEARNING_VERSION,
             "versions": {"torch": str(torch.__version__), "lightning": lightning.__version__},
         }

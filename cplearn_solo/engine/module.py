@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
@@ -43,11 +44,18 @@ class Pretrainer(LightningModule):
     """
 
     def __init__(
-        self, config: Config, *, num_classes: int, mean: list[float], std: list[float], limits: Limits | None = None
+        self,
+        config: Config,
+        *,
+        num_classes: int,
+        mean: list[float],
+        std: list[float],
+        limits: Limits | None = None,
+        classes: Sequence[str] = (),
     ) -> None:
         super().__init__()
         self.config, self.num_classes, self.mean, self.std = config, num_classes, list(mean), list(std)
-        self.limits = limits
+        self.limits, self.classes = limits, tuple(classes)
         first, *others = (augmentation.crop_size for augmentation in config.augmentations)
         self.backbone = build_backbone(
             config.backbone.name,
@@ -255,7 +263,8 @@ class Pretrainer(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Adds what evaluation and a resumed run need to know."""
-        checkpoint |= checkpoint_entry(self.config, self.num_classes, self.mean, self.std, self.limits)
+        statistics = self.num_classes, self.mean, self.std, self.limits, self.classes
+        checkpoint |= checkpoint_entry(self.config, *statistics)
 
     def capture_steps(self, capture: Capture = cuda_graph) -> None:
         """Steps are captured and replayed from now on, until training ends."""
@@ -356,4 +365,5 @@ def _equal_buffers(method: Method) -> list[str]:
 def image_statistics(images: ImageSet) -> dict[str, Any]:
     """What a :class:`Pretrainer` must know of its training images."""
     normalisation = {"mean": list(images.mean), "std": list(images.std)}
-    return {"num_classes": images.num_classes, **normalisation, "limits": images.limits}
+    names = {"num_classes": images.num_classes, "classes": images.classes}
+    return {**names, **normalisation, "limits": images.limits}

@@ -11,8 +11,8 @@ from torch.nn import functional as F
 
 from cplearn_solo.data import ImageSet
 from cplearn_solo.data.workers import Workers
-from cplearn_solo.inference.embed import representations
 from cplearn_solo.inference.pretrained import Pretrained
+from cplearn_solo.inference.rows import representations
 
 COMPARED = 100_000  # most images whose representations are kept and compared
 

@@ -31,6 +31,8 @@ class Pretrained:
     limits: tuple[float, float] | None  # black and white of images of more than 8 bits, if measured or given
     checkpoint: Path
     run: Path | None  # its run folder, if it lies in one
+    probe: nn.Module  # the linear classifier that was trained along the way: features (n, d) to logits (n, K)
+    classes: tuple[str, ...]  # names of its K classes, if they are known
 
 
 def load_pretrained(path: str | Path, *, device: torch.device | str = "cpu") -> Pretrained:
@@ -41,13 +43,15 @@ def load_pretrained(path: str | Path, *, device: torch.device | str = "cpu") -> 
     statistics = {key: saved.get(key) for key in ("num_classes", "mean", "std", "limits")}  # 0.2.0 knew no limits
     module = Pretrainer(config, **statistics)
     module.teacher = None  # not evaluated, and other hosts keep theirs under other names
-    wanted = ("backbone.", "method.", "classifier.")
+    wanted = ("backbone.", "method.", "classifier.", "features_scale.")
     try:
         module.load_state_dict({k: v for k, v in checkpoint["state_dict"].items() if k.startswith(wanted)})
     except RuntimeError as error:
         raise InputError(f"{file} does not fit its own configuration: {str(error).splitlines()[-1].strip()}") from error
     module.eval().requires_grad_(False).to(device)
-    return Pretrained(module.backbone, module.method, config, **statistics, checkpoint=file, run=run)
+    probe, classes = nn.Sequential(module.features_scale, module.classifier), tuple(saved.get("classes", ()))
+    where = {"checkpoint": file, "run": run}
+    return Pretrained(module.backbone, module.method, config, **statistics, **where, probe=probe, classes=classes)
 
 
 def trained_config(checkpoint: dict[str, Any]) -> Config:

@@ -1,5 +1,6 @@
-"""``cplearn embed`` as a user types it: files, errors of one line, kills."""
+"""``cplearn embed`` and ``cplearn predict`` as a user types them: files, errors of one line, kills."""
 
+import csv
 import os
 import signal
 import subprocess
@@ -36,6 +37,17 @@ def test_images_to_a_file(run, here, tmp_path):
     assert code == 0 and "bits.npz: 2 images" in out and "uint8 of eight bits each" in out, error
     assert "bits.npz.unreadable.csv: 1 of 3 images, which could not be read" in out
     assert np.load("bits.npz")["file"].tolist() == ["a.png", "c.png"]
+
+
+def test_classes_to_a_file(run, here):
+    code, out, error = here("predict", run, "digits", "out.csv", "--accelerator", "cpu")
+    assert code == 0 and out == "out.csv: 1438 images, 10 classes\n", error
+    with open("out.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["file", "class", "probability", *(f"p_{k}" for k in range(10))]
+    assert {row["class"] for row in rows} <= set("0123456789") and len(rows) == 1438
+    code, _, error = here("predict", run, "digits", "out.csv")
+    assert code == 2 and "OUT = 'out.csv': must be a new file, that one exists already" in error
 
 
 @pytest.mark.parametrize(

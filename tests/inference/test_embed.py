@@ -13,7 +13,7 @@ from support.images import encode, noise_images, write_images, write_parquet
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.core.locks import try_lock
 from cplearn_solo.dictionary import pack_dictionary
-from cplearn_solo.inference import embed as embedding
+from cplearn_solo.inference import rows
 from cplearn_solo.inference.embed import embed, pack_bits
 from cplearn_solo.inference.features import extract
 from cplearn_solo.inference.formats import WRITERS, as_array
@@ -37,7 +37,7 @@ def folder(tmp_path):
 @pytest.fixture
 def small_shards(monkeypatch):
     """Shards of two batches of four."""
-    monkeypatch.setattr(embedding, "SHARD", 8)
+    monkeypatch.setattr(rows, "SHARD", 8)
     return {"batch_size": 4, "num_workers": 0}
 
 
@@ -147,7 +147,7 @@ def test_a_call_that_is_killed_while_it_writes_reads_no_image_again(model, folde
     images = images_at(model, str(folder))
 
     def killed(target, shards):
-        embedding.companion(target).write_text("half")
+        rows.companion(target).write_text("half")
         raise KeyboardInterrupt
 
     with monkeypatch.context() as context:

@@ -8,15 +8,17 @@ from cplearn_solo.engine.module import Pretrainer
 from support.configs import tiny
 
 MEAN, STD = [0.4, 0.5, 0.6], [0.2, 0.25, 0.3]
+CLASSES = [f"kind {i}" for i in range(10)]
 
 
 def write_checkpoint(folder, method="cplearn", **data):
     """A checkpoint of a method with seeded weights, whose keys of ``data`` are ``data``."""
     config = parse_config(tiny(folder, method, data=data))
     channels = config.data.channels
-    statistics = {"num_classes": 10, "mean": MEAN[:channels], "std": STD[:channels]}
+    statistics = {"num_classes": 10, "mean": MEAN[:channels], "std": STD[:channels], "classes": CLASSES}
     torch.manual_seed(0)
     module = Pretrainer(config, **statistics)
+    module.features_scale.update(3 * torch.randn(50, module.backbone.num_features) + 1)
     entry = checkpoint_entry(config, **statistics)
     torch.save({"state_dict": module.state_dict(), **entry}, folder / "model.ckpt")
     return folder / "model.ckpt"

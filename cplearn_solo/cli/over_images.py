@@ -1,0 +1,73 @@
+"""What the programs that write a row for each image have in common: options, a progress bar, a last line."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from cplearn_solo.cli.image_options import add_image_options, checked_workers
+from cplearn_solo.engine.find import find_checkpoint
+
+if TYPE_CHECKING:
+    from cplearn_solo.inference.pretrained import Pretrained
+    from cplearn_solo.inference.rows import Written
+
+SOURCES = """IMAGES is a folder, a list, an archive, a parquet file, several of them ('part-*'), or the name of a data
+set on the hub. A killed call goes on where it was when the same command is typed again."""
+
+
+def parser_of(program: str, about: str, *, out: str) -> argparse.ArgumentParser:
+    """The options that all have; ``out`` says which files can be written."""
+    parser = argparse.ArgumentParser(
+        prog=program, description=f"{about}\n\n{SOURCES}", formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("pretrained", metavar="RUN_OR_CHECKPOINT")
+    parser.add_argument("images", metavar="IMAGES", help="labels are not needed")
+    parser.add_argument("out", metavar="OUT", help=out)
+    add_image_options(parser)
+    return parser
+
+
+def over_images(
+    options: argparse.Namespace, writer_of: Callable[[Pretrained], Callable[..., Written]]
+) -> tuple[Pretrained, Written]:
+    """Writes all images' rows and shows how far it is; the model of the run, and what was written.
+
+    ``writer_of`` takes the model, raises what is wrong with it, and returns what writes rows of images.
+    """
+    workers = checked_workers(options)
+    find_checkpoint(options.pretrained)
+
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn, Progress
+
+    from cplearn_solo.cli.data_keys import data_keys
+    from cplearn_solo.inference.devices import choose_device
+    from cplearn_solo.inference.images import images_at
+    from cplearn_solo.inference.pretrained import load_pretrained
+
+    device = choose_device(options.accelerator)
+    model = load_pretrained(options.pretrained, device=device)
+    write = writer_of(model)
+    images = images_at(model, options.images, data_keys(options.data))
+    with Progress(
+        *Progress.get_default_columns(), MofNCompleteColumn(), console=Console(stderr=True), transient=True
+    ) as bar:
+        task = bar.add_task("images", total=len(images))
+        found = write(
+            images,
+            options.out,
+            batch_size=options.batch_size,
+            num_workers=workers,
+            device=device,
+            progress=lambda done, total: bar.update(task, completed=done),
+        )
+    return model, found
+
+
+def tell_unreadable(found: Written) -> None:
+    """A line on the images that were left out, if there are any."""
+    if found.listed:
+        total = found.rows + found.unreadable
+        print(f"{found.listed}: {found.unreadable} of {total} images, which could not be read")

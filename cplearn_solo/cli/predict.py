@@ -1,0 +1,40 @@
+"""``cplearn predict``: the classes of images in a file."""
+
+from __future__ import annotations
+
+import argparse
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from cplearn_solo.cli.over_images import over_images, parser_of, tell_unreadable
+from cplearn_solo.inference.targets import PREDICTIONS, new_file
+
+if TYPE_CHECKING:
+    from cplearn_solo.inference.pretrained import Pretrained
+
+PREDICT = """Writes the class of each image and the probabilities of all classes to a file, by the linear classifier
+that was trained beside a run with labels; online_acc1 in the run's summary is its accuracy.
+
+  cplearn predict RUN IMAGES out.csv         columns file, class, probability, p_CLASS of each class
+  cplearn predict RUN IMAGES out.parquet     the same"""
+
+
+def read_options(arguments: list[str]) -> argparse.Namespace:
+    """What the command line says."""
+    return parser_of("predict", PREDICT, out="a new .csv (also without an ending) or .parquet").parse_args(arguments)
+
+
+def predict_task(options: argparse.Namespace) -> None:
+    """Predicts with a progress bar and says what is in the file."""
+    new_file("OUT", options.out, PREDICTIONS, ".csv")
+
+    def writer_of(model: Pretrained) -> Any:
+        from cplearn_solo.inference.predict import class_names, predict
+
+        class_names(model)
+        return partial(predict, model)
+
+    model, found = over_images(options, writer_of)
+    known = "" if model.classes else ", known by their numbers"
+    print(f"{found.file}: {found.rows} images, {model.num_classes} classes{known}")
+    tell_unreadable(found)
