@@ -12,11 +12,10 @@ import torchvision
 from torch import nn
 
 from cplearn_solo.backbones.catalog import BACKBONES
+from cplearn_solo.backbones.elsewhere import has_small_stem, vit_in_timm
 from cplearn_solo.backbones.resnet8 import ResNet8
 from cplearn_solo.backbones.vit import as_dino
 from cplearn_solo.core.errors import InputError, require, unknown
-
-SMALL_IMAGE = 64  # pixels; up to here ResNets get the CIFAR stem and ViTs patches of 4
 
 
 def build_backbone(
@@ -60,9 +59,7 @@ def _resnet(name: str, crop_size: int, channels: int, /, *, small_stem: bool | N
     """
     model = getattr(torchvision.models, name)(weights=None, **kwargs)
     model.num_features, model.fc = model.fc.in_features, nn.Identity()
-    if small_stem is None:
-        small_stem = crop_size <= SMALL_IMAGE
-    if small_stem:
+    if has_small_stem(name, crop_size, small_stem):
         model.conv1 = nn.Conv2d(channels, 64, kernel_size=3, stride=1, padding=2, bias=False)
         model.maxpool = nn.Identity()
     elif channels != 3:
@@ -73,10 +70,9 @@ def _resnet(name: str, crop_size: int, channels: int, /, *, small_stem: bool | N
 
 def _vit(size: str, crop_size: int, channels: int, /, *, patch_size: int | None = None, **kwargs: Any) -> nn.Module:
     """timm's plain ViT, with DINO's start of the class token and DINO's positions for crops of another size."""
-    patch = patch_size or (4 if crop_size <= SMALL_IMAGE else 16)
-    _check_patches(crop_size, patch)
-    sizes = {"img_size": crop_size, "in_chans": channels, "patch_size": patch, "dynamic_img_size": True}
-    return as_dino(_timm(f"vit_{size}_patch16_224", **{**sizes, **kwargs}), start=not kwargs.get("pretrained"))
+    name, arguments = vit_in_timm(size, crop_size, channels, patch_size)
+    _check_patches(crop_size, arguments["patch_size"])
+    return as_dino(_timm(name, **{**arguments, **kwargs}), start=not kwargs.get("pretrained"))
 
 
 def _check_patches(crop_size: int, patch: int) -> None:

@@ -29,7 +29,7 @@ Self-supervised representations that do not collapse, and scores that tell.
   embed        the vectors of your images in a file    RUN_OR_CHECKPOINT IMAGES OUT
   gallery      your images as one page to open         RUN_OR_CHECKPOINT IMAGES [OUT]
   predict      the classes of your images in a file    RUN_OR_CHECKPOINT IMAGES OUT
-  export       the backbone's weights as a plain file  RUN_OR_CHECKPOINT FILE
+  export       the backbone for other software         RUN_OR_CHECKPOINT OUT
   solo-learn   run a script of a solo-learn checkout   PATH/main_pretrain.py --config-path ... --config-name ...
   dino         run a DINO checkout with a method       PATH/main_dino.py --method cplearn ... -- [DINO's arguments]
   methods      list methods and their method_kwargs
@@ -297,14 +297,10 @@ def _evaluate(name: str, about: str, arguments: list[str] | None) -> None:
 
 
 def _export(arguments: list[str]) -> None:
-    parser = argparse.ArgumentParser(prog="export", description="Writes the trained backbone as a plain state dict.")
-    parser.add_argument("pretrained", metavar="RUN_OR_CHECKPOINT")
-    parser.add_argument("file", metavar="FILE", help="must not exist yet")
-    options = parser.parse_args(arguments)
     with user_errors("export"):
-        from cplearn_solo.cli.tasks import export_task
+        from cplearn_solo.cli.export import export
 
-        export_task(options.pretrained, options.file)
+        export(arguments)
 
 
 def _runs(arguments: list[str]) -> None:

@@ -16,12 +16,10 @@ from cplearn_solo.config.evaluation import ClusteringConfig, EvalConfig, KNNConf
 from cplearn_solo.config.read import parse_config
 from cplearn_solo.config.read_evaluation import parse_evaluation
 from cplearn_solo.data.checks import check_data, check_places
-from cplearn_solo.data.schema import RGB
 from cplearn_solo.engine.find import find_checkpoint
 
 if TYPE_CHECKING:
     from cplearn_solo.data import Splits
-    from cplearn_solo.inference.pretrained import Pretrained
 
 
 def pretrain_task(raw: DictConfig, *, references: bool = True) -> dict[str, Any] | None:
@@ -100,31 +98,6 @@ def evaluation_task(raw: DictConfig, *, schema: type[EvalConfig]) -> None:
     print_scores(str(config.pretrained), found.scores)
     if found.record:
         print(f"added to {found.record}")
-
-
-def export_task(pretrained: str, file: str) -> None:
-    """Writes the backbone's state dict to ``file`` and says how to load it."""
-    find_checkpoint(pretrained)
-
-    from cplearn_solo.inference.export import export_backbone
-
-    model = export_backbone(pretrained, file)
-    weights = model.backbone.state_dict()
-    size = sum(value.numel() for value in weights.values())
-    print(f"{file}: {len(weights)} tensors, {size:,} numbers, of {model.config.backbone.name}")
-    print(f"images: {model.config.augmentations[0].crop_size} pixels, mean {model.mean}, std {model.std}")
-    print(f"{_empty_backbone(model)}\nmodel.load_state_dict(torch.load({file!r}, weights_only=True))")
-
-
-def _empty_backbone(model: Pretrained) -> str:
-    """Python that makes a backbone for the weights."""
-    backbone, size = model.config.backbone, model.config.augmentations[0].crop_size
-    channels = {} if model.config.data.channels == RGB else {"image_channels": model.config.data.channels}
-    kwargs = "".join(f", {key}={value!r}" for key, value in (channels | backbone.kwargs).items())
-    return (
-        "from cplearn_solo.backbones import build_backbone\n"
-        f"model = build_backbone({backbone.name!r}, crop_size={size}{kwargs})"
-    )
 
 
 TASKS = {

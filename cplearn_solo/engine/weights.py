@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from timm.models import adapt_input_conv
 from torch import Tensor
 
@@ -73,8 +75,8 @@ def _read(path: str) -> dict[str, Tensor]:
     require(Path(path).exists(), "backbone.weights", path, where)
     file, _ = find_checkpoint(path)
     try:
-        values: Any = torch.load(file, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, pickle.UnpicklingError, OSError, ValueError, KeyError) as error:
+        values: Any = load_file(file) if file.suffix == ".safetensors" else _unpickled(file)
+    except (RuntimeError, EOFError, pickle.UnpicklingError, OSError, ValueError, KeyError, SafetensorError) as error:
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise InputError(f"backbone.weights = {path!r}: must be {where}: {reason}") from error
     for name in INSIDE:
@@ -84,6 +86,10 @@ def _read(path: str) -> dict[str, Tensor]:
         if any(name.startswith(prefix) for name in values):
             values = {name.removeprefix(prefix): value for name, value in values.items() if name.startswith(prefix)}
     return {name: value for name, value in values.items() if isinstance(value, Tensor)}
+
+
+def _unpickled(file: Path) -> Any:
+    return torch.load(file, map_location="cpu", weights_only=True)
 
 
 def _some(names: list[str]) -> str:

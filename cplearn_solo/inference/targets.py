@@ -1,13 +1,17 @@
-"""Files that programs are asked to write."""
+"""Files and folders that programs are asked to write."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
+from importlib.util import find_spec
 from pathlib import Path
 
 from cplearn_solo.core.errors import require
 
 PREDICTIONS = (".csv", ".parquet")  # endings of what classes of images can be written to
+EXPORTS = (".pt", ".safetensors", ".onnx")  # and weights
+NEEDED = ("onnx", "onnxscript", "onnxruntime")  # packages for .onnx
 
 
 def new_file(key: str, given: str | Path, endings: Iterable[str], default: str = "") -> Path:
@@ -21,6 +25,23 @@ def new_file(key: str, given: str | Path, endings: Iterable[str], default: str =
     require(path.parent.is_dir(), key, str(given), f"in a folder, there is no folder {path.parent}")
     require_new(key, path)
     return path
+
+
+def new_export(given: str | Path) -> tuple[Path, str]:
+    """A new file and its ending, one of ``EXPORTS``; or a new folder and "", if ``given`` ends in / or has no ending.
+
+    Raises ``InputError`` for others, and for .onnx where packages are missing.
+    """
+    path = Path(given)
+    ending = "" if str(given).endswith(("/", os.sep)) else path.suffix
+    wanted = f"a file that ends in {', '.join(EXPORTS)}, or a folder, which ends in / or has no ending"
+    require(ending in ("", *EXPORTS), "OUT", str(given), wanted)
+    require(path.parent.is_dir(), "OUT", str(given), f"in a folder, there is no folder {path.parent}")
+    require_new("OUT", path)
+    lacking = [name for name in NEEDED if ending == ".onnx" and find_spec(name) is None]
+    wanted = f"of another ending, or pip install 'cplearn-solo[onnx]': there is no {' and no '.join(lacking)}"
+    require(not lacking, "OUT", str(given), wanted)
+    return path, ending
 
 
 def require_new(key: str, *files: Path) -> None:

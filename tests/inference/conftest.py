@@ -6,8 +6,8 @@ from support.checkpoints import write_checkpoint
 
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory):
-    """Writes a checkpoint of a method, whose keys of ``data`` are ``data``."""
-    return lambda method="cplearn", **data: write_checkpoint(tmp_path_factory.mktemp(method), method, **data)
+    """Writes a checkpoint as ``write_checkpoint`` does, in a folder of its own."""
+    return lambda method="cplearn", **keys: write_checkpoint(tmp_path_factory.mktemp(method), method, **keys)
 
 
 @pytest.fixture(scope="session")

@@ -11,9 +11,17 @@ MEAN, STD = [0.4, 0.5, 0.6], [0.2, 0.25, 0.3]
 CLASSES = [f"kind {i}" for i in range(10)]
 
 
-def write_checkpoint(folder, method="cplearn", **data):
-    """A checkpoint of a method with seeded weights, whose keys of ``data`` are ``data``."""
-    config = parse_config(tiny(folder, method, data=data))
+def write_checkpoint(folder, method="cplearn", backbone=None, **data):
+    """A checkpoint of a method with seeded weights, whose keys of ``data`` are ``data``.
+
+    ``backbone``: name and size of images of another one than the shipped, and its keywords.
+    """
+    plain = tiny(folder, method, data=data)
+    if backbone:
+        name, size, kwargs = backbone
+        plain["backbone"] = {"name": name, "kwargs": kwargs}
+        plain["augmentations"] = [{"crop_size": size, "num_crops": 2}]
+    config = parse_config(plain)
     channels = config.data.channels
     statistics = {"num_classes": 10, "mean": MEAN[:channels], "std": STD[:channels], "classes": CLASSES}
     torch.manual_seed(0)

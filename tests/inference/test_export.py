@@ -1,0 +1,199 @@
+"""Backbones in files of other software: each loads what was written, as the printed lines say, to the same features."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import timm
+import torch
+from safetensors import safe_open
+
+from cplearn_solo.core.errors import InputError
+from cplearn_solo.inference import to_onnx
+from cplearn_solo.inference.export import export_backbone
+from cplearn_solo.inference.recipes import loaders, recipe
+from cplearn_solo.inference.targets import new_export
+
+RESNET8 = ("resnet8", 8, {"width": 4})
+SMALL_STEM = ("resnet18", 32, {})
+LARGE_STEM = ("resnet18", 96, {})
+VIT = ("vit_tiny", 32, {"depth": 2})
+FROM_TIMM = ("timm/test_resnet", 64, {})
+
+
+def features(model, channels=3, size=None):
+    """What the run's backbone makes of two images, and the images."""
+    size = size or model.config.augmentations[0].crop_size
+    images = torch.randn(2, channels, size, size, generator=torch.Generator().manual_seed(3))
+    with torch.no_grad():
+        return images, model.backbone(images)
+
+
+def loaded(model, out, images):
+    """Features by the lines that are printed."""
+    found = {"images": images.numpy()}
+    exec(recipe(model, str(out), new_export_ending(out)), found)
+    if "features" in found:
+        return torch.from_numpy(found["features"])
+    with torch.no_grad():
+        return found["model"](images)
+
+
+def new_export_ending(out):
+    return "" if Path(out).is_dir() else Path(out).suffix
+
+
+@pytest.mark.parametrize(
+    "ending, backbone, channels, said",
+    [
+        (".pt", RESNET8, 3, "resnet8: no other library has it"),
+        (".pt", SMALL_STEM, 1, "resnet18 with a 3x3 stem: no library has it, torchvision makes it"),
+        (".safetensors", VIT, 4, "vit_tiny: timm and transformers load it"),
+        (".pt", FROM_TIMM, 3, "timm/test_resnet: timm and transformers load it"),
+    ],
+)
+def test_weights_load_by_the_lines_that_are_printed(ending, backbone, channels, said, checkpoint, tmp_path):
+    out = tmp_path / f"backbone{ending}"
+    model = export_backbone(checkpoint(backbone=backbone, channels=channels), out)
+    images, wanted = features(model, channels)
+    torch.testing.assert_close(loaded(model, out, images), wanted)
+    assert said in loaders(model)
+    needs_ours = "cplearn_solo" in recipe(model, str(out), ending)
+    assert needs_ours == (backbone is RESNET8)
+
+
+def test_safetensors_say_what_they_are_of(checkpoint, tmp_path):
+    export_backbone(checkpoint(backbone=VIT), tmp_path / "x.safetensors")
+    with safe_open(tmp_path / "x.safetensors", "pt") as file:
+        facts = json.loads(file.metadata()["cplearn_solo"])
+    assert facts == {
+        "backbone": "vit_tiny",
+        "kwargs": {"depth": 2},
+        "image_channels": 3,
+        "crop_size": 32,
+        "mean": [0.4, 0.5, 0.6],
+        "std": [0.2, 0.25, 0.3],
+    }
+
+
+@pytest.mark.parametrize("backbone, channels", [(LARGE_STEM, 1), (FROM_TIMM, 3)])
+def test_a_folder_is_loaded_by_timm(backbone, channels, checkpoint, tmp_path):
+    model = export_backbone(checkpoint(backbone=backbone, channels=channels), tmp_path / "folder")
+    images, wanted = features(model, channels)
+    torch.testing.assert_close(loaded(model, tmp_path / "folder", images), wanted)
+
+    there = timm.create_model(f"local-dir:{tmp_path}/folder", pretrained=True, num_classes=7)  # for fine-tuning
+    assert there(images).shape == (2, 7)
+    found = timm.data.resolve_model_data_config(there)
+    size = backbone[1]
+    assert found["input_size"] == (channels, size, size) and found["interpolation"] == "bicubic"
+    assert found["mean"] == pytest.approx([0.4, 0.5, 0.6][:channels]) and found["std"][0] == pytest.approx(0.2)
+    assert int(size / found["crop_pct"]) == {96: 110, 64: 64}[size]  # 256 / 224 of it above 64
+
+
+def test_a_folder_is_loaded_by_transformers(checkpoint, tmp_path):
+    transformers = pytest.importorskip("transformers")
+    model = export_backbone(checkpoint(backbone=VIT), tmp_path / "folder")
+    images, wanted = features(model)
+    with torch.no_grad():
+        there = transformers.AutoModel.from_pretrained(tmp_path / "folder").eval()(images)
+    torch.testing.assert_close(there.pooler_output, wanted)
+
+
+def test_a_card_has_scores_beside_chance_and_the_verdict(checkpoint, tmp_path):
+    file = checkpoint(backbone=VIT)
+    run = tmp_path / "run"
+    (run / "checkpoints").mkdir(parents=True)
+    (run / "checkpoints/last.ckpt").write_bytes(file.read_bytes())
+    (run / "config.yaml").touch()
+    export_backbone(run, tmp_path / "before")
+    assert "None, as no finished run was exported but a checkpoint." in (tmp_path / "before/README.md").read_text()
+    (run / "data.json").write_text(json.dumps({"train": {"images": 1438}}))
+    summary = {"linear_acc1": 0.98, "epochs": 4, "ami": 0.87, "scored_images": 359, "scored_on": "test"}
+    summary |= {"random_backbone": {"linear_acc1": 0.94}, "chance": {"linear_acc1": 0.1003, "ami": 0.0}}
+    summary |= {"verdict": "healthy", "verdict_reason": "spread 0.98"}
+    (run / "summary.json").write_text(json.dumps(summary))
+    export_backbone(run, tmp_path / "after")
+    card = (tmp_path / "after/README.md").read_text()
+    assert "| linear_acc1 | 0.98 | 0.94 | 0.1003 |" in card and "| ami | 0.87 |  | 0 |" in card
+    assert "Trained on: digits, 1438 images" in card and "Collapse: healthy: spread 0.98." in card
+    assert "epochs |" not in card and str(tmp_path) not in card and re.search(r"less 0.4, 0.5, 0.6 and over 0.2", card)
+
+
+def test_a_network_that_timm_lacks_is_no_folder(checkpoint, tmp_path):
+    words = "folder': must be a file that ends in .pt, .safetensors or .onnx, timm has no resnet8"
+    with pytest.raises(InputError, match=words):
+        export_backbone(checkpoint(backbone=RESNET8), tmp_path / "folder")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_network_that_is_another_one_in_timm_is_no_folder(checkpoint, tmp_path, monkeypatch):
+    from cplearn_solo.inference import timm_folder
+
+    monkeypatch.setattr(timm_folder, "in_timm", lambda *_, **__: ("vit_tiny_patch16_224", {"img_size": 32}))
+    with pytest.raises(InputError, match="must be a file, timm cannot load this network"):
+        export_backbone(checkpoint(backbone=VIT), tmp_path / "folder")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backbone, channels", [(RESNET8, 3), (SMALL_STEM, 1), (VIT, 3)])
+def test_onnx_computes_the_same_for_any_batch(backbone, channels, checkpoint, tmp_path):
+    pytest.importorskip("onnxscript")
+    runtime = pytest.importorskip("onnxruntime")
+    out = tmp_path / "backbone.onnx"
+    model = export_backbone(checkpoint(backbone=backbone, channels=channels), out)
+    images, wanted = features(model, channels)
+    torch.testing.assert_close(loaded(model, out, images), wanted, rtol=1e-4, atol=1e-4 * wanted.abs().max().item())
+    session = runtime.InferenceSession(out)
+    for n in (1, 5):
+        (found,) = session.run(None, {"images": images[:1].repeat(n, 1, 1, 1).numpy()})
+        torch.testing.assert_close(torch.from_numpy(found), wanted[:1].repeat(n, 1), rtol=1e-3, atol=1e-3)
+    assert [path.name for path in tmp_path.iterdir()] == ["backbone.onnx"]
+
+
+@pytest.mark.slow
+def test_onnx_that_computes_something_else_is_refused(checkpoint, tmp_path, monkeypatch):
+    pytest.importorskip("onnxruntime")
+    file = checkpoint(backbone=RESNET8)
+    monkeypatch.setattr(to_onnx, "difference", lambda *_: 0.01)
+    with pytest.raises(InputError, match="onnxruntime's features of this network are off by 1.0e-02"):
+        export_backbone(file, tmp_path / "backbone.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_onnx_of_what_cannot_be_exported_is_one_line(checkpoint, tmp_path, monkeypatch):
+    def fails(*_, **__):
+        raise RuntimeError("no such operator\nand a page more")
+
+    monkeypatch.setattr(to_onnx.torch.onnx, "export", fails)
+    monkeypatch.setattr("cplearn_solo.inference.targets.find_spec", lambda name: name)
+    with pytest.raises(InputError, match=r"another ending, PyTorch cannot export resnet8 \(no such operator\)$"):
+        export_backbone(checkpoint(backbone=RESNET8), tmp_path / "backbone.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "out, words",
+    [
+        (
+            "x.bin",
+            "must be a file that ends in .pt, .safetensors, .onnx, or a folder, which ends in / or has no ending",
+        ),
+        ("no/x.pt", "there is no folder"),
+        ("mine.pt", "a new file, that one exists already"),
+        ("mine/", "a new file, that one exists already"),
+    ],
+)
+def test_other_targets_are_refused(out, words, tmp_path):
+    (tmp_path / "mine.pt").write_text("mine")
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(InputError, match=words):
+        new_export(f"{tmp_path}/{out}")
+
+
+def test_missing_packages_are_named(monkeypatch, tmp_path):
+    monkeypatch.setattr("cplearn_solo.inference.targets.find_spec", lambda name: None if name == "onnxscript" else name)
+    with pytest.raises(InputError, match=r"pip install 'cplearn-solo\[onnx\]': there is no onnxscript$"):
+        new_export(tmp_path / "x.onnx")
