@@ -97,14 +97,14 @@ def _read(cfg: DataConfig, model: Pretrained, *, seed: int) -> ImageSet:
 def _source(where: str, trained: DataConfig) -> dict[str, Any]:
     """The keys of ``data`` that mean all images at ``where``."""
     every = {key: getattr(DataConfig, key) for key in OF_TRAINING}
-    dataset = _dataset(where)
+    dataset = dataset_at(where)
     if dataset in KNOWN_IMAGES:
         known = trained.train_path if trained.dataset == dataset else DataConfig.train_path
         return {**every, "dataset": dataset, "train_path": known, "no_labels": False}
     return {**every, "dataset": dataset, "train_path": where, "no_labels": dataset in MAY_LACK_LABELS}
 
 
-def _dataset(where: str) -> str:
+def dataset_at(where: str) -> str:
     """The ``data.dataset`` that reads ``where``."""
     path = os.path.expanduser(where)
     if os.path.isdir(path):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from cplearn_solo.config import Config, parse_config
 from cplearn_solo.config.earlier import with_earlier_defaults
@@ -15,6 +15,7 @@ from cplearn_solo.core.errors import InputError
 from cplearn_solo.engine.checkpoint import CHECKPOINT_KEY, read_checkpoint
 from cplearn_solo.engine.find import find_checkpoint
 from cplearn_solo.engine.module import Pretrainer
+from cplearn_solo.inference.transform import Transform
 from cplearn_solo.methods import Method
 
 
@@ -59,10 +60,29 @@ def trained_config(checkpoint: dict[str, Any]) -> Config:
     return parse_config(with_earlier_defaults(checkpoint[CHECKPOINT_KEY]["config"]))
 
 
-def load_backbone(path: str | Path, *, device: torch.device | str = "cpu", frozen: bool = False) -> nn.Module:
+def load_backbone(path: str | Path, *, device: torch.device | str = "cpu", frozen: bool = False) -> Backbone:
     """The trained backbone of a run folder or checkpoint, in evaluation mode.
 
-    It maps normalised images ``(n, c, h, w)`` to features ``(n, d)``; d is its ``num_features``. Its parameters have
-    gradients, for fine-tuning, unless ``frozen``.
+    It maps normalised images ``(n, c, h, w)`` to features ``(n, d)``; d is its ``num_features``, and its ``transform``
+    makes such images of PIL images and tensors. Its parameters have gradients, for fine-tuning, unless ``frozen``.
     """
-    return load_pretrained(path, device=device).backbone.requires_grad_(not frozen)
+    model = load_pretrained(path, device=device)
+    backbone = model.backbone.requires_grad_(not frozen)
+    backbone.transform = transform_of(model)
+    return backbone
+
+
+def transform_of(model: Pretrained) -> Transform:
+    """What makes the run's backbone's input of an image."""
+    return Transform.of(model.config, model.mean, model.std, model.limits)
+
+
+if TYPE_CHECKING:
+
+    class Backbone(nn.Module):
+        """What :func:`load_backbone` gives, as a type checker may see it; it is a module of any class."""
+
+        num_features: int
+        transform: Transform
+
+        def __call__(self, images: Tensor) -> Tensor: ...

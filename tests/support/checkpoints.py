@@ -7,7 +7,7 @@ from cplearn_solo.engine.checkpoint import checkpoint_entry
 from cplearn_solo.engine.module import Pretrainer
 from support.configs import tiny
 
-MEAN, STD = [0.4, 0.5, 0.6], [0.2, 0.25, 0.3]
+MEAN, STD = [0.4, 0.5, 0.6, 0.7], [0.2, 0.25, 0.3, 0.35]
 CLASSES = [f"kind {i}" for i in range(10)]
 
 

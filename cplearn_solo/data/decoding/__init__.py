@@ -12,7 +12,7 @@ from cplearn_solo.core.lazy import lazy_imports
 if TYPE_CHECKING:
     from cplearn_solo.data.decoding.bands import Bands
     from cplearn_solo.data.decoding.formats import is_image_name
-    from cplearn_solo.data.decoding.image import Decoded, Decoding, Picture, Shrink, decode
+    from cplearn_solo.data.decoding.image import Decoded, Decoding, Picture, Shrink, decode, decode_opened
     from cplearn_solo.data.decoding.source import EncodedImage, source_name
     from cplearn_solo.data.decoding.value_range import measured_range
 

@@ -96,9 +96,30 @@ def decode(source: Source, decoding: Decoding = STANDARD, shrink: Shrink | None 
         else:
             samples, several, orientation = read_bands(source, decoding.channels, decoding.max_pixels)
             picture = Bands(_in_8_bits(samples, source, decoding))
-        turn = UPRIGHT.get(orientation)
-        upright = picture if turn is None else picture.transpose(turn)
+        upright = _upright(picture, orientation)
         return Decoded(upright, several, size or upright.size)
+
+
+def decode_opened(image: Image.Image, decoding: Decoding = STANDARD) -> Picture:
+    """An image that Pillow has opened, or made, as :func:`decode` makes it of its file; JPEGs are decoded whole."""
+    name = getattr(image, "filename", "") or "a PIL image"
+    with _told(name, decoding):
+        picture: Picture
+        if decoding.channels in COLOURS:
+            if image.format == "TIFF":
+                check_tiff(image)
+            picture = _in_colours(image, name, decoding)
+        else:
+            bands = len(image.getbands())
+            if bands != decoding.channels or image.mode in ("CMYK", "YCbCr", "LAB", "HSV"):
+                raise ValueError(f"its mode is {image.mode}; data.channels is {decoding.channels}")
+            picture = Bands(np.asarray(image))
+        return _upright(picture, image.getexif().get(ORIENTATION))
+
+
+def _upright(picture: Picture, orientation: int | None) -> Picture:
+    turn = UPRIGHT.get(orientation)
+    return picture if turn is None else picture.transpose(turn)
 
 
 def numbers(source: Source, decoding: Decoding = STANDARD) -> Samples | None:
@@ -110,7 +131,7 @@ def numbers(source: Source, decoding: Decoding = STANDARD) -> Samples | None:
             return read_samples(image, source) if has_samples(image) else None
 
 
-def _in_colours(image: ImageFile.ImageFile, source: Source, decoding: Decoding) -> Image.Image:
+def _in_colours(image: Image.Image, source: Source, decoding: Decoding) -> Image.Image:
     """An opened image in RGB or grey."""
     if has_samples(image):
         picture = Image.fromarray(_in_8_bits(read_samples(image, source), source, decoding))

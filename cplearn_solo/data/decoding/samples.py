@@ -33,7 +33,8 @@ class Samples(NamedTuple):
 
 def raw_mode(image: ImageFile.ImageFile) -> str:
     """Pillow's name for the pixels as the file has them, such as ``RGB;16B``; empty after loading, or where unknown."""
-    arguments = image.tile[0].args if image.tile else ""
+    tile = getattr(image, "tile", None)  # of an image that Pillow made itself there is none
+    arguments = tile[0].args if tile else ""
     first = arguments[0] if isinstance(arguments, tuple) and arguments else arguments
     return first if isinstance(first, str) else ""
 
@@ -68,7 +69,8 @@ def _grey(image: ImageFile.ImageFile) -> Samples:
 
 def _limits(image: ImageFile.ImageFile) -> tuple[Limits | None, bool]:
     """Black and white of a grey image by its format, and whether the file names them."""
-    arguments = image.tile[0].args if image.tile else None
+    tile = getattr(image, "tile", None)
+    arguments = tile[0].args if tile else None
     if image.format == "PPM" and image.mode == "I":  # Pillow scales the maximum that the file names to 65535
         return SIXTEEN_BITS, isinstance(arguments, tuple) and arguments[-1] != 65535
     if image.format == "JPEG2000":  # Pillow scales the number of bits that the file names to 16
