@@ -36,6 +36,7 @@ setup(
     packages=[*find_packages(include=["cplearn_solo*"]), "cplearn_solo.scripts"],
     package_dir={"cplearn_solo.scripts": "scripts"},
     package_data={
+        "cplearn_solo": ["py.typed"],
         "cplearn_solo.scripts": ["**/*.yaml", "slurm/*.sh"],
         "cplearn_solo.tables": ["papers/*.yaml"],
         "cplearn_solo.pages": ["templates/*"],

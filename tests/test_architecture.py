@@ -17,6 +17,7 @@ FLOORS = [
     {"inference", "hosts"},
     {"evaluation", "testing"},
     {"collapse", "gallery", "tables"},
+    {"interface"},
     {"cli"},
 ]
 OLD_NAMES = {"registry", "distributed", "precision", "kernels"}  # kept for one release; nothing here imports them

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cplearn_solo.config.compose import composed
 from cplearn_solo.core.errors import InputError, require, unknown
 from cplearn_solo.core.scripts import SCRIPTS, config_folder
 from cplearn_solo.core.user_errors import user_errors
@@ -55,7 +56,7 @@ def hydra_app(task: Task, arguments: list[str], *, program: str, folder: str, co
         overrides = [_forced(path, override, sweep=sweep) for override in options.overrides]
         with _errors_told(path / f"{name}.yaml"):
             if options.cfg:
-                _print(program, _composed(path, name, overrides))
+                _print(program, composed(path, name, overrides))
             elif sweep:
                 done = _sweep(task, path, name, overrides, called=sys.argv[: len(sys.argv) - len(arguments)])
                 if len(done) > 1:
@@ -63,14 +64,7 @@ def hydra_app(task: Task, arguments: list[str], *, program: str, folder: str, co
 
                     print_sweep(done)
             else:  # processes that the Trainer starts repeat sys.argv, which is this one job
-                task(_composed(path, name, overrides))
-
-
-def _composed(path: Path, name: str, overrides: list[str]) -> DictConfig:
-    from hydra import compose, initialize_config_dir
-
-    with initialize_config_dir(str(path), version_base="1.3"):
-        return compose(name, overrides)
+                task(composed(path, name, overrides))
 
 
 def _print(program: str, config: DictConfig) -> None:

@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig
 
 from cplearn_solo.config.evaluation import ClusteringConfig, EvalConfig, KNNConfig, LinearConfig
-from cplearn_solo.config.read import parse_config
 from cplearn_solo.config.read_evaluation import parse_evaluation
-from cplearn_solo.data.checks import check_data, check_places
 from cplearn_solo.engine.find import find_checkpoint
+from cplearn_solo.interface.checked import checked
 
 if TYPE_CHECKING:
     from cplearn_solo.data import Splits
@@ -27,41 +26,23 @@ def pretrain_task(raw: DictConfig, *, references: bool = True) -> dict[str, Any]
 
     ``references``: beside what chance and a random backbone score. ``None`` in processes of other devices.
     """
-    config = parse_config(raw)
-    check_data(config.data)
-    check_places(config.data)
-    if config.resume_from_checkpoint:
-        find_checkpoint(config.resume_from_checkpoint)
-
-    from lightning.pytorch.utilities import rank_zero_only
+    config = checked(raw)
 
     from cplearn_solo.cli.report import print_scores
-    from cplearn_solo.core.progress import patience
-    from cplearn_solo.engine.runs import how_to_go_on
-    from cplearn_solo.engine.train import pretrain
-    from cplearn_solo.evaluation.summary import summarize
+    from cplearn_solo.interface.training import train_and_score
 
-    trained = pretrain(config)
-    if rank_zero_only.rank != 0:
+    run = train_and_score(config, references=references)
+    summary = run.summary
+    if summary is None:
         return None
-    run = trained.run.path
-    try:
-        print("training done; evaluating the frozen backbone", flush=True)
-        with patience("evaluation"):
-            summary, verdict = summarize(trained, references=references)
-        trained.run.write_json("summary.json", summary)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(how_to_go_on(run, config)) from None
-    finally:
-        trained.run.close()
     if "scored_on" not in summary:
         needed = "no labels" if config.data.no_labels else "no held-out images: set data.val_path or data.val_split"
         print(f"{needed}, so no scores")
-    print_scores(f"{run}", {name: value for name, value in summary.items() if name != "verdict_reason"})
-    if verdict:
-        print(verdict.message)
+    print_scores(f"{run.path}", {name: value for name, value in summary.items() if name != "verdict_reason"})
+    if run.verdict:
+        print(run.verdict.message)
     if config.checkpoint.enabled:
-        print("\nnext:", *next_commands(run, trained.splits), sep="\n  ")
+        print("\nnext:", *next_commands(run.path, run.splits), sep="\n  ")
     return summary
 
 

@@ -8,12 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.nn.functional import interpolate
 from torchvision.transforms.v2 import functional as F
 
-from cplearn_solo.data.decoding import Decoded
+from cplearn_solo.data.decoding import Decoded, Picture
 from cplearn_solo.data.geometry import random_box
 from cplearn_solo.data.schema import Augmentation
 
@@ -74,7 +73,7 @@ def channels_first(pixels: Tensor) -> Tensor:
     return torch.from_numpy(np.stack(pixels.numpy()))
 
 
-def as_tensor(image: Image.Image) -> Tensor:
+def as_tensor(image: Picture) -> Tensor:
     """uint8 (c, h, w), channels last in memory, which is resized fastest."""
     return torch.from_numpy(np.atleast_3d(np.array(image))).permute(2, 0, 1)
 

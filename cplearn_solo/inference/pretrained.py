@@ -51,8 +51,9 @@ def load_pretrained(path: str | Path, *, device: torch.device | str = "cpu") -> 
         raise InputError(f"{file} does not fit its own configuration: {str(error).splitlines()[-1].strip()}") from error
     module.eval().requires_grad_(False).to(device)
     probe, classes = nn.Sequential(module.features_scale, module.classifier), tuple(saved.get("classes", ()))
-    where = {"checkpoint": file, "run": run}
-    return Pretrained(module.backbone, module.method, config, **statistics, **where, probe=probe, classes=classes)
+    return Pretrained(
+        module.backbone, module.method, config, **statistics, checkpoint=file, run=run, probe=probe, classes=classes
+    )
 
 
 def trained_config(checkpoint: dict[str, Any]) -> Config:

@@ -28,8 +28,9 @@ def write_folder(model: Pretrained, folder: Path) -> None:
     Raises ``InputError`` for a network that timm does not have, or whose features are others there.
     """
     known = timm_model(model)
-    wanted = f"a file that ends in .pt, .safetensors or .onnx, timm has no {describe(model)}"
-    require(known is not None, "OUT", str(folder), wanted)
+    if known is None:
+        wanted = f"a file that ends in .pt, .safetensors or .onnx, timm has no {describe(model)}"
+        raise InputError(f"OUT = {str(folder)!r}: must be {wanted}")
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()

@@ -54,7 +54,8 @@ def test_a_finished_run_leaves_what_was_promised(finished):
     assert set(keys.split()) <= set(summary)
     assert summary["codes_total"] == 64 and 1 <= summary["codes_used"] <= 64 and 0 <= summary["nmi"] <= 1
     left = {path.name for path in finished.iterdir()} - {".lock"}
-    assert left == {"config.yaml", "data.json", "derived.json", "metrics.csv", "checkpoints", "summary.json", "figures"}
+    files = {"config.yaml", "data.json", "derived.json", "metrics.csv", "summary.json", "backbone.safetensors"}
+    assert left == {*files, "checkpoints", "figures"}
     for row in EpochLog.read(finished):
         assert {"train_bound_gap", "train_assignment_entropy", "train_codes_used", "val_acc1"} <= set(row)
         assert row["train_bound_gap"] > 0

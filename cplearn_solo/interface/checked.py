@@ -1,0 +1,22 @@
+"""A configuration with all mistakes told that can be found before anything large is imported."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from omegaconf import DictConfig
+
+from cplearn_solo.config.read import parse_config
+from cplearn_solo.config.schema import Config
+from cplearn_solo.data.checks import check_data, check_places
+from cplearn_solo.engine.find import find_checkpoint
+
+
+def checked(raw: DictConfig | dict[str, Any]) -> Config:
+    """The configuration of a pretraining; raises ``InputError`` for keys, values and places that make no sense."""
+    config = parse_config(raw)
+    check_data(config.data)
+    check_places(config.data)
+    if config.resume_from_checkpoint:
+        find_checkpoint(config.resume_from_checkpoint)
+    return config

@@ -1,0 +1,96 @@
+"""``cplearn_solo.Run``: a run folder from Python."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+import yaml
+from PIL import Image
+from torch import Tensor
+
+from cplearn_solo.config import Config, parse_config
+from cplearn_solo.config.earlier import with_earlier_defaults
+from cplearn_solo.core.errors import InputError
+from cplearn_solo.data.workers import Workers
+from cplearn_solo.engine.log import EpochLog
+from cplearn_solo.inference.embed_now import Embeddings, embed_images, embed_source
+from cplearn_solo.inference.pretrained import Pretrained, load_backbone, load_pretrained, transform_of
+from cplearn_solo.inference.transform import Transform
+
+if TYPE_CHECKING:
+    from cplearn_solo.inference.pretrained import Backbone
+
+
+class Run:
+    """What is in a run folder, each part read when it is asked for; models are on ``device``.
+
+    Raises ``InputError``, a ``ValueError`` of one line, for a folder that is none, and where a part is not there.
+    """
+
+    def __init__(self, path: str | Path, *, device: torch.device | str = "cpu") -> None:
+        self.path, self.device = Path(path), torch.device(device)
+        if not (self.path / "config.yaml").is_file():
+            raise InputError(f"{self.path} is not a run folder: it has no config.yaml")
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r})"
+
+    @cached_property
+    def config(self) -> Config:
+        """Every key of its configuration."""
+        stored = yaml.safe_load((self.path / "config.yaml").read_text(encoding="utf-8"))
+        return parse_config(with_earlier_defaults(stored))
+
+    @property
+    def scores(self) -> dict[str, Any]:
+        """What ``summary.json`` says; nothing of a run that is not finished."""
+        file = self.path / "summary.json"
+        return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+
+    @property
+    def verdict(self) -> str | None:
+        """``healthy``, or the collapse that its embeddings show; ``None`` where that was not judged."""
+        return self.scores.get("verdict")
+
+    @property
+    def metrics(self) -> list[dict[str, float]]:
+        """A row an epoch, as pandas takes them; what was not measured in an epoch is absent."""
+        return EpochLog.read(self.path) if (self.path / "metrics.csv").is_file() else []
+
+    @cached_property
+    def backbone(self) -> Backbone:
+        """Normalised images ``(n, c, h, w)`` to features ``(n, d)``, in evaluation mode, with gradients."""
+        return load_backbone(self.path, device=self.device)
+
+    @property
+    def transform(self) -> Transform:
+        """A PIL image or tensor to what the backbone wants."""
+        return transform_of(self._model)
+
+    def embed(
+        self,
+        images: str | Path | Tensor | Sequence[Image.Image | Tensor],
+        *,
+        space: str = "backbone",
+        batch_size: int = 256,
+        num_workers: Workers = "auto",
+    ) -> Embeddings:
+        """Representations of images that are at hand, or of all at a place, as ``cplearn embed`` takes it.
+
+        ``images``: a tensor ``(n, c, h, w)`` or a sequence of PIL images and tensors, as :attr:`transform` takes them,
+        or a folder, list, archive, parquet file or name of a data set. ``space`` is ``backbone`` or ``projector``.
+        All is held in memory; ``cplearn embed`` writes any number of images to a file.
+        """
+        how = {"space": space, "batch_size": batch_size, "device": self.device}
+        if isinstance(images, (str, Path)):
+            return embed_source(self._model, str(images), num_workers=num_workers, **how)
+        return embed_images(self._model, images, **how)
+
+    @cached_property
+    def _model(self) -> Pretrained:
+        return load_pretrained(self.path, device=self.device)

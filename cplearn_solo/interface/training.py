@@ -1,0 +1,59 @@
+"""A whole run: training, scores of the frozen backbone, and its weights for other software."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.utilities import rank_zero_only
+
+from cplearn_solo.config.schema import Config
+from cplearn_solo.core.progress import patience
+from cplearn_solo.data import Splits
+from cplearn_solo.engine.runs import how_to_go_on
+from cplearn_solo.engine.train import Trained, pretrain
+from cplearn_solo.evaluation.summary import summarize
+from cplearn_solo.inference.export import facts_of, write_safetensors
+from cplearn_solo.metrics.verdict import Verdict
+
+WEIGHTS = "backbone.safetensors"  # of a run folder, if it has checkpoints
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run in ``path`` on the images of ``splits``; ``summary`` is ``None`` in processes of other devices."""
+
+    path: Path
+    splits: Splits
+    summary: dict[str, Any] | None
+    verdict: Verdict | None
+
+
+def train_and_score(config: Config, *, references: bool = True) -> Finished:
+    """Trains as ``config`` says, scores the frozen backbone, and leaves weights and ``summary.json`` in the run folder.
+
+    ``references``: with what chance and a random backbone score.
+    """
+    trained = pretrain(config)
+    run = trained.run
+    if rank_zero_only.rank != 0:
+        return Finished(run.path, trained.splits, None, None)
+    try:
+        print("training done; evaluating the frozen backbone", flush=True)
+        with patience("evaluation"):
+            summary, verdict = summarize(trained, references=references)
+        if config.checkpoint.enabled:
+            _keep_weights(trained)
+        run.write_json("summary.json", summary)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(how_to_go_on(run.path, config)) from None
+    finally:
+        run.close()
+    return Finished(run.path, trained.splits, summary, verdict)
+
+
+def _keep_weights(trained: Trained) -> None:
+    module = trained.module
+    facts = facts_of(module.config, module.mean, module.std)
+    write_safetensors(module.backbone, trained.run.path / WEIGHTS, facts)

@@ -1,0 +1,125 @@
+"""The program from Python: a run that is made, gone on with and read."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from support.images import noise_images, pil, write_images
+
+import cplearn_solo
+from cplearn_solo import Run, load_backbone, pretrain
+from cplearn_solo.core.errors import InputError
+from cplearn_solo.engine.weights import _read
+from cplearn_solo.inference.embed import embed
+from cplearn_solo.inference.images import images_at
+from cplearn_solo.inference.pretrained import load_pretrained
+
+pytestmark = pytest.mark.integration
+
+QUICK = {"max_epochs": 2, "accelerator": "cpu", "enable_progress_bar": False, "evaluation": {"linear": False}}
+DIGITS = {"max_train_images": 128, "num_workers": 0}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("python")
+    return pretrain(DIGITS, checkpoint={"dir": str(folder)}, **{"method_kwargs.beta": 0.5}, **QUICK)
+
+
+def test_a_run_has_what_its_folder_has(run):
+    assert run.config.method_kwargs["beta"] == 0.5 and run.config.name == "cplearn-digits"
+    assert run.config.method_kwargs["proj_output_dim"] == 64  # a key beside it stays
+    assert run.scores == json.loads((run.path / "summary.json").read_text()) and "knn_acc1" in run.scores
+    assert run.verdict == run.scores.get("verdict")
+    assert [row["epoch"] for row in run.metrics] == [0, 1] and run.metrics[1]["train_loss"] == run.scores["loss"]
+    again = Run(str(run.path))
+    assert again.config == run.config and repr(again) == f"Run({str(run.path)!r})"
+
+
+def test_a_finished_run_has_its_backbone_as_a_file(run):
+    weights = load_file(run.path / "backbone.safetensors")
+    wanted = load_backbone(run.path).state_dict()
+    assert weights.keys() == wanted.keys() and all(torch.equal(weights[name], wanted[name]) for name in wanted)
+    read = _read(str(run.path / "backbone.safetensors"))  # where another training may start
+    assert all(torch.equal(read[name], wanted[name]) for name in wanted)
+
+
+def test_embeddings_are_those_of_the_command(run, tmp_path):
+    write_images(tmp_path / "images", ["a.png", "b.png", "c.png"])
+    (tmp_path / "images/b.png").write_bytes(b"")
+    with pytest.warns(UserWarning, match="1 of 3 images could not be read"):
+        found = run.embed(tmp_path / "images", num_workers=0)
+    model = load_pretrained(run.path)
+    with pytest.warns(UserWarning, match="1 of 3 images could not be read"):
+        embed(model, images_at(model, str(tmp_path / "images")), tmp_path / "out.npz", num_workers=0)
+    stored = np.load(tmp_path / "out.npz")
+    assert found.files == stored["file"].tolist() == ["a.png", "c.png"] and found.unreadable == ["b.png"]
+    np.testing.assert_array_equal(found.x, stored["features"])
+    np.testing.assert_array_equal(found.codes, stored["codes"])
+    np.testing.assert_array_equal(found.confidence, stored["confidence"])
+
+
+def test_images_at_hand_are_embedded_as_files_are(run, tmp_path):
+    images = noise_images(5, 20, 24)
+    (tmp_path / "images").mkdir()
+    for i, image in enumerate(images):
+        pil(image).save(tmp_path / f"images/{i}.png")
+    wanted = run.embed(str(tmp_path / "images"), num_workers=0)
+    for given in (images, list(images), [pil(image) for image in images]):
+        found = run.embed(given, batch_size=2)
+        torch.testing.assert_close(found.x, wanted.x, rtol=1e-4, atol=1e-4)
+        assert found.codes.tolist() == wanted.codes.tolist() and found.files == ["0", "1", "2", "3", "4"]
+    with torch.no_grad():
+        by_hand = run.backbone(run.transform(images))
+        h = load_pretrained(run.path).method.embed(by_hand)
+    torch.testing.assert_close(by_hand, wanted.x, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(run.embed(images, space="projector").x, h, rtol=1e-4, atol=1e-4)
+
+
+def test_the_same_call_goes_on_with_a_run_that_is_not_finished(run):
+    keys = {"checkpoint": {"dir": str(run.path.parents[1])}, "method_kwargs.beta": 0.5, **QUICK}
+    (run.path / "summary.json").rename(run.path / "kept.json")
+    try:
+        assert pretrain(DIGITS, **keys).path == run.path
+    finally:
+        (run.path / "kept.json").unlink()
+
+
+@pytest.mark.parametrize(
+    "call, words",
+    [
+        ({"optimizer": {"lrr": 1}}, "unknown key of optimizer 'lrr': did you mean 'lr'?"),
+        ({"max_epoch": 1}, "did you mean 'max_epochs'?"),
+        ({"config": "digits/cplern.yaml"}, "unknown config 'digits/cplern.yaml': did you mean 'digits/cplearn.yaml'?"),
+        ({"data": "nowhere"}, "must be a file or folder that exists"),
+        ({"data": {"train_pth": "x"}}, "did you mean 'train_path'?"),
+        ({"seed": object()}, "seed = <object"),
+    ],
+)
+def test_mistakes_are_a_line(call, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError) as told:
+        pretrain(**call)
+    assert words in str(told.value) and "\n" not in str(told.value) and list(tmp_path.iterdir()) == []
+
+
+def test_other_folders_and_images_are_refused(run, tmp_path):
+    with pytest.raises(InputError, match="is not a run folder: it has no config.yaml"):
+        Run(tmp_path)
+    with pytest.raises(InputError, match="unknown space 'bits': choices are backbone, projector"):
+        run.embed(noise_images(1, 8, 8), space="bits")
+    with pytest.raises(InputError, match="images = 0: must be at least 1 image"):
+        run.embed([])
+    with pytest.raises(InputError, match=r"image = \(1, 8, 8\): must be of shape \(3, height, width\)"):
+        run.embed([noise_images(1, 8, 8)[0, :1]])
+
+
+def test_names_are_offered_and_nothing_large_is_imported_for_them():
+    assert {"Run", "load_backbone", "pretrain"} <= set(cplearn_solo.__all__)
+    program = "import cplearn_solo, sys; print({'torch', 'numpy', 'lightning', 'hydra'} & sys.modules.keys())"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
