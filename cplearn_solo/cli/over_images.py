@@ -50,7 +50,7 @@ def over_images(
     device = choose_device(options.accelerator)
     model = load_pretrained(options.pretrained, device=device)
     write = writer_of(model)
-    images = images_at(model, options.images, data_keys(options.data))
+    images = images_at(model, options.images, data_keys(options.data), in_order=True)
     with Progress(
         *Progress.get_default_columns(), MofNCompleteColumn(), console=Console(stderr=True), transient=True
     ) as bar:

@@ -58,7 +58,7 @@ def embed_source(
     model: Pretrained, where: str, *, space: str, batch_size: int, num_workers: Workers, device: torch.device
 ) -> Embeddings:
     """Of all images at a place, as :func:`cplearn_solo.inference.images.images_at` takes it."""
-    images, unreadable = images_at(model, where), set[int]()
+    images, unreadable = images_at(model, where, in_order=True), set[int]()
 
     def feats() -> Iterable[Tensor]:
         for batch, bad in representations(model, images, 0, batch_size, num_workers, device):

@@ -21,6 +21,7 @@ from cplearn_solo.data.decoding import Bands, Decoded, Decoding, Shrink, is_imag
 from cplearn_solo.data.decoding.image import COLOURS
 from cplearn_solo.data.image_set import in_channels
 from cplearn_solo.data.schema import MAY_LACK_LABELS
+from cplearn_solo.data.sources import images_in_order
 from cplearn_solo.data.sources.labels import from_words
 from cplearn_solo.data.sources.places import absolute
 from cplearn_solo.inference.pretrained import Pretrained
@@ -40,20 +41,23 @@ class SkippingSet(FileSet):
         return Decoded(picture, one_of_several=False, size=picture.size)
 
 
-def images_at(model: Pretrained, where: str, overrides: Mapping[str, Any] | None = None) -> ImageSet:
+def images_at(
+    model: Pretrained, where: str, overrides: Mapping[str, Any] | None = None, *, in_order: bool = False
+) -> ImageSet:
     """All images at ``where``, in the order of their source, without labels; those of files are a :class:`SkippingSet`.
 
     ``where`` is a folder, list, archive or parquet file, several of them as ``data.train_path`` takes them, or the name
     of a data set on the hub or of one known by its name, of which it means the training images. Channels, range,
-    background and normalisation are those of the run; ``overrides`` are keys of ``data`` with other values. Raises
-    ``InputError`` for other channels and where no image can be read.
+    background and normalisation are those of the run; ``overrides`` are keys of ``data`` with other values. Those of
+    parquet files are not held in memory for a reader who asks for them ``in_order``. Raises ``InputError`` for other
+    channels and where no image can be read.
     """
     trained = model.config.data
     cfg = read_schema({**asdict(trained), **_source(where, trained), **(overrides or {})}, DataConfig)
     wanted = f"{trained.channels}, which the model was trained on"
     require(cfg.channels == trained.channels, "data.channels", cfg.channels, wanted)
     try:
-        images = _read(cfg, model, seed=model.config.seed)
+        images = _read(cfg, model, seed=model.config.seed, in_order=in_order)
     except InputError as error:
         raise InputError(str(error).replace("data.train_path", "IMAGES")) from None
     return replace(images, mean=tuple(model.mean), std=tuple(model.std))
@@ -78,11 +82,11 @@ def file_names(images: ImageSet, rows: Iterable[int]) -> list[str]:
     return [images.sources.file(i) if isinstance(images, FileSet) else str(i) for i in rows]
 
 
-def _read(cfg: DataConfig, model: Pretrained, *, seed: int) -> ImageSet:
+def _read(cfg: DataConfig, model: Pretrained, *, seed: int, in_order: bool) -> ImageSet:
     check_data(cfg)
     if cfg.dataset != "hub":
         cfg = replace(cfg, train_path=absolute(cfg.train_path))
-    images, _ = DATASETS[cfg.dataset](cfg, False)
+    images = images_in_order(cfg) if in_order else DATASETS[cfg.dataset](cfg, False)[0]
     if not isinstance(images, FileSet):
         return in_channels(images, cfg)
     decoding = Decoding.of(cfg)

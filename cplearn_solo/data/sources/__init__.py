@@ -43,4 +43,17 @@ def _import(module: str) -> None:
     import_module(module)  # which registers its data sets
 
 
+def images_in_order(cfg: DataConfig) -> ImageSet:
+    """All training images of a source without their labels, in little memory for a reader in order."""
+    if cfg.dataset == "parquet":
+        from cplearn_solo.data.sources.parquet import parquet_parts as parts_of
+    elif cfg.dataset == "hub":
+        from cplearn_solo.data.sources.hub import hub_parts as parts_of
+    else:
+        return DATASETS[cfg.dataset](cfg, False)[0]
+    from cplearn_solo.data.sources.shards import in_order
+
+    return in_order(parts_of, cfg)
+
+
 DATASETS: Registry[Source] = Registry("data.dataset", find=_importers)

@@ -21,10 +21,10 @@ def hub(cfg: DataConfig, with_test: bool) -> tuple[FileSet, FileSet | None]:
     Where the library ``datasets`` is installed (``pip install cplearn-solo[hub]``) it reads any layout, and images stay
     in files that are mapped into memory. Without it, data sets of parquet files are read as a folder of those is.
     """
-    return from_shards(_parts, cfg, with_test)
+    return from_shards(hub_parts, cfg, with_test)
 
 
-def _parts(name: str | list[str] | None, key: str) -> Parts:
+def hub_parts(name: str | list[str] | None, key: str) -> Parts:
     require(isinstance(name, str), key, name, "the name of a data set on the hub, owner/name")
     library = find_spec("datasets") is not None
     try:

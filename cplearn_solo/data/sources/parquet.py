@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,6 +15,7 @@ from cplearn_solo.data.image_set import FileSet
 from cplearn_solo.data.notes import say_once
 from cplearn_solo.data.schema import DataConfig
 from cplearn_solo.data.sources import DATASETS
+from cplearn_solo.data.sources.in_order import RowsInOrder, rows_in_order
 from cplearn_solo.data.sources.listing import is_hidden
 from cplearn_solo.data.sources.parts import part_of
 from cplearn_solo.data.sources.places import places
@@ -27,7 +29,7 @@ def parquet(cfg: DataConfig, with_test: bool) -> tuple[FileSet, FileSet | None]:
     The files of a folder belong to the parts that their names tell of, as train-00000-of-00002.parquet does; those
     that are named themselves are all read.
     """
-    return from_shards(_parts, cfg, with_test)
+    return from_shards(parquet_parts, cfg, with_test)
 
 
 def folder_parts(root: Path, key: str) -> Parts:
@@ -51,7 +53,7 @@ def folder_parts(root: Path, key: str) -> Parts:
     return {part: [_shard(file) for file in files] for part, files in parts.items()}
 
 
-def _parts(value: str | list[str] | None, key: str) -> Parts:
+def parquet_parts(value: str | list[str] | None, key: str) -> Parts:
     parts: dict[str | None, list[Shard]] = {}
     for place in places(value, key):
         found = folder_parts(place, key) if place.is_dir() else {None: [_shard(place)]}
@@ -70,14 +72,18 @@ def _part_and_subset(file: Path) -> tuple[str | None, Path]:
 
 def _shard(file: Path) -> Shard:
     schema = _readable(file, lambda: pq.read_schema(file))
-    return Shard(str(file), file.parent, schema, partial(_read, file))
+    return Shard(str(file), file.parent, schema, partial(_read, file), partial(_read_in_order, file))
 
 
 def _read(file: Path, columns: list[str]) -> pa.Table:
     return _readable(file, lambda: pq.read_table(file, columns=columns))
 
 
-def _readable(file: Path, read: Callable[[], pa.Schema | pa.Table]):
+def _read_in_order(file: Path, column: str) -> RowsInOrder | None:
+    return _readable(file, lambda: rows_in_order(file, column))
+
+
+def _readable(file: Path, read: Callable[[], Any]) -> Any:
     try:
         return read()
     except (pa.ArrowException, OSError) as error:

@@ -22,21 +22,34 @@ SCORED = ("validation", "test")  # the first one that is there is scored
 
 @dataclass(frozen=True)
 class Shard:
-    """A table: ``origin`` names it in messages, paths in it start at ``folder``, ``read`` takes names of columns."""
+    """A table: ``origin`` names it in messages, paths in it start at ``folder``, ``read`` takes names of columns.
+
+    ``in_order`` gives the images of a column for a reader in order, in little memory, or ``None`` if it cannot.
+    """
 
     origin: str
     folder: Path
     schema: pa.Schema
     read: Callable[[list[str]], pa.Table]
+    in_order: Callable[[str], Index | None] = lambda column: None
 
 
 # Shards by the part they belong to: train, validation, test, or None where nothing says so.
 Parts = Mapping[str | None, Sequence[Shard]]
+PartsOf = Callable[[str | list[str] | None, str], Parts]
 
 
-def from_shards(
-    parts_of: Callable[[str | list[str] | None, str], Parts], cfg: DataConfig, with_test: bool
-) -> tuple[FileSet, FileSet | None]:
+def in_order(parts_of: PartsOf, cfg: DataConfig) -> FileSet:
+    """The training images without labels, for a reader who asks for one after the other."""
+    indices = []
+    for shard in _of_part(parts_of(cfg.train_path, "data.train_path"), ("train",), "data.train_path", cfg.train_path):
+        column, _ = wanted_columns(shard.schema, cfg, shard.origin, labelled=False)
+        indices.append(shard.in_order(column) or _index(shard, shard.read([column]), column))
+    index = joined(indices)
+    return paired((index, unlabelled(len(index))), None, cfg)[0]
+
+
+def from_shards(parts_of: PartsOf, cfg: DataConfig, with_test: bool) -> tuple[FileSet, FileSet | None]:
     """Training images and scored ones; ``parts_of`` takes the value of a configuration's path and its key.
 
     Without ``val_path`` the validation part of ``train_path`` is scored, or its test part if there is none.
@@ -66,6 +79,10 @@ def _read(shards: Sequence[Shard], cfg: DataConfig, *, labelled: bool) -> tuple[
     for shard in shards:
         image, label = wanted_columns(shard.schema, cfg, shard.origin, labelled=labelled)
         table = shard.read([image, label] if label else [image])
-        indices.append(image_index(table, image, shard.origin, shard.folder))
+        indices.append(_index(shard, table, image))
         labels.append(column_labels(table, label, shard.origin) if label else unlabelled(len(table)))
     return joined(indices), joined_labels(labels)
+
+
+def _index(shard: Shard, table: pa.Table, column: str) -> Index:
+    return image_index(table, column, shard.origin, shard.folder)
