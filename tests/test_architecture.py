@@ -9,7 +9,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "cplearn_solo"
 FLOORS = [
     {"core", "pages"},
-    {"dictionary", "losses", "metrics"},
+    {"dictionary", "code_algebra", "losses", "metrics"},
     {"objective"},
     {"methods", "backbones", "data"},
     {"config"},

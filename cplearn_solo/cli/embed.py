@@ -7,7 +7,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cplearn_solo.cli.over_images import over_images, parser_of, tell_unreadable
-from cplearn_solo.inference.formats import WRITERS
 from cplearn_solo.inference.targets import new_file
 
 if TYPE_CHECKING:
@@ -32,6 +31,8 @@ def read_options(arguments: list[str]) -> argparse.Namespace:
 
 def embed_task(options: argparse.Namespace) -> None:
     """Embeds with a progress bar and says what is in the file."""
+    from cplearn_solo.inference.formats import WRITERS
+
     new_file("OUT", options.out, WRITERS, ".parquet")
 
     def writer_of(model: Pretrained) -> Any:
