@@ -22,8 +22,7 @@ def new_file(key: str, given: str | Path, endings: Iterable[str], default: str =
     path = Path(given)
     path = path if path.suffix else path.with_name(f"{path.name}{default}")
     require(path.suffix in endings, key, str(given), f"a file that ends in {', '.join(endings)}")
-    require(path.parent.is_dir(), key, str(given), f"in a folder, there is no folder {path.parent}")
-    require_new(key, path)
+    _require_room(key, given, path)
     return path
 
 
@@ -36,8 +35,7 @@ def new_export(given: str | Path) -> tuple[Path, str]:
     ending = "" if str(given).endswith(("/", os.sep)) else path.suffix
     wanted = f"a file that ends in {', '.join(EXPORTS)}, or a folder, which ends in / or has no ending"
     require(ending in ("", *EXPORTS), "OUT", str(given), wanted)
-    require(path.parent.is_dir(), "OUT", str(given), f"in a folder, there is no folder {path.parent}")
-    require_new("OUT", path)
+    _require_room("OUT", given, path)
     lacking = [name for name in NEEDED if ending == ".onnx" and find_spec(name) is None]
     wanted = f"of another ending, or pip install 'cplearn-solo[onnx]': there is no {' and no '.join(lacking)}"
     require(not lacking, "OUT", str(given), wanted)
@@ -48,3 +46,10 @@ def require_new(key: str, *files: Path) -> None:
     """Raises ``InputError`` if one of them is there."""
     for file in files:
         require(not file.exists(), key, str(file), "a new file, that one exists already")
+
+
+def _require_room(key: str, given: str | Path, path: Path) -> None:
+    require(path.parent.is_dir(), key, str(given), f"in a folder, there is no folder {path.parent}")
+    writable = os.access(path.parent, os.W_OK)
+    require(writable, key, str(given), f"in a folder that can be written to, {path.parent} is not")
+    require_new(key, path)
