@@ -12,6 +12,8 @@ from safetensors import safe_open
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.inference import to_onnx
 from cplearn_solo.inference.export import export_backbone
+from cplearn_solo.inference.model_card import model_card
+from cplearn_solo.inference.pretrained import load_pretrained
 from cplearn_solo.inference.recipes import loaders, recipe
 from cplearn_solo.inference.targets import new_export
 
@@ -77,7 +79,7 @@ def test_safetensors_say_what_they_are_of(checkpoint, tmp_path):
     }
 
 
-@pytest.mark.parametrize("backbone, channels", [(LARGE_STEM, 1), (FROM_TIMM, 3)])
+@pytest.mark.parametrize("backbone, channels", [pytest.param(LARGE_STEM, 1, marks=pytest.mark.slow), (FROM_TIMM, 3)])
 def test_a_folder_is_loaded_by_timm(backbone, channels, checkpoint, tmp_path):
     model = export_backbone(checkpoint(backbone=backbone, channels=channels), tmp_path / "folder")
     images, wanted = features(model, channels)
@@ -107,15 +109,14 @@ def test_a_card_has_scores_beside_chance_and_the_verdict(checkpoint, tmp_path):
     (run / "checkpoints").mkdir(parents=True)
     (run / "checkpoints/last.ckpt").write_bytes(file.read_bytes())
     (run / "config.yaml").touch()
-    export_backbone(run, tmp_path / "before")
-    assert "None, as no finished run was exported but a checkpoint." in (tmp_path / "before/README.md").read_text()
+    assert "None, as no finished run was exported but a checkpoint." in model_card(load_pretrained(run))
     (run / "data.json").write_text(json.dumps({"train": {"images": 1438}}))
     summary = {"linear_acc1": 0.98, "epochs": 4, "ami": 0.87, "scored_images": 359, "scored_on": "test"}
     summary |= {"random_backbone": {"linear_acc1": 0.94}, "chance": {"linear_acc1": 0.1003, "ami": 0.0}}
     summary |= {"verdict": "healthy", "verdict_reason": "spread 0.98"}
     (run / "summary.json").write_text(json.dumps(summary))
-    export_backbone(run, tmp_path / "after")
-    card = (tmp_path / "after/README.md").read_text()
+    export_backbone(run, tmp_path / "folder")
+    card = (tmp_path / "folder/README.md").read_text()
     assert "| linear_acc1 | 0.98 | 0.94 | 0.1003 |" in card and "| ami | 0.87 |  | 0 |" in card
     assert "Trained on: digits, 1438 images" in card and "Collapse: healthy: spread 0.98." in card
     assert "epochs |" not in card and str(tmp_path) not in card and re.search(r"less 0.4, 0.5, 0.6 and over 0.2", card)
