@@ -70,6 +70,7 @@ setup(
         "slurm": ["hydra-submitit-launcher>=1.2"],
         "hub": ["datasets>=2.19"],
         "onnx": ["onnx>=1.17", "onnxscript>=0.2", "onnxruntime>=1.20"],
+        "search": ["faiss-cpu>=1.9"],
         "completion": ["argcomplete>=3"],
         "umap": ["umap-learn>=0.5"],
     },

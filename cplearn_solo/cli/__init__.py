@@ -4,6 +4,7 @@ from cplearn_solo.cli.main import (
     check,
     clustering,
     collapse,
+    duplicates,
     embed,
     gallery,
     knn,
@@ -11,6 +12,7 @@ from cplearn_solo.cli.main import (
     main,
     predict,
     pretrain,
+    search,
     table,
 )
 
@@ -18,6 +20,7 @@ __all__ = [
     "check",
     "clustering",
     "collapse",
+    "duplicates",
     "embed",
     "gallery",
     "knn",
@@ -25,5 +28,6 @@ __all__ = [
     "main",
     "predict",
     "pretrain",
+    "search",
     "table",
 ]

@@ -29,6 +29,8 @@ Self-supervised representations that do not collapse, and scores that tell.
   embed        the vectors of your images in a file    RUN_OR_CHECKPOINT IMAGES OUT
   gallery      your images as one page to open         RUN_OR_CHECKPOINT IMAGES [OUT]
   predict      the classes of your images in a file    RUN_OR_CHECKPOINT IMAGES OUT
+  duplicates   images that are nearly the same         RUN_OR_CHECKPOINT IMAGES
+  search       images that are nearest to yours        RUN_OR_CHECKPOINT INDEX QUERY ...
   export       the backbone for other software         RUN_OR_CHECKPOINT OUT
   solo-learn   run a script of a solo-learn checkout   PATH/main_pretrain.py --config-path ... --config-name ...
   dino         run a DINO checkout with a method       PATH/main_dino.py --method cplearn ... -- [DINO's arguments]
@@ -274,6 +276,28 @@ def predict(arguments: list[str] | None = None) -> None:
         predict_task(options)
 
 
+def search(arguments: list[str] | None = None) -> None:
+    """Images of an index that are nearest to others."""
+    from cplearn_solo.cli.search import read_options
+
+    options = read_options(sys.argv[1:] if arguments is None else arguments)
+    with user_errors("search"):
+        from cplearn_solo.cli.search import search_task
+
+        search_task(options)
+
+
+def duplicates(arguments: list[str] | None = None) -> None:
+    """Groups of images that are nearly the same."""
+    from cplearn_solo.cli.duplicates import read_options
+
+    options = read_options(sys.argv[1:] if arguments is None else arguments)
+    with user_errors("duplicates"):
+        from cplearn_solo.cli.duplicates import duplicates_task
+
+        duplicates_task(options)
+
+
 def _task(name: str) -> Callable[[Any], Any]:
     """The task of that name, imported when it runs: help and most errors need not wait for it."""
 
@@ -354,6 +378,8 @@ COMMANDS = {
     "collapse": collapse,
     "embed": embed,
     "gallery": gallery,
+    "duplicates": duplicates,
+    "search": search,
     "predict": predict,
     "export": _export,
     "runs": _runs,

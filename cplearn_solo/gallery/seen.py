@@ -50,13 +50,17 @@ def see(
     batch_size: int,
     num_workers: Workers,
     device: torch.device | str,
-    seed: int,
+    seed: int = 0,
+    most: int = COMPARED,
     progress: Callable[[int, int], None],
 ) -> Seen:
-    """Representations, codes and their confidence as ``embed`` writes them; ``progress`` gets images done and all."""
+    """Representations, codes and their confidence as ``embed`` writes them.
+
+    Of more than ``most`` images a choice by ``seed`` is kept. ``progress`` gets images done and all.
+    """
     total = len(images)
     wanted = torch.zeros(total, dtype=torch.bool)
-    wanted[torch.randperm(total, generator=torch.Generator().manual_seed(seed))[:COMPARED]] = True
+    wanted[torch.randperm(total, generator=torch.Generator().manual_seed(seed))[:most]] = True
     readable = torch.ones(total, dtype=torch.bool)
     features, assigned, done = [], [], 0
     for feats, bad in representations(model, images, 0, batch_size, num_workers, device):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -20,6 +20,7 @@ from cplearn_solo.data import DATASETS, KNOWN_IMAGES, DataConfig, FileSet, Image
 from cplearn_solo.data.decoding import Bands, Decoded, Decoding, Shrink, is_image_name, measured_range
 from cplearn_solo.data.decoding.image import COLOURS
 from cplearn_solo.data.image_set import in_channels
+from cplearn_solo.data.index import Files, Names
 from cplearn_solo.data.schema import MAY_LACK_LABELS
 from cplearn_solo.data.sources import images_in_order
 from cplearn_solo.data.sources.labels import from_words
@@ -75,6 +76,18 @@ def labelled_images_at(model: Pretrained, where: str, overrides: Mapping[str, An
     names = file_names(images, range(len(images)))
     labels = from_words([name.partition("/")[0] if "/" in name else None for name in names], numbers=False)
     return replace(images, labels=torch.from_numpy(labels.values), num_classes=labels.num_classes, classes=labels.names)
+
+
+def image_files(model: Pretrained, paths: Sequence[str]) -> FileSet:
+    """Image files by their paths, read as :func:`images_at` reads those below a folder."""
+    for path in paths:
+        require(os.path.isfile(path), "QUERY", path, "an image file")
+    names = Names.of(os.fsencode(os.path.abspath(path)) for path in paths)
+    sizes = np.array([os.path.getsize(path) for path in paths])
+    decoding = Decoding.of(model.config.data)
+    decoding = replace(decoding, limits=model.limits) if model.config.data.range == "auto" else decoding
+    labels = torch.full((len(paths),), -1)
+    return FileSet(Files("", names, sizes), labels, 0, tuple(model.mean), tuple(model.std), decoding=decoding)
 
 
 def file_names(images: ImageSet, rows: Iterable[int]) -> list[str]:

@@ -105,11 +105,15 @@ def representations(
             yield feats, sorted(start + i for i in bad)
 
 
+def run_hash(model: Pretrained) -> str:
+    """What a run at one time is known by: a hash of its checkpoint."""
+    return blake2b(np.memmap(model.checkpoint, mode="r"), digest_size=8).hexdigest()
+
+
 def _call(model: Pretrained, images: ImageSet, **given: Any) -> dict[str, Any]:
     """All that decides what is written."""
-    run = blake2b(np.memmap(model.checkpoint, mode="r"), digest_size=8).hexdigest()
     decoding = {"decoding": repr(images.decoding)} if isinstance(images, FileSet) else {}
-    return {"run": run, "images": fingerprint(images, None)["train"], **decoding, **given}
+    return {"run": run_hash(model), "images": fingerprint(images, None)["train"], **decoding, **given}
 
 
 def _table(

@@ -11,7 +11,6 @@ from PIL import Image
 from support.images import noise_images, write_images, write_parquet
 
 from cplearn_solo.core.errors import InputError
-from cplearn_solo.gallery import seen as seeing
 from cplearn_solo.gallery import sheets as sheeting
 from cplearn_solo.gallery.codes import by_code
 from cplearn_solo.gallery.plane import plane
@@ -24,13 +23,12 @@ from cplearn_solo.inference.images import labelled_images_at
 HOW = {"batch_size": 8, "num_workers": 0, "device": "cpu", "seed": 0, "progress": lambda done, total: None}
 
 
-def test_what_is_seen_is_what_extract_gives(model, folder, monkeypatch):
-    monkeypatch.setattr(seeing, "COMPARED", 12)
+def test_what_is_seen_is_what_extract_gives(model, folder):
     images = labelled_images_at(model, str(folder))
     whole = extract(model.backbone, model.method, images, crop_size=model.config.augmentations[0].crop_size)
     (folder / "cat/03.png").write_bytes(b"")
     with pytest.warns(UserWarning, match="1 of 40 images could not be read"):
-        seen = see(model, labelled_images_at(model, str(folder)), **HOW)
+        seen = see(model, labelled_images_at(model, str(folder)), **HOW, most=12)
     readable = [i for i in range(40) if i != 3]
     assert len(seen) == 39 and seen.unreadable == 1
     assert seen.codes.tolist() == whole.codes[readable].tolist()

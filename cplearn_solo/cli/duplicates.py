@@ -1,0 +1,84 @@
+"""``cplearn duplicates``: images that are nearly the same."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+
+from cplearn_solo.cli.image_options import add_image_options, checked_workers
+
+DUPLICATES = """Finds images that are nearly the same to a trained model, and groups them, the closest group first.
+
+  cplearn duplicates RUN IMAGES                       prints groups
+  cplearn duplicates RUN IMAGES --out groups.csv      columns group, file
+
+IMAGES is a folder, a list, an archive, a parquet file, several of them ('part-*'), or the name of a data set on the
+hub. All pairs are compared: twice as many images take four times as long."""
+
+NEIGHBOURS = 10  # of each image that are looked at
+
+
+def read_options(arguments: list[str]) -> argparse.Namespace:
+    """What the command line says."""
+    parser = argparse.ArgumentParser(
+        prog="duplicates", description=DUPLICATES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("pretrained", metavar="RUN_OR_CHECKPOINT")
+    parser.add_argument("images", metavar="IMAGES", help="labels are not needed")
+    parser.add_argument("--out", metavar="FILE", help="a new .csv for the groups")
+    add_image_options(parser)
+    return parser.parse_args(arguments)
+
+
+def duplicates_task(options: argparse.Namespace) -> None:
+    """Compares all images, with a progress bar, and tells the groups."""
+    from cplearn_solo.engine.find import find_checkpoint
+    from cplearn_solo.inference.targets import new_file
+
+    workers = checked_workers(options)
+    out = options.out and new_file("out", options.out, (".csv",), ".csv")
+    find_checkpoint(options.pretrained)
+
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn, Progress
+
+    from cplearn_solo.cli.data_keys import data_keys
+    from cplearn_solo.gallery.neighbours import near_duplicates, nearest
+    from cplearn_solo.gallery.seen import see
+    from cplearn_solo.inference.devices import choose_device
+    from cplearn_solo.inference.images import file_names, images_at
+    from cplearn_solo.inference.pretrained import load_pretrained
+
+    device = choose_device(options.accelerator)
+    model = load_pretrained(options.pretrained, device=device)
+    images = images_at(model, options.images, data_keys(options.data))
+    with Progress(
+        *Progress.get_default_columns(), MofNCompleteColumn(), console=Console(stderr=True), transient=True
+    ) as bar:
+        task = bar.add_task("images", total=len(images))
+
+        def show(step: str, done: int, total: int) -> None:
+            bar.update(task, description=step, completed=done, total=total)
+
+        seen = see(
+            model,
+            images,
+            batch_size=options.batch_size,
+            num_workers=workers,
+            device=device,
+            most=len(images),
+            progress=lambda done, total: show("images", done, total),
+        )
+        near = nearest(seen.directions(), NEIGHBOURS, progress=lambda done, total: show("pairs", done, total))
+    groups = [file_names(images, seen.rows[group].tolist()) for group in near_duplicates(near)]
+    rows = [(number, name) for number, names in enumerate(groups, 1) for name in names]
+    if out:
+        with out.open("x", newline="") as file:
+            csv.writer(file).writerows([("group", "file"), *rows])
+    else:
+        for names in groups:
+            print("\n  ".join(names))
+    where = f"{out}: " if out else ""
+    print(f"{where}{len(groups)} groups of near-duplicates with {len(rows)} of {len(seen)} images")
+    if seen.unreadable:
+        print(f"{seen.unreadable} of {len(images)} images could not be read")

@@ -1,0 +1,77 @@
+"""``cplearn search``: the images of an index that are nearest to others."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+
+from cplearn_solo.core.errors import require
+from cplearn_solo.engine.find import find_checkpoint
+from cplearn_solo.inference.targets import new_file
+
+SEARCH = """Finds the images of an index that are nearest to others: by Hamming distance in an index of bits, else by
+cosine around the mean of the index.
+
+  cplearn embed RUN IMAGES index.parquet --space bits        the index; also without --space bits
+  cplearn search RUN index.parquet photo.jpg                 the ten nearest
+  cplearn search RUN index.parquet *.jpg --out found.csv     of each of several
+  cplearn search RUN index.parquet a.jpg b.jpg --together    like both
+  cplearn search RUN index.parquet a.jpg --without b.jpg     like the one and unlike the other"""
+
+
+def read_options(arguments: list[str]) -> argparse.Namespace:
+    """What the command line says."""
+    parser = argparse.ArgumentParser(
+        prog="search", description=SEARCH, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("pretrained", metavar="RUN_OR_CHECKPOINT", help="the run that made the index")
+    parser.add_argument("index", metavar="INDEX", help="a .parquet of cplearn embed")
+    parser.add_argument("queries", nargs="+", metavar="QUERY", help="image files")
+    parser.add_argument("--top", type=int, default=10, metavar="N", help="images of each query (default: %(default)s)")
+    parser.add_argument("--together", action="store_true", help="all queries as one")
+    parser.add_argument("--without", nargs="+", default=[], metavar="IMAGE", help="with --together or one query")
+    parser.add_argument("--out", metavar="FILE", help="a new .csv for what is found")
+    parser.add_argument("--accelerator", default="auto", help="auto, cpu or gpu (default: %(default)s)")
+    return parser.parse_args(arguments)
+
+
+def search_task(options: argparse.Namespace) -> None:
+    """Searches and prints what is found."""
+    from cplearn_solo.inference.search import Index, check_index, names_of, vectors
+
+    require(options.top >= 1, "top", options.top, "at least 1")
+    one = options.together or len(options.queries) == 1
+    require(one or not options.without, "without", " ".join(options.without), "with --together, or with one query")
+    out = options.out and new_file("out", options.out, (".csv",), ".csv")
+    find_checkpoint(options.pretrained)
+    check_index(options.index)
+
+    from cplearn_solo.inference.devices import choose_device
+    from cplearn_solo.inference.images import image_files
+    from cplearn_solo.inference.pretrained import load_pretrained
+
+    device = choose_device(options.accelerator)
+    model, index = load_pretrained(options.pretrained, device=device), Index(options.index)
+    index.check_run(model)
+    files = [*options.queries, *options.without]
+    x = vectors(model, image_files(model, files), index.space, device=device)
+    titles, count = options.queries, len(options.queries)
+    if options.together or options.without:
+        titles = [" and ".join(options.queries) + "".join(f" without {file}" for file in options.without)]
+        x = index.together(x[:count], x[count:])
+    found = index.nearest(x, options.top)
+    rows = [
+        (title, rank, f"{near:.4f}" if near.dtype.kind == "f" else str(near), name)
+        for title, nearness, places in zip(titles, found.nearness, found.rows)
+        for rank, (near, name) in enumerate(zip(nearness, names_of(index, places)), 1)
+    ]
+    measure = "distance" if index.space == "bits" else "cosine"
+    if out:
+        with out.open("x", newline="") as file:
+            csv.writer(file).writerows([("query", "rank", measure, "file"), *rows])
+        print(f"{out}: {len(rows)} rows, {len(titles)} queries in {len(index)} images")
+        return
+    for title, rank, near, name in rows:
+        if rank == 1:
+            print(f"{title}\n  rank  {measure:>8}  file")
+        print(f"  {rank:4}  {near:>8}  {name}")

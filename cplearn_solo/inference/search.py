@@ -1,0 +1,116 @@
+"""The images of an index that are nearest to others, by exact search: Hamming distance of bits, or cosine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+
+from cplearn_solo.code_algebra import bundle
+from cplearn_solo.core.errors import InputError, require
+from cplearn_solo.data import FileSet, ImageSet
+from cplearn_solo.inference.embed import embedding_columns
+from cplearn_solo.inference.formats import ABOUT, X, as_array
+from cplearn_solo.inference.pretrained import Pretrained
+from cplearn_solo.inference.rows import representations, run_hash
+
+BITS = "bits"
+
+
+class Found(NamedTuple):
+    """Of each of m queries the k nearest rows of an index, nearest first, ``(m, k)``, and how near these are: Hamming
+    distances, or cosines."""
+
+    rows: np.ndarray
+    nearness: np.ndarray
+
+
+class Index:
+    """What ``cplearn embed`` wrote of n images, to be searched; cosines are taken around the mean of its rows.
+
+    ``files`` are their names, ``space`` is what was written. Raises ``InputError`` for another file, and where faiss is
+    not installed.
+    """
+
+    def __init__(self, file: str | Path) -> None:
+        check_index(file)
+        import faiss
+
+        table = pq.read_table(file, columns=["file", X])
+        about = json.loads(table.schema.metadata[ABOUT])
+        self.place, self.run, self.space = str(file), about["run"], about["space"]
+        self.files: pa.ChunkedArray = table["file"]
+        x = as_array(table[X])
+        if self.space == BITS:
+            self._mean, self._index = None, faiss.IndexBinaryFlat(8 * x.shape[1])
+        else:
+            x = x.astype(np.float32)
+            self._mean, self._index = x.mean(axis=0), faiss.IndexFlatIP(x.shape[1])
+            x = self._directions(x)
+        self._index.add(x)
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def check_run(self, model: Pretrained) -> None:
+        """Raises ``InputError`` for an index of another run."""
+        same = self.run == run_hash(model)
+        require(
+            same, "INDEX", self.place, f"of {model.checkpoint}, it is of another run or of another time of this one"
+        )
+
+    def nearest(self, queries: np.ndarray, k: int) -> Found:
+        """Of ``queries`` ``(m, width)``, rows like those of the index; at most all of its rows are found."""
+        queries = queries if self._mean is None else self._directions(queries.astype(np.float32))
+        nearness, rows = self._index.search(np.ascontiguousarray(queries), min(k, len(self)))
+        return Found(rows, nearness)
+
+    def together(self, wanted: np.ndarray, unwanted: np.ndarray) -> np.ndarray:
+        """One query ``(1, width)`` for what is like all rows ``wanted`` and unlike all ``unwanted``.
+
+        It is the bundle of bits and of the others' opposites, or the difference of the sums of directions.
+        """
+        if self._mean is None:
+            return bundle(np.concatenate([wanted, ~unwanted]))[None]
+        wanted, unwanted = (self._directions(x.astype(np.float32)).sum(axis=0) for x in (wanted, unwanted))
+        return (wanted - unwanted + self._mean)[None]
+
+    def _directions(self, x: np.ndarray) -> np.ndarray:
+        centred = x - self._mean
+        return centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
+
+
+def check_index(file: str | Path) -> None:
+    """Raises ``InputError`` unless it is a file of ``cplearn embed`` and faiss is there to search it."""
+    try:
+        metadata = pq.read_schema(file).metadata or {}
+    except (OSError, pa.ArrowInvalid):
+        metadata = {}
+    wanted = "a .parquet that cplearn embed wrote"
+    require(ABOUT in metadata and "space" in json.loads(metadata[ABOUT]), "INDEX", str(file), wanted)
+    if find_spec("faiss") is None:
+        raise InputError("search needs faiss: pip install 'cplearn-solo[search]'")
+
+
+@torch.no_grad()
+def vectors(model: Pretrained, images: ImageSet, space: str, *, device: torch.device | str = "cpu") -> np.ndarray:
+    """Rows ``(n, width)`` of ``images`` as an index of ``space`` holds them. Raises ``InputError`` for one that cannot
+    be read."""
+    found = []
+    for feats, bad in representations(model, images, 0, 256, 0, device):
+        if bad and isinstance(images, FileSet):
+            images.load(bad[0])
+        found.append(as_array(pa.chunked_array(embedding_columns(model, feats, space=space)[X])))
+    return np.concatenate(found)
+
+
+def names_of(index: Index, rows: Sequence[int]) -> list[str]:
+    """Names of the index's images in ``rows``."""
+    return index.files.take(pa.array(rows)).to_pylist()
