@@ -19,6 +19,7 @@ from cplearn_solo.core.errors import InputError
 from cplearn_solo.data.workers import Workers
 from cplearn_solo.engine.log import EpochLog
 from cplearn_solo.inference.embed_now import Embeddings, embed_images, embed_source
+from cplearn_solo.inference.images import labelled_images_at
 from cplearn_solo.inference.pretrained import Pretrained, load_backbone, load_pretrained, transform_of
 from cplearn_solo.inference.transform import Transform
 
@@ -90,6 +91,21 @@ class Run:
         if isinstance(images, (str, Path)):
             return embed_source(self._model, str(images), num_workers=num_workers, **how)
         return embed_images(self._model, images, **how)
+
+    def gallery(
+        self,
+        images: str | Path,
+        out: str | Path = "gallery.html",
+        *,
+        num_workers: Workers = "auto",
+        seed: int = 0,
+    ) -> Path:
+        """Writes a page of the images at a place, as ``cplearn gallery`` does, to ``out``, a new .html file."""
+        from cplearn_solo.gallery.write import write_gallery
+
+        found = labelled_images_at(self._model, str(images))
+        how = {"num_workers": num_workers, "seed": seed, "device": self.device}
+        return write_gallery(self._model, found, out, title=str(images), **how).page
 
     @cached_property
     def _model(self) -> Pretrained:

@@ -80,6 +80,12 @@ def test_images_at_hand_are_embedded_as_files_are(run, tmp_path):
     torch.testing.assert_close(run.embed(images, space="projector").x, h, rtol=1e-4, atol=1e-4)
 
 
+def test_a_gallery_is_a_page(run, tmp_path):
+    write_images(tmp_path / "images", [f"{i}.png" for i in range(3)])
+    page = run.gallery(tmp_path / "images", tmp_path / "page.html", num_workers=0)
+    assert page == tmp_path / "page.html" and "0.png" in page.read_text()
+
+
 def test_the_same_call_goes_on_with_a_run_that_is_not_finished(run):
     keys = {"checkpoint": {"dir": str(run.path.parents[1])}, "method_kwargs.beta": 0.5, **QUICK}
     (run.path / "summary.json").rename(run.path / "kept.json")
