@@ -72,6 +72,7 @@ setup(
         "onnx": ["onnx>=1.17", "onnxscript>=0.2", "onnxruntime>=1.20"],
         "search": ["faiss-cpu>=1.9"],
         "completion": ["argcomplete>=3"],
+        "tune": ["optuna>=4"],
         "umap": ["umap-learn>=0.5"],
     },
     entry_points={"console_scripts": ["cplearn=cplearn_solo.cli:main"]},

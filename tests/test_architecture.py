@@ -16,7 +16,7 @@ FLOORS = [
     {"engine", "jobs"},
     {"inference", "hosts"},
     {"evaluation", "testing"},
-    {"collapse", "gallery", "tables"},
+    {"collapse", "gallery", "tables", "tuning"},
     {"interface"},
     {"cli"},
 ]

@@ -14,6 +14,7 @@ from cplearn_solo.cli.main import (
     pretrain,
     search,
     table,
+    tune,
 )
 
 __all__ = [
@@ -30,4 +31,5 @@ __all__ = [
     "pretrain",
     "search",
     "table",
+    "tune",
 ]

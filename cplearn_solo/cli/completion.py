@@ -18,6 +18,7 @@ FOLDERS = {
     "knn": "knn",
     "clustering": "clustering",
     "table": "tables",
+    "tune": "pretrain/digits",
 }
 
 
@@ -64,7 +65,7 @@ def _keys(command: str) -> Any:
         if re.fullmatch(r"method=\w*", prefix):
             return [f"method={name}" for name in METHODS]
         needed = {"method": method, "augmentations": [{"num_crops": 2}], "momentum": {}}
-        raw = needed if command in ("pretrain", "check") else {}
+        raw = needed if command in ("pretrain", "check", "tune") else {}
         return [f"{key}=" for key in _flat(KEYS[command](raw), "")]  # type: ignore[arg-type]
 
     return keys

@@ -15,7 +15,7 @@ from cplearn_solo.core.schema import read_schema
 from cplearn_solo.methods.catalog import method_facts
 
 
-def of_pretraining(raw: DictConfig) -> dict[str, Any]:
+def of_pretraining(raw: DictConfig | dict[str, Any]) -> dict[str, Any]:
     """Keys of a pretraining, those of its method included."""
     config = parse_config(raw)
     plain = config.plain()
@@ -34,10 +34,20 @@ def of_table(raw: DictConfig) -> dict[str, Any]:
     return {**asdict(GridConfig(table="")), **resolved(raw)}
 
 
+def of_tune(raw: DictConfig) -> dict[str, Any]:
+    """Keys of a search, and those of its trials."""
+    from cplearn_solo.tuning.schema import TuneConfig
+
+    values, own = resolved(raw), asdict(TuneConfig())
+    trials = {key: value for key, value in values.items() if key not in own}
+    return {**own, **{key: value for key, value in values.items() if key in own}, **of_pretraining(trials)}
+
+
 KEYS: dict[str, Callable[[DictConfig], dict[str, Any]]] = {
     "check": of_pretraining,
     "pretrain": of_pretraining,
     "table": of_table,
+    "tune": of_tune,
     "linear": partial(of_evaluation, schema=LinearConfig),
     "knn": partial(of_evaluation, schema=KNNConfig),
     "clustering": partial(of_evaluation, schema=ClusteringConfig),

@@ -24,6 +24,7 @@ Self-supervised representations that do not collapse, and scores that tell.
   knn          k nearest neighbours                    pretrained=RUN_OR_CHECKPOINT
   clustering   codes and k-means against classes       pretrained=RUN_OR_CHECKPOINT
   table        a paper's table beside your runs        --config-name table1.yaml data.dataset=digits seeds=3
+  tune         search for the keys of a method         --config-name cplearn.yaml data.train_path=FOLDER budget=20
   runs         what there is: state, age, scores       [FOLDER] [key=value ...] [--sort SCORE]
   collapse     which collapse runs have, as one page   RUN_OR_CHECKPOINT_OR_FEATURES ...
   embed        the vectors of your images in a file    RUN_OR_CHECKPOINT IMAGES OUT
@@ -75,6 +76,16 @@ max_epochs=1. A cell that is done is never run again, and a killed grid goes on 
 
 # Keys of one call that the command under a table, which is to make all of it again, does without.
 OF_ONE_CALL = ("run=", "rerun_stale=", "workers=", "work=", "launcher=", "slurm")
+
+TUNE = """Searches for the learning rate and other keys of a method, with held-out training images as judges.
+
+  cplearn tune --config-name cplearn.yaml                                       digits, nothing to download
+  cplearn tune --config-name cplearn.yaml data.train_path=FOLDER budget=20      your own images
+  cplearn tune --config-name cplearn.yaml data.train_path=FOLDER data.no_labels=true score=rankme
+  cplearn tune --config-path scripts/pretrain/cifar_mini --config-name swav.yaml score=mean_rank workers=2
+
+Keys, which docs/tune.md explains: budget score rungs sampler generation space results work workers launcher slurm. All
+others are pretraining keys that hold in every trial. A killed search goes on when the same command is typed again."""
 
 COLLAPSE = """Shows whether representations have collapsed and how: figures, a table and one page to open in a browser.
 
@@ -200,6 +211,21 @@ def table(arguments: list[str] | None = None) -> None:
         table_task(raw, command=" ".join(["cplearn table", *quoted]))
 
     hydra_app(run, arguments, program="table", folder="tables", config="table1.yaml", about=TABLE)
+
+
+def tune(arguments: list[str] | None = None) -> None:
+    """A search for the keys of a method."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    own_images = any(argument.lstrip("+").startswith("data.train_path=") for argument in arguments)
+    folder = "pretrain/custom" if own_images else "pretrain/digits"
+    given = any(argument.startswith(("-cp", "--config-path")) for argument in arguments)
+
+    def run(raw: Any) -> None:
+        from cplearn_solo.cli.tune import tune_task
+
+        tune_task(raw, arguments, [] if given else ["--config-path", f"scripts/{folder}"])
+
+    hydra_app(run, arguments, program="tune", folder=folder, config="cplearn.yaml", about=TUNE)
 
 
 def collapse(arguments: list[str] | None = None) -> None:
@@ -375,6 +401,7 @@ COMMANDS = {
     "knn": knn,
     "clustering": clustering,
     "table": table,
+    "tune": tune,
     "collapse": collapse,
     "embed": embed,
     "gallery": gallery,

@@ -22,3 +22,14 @@ def find_checkpoint(path: str | Path) -> tuple[Path, Path | None]:
         raise InputError(f"{path} does not exist: give a run folder or a checkpoint")
     run = path.resolve().parent.parent
     return path, run if (run / "config.yaml").is_file() else None
+
+
+def finished_runs(folder: Path) -> list[Path]:
+    """The runs in ``folder``, which is the ``checkpoint.dir`` of a job, that have a summary, oldest first."""
+    return [file.parent for file in sorted(folder.glob("*/*/summary.json"))]
+
+
+def epochs_done(folder: Path, epochs: int) -> tuple[int, int]:
+    """How many epochs of how many the newest run in such a folder has trained."""
+    logs = sorted(folder.glob("*/*/metrics.csv"))
+    return (max(0, logs[-1].read_text().count("\n") - 1) if logs else 0), epochs

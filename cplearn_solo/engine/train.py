@@ -30,6 +30,7 @@ from cplearn_solo.engine.find import LAST
 from cplearn_solo.engine.log import EpochLog
 from cplearn_solo.engine.module import Pretrainer, image_statistics
 from cplearn_solo.engine.optim import lr_scale
+from cplearn_solo.engine.pause import PauseAfter
 from cplearn_solo.engine.runs import RunFolder, how_to_go_on, open_run, run_of_parent, shared_with_processes
 from cplearn_solo.engine.sharding import ShardedStrategy
 from cplearn_solo.engine.trainer import build_trainer, extra_loggers
@@ -49,10 +50,11 @@ class Trained:
     stopped_for: Verdict | None
 
 
-def pretrain(config: Config) -> Trained:
+def pretrain(config: Config, *, until: int | None = None) -> Trained:
     """Trains as ``config`` says and leaves checkpoints, log and derived values in the run folder.
 
-    Everything that can be wrong with the input is found before the folder is made.
+    Everything that can be wrong with the input is found before the folder is made. ``until``: pauses after so many
+    epochs of the ``max_epochs`` that schedules are made for; another call goes on from there, as after a kill.
     """
     keep_freed_memory()
     seed_everything(config.seed, verbose=False)
@@ -81,9 +83,11 @@ def pretrain(config: Config) -> Trained:
     run = _open_run(config, trainer, module, splits.fingerprint)
     watch = CollapseWatch(config)
     trainer.callbacks += [watch, WaitingWatch()]
+    if until is not None:
+        trainer.callbacks.append(PauseAfter(until))
     try:
         with shared_with_processes(run), _matmul_precision(config, trainer):
-            _fit(trainer, module, loaders, run, derived)
+            _fit(trainer, module, loaders, run, derived, epochs=until or config.max_epochs)
         if isinstance(trainer.strategy, ShardedStrategy):  # what follows is done by one process
             state, device = trainer.strategy.whole_state(), module.device
             module = Pretrainer(config, **image_statistics(splits.train)).to(device)
@@ -172,7 +176,9 @@ def _open_run(config: Config, trainer: Trainer, module: Pretrainer, data: dict[s
     return run or RunFolder(path, resume, None)
 
 
-def _fit(trainer: Trainer, module: Pretrainer, loaders: Loaders, run: RunFolder, derived: dict[str, Any]) -> None:
+def _fit(
+    trainer: Trainer, module: Pretrainer, loaders: Loaders, run: RunFolder, derived: dict[str, Any], *, epochs: int
+) -> None:
     config = module.config
     first_epoch = read_checkpoint(run.resume)["epoch"] + 1 if run.resume else 0
     log = EpochLog(run.path, epochs=config.max_epochs, first_epoch=first_epoch)
@@ -182,7 +188,7 @@ def _fit(trainer: Trainer, module: Pretrainer, loaders: Loaders, run: RunFolder,
     if trainer.is_global_zero:
         run.write_json("derived.json", derived)
         print(f"run folder {run.path}\n" + "  ".join(f"{key} {value}" for key, value in derived.items()), flush=True)
-    if first_epoch < config.max_epochs:
+    if first_epoch < epochs:
         try:
             with lost_workers_told(config.data.num_workers):
                 trainer.fit(module, datamodule=loaders, ckpt_path=run.resume, weights_only=True)

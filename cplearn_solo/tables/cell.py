@@ -12,6 +12,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from cplearn_solo.config.read import parse_config
+from cplearn_solo.engine.find import finished_runs
 from cplearn_solo.evaluation.reference_rows import REFERENCE_ROWS, reference_row_summary
 
 CONFIG, FACTS = "config.yaml", "cell.json"  # in the folder: the configuration, and what else there is to know
@@ -31,25 +32,15 @@ def run_cell(folder: Path, pretrain: Callable[[DictConfig], None]) -> dict[str, 
     if row in REFERENCE_ROWS:
         found = {"summary": reference_row_summary(row, parse_config(raw))}
         return {**_measured(found, wanted, folder, raw), "date": _today()}
-    if not _finished_runs(folder):
+    if not finished_runs(folder):
         pretrain(raw)
     from lightning.pytorch.utilities import rank_zero_only
 
     if rank_zero_only.rank != 0:
         return {}
     command = ["cplearn", "pretrain", "--config-path", str(folder), "--config-name", CONFIG]
-    run = _finished_runs(folder)[-1]
+    run = finished_runs(folder)[-1]
     return {"command": shlex.join(command), **_measured(_trained(run), wanted, run, raw), "date": _today()}
-
-
-def epochs_done(folder: Path, epochs: int) -> tuple[int, int]:
-    """How many epochs of how many the newest run in a cell's folder has trained."""
-    logs = sorted(folder.glob("*/*/metrics.csv"))
-    return (max(0, logs[-1].read_text().count("\n") - 1) if logs else 0), epochs
-
-
-def _finished_runs(folder: Path) -> list[Path]:
-    return [file.parent for file in sorted(folder.glob("*/*/summary.json"))]
 
 
 def _trained(run: Path) -> dict[str, Any]:

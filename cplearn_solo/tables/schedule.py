@@ -10,11 +10,12 @@ from pathlib import Path
 from omegaconf import OmegaConf
 
 from cplearn_solo.core.errors import InputError
+from cplearn_solo.engine.find import epochs_done
 from cplearn_solo.jobs.job import Job, Program
 from cplearn_solo.jobs.launch import Launcher, make_launcher
 from cplearn_solo.jobs.progress import Board
 from cplearn_solo.jobs.queue import Outcome, run_jobs
-from cplearn_solo.tables.cell import CONFIG, FACTS, epochs_done
+from cplearn_solo.tables.cell import CONFIG, FACTS
 from cplearn_solo.tables.identity import cell_folder, changes, identity
 from cplearn_solo.tables.plan import Cell, Grid
 from cplearn_solo.tables.results import Found, Record, Results

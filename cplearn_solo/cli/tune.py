@@ -1,0 +1,69 @@
+"""What ``cplearn tune`` does once its configuration is composed. It needs a trainer only where something is to run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any
+
+from omegaconf import OmegaConf
+from rich.console import Console
+
+from cplearn_solo.cli.report import width
+from cplearn_solo.core.files import write_file
+from cplearn_solo.core.schema import read_schema
+from cplearn_solo.core.scripts import SCRIPTS
+from cplearn_solo.tuning.halving import due
+from cplearn_solo.tuning.plan import plan
+from cplearn_solo.tuning.record import Record
+from cplearn_solo.tuning.schema import TuneConfig
+from cplearn_solo.tuning.sheet import make_sheet
+
+OWN = tuple(field.name for field in fields(TuneConfig))
+OF_ONE_CALL = ("workers", "work", "launcher", "slurm")  # what the command that makes a search again does without
+
+
+def tune_task(raw: Any, arguments: Sequence[str], place: Sequence[str]) -> None:
+    """Plans the search, makes the trials that are missing, writes the page and prints what to type next.
+
+    ``arguments`` are those of the command line, and ``place`` the ones of the configuration that they do not say.
+    """
+    values = OmegaConf.to_container(raw, resolve=True)
+    request = read_schema({key: value for key, value in values.items() if key in OWN}, TuneConfig)
+    pretraining = {key: value for key, value in values.items() if key not in OWN}
+    search = plan(request, pretraining, fixed=_keys(arguments), spaces=SCRIPTS / "tune/spaces.yaml")
+    record = Record(search)
+    if due(search.rules, record.outcomes):
+        from cplearn_solo.tuning.search import as_jobs, run_search
+
+        print(f"{request.budget} trials of {search.name}, drawn by {search.rules.sampler}, in {search.folder}")
+        try:
+            run_search(record, as_jobs(search))
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt("the same command goes on from here") from None
+    train = ["cplearn", "pretrain", *place, *_without(arguments, OWN)]
+    _render(record, train, ["cplearn", "tune", *_without(arguments, OF_ONE_CALL)])
+
+
+def _render(record: Record, train: Sequence[str], again: Sequence[str]) -> None:
+    from cplearn_solo.tuning.figure import draw  # matplotlib takes a second to load
+    from cplearn_solo.tuning.render import markdown, page, show
+
+    sheet = make_sheet(record, train=train, search=again)
+    image = draw(record, sheet.importance)
+    files = {"tune.md": markdown(sheet, "tune.png"), "tune.html": page(sheet, image), "tune.png": image}
+    written = [write_file(record.folder / name, content) for name, content in files.items()]
+    console = Console(width=width())
+    show(sheet, console)
+    console.print(f"\nwritten: {', '.join(map(str, written))}", markup=False, highlight=False)
+    if sheet.train:
+        print(f"\nnext:\n  {sheet.train}")
+
+
+def _keys(arguments: Sequence[str]) -> list[str]:
+    return [argument.lstrip("+~").partition("=")[0] for argument in arguments if "=" in argument]
+
+
+def _without(arguments: Sequence[str], names: Sequence[str]) -> list[str]:
+    """The arguments but for keys of these names, or below them."""
+    return [a for a in arguments if "=" not in a or a.lstrip("+").partition("=")[0].partition(".")[0] not in names]

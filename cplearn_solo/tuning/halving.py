@@ -1,0 +1,135 @@
+"""Successive halving: all trials train for a few epochs, the better half of them goes on for as many again.
+
+(Jamieson & Talwalkar, AISTATS 2016.) What is to run next is a function of what has been recorded, whenever and in
+whatever order it was, so a search that is killed goes on to the same end.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from cplearn_solo.tuning.domains import Keys, Space
+from cplearn_solo.tuning.scores import Score, Scores, standings
+from cplearn_solo.tuning.suggest import Told, suggest
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Training of one choice of keys until the epoch of a rung."""
+
+    number: int
+    rung: int
+    keys: Keys
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a trial at a rung: scores, or why it has ``failed``.
+
+    ``seconds``: of training since its first epoch. ``folder``: where it ran; ``log``: the file with more of a failure.
+    """
+
+    trial: Trial
+    scores: Scores | None = None
+    failed: str = ""
+    seconds: float | None = None
+    folder: str = ""
+    log: str = ""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What decides which trials there are: ``rungs`` are epochs, ``first`` the keys of the first trial."""
+
+    space: Space
+    first: Keys
+    score: Score
+    rungs: tuple[int, ...]
+    budget: int
+    sampler: str
+    generation: int
+    seed: int
+
+
+def rungs_of(epochs: int, count: int) -> tuple[int, ...]:
+    """The epochs at which trials are compared: half as many at each rung as at the next one, each once.
+
+    >>> rungs_of(50, 3)
+    (13, 25, 50)
+    """
+    return tuple(sorted({math.ceil(epochs / 2**rung) for rung in range(count)}))
+
+
+def due(rules: Rules, outcomes: Sequence[Outcome]) -> list[Trial]:
+    """What can run now, side by side; empty when the search is over."""
+    first = _first_rung_due(rules, outcomes)
+    if first:
+        return first
+    for rung in range(1, len(rules.rungs)):
+        done = _at(outcomes, rung)
+        waiting = [Trial(o.trial.number, rung, o.trial.keys) for o in survivors(rules, outcomes, rung)]
+        waiting = [trial for trial in waiting if trial.number not in done]
+        if waiting:
+            return waiting
+    return []
+
+
+def survivors(rules: Rules, outcomes: Sequence[Outcome], rung: int) -> list[Outcome]:
+    """The trials that train until ``rung``, as they were at the rung before, the best first.
+
+    The better half of those that were there, of an odd number one more, less what has failed.
+    """
+    there = [o for number, o in sorted(_at(outcomes, rung - 1).items()) if number < rules.budget]
+    if rung > 1:
+        numbers = {o.trial.number for o in survivors(rules, outcomes, rung - 1)}
+        there = [o for o in there if o.trial.number in numbers]
+    return ranked(rules.score, there)[: math.ceil(len(there) / 2)]
+
+
+def ranked(score: Score, outcomes: Iterable[Outcome]) -> list[Outcome]:
+    """Those that have scores, the best first; of equal ones the earlier trial."""
+    finished = [o for o in outcomes if o.scores is not None]
+    figures = standings(score, [o.scores for o in finished])
+    return [o for _, o in sorted(zip(figures, finished), key=lambda pair: (-pair[0], pair[1].trial.number))]
+
+
+def best(rules: Rules, outcomes: Sequence[Outcome]) -> Outcome | None:
+    """The best of the trials that have come furthest; ``None`` where all have failed."""
+    for rung in reversed(range(len(rules.rungs))):
+        order = ranked(rules.score, _at(outcomes, rung).values())
+        if order:
+            return order[0]
+    return None
+
+
+def _first_rung_due(rules: Rules, outcomes: Sequence[Outcome]) -> list[Trial]:
+    """Trials of the first generation that lacks some; all at once where nothing is learned from others."""
+    done = _at(outcomes, 0)
+    size = rules.budget if rules.sampler == "random" else rules.generation
+    for start in range(0, rules.budget, size):
+        numbers = range(start, min(start + size, rules.budget))
+        if all(number in done for number in numbers):
+            continue
+        earlier = told(rules.score, [done[number] for number in range(start)])
+        # as many as a whole generation, so that a larger budget later has the same trials
+        whole = range(start, start + size)
+        keys = dict(zip(whole, suggest(rules.space, whole, earlier, sampler=rules.sampler, seed=rules.seed)))
+        keys |= {0: rules.first} if start == 0 else {}
+        return [Trial(number, 0, keys[number]) for number in numbers if number not in done]
+    return []
+
+
+def told(score: Score, outcomes: Sequence[Outcome]) -> list[Told]:
+    """What a sampler learns from: keys and how good they are; what has failed is as bad as the worst that has not."""
+    finished = [o for o in outcomes if o.scores is not None]
+    figures = {o.trial.number: f for o, f in zip(finished, standings(score, [o.scores for o in finished]))}
+    if not figures:
+        return []
+    worst = min(figures.values())
+    return [(o.trial.keys, figures.get(o.trial.number, worst)) for o in outcomes]
+
+
+def _at(outcomes: Iterable[Outcome], rung: int) -> dict[int, Outcome]:
+    return {o.trial.number: o for o in outcomes if o.trial.rung == rung}

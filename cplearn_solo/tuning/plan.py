@@ -1,0 +1,132 @@
+"""From what a user asks for to a search: its rules, and the configuration of each trial.
+
+Nothing here needs a trainer, so that a mistake is told at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from copy import deepcopy
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from cplearn_solo.config.identity import LEARNING_VERSION, identifying
+from cplearn_solo.config.read import parse_config
+from cplearn_solo.config.schema import Config, EvaluationConfig
+from cplearn_solo.core.errors import InputError, require, unknown
+from cplearn_solo.data.checks import check_data, check_places
+from cplearn_solo.methods.catalog import method_facts
+from cplearn_solo.tuning.domains import Choice, Keys
+from cplearn_solo.tuning.halving import Rules, Trial, rungs_of
+from cplearn_solo.tuning.schema import TuneConfig
+from cplearn_solo.tuning.scores import SCORES
+from cplearn_solo.tuning.spaces import read_space, value_at
+from cplearn_solo.tuning.suggest import choose_sampler
+
+HELD_OUT = 0.2  # data.val_split where the configuration holds nothing out
+Plain = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Search:
+    """``config``: the complete pretraining configuration of trials but for their keys, as plain types."""
+
+    request: TuneConfig
+    rules: Rules
+    config: Plain
+    name: str  # of the runs
+    method: str
+
+    def config_of(self, keys: Keys) -> Plain:
+        """The pretraining configuration of a trial."""
+        config = OmegaConf.create(deepcopy(self.config))
+        for key, value in keys.items():
+            OmegaConf.update(config, key, value)
+        plain: Any = OmegaConf.to_container(config)
+        return plain
+
+    def folder_of(self, trial: Trial) -> Path:
+        """Where a trial runs. It is named by all that decides its scores at every rung, so that searches share it."""
+        lines = identifying(parse_config(self.config_of(trial.keys)).plain())
+        lines += [f"rungs {self.rules.rungs}", f"score {self.request.score}"]
+        return Path(self.request.work) / str(LEARNING_VERSION) / _hash("\n".join(lines))
+
+    @cached_property
+    def folder(self) -> Path:
+        """Where the results lie: named by all that decides them but the budget, which may grow."""
+        rules = self.rules
+        head = [self.folder_of(Trial(0, 0, rules.first)).name, rules.sampler, rules.seed]
+        head += [rules.generation] if rules.sampler == "tpe" else []
+        head += [[key, repr(domain)] for key, domain in rules.space.items()]
+        return Path(self.request.results) / f"{self.name}-{self.request.score}-{_hash(json.dumps(head))[:8]}"
+
+
+def plan(request: TuneConfig, raw: Plain, *, fixed: Iterable[str] = (), spaces: Path) -> Search:
+    """The search that ``request`` asks for, on the pretraining configuration ``raw``.
+
+    ``fixed``: keys that the user has given and that therefore do not vary; ``spaces``: the file of search spaces unless
+    the user names one. Raises ``InputError`` naming the key, its value and the choices.
+    """
+    require(request.budget >= 1, "budget", request.budget, "at least 1, the trials to make")
+    require(request.rungs >= 1, "rungs", request.rungs, "at least 1")
+    require(request.generation >= 1, "generation", request.generation, "at least 1")
+    if request.score not in SCORES:
+        raise unknown("score", request.score, SCORES)
+    given = parse_config(raw)
+    check_data(given.data)
+    _require_labels(request, given)
+    config = parse_config(_held_out(request, given))
+    check_places(config.data)
+    trained = config.plain()
+    whole = {**trained, "method_kwargs": {**method_facts(config.method).defaults, **config.method_kwargs}}
+    file = Path(request.space) if request.space else spaces
+    space = read_space(file, config.method, whole, fixed=fixed)
+    require("max_epochs" not in space, "space", str(file), "without max_epochs, as trials of as many are compared")
+    rules = Rules(
+        space=space,
+        first={key: value_at(whole, key) for key in space},
+        score=SCORES[request.score],
+        rungs=rungs_of(config.max_epochs, request.rungs),
+        budget=request.budget,
+        sampler=choose_sampler(request.sampler),
+        generation=request.generation,
+        seed=config.seed,
+    )
+    search = Search(request, rules, trained, config.name, config.method)
+    _check_space(search, file)
+    return search
+
+
+def _require_labels(request: TuneConfig, config: Config) -> None:
+    free = [name for name, score in SCORES.items() if not score.labels]
+    needed = not config.data.no_labels or not SCORES[request.score].labels
+    require(needed, "score", request.score, f"{' or '.join(free)} where data.no_labels is true, as others need labels")
+
+
+def _held_out(request: TuneConfig, config: Config) -> Plain:
+    """The configuration with held-out training images, or without labels none, in the place of test images."""
+    plain, wanted = config.plain(), SCORES[request.score].evaluation
+    plain["data"] |= {"val_path": None} if config.data.no_labels else {"val_split": config.data.val_split or HELD_OUT}
+    plain["checkpoint"]["enabled"] = plain["auto_resume"]["enabled"] = True
+    plain["resume_from_checkpoint"] = None
+    return {**plain, "evaluation": {name: name in wanted for name in asdict(EvaluationConfig())}}
+
+
+def _check_space(search: Search, file: Path) -> None:
+    """Raises ``InputError`` for values of the space that no configuration takes."""
+    values = {key: d.values if isinstance(d, Choice) else (d.low, d.high) for key, d in search.rules.space.items()}
+    for i in range(max(map(len, values.values()))):  # not one by one, as a check takes a moment
+        try:
+            parse_config(search.config_of({key: several[i % len(several)] for key, several in values.items()}))
+        except InputError as error:
+            raise InputError(f"space = {str(file)!r}: {error}") from error
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,172 @@
+"""What there is to say of a search, as text that all formats share."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cplearn_solo
+from cplearn_solo.config.identity import LEARNING_VERSION
+from cplearn_solo.tuning.domains import Keys
+from cplearn_solo.tuning.halving import Outcome, best, ranked, told
+from cplearn_solo.tuning.importance import importances
+from cplearn_solo.tuning.plan import Search
+from cplearn_solo.tuning.record import Record
+from cplearn_solo.tuning.scores import standings
+
+NO_IMPORTANCE = "too few trials, or trials too much alike, to say which key matters"
+
+
+@dataclass(frozen=True)
+class Block:
+    """A table of text; its first column is of names, the others of numbers."""
+
+    title: str
+    header: list[str]
+    rows: list[list[str]]
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """``best``: which trial it is; ``importance``: of each key, the largest first, or empty.
+
+    ``train``: the command that trains with the best keys, empty where all trials failed; ``search``: the one that makes
+    the search.
+    """
+
+    title: str
+    best: str
+    importance: dict[str, float]
+    train: str
+    search: str
+    blocks: list[Block]
+    notes: list[str]
+
+
+def make_sheet(record: Record, *, train: Sequence[str], search: Sequence[str]) -> Sheet:
+    """The sheet of what there is so far.
+
+    ``train``: the words of a command that trains without the keys of the search; ``search``: of the one that makes it.
+    """
+    outcomes, rules = record.outcomes, record.search.rules
+    chosen = best(rules, outcomes)
+    keys = chosen.trial.keys if chosen else {}
+    shares = importances(rules.space, told(rules.score, finished_at(outcomes, 0)))
+    return Sheet(
+        title=f"Search for keys of {record.search.name} by {record.search.request.score}",
+        best=_best(record.search, outcomes, chosen) if chosen else "No trial has finished.",
+        importance=shares,
+        train=_typed([*train, *(f"{key}={text(value)}" for key, value in keys.items())]) if chosen else "",
+        search=_typed(search),
+        blocks=[_keys(record.search, shares, keys), _trials(record.search, outcomes)],
+        notes=[*_notes(record.search, outcomes), *([] if shares else [f"Importance: {NO_IMPORTANCE}."])],
+    )
+
+
+def text(value: Any) -> str:
+    """A value as the command line takes it."""
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def finished_at(outcomes: Sequence[Outcome], rung: int) -> list[Outcome]:
+    """Those that have scores at a rung, in order of the trials."""
+    return [o for o in outcomes if o.trial.rung == rung and o.scores is not None]
+
+
+def figures(search: Search, outcomes: Sequence[Outcome], rung: int) -> dict[int, float]:
+    """The score of each trial at a rung as people read it: of mean ranks, less is better."""
+    there = finished_at(outcomes, rung)
+    values = standings(search.rules.score, [o.scores for o in there])
+    return {o.trial.number: -v if search.rules.score.is_rank else v for o, v in zip(there, values)}
+
+
+def _best(search: Search, outcomes: Sequence[Outcome], chosen: Outcome) -> str:
+    """The best trial beside the configuration as it is, where both were last scored."""
+    number, rung, rungs = chosen.trial.number, chosen.trial.rung, search.rules.rungs
+    score = _figure(figures(search, outcomes, rung)[number])
+    words = f"Best of {_count(outcomes)} trials: trial {number}, {search.request.score} {score}"
+    words += f" after {rungs[rung]} epochs. The configuration as it is, trial 0,"
+    first = [o for o in outcomes if o.trial.number == 0 and o.scores is not None]
+    if number == 0:
+        return f"{words} is the best."
+    if not first:
+        return f"{words} failed."
+    last = first[-1].trial.rung
+    of = figures(search, outcomes, last)
+    here = "" if last == rung else f" after {rungs[last]} epochs, where the best had {_figure(of[number])}"
+    return f"{words} had {_figure(of[0])}{here}."
+
+
+def _keys(search: Search, shares: dict[str, float], keys: Keys) -> Block:
+    rules = search.rules
+    rows = [
+        [
+            key,
+            f"{100 * shares[key]:.0f} %" if shares else "",
+            str(rules.space[key]),
+            text(rules.first[key]),
+            text(keys[key]) if keys else "",
+        ]
+        for key in shares or rules.space
+    ]
+    title = f"Keys, and their importance after {rules.rungs[0]} epochs"
+    return Block(title, ["key", "importance", "may be", "before", "best"], rows)
+
+
+def _trials(search: Search, outcomes: Sequence[Outcome]) -> Block:
+    """A row for each trial, those that came furthest first, and among them the best."""
+    rules, space = search.rules, list(search.rules.space)
+    last = list({o.trial.number: o for o in outcomes}.values())  # of each trial, as outcomes are in order of rungs
+    scores = [figures(search, outcomes, rung) for rung in range(len(rules.rungs))]
+    rungs = reversed(range(len(rules.rungs)))
+    order = [o for rung in rungs for o in ranked(rules.score, [o for o in last if o.trial.rung == rung])]
+    order += [o for o in last if o.scores is None]
+    failed = ["failed"] if any(o.failed for o in order) else []
+    rows = [
+        [
+            str(o.trial.number),
+            *(_figure(of[o.trial.number]) if o.trial.number in of else "" for of in scores),
+            *(text(o.trial.keys[key]) for key in space),
+            *(o.failed for _ in failed),
+        ]
+        for o in order
+    ]
+    header = ["trial", *(f"{epochs} epochs" for epochs in rules.rungs), *space, *failed]
+    return Block(f"Trials, and their {search.request.score}", header, rows)
+
+
+def _notes(search: Search, outcomes: Sequence[Outcome]) -> list[str]:
+    rules, share = search.rules, search.config["data"]["val_split"]
+    images = f"{100 * share:g} % of the training images, held out" if share else "training images"
+    drawn = f"in groups of {rules.generation} by TPE" if rules.sampler == "tpe" else "at random"
+    half = " and ".join(map(str, rules.rungs[:-1]))
+    last = {o.trial.number: o for o in outcomes}.values()
+    epochs = sum(rules.rungs[o.trial.rung] for o in last)
+    seconds = sum(o.seconds for o in last if o.seconds is not None)
+    return [
+        f"{search.request.score}: {rules.score.about}, of {images}. No test image takes part.",
+        f"{_count(outcomes)} of {rules.budget} trials, drawn {drawn}; trial 0 is the configuration as it is."
+        + (f" After {half} epochs the better half went on." if half else ""),
+        f"{epochs} epochs in all, as many as {epochs / rules.rungs[-1]:.1f} runs have; {seconds / 60:.1f} minutes of "
+        "training, those of all trials added up.",
+        "The best of several scores is higher than it deserves, the more so the more trials and the fewer images: what "
+        "the best keys are worth, test images say.",
+        f"seed {rules.seed}, learning version {LEARNING_VERSION}, cplearn-solo {cplearn_solo.__version__}",
+    ]
+
+
+def _typed(words: Sequence[str]) -> str:
+    """A command as people type it."""
+    return " ".join(
+        f'"{word}"' if "'" in word and not set(word) & set('"$`\\') else shlex.quote(word) for word in words
+    )
+
+
+def _count(outcomes: Sequence[Outcome]) -> int:
+    return len({o.trial.number for o in outcomes})
+
+
+def _figure(value: float) -> str:
+    return f"{value:.4f}" if value < 2 else f"{value:.2f}"

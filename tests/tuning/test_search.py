@@ -1,0 +1,191 @@
+"""A search by the trials that it makes: which they are, and that kills leave no trace."""
+
+import random
+from dataclasses import replace
+from importlib.util import find_spec
+
+import pytest
+
+from cplearn_solo.core.errors import InputError
+from cplearn_solo.tuning.domains import Range
+from cplearn_solo.tuning.halving import Outcome, best, due, rungs_of, survivors
+from cplearn_solo.tuning.record import TRIALS, Record
+from cplearn_solo.tuning.scores import SCORES, standings
+from cplearn_solo.tuning.search import run_search
+from cplearn_solo.tuning.suggest import AT_RANDOM, choose_sampler, suggest
+
+needs_optuna = pytest.mark.skipif(find_spec("optuna") is None, reason="needs optuna, the extra tune")
+SAMPLERS = ["random", pytest.param("tpe", marks=needs_optuna)]
+
+
+class Killed(Exception):
+    """Stands for whatever ends the program."""
+
+
+@pytest.fixture
+def finish(measure):
+    """Function that makes all of a search's trials and returns its record."""
+
+    def run(search):
+        record = Record(search)
+        run_search(record, lambda trials, add: [add(measure(trial)) for trial in trials])
+        return record
+
+    return run
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_a_search_that_is_killed_again_and_again_ends_with_the_same_record(make, finish, measure, sampler):
+    search = make(budget=14, sampler=sampler)
+    whole = finish(search).folder / TRIALS
+    expected = whole.read_text()
+    whole.unlink()
+    chance, kills = random.Random(0), 0
+
+    def some(trials, add):
+        for trial in chance.sample(trials, len(trials)):  # side by side, they end in any order
+            if chance.random() < 0.5:
+                raise Killed
+            add(measure(trial))
+
+    while True:
+        record = Record(search)
+        try:
+            run_search(record, some)
+            break
+        except Killed:
+            kills += 1
+    assert kills > 5 and (record.folder / TRIALS).read_text() == expected
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_a_larger_budget_goes_on_and_ends_as_if_it_had_been_given_at_once(make, finish, sampler, tmp_path):
+    finish(make(budget=6, sampler=sampler))
+    grown = finish(make(budget=14, sampler=sampler))
+    at_once = finish(make(budget=14, sampler=sampler, results=tmp_path / "other"))
+    rules = grown.search.rules
+    for rung in (1, 2):
+        numbers = [[o.trial.number for o in survivors(rules, r.outcomes, rung)] for r in (grown, at_once)]
+        assert numbers[0] == numbers[1]
+    assert best(rules, grown.outcomes).scores == best(rules, at_once.outcomes).scores
+
+
+def test_halves_go_on(make, finish):
+    record = finish(make(budget=16, sampler="random"))
+    rules, trials = record.search.rules, [o.trial for o in record.outcomes]
+    assert rules.rungs == (2, 4, 8)
+    assert [sum(t.rung == rung for t in trials) for rung in range(3)] == [16, 8, 4]
+    assert [t.number for t in trials if t.rung == 0] == list(range(16)) and trials[0].keys == rules.first
+    by_score = sorted(
+        (o for o in record.outcomes if o.scores and not o.trial.rung), key=lambda o: o.scores["linear_acc1"]
+    )
+    ahead = {o.trial.number for o in by_score[-8:]}
+    assert {t.number for t in trials if t.rung == 1} == ahead
+    assert best(rules, record.outcomes).trial.number == by_score[-1].trial.number
+    assert any(o.failed for o in record.outcomes) and not due(rules, record.outcomes)
+
+
+def test_rungs():
+    assert [rungs_of(100, n) for n in (1, 2, 3)] == [(100,), (50, 100), (25, 50, 100)]
+    assert rungs_of(1, 3) == (1,) and rungs_of(3, 4) == (1, 2, 3)
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_suggestions_are_a_function_of_seed_and_earlier_trials(prototype, sampler):
+    space = prototype.rules.space
+    told = [(keys, keys["optimizer.lr"]) for keys in suggest(space, range(12), [], sampler="random", seed=1)]
+    again = [suggest(space, range(12, 16), told, sampler=sampler, seed=1) for _ in range(2)]
+    assert again[0] == again[1] and all(keys[key] in space[key] for keys in again[0] for key in space)
+    assert suggest(space, range(12, 16), told, sampler=sampler, seed=2) != again[0]
+    worse = [(keys, -value) for keys, value in told]
+    assert (suggest(space, range(12, 16), worse, sampler=sampler, seed=1) == again[0]) == (sampler == "random")
+
+
+@needs_optuna
+def test_tpe_learns_where_scores_are_high():
+    space = {"optimizer.lr": Range(0.002, 0.2, log=True)}
+    first = suggest(space, range(AT_RANDOM), [], sampler="tpe", seed=0)
+    assert first == suggest(space, range(AT_RANDOM), [], sampler="random", seed=0)
+    drawn = suggest(space, range(24), [], sampler="random", seed=0)
+    told = [(keys, -abs(keys["optimizer.lr"] - 0.05)) for keys in drawn]
+    outside = ({"optimizer.lr": 7.0}, 5.0)  # as the configuration as it is may be
+    for_seeds = [suggest(space, range(24, 28), [outside, *told], sampler="tpe", seed=seed) for seed in range(6)]
+    near = [0.02 < keys["optimizer.lr"] < 0.125 for keys in sum(for_seeds, [])]
+    assert sum(near) >= 16  # of 24; 10 by chance
+
+
+def test_a_mean_rank_is_that_of_each_score_and_ties_share_theirs():
+    columns = ((0.9, 0.8, 0.8), (0.1, 0.3, 0.2), (0.5, 0.5, 0.5))
+    found = [dict(zip(("linear_acc1", "knn_acc1", "kmeans_ami"), row)) for row in zip(*columns)]
+    assert standings(SCORES["mean_rank"], found) == pytest.approx(
+        [-(1 + 3 + 2) / 3, -(2.5 + 1 + 2) / 3, -(2.5 + 2 + 2) / 3]
+    )
+    assert standings(SCORES["knn_acc1"], found) == [0.1, 0.3, 0.2] and standings(SCORES["mean_rank"], []) == []
+
+
+def test_a_search_in_which_all_fails_says_why_and_can_be_tried_again(make, finish):
+    search = make(budget=8, sampler="random")
+
+    def fail(trials, add):
+        for trial in trials:
+            add(Outcome(trial, failed="no such disk", log="log.txt"))
+
+    with pytest.raises(InputError, match=r"all of the first 8 trials failed; the first: no such disk \(log.txt\)"):
+        run_search(Record(search), fail)
+    assert any(o.scores for o in finish(search).outcomes)
+
+
+def test_another_search_has_another_folder_and_one_process_makes_it(make):
+    same = [make(budget=3), make(budget=9)]
+    others = [
+        make(score="knn_acc1"),
+        make(rungs=2),
+        make(seed=9),
+        make(space=dict(list(same[0].rules.space.items())[:1])),
+    ]
+    others.append(replace(same[0], config={**same[0].config, "max_epochs": 9}))
+    assert same[0].folder == same[1].folder and len({s.folder for s in [*same, *others]}) == 1 + len(others)
+    with Record(same[0]).locked(), pytest.raises(InputError, match="locked by another"), Record(same[1]).locked():
+        pass
+
+
+def test_keys_that_a_user_has_given_do_not_vary_and_no_test_image_takes_part(planned):
+    search = planned(fixed=["method_kwargs.beta"])
+    assert list(search.rules.space) == ["optimizer.lr"] and search.config["data"]["val_split"] == 0.2
+    own = {"dataset": "custom", "train_path": ".", "val_path": ".", "no_labels": True}
+    assert planned(score="rankme", data=own).config["data"]["val_path"] is None
+
+
+@pytest.mark.parametrize(
+    ("request_", "message"),
+    [
+        ({"budget": 0}, "budget = 0: must be at least 1"),
+        ({"rungs": 0}, "rungs = 0"),
+        ({"score": "linear"}, "unknown score 'linear': did you mean 'linear_acc1'"),
+        ({"sampler": "grid"}, "unknown sampler 'grid'"),
+        (
+            {"data": {"dataset": "custom", "train_path": ".", "no_labels": True}},
+            "score = 'linear_acc1': must be rankme",
+        ),
+        ({"space": "nowhere.yaml"}, "space = 'nowhere.yaml'"),
+    ],
+)
+def test_mistakes_are_told_at_once(planned, request_, message):
+    with pytest.raises(InputError, match=message):
+        planned(**request_)
+
+
+def test_values_that_no_configuration_takes_are_told_with_the_file(planned, tmp_path):
+    (tmp_path / "bad.yaml").write_text("all: {method_kwargs.beta: {choices: [1.0, much]}}")
+    with pytest.raises(InputError, match=r"bad.yaml': method_kwargs.beta = 'much'"):
+        planned(space=str(tmp_path / "bad.yaml"))
+    (tmp_path / "bad.yaml").write_text("all: {max_epochs: {choices: [1, 2]}}")
+    with pytest.raises(InputError, match="without max_epochs"):
+        planned(space=str(tmp_path / "bad.yaml"))
+
+
+def test_without_optuna_the_search_is_random(monkeypatch):
+    monkeypatch.setattr("cplearn_solo.tuning.suggest.find_spec", lambda name: None)
+    assert choose_sampler("auto") == "random"
+    with pytest.raises(InputError, match=r"cplearn-solo\[tune\]"):
+        choose_sampler("tpe")

@@ -1,0 +1,57 @@
+"""What a page says of a search."""
+
+import pytest
+
+from cplearn_solo.tuning.figure import draw
+from cplearn_solo.tuning.importance import importances
+from cplearn_solo.tuning.record import Record
+from cplearn_solo.tuning.render import markdown, page
+from cplearn_solo.tuning.search import run_search
+from cplearn_solo.tuning.sheet import make_sheet
+
+TRAIN, SEARCH = ["cplearn", "pretrain", "data.train_path=my images"], ["cplearn", "tune", "budget=12"]
+
+
+@pytest.fixture
+def record(make, measure):
+    record = Record(make(budget=12, sampler="random"))
+    run_search(record, lambda trials, add: [add(measure(trial)) for trial in trials])
+    return record
+
+
+def test_every_format_has_the_best_keys_each_trial_and_the_reason_of_failures(record):
+    sheet = make_sheet(record, train=TRAIN, search=SEARCH)
+    furthest = [o for o in record.outcomes if o.trial.rung == 2 and o.scores]
+    chosen = max(furthest, key=lambda o: o.scores["linear_acc1"])
+    lr, beta = chosen.trial.keys.values()
+    best = f"optimizer.lr={lr} method_kwargs.beta={beta}"
+    assert sheet.train == f"cplearn pretrain 'data.train_path=my images' {best}"
+    assert f"trial {chosen.trial.number}, linear_acc1 {chosen.scores['linear_acc1']:.4f} after 8 epochs" in sheet.best
+    keys, trials = sheet.blocks
+    assert trials.rows[0][0] == str(chosen.trial.number) and len(trials.rows) == 12
+    assert trials.header[-1] == "failed" and trials.rows[-1][-1] == "the loss is not finite"
+    assert any("No test image" in note for note in sheet.notes)
+    image = draw(record, sheet.importance)
+    assert image.startswith(b"\x89PNG")
+    for content in (markdown(sheet, "tune.png"), page(sheet, image)):
+        assert "cplearn tune budget=12" in content and "the loss is not finite" in content and str(lr) in content
+    assert 'src="http' not in page(sheet, image)
+
+
+def test_a_mean_rank_is_shown_as_one(make, measure):
+    record = Record(make(budget=5, sampler="random", score="mean_rank", rungs=1))
+    run_search(record, lambda trials, add: [add(measure(trial)) for trial in trials])
+    sheet = make_sheet(record, train=TRAIN, search=SEARCH)
+    ranks = [float(row[1]) for row in sheet.blocks[1].rows if row[1]]
+    assert ranks == sorted(ranks) and 1 <= ranks[0] < ranks[-1] <= 5
+    assert draw(record, sheet.importance).startswith(b"\x89PNG")
+
+
+def test_a_key_that_decides_the_score_has_the_importance(prototype):
+    space = prototype.rules.space
+    lrs, betas = [0.002 * 1.16**i for i in range(30)], [0.25, 1.0] * 15
+    trials = [({"optimizer.lr": lr, "method_kwargs.beta": beta}, -abs(lr - 0.02)) for lr, beta in zip(lrs, betas)]
+    shares = importances(space, trials)
+    assert list(shares) == ["optimizer.lr", "method_kwargs.beta"] and sum(shares.values()) == pytest.approx(1)
+    assert shares["optimizer.lr"] > 0.9
+    assert importances(space, trials[:5]) == {} == importances(space, [(keys, 1.0) for keys, _ in trials])
