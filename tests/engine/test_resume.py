@@ -55,6 +55,20 @@ def test_a_killed_run_ends_with_the_weights_of_an_uninterrupted_one(name, finish
     assert len(log_one) == 4 and log_one[0]["train_loss"] != log_one[3]["train_loss"]
 
 
+def test_a_paused_run_keeps_its_schedule_and_goes_on(finished, tmp_path):
+    config = parse_config(tiny(tmp_path / "paused"))
+    for _ in range(2):  # the second finds that there is nothing left to train
+        paused = pretrain(config, until=2)
+        paused.run.close()
+        assert len(EpochLog.read(paused.run.path)) == 2
+    pretrain(config)
+    (run,) = folders(tmp_path / "paused")
+    first, second = (torch.load(r / "checkpoints/last.ckpt", weights_only=True)["state_dict"] for r in (finished, run))
+    weights = [key for key, value in first.items() if torch.is_tensor(value)]
+    assert all(torch.equal(first[key], second[key]) for key in weights)
+    assert not all(torch.equal(paused.module.state_dict()[key], second[key]) for key in weights)
+
+
 def test_a_killed_run_on_files_ends_with_the_weights_of_an_uninterrupted_one(tmp_path, monkeypatch):
     """Which two workers decode, at half their size, cut and colour; and colour made in the training process instead."""
     write_images(tmp_path / "images", [f"{i % 2}/{i}.jpg" for i in range(64)])

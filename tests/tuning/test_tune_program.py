@@ -1,0 +1,83 @@
+"""``cplearn tune`` as a user types it: a small search on digits, failures, kills."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SPACES = {
+    "good.yaml": "all: {optimizer.lr: {times: [0.5, 2]}, method_kwargs.beta: {choices: [0.5, 1.0]}}",
+    # too many codes for eps, but for the configuration as it is
+    "bad.yaml": "all: {method_kwargs.proj_output_dim: {choices: [200000000, 300000000]}}",
+}
+SMALL = ["--config-name", "cplearn.yaml", "data.max_train_images=200", "accelerator=cpu"]
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Function that starts ``cplearn tune ARGUMENTS``, as a group of processes of its own."""
+    for name, text in SPACES.items():
+        (tmp_path / name).write_text(text)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+
+    def program(*arguments):
+        command = [sys.executable, str(ROOT / "main_tune.py"), *SMALL, *arguments]
+        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        return subprocess.Popen(command, cwd=tmp_path, env=environment, start_new_session=True, **streams)
+
+    return program
+
+
+def record(folder, *, but=("seconds",)):
+    (file,) = folder.glob("results/tune/*/trials.jsonl")
+    return [{k: v for k, v in json.loads(line).items() if k not in but} for line in file.read_text().splitlines()]
+
+
+def test_a_search_ends_with_a_page_and_a_command_that_trains(start, tmp_path):
+    search = start("budget=2", "rungs=2", "max_epochs=2", "workers=1", "space=bad.yaml")
+    out, error = search.communicate(timeout=500)
+    assert search.returncode == 0, error
+    lines = record(tmp_path)
+    assert [(line["trial"], line["rung"], line["epochs"]) for line in lines] == [(0, 0, 1), (0, 1, 2), (1, 0, 1)]
+    assert "eps" in lines[2]["failed"] and "trial 1: failed: " in out
+    (summary,) = tmp_path.glob(f"{lines[0]['folder']}/*/*/summary.json")  # both rungs in one run, which is finished
+    assert json.loads(summary.read_text())["linear_acc1"] == lines[1]["scores"]["linear_acc1"]
+    assert len((summary.parent / "metrics.csv").read_text().splitlines()) == 3
+    best = out.strip().splitlines()[-1]
+    assert best.startswith(
+        "  cplearn pretrain --config-path scripts/pretrain/digits --config-name cplearn.yaml data.max"
+    )
+    assert "proj_output_dim=64" in best and "space" not in best and "budget" not in best
+    (folder,) = tmp_path.glob("results/tune/*")
+    written = {path.name for path in folder.iterdir() if path.name[0] != "."}
+    assert written == {"search.json", "trials.jsonl", "tune.html", "tune.md", "tune.png"}
+    assert "linear_acc1" in (folder / "tune.html").read_text()
+
+
+@pytest.mark.slow
+def test_a_search_that_is_killed_ten_times_ends_with_the_same_record(start, tmp_path):
+    arguments = ["budget=6", "rungs=2", "max_epochs=4", "workers=2", "generation=3", "space=good.yaml"]
+    assert start(*arguments).wait(900) == 0
+    expected = record(tmp_path)
+    for made in ("results", "runs"):
+        (tmp_path / made).rename(tmp_path / f"whole-{made}")
+    chance, kills = random.Random(0), 0
+    while kills < 10:
+        search = start(*arguments)
+        time.sleep(chance.uniform(4, 20))
+        if search.poll() is not None:  # over before the kill
+            break
+        os.killpg(search.pid, signal.SIGKILL)
+        search.wait()
+        kills += 1
+    assert start(*arguments).wait(900) == 0
+    assert record(tmp_path) == expected, kills
