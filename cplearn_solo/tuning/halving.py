@@ -79,13 +79,15 @@ def due(rules: Rules, outcomes: Sequence[Outcome]) -> list[Trial]:
 def survivors(rules: Rules, outcomes: Sequence[Outcome], rung: int) -> list[Outcome]:
     """The trials that train until ``rung``, as they were at the rung before, the best first.
 
-    The better half of those that were there, of an odd number one more, less what has failed.
+    Half of the trials for each rung, of an odd number one more; and the first, the configuration as it is, so that the
+    best stands beside it at the end.
     """
     there = [o for number, o in sorted(_at(outcomes, rung - 1).items()) if number < rules.budget]
     if rung > 1:
         numbers = {o.trial.number for o in survivors(rules, outcomes, rung - 1)}
         there = [o for o in there if o.trial.number in numbers]
-    return ranked(rules.score, there)[: math.ceil(len(there) / 2)]
+    order, places = ranked(rules.score, there), math.ceil(rules.budget / 2**rung)
+    return order[:places] + [o for o in order[places:] if o.trial.number == 0]
 
 
 def ranked(score: Score, outcomes: Iterable[Outcome]) -> list[Outcome]:

@@ -83,20 +83,16 @@ def figures(search: Search, outcomes: Sequence[Outcome], rung: int) -> dict[int,
 
 
 def _best(search: Search, outcomes: Sequence[Outcome], chosen: Outcome) -> str:
-    """The best trial beside the configuration as it is, where both were last scored."""
-    number, rung, rungs = chosen.trial.number, chosen.trial.rung, search.rules.rungs
-    score = _figure(figures(search, outcomes, rung)[number])
-    words = f"Best of {_count(outcomes)} trials: trial {number}, {search.request.score} {score}"
-    words += f" after {rungs[rung]} epochs. The configuration as it is, trial 0,"
-    first = [o for o in outcomes if o.trial.number == 0 and o.scores is not None]
+    """The best trial beside the configuration as it is."""
+    number, rung = chosen.trial.number, chosen.trial.rung
+    scores = figures(search, outcomes, rung)
+    words = (
+        f"Best of {_count(outcomes)} trials: trial {number}, {search.request.score} {_figure(scores[number])} after "
+    )
+    words += f"{search.rules.rungs[rung]} epochs; the configuration as it is, trial 0,"
     if number == 0:
         return f"{words} is the best."
-    if not first:
-        return f"{words} failed."
-    last = first[-1].trial.rung
-    of = figures(search, outcomes, last)
-    here = "" if last == rung else f" after {rungs[last]} epochs, where the best had {_figure(of[number])}"
-    return f"{words} had {_figure(of[0])}{here}."
+    return f"{words} {f'has {_figure(scores[0])}' if 0 in scores else 'has failed'}."
 
 
 def _keys(search: Search, shares: dict[str, float], keys: Keys) -> Block:
@@ -148,7 +144,7 @@ def _notes(search: Search, outcomes: Sequence[Outcome]) -> list[str]:
     return [
         f"{search.request.score}: {rules.score.about}, of {images}. No test image takes part.",
         f"{_count(outcomes)} of {rules.budget} trials, drawn {drawn}; trial 0 is the configuration as it is."
-        + (f" After {half} epochs the better half went on." if half else ""),
+        + (f" After {half} epochs the better half, and trial 0, went on." if half else ""),
         f"{epochs} epochs in all, as many as {epochs / rules.rungs[-1]:.1f} runs have; {seconds / 60:.1f} minutes of "
         "training, those of all trials added up.",
         "The best of several scores is higher than it deserves, the more so the more trials and the fewer images: what "
