@@ -28,14 +28,19 @@ PRELOAD = ("cplearn_solo.engine.train", "cplearn_solo.evaluation.summary")  # wh
 
 
 def run_search(record: Record, run_trials: RunTrials) -> None:
-    """Until nothing is due. Raises ``InputError`` where as many trials as were due first have all failed."""
+    """Until nothing is due. Raises ``InputError`` where a generation of trials has failed before any has succeeded."""
+    rules = record.search.rules
+
+    def add(outcome: Outcome) -> None:
+        record.add(outcome)
+        failed = len(record.outcomes)
+        if failed >= min(rules.generation, rules.budget) and all(o.scores is None for o in record.outcomes):
+            first = record.outcomes[0]
+            raise InputError(f"all of the first {failed} trials failed; one of them: {first.failed} ({first.log})")
+
     with record.locked():
-        while trials := due(record.search.rules, record.outcomes):
-            run_trials(trials, record.add)
-            if all(outcome.scores is None for outcome in record.outcomes):
-                first = record.outcomes[0]
-                number = len(record.outcomes)
-                raise InputError(f"all of the first {number} trials failed; the first: {first.failed} ({first.log})")
+        while trials := due(rules, record.outcomes):
+            run_trials(trials, add)
 
 
 def as_jobs(search: Search) -> RunTrials:

@@ -1,6 +1,6 @@
 """Searches whose trials are a formula."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 from support.configs import PRETRAIN, shipped
@@ -20,12 +20,13 @@ cplearn:
 
 @pytest.fixture
 def planned(tmp_path):
-    """Function from keys of a search to what comes of them, checks included."""
+    """Function from keys of a search, and of its trials, to what comes of them, checks included."""
     (tmp_path / "space.yaml").write_text(SPACE)
 
-    def search(*, fixed=(), data=None, **request):
-        request = {"space": str(tmp_path / "space.yaml"), "results": str(tmp_path), **request}
-        raw = shipped("cplearn", max_epochs=8, data=data or {})
+    def search(*, fixed=(), max_epochs=8, **keys):
+        own = {field.name for field in fields(TuneConfig)} & keys.keys()
+        request = {"space": str(tmp_path / "space.yaml"), **{key: keys.pop(key) for key in own}}
+        raw = shipped("cplearn", max_epochs=max_epochs, **keys)
         return plan(TuneConfig(**request), raw, fixed=fixed, spaces=PRETRAIN.parent / "tune/spaces.yaml")
 
     return search

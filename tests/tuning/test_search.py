@@ -128,7 +128,7 @@ def test_a_search_in_which_all_fails_says_why_and_can_be_tried_again(make, finis
         for trial in trials:
             add(Outcome(trial, failed="no such disk", log="log.txt"))
 
-    with pytest.raises(InputError, match=r"all of the first 8 trials failed; the first: no such disk \(log.txt\)"):
+    with pytest.raises(InputError, match=r"all of the first 4 trials failed; one of them: no such disk \(log.txt\)"):
         run_search(Record(search), fail)
     assert any(o.scores for o in finish(search).outcomes)
 
