@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import shlex
 import sys
 from collections.abc import Callable
 from typing import Any
 
 import cplearn_solo
 from cplearn_solo.cli.hydra_app import hydra_app
+from cplearn_solo.core.commands import typed
 from cplearn_solo.core.errors import require
 from cplearn_solo.core.user_errors import user_errors
 
@@ -207,8 +207,7 @@ def table(arguments: list[str] | None = None) -> None:
         from cplearn_solo.cli.table import table_task
 
         whole = [a for a in arguments if not a.lstrip("+").startswith(OF_ONE_CALL)]
-        quoted = (f'"{a}"' if "'" in a and not set(a) & set('"$`\\') else shlex.quote(a) for a in whole)
-        table_task(raw, command=" ".join(["cplearn table", *quoted]))
+        table_task(raw, command=typed(["cplearn", "table", *whole]))
 
     hydra_app(run, arguments, program="table", folder="tables", config="table1.yaml", about=TABLE)
 

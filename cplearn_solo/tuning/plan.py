@@ -29,6 +29,8 @@ from cplearn_solo.tuning.scores import SCORES
 from cplearn_solo.tuning.spaces import read_space, value_at
 from cplearn_solo.tuning.suggest import choose_sampler
 
+# What trials must have in common to be compared, and what says which images judge them.
+COMMON = ("auto_resume", "checkpoint", "data", "evaluation", "max_epochs", "name", "resume_from_checkpoint", "seed")
 HELD_OUT = 0.2  # data.val_split where the configuration holds nothing out
 Plain = dict[str, Any]
 
@@ -41,7 +43,6 @@ class Search:
     rules: Rules
     config: Plain
     name: str  # of the runs
-    method: str
 
     def config_of(self, keys: Keys) -> Plain:
         """The pretraining configuration of a trial."""
@@ -79,6 +80,8 @@ def plan(request: TuneConfig, raw: Plain, *, fixed: Iterable[str] = (), spaces: 
     if request.score not in SCORES:
         raise unknown("score", request.score, SCORES)
     given = parse_config(raw)
+    begin, wanted = given.resume_from_checkpoint, "null in a search; backbone.weights=RUN starts from weights"
+    require(begin is None, "resume_from_checkpoint", begin, wanted)
     check_data(given.data)
     _require_labels(request, given)
     config = parse_config(_held_out(request, given))
@@ -87,7 +90,9 @@ def plan(request: TuneConfig, raw: Plain, *, fixed: Iterable[str] = (), spaces: 
     whole = {**trained, "method_kwargs": {**method_facts(config.method).defaults, **config.method_kwargs}}
     file = Path(request.space) if request.space else spaces
     space = read_space(file, config.method, whole, fixed=fixed)
-    require("max_epochs" not in space, "space", str(file), "without max_epochs, as trials of as many are compared")
+    for key in space:
+        fits = key.partition(".")[0] not in COMMON
+        require(fits, f"space = {str(file)!r}: key", key, f"none of {', '.join(COMMON)}, which trials have in common")
     rules = Rules(
         space=space,
         first={key: value_at(whole, key) for key in space},
@@ -98,7 +103,7 @@ def plan(request: TuneConfig, raw: Plain, *, fixed: Iterable[str] = (), spaces: 
         generation=request.generation,
         seed=config.seed,
     )
-    search = Search(request, rules, trained, config.name, config.method)
+    search = Search(request, rules, trained, config.name)
     _check_space(search, file)
     return search
 
@@ -114,7 +119,6 @@ def _held_out(request: TuneConfig, config: Config) -> Plain:
     plain, wanted = config.plain(), SCORES[request.score].evaluation
     plain["data"] |= {"val_path": None} if config.data.no_labels else {"val_split": config.data.val_split or HELD_OUT}
     plain["checkpoint"]["enabled"] = plain["auto_resume"]["enabled"] = True
-    plain["resume_from_checkpoint"] = None
     return {**plain, "evaluation": {name: name in wanted for name in asdict(EvaluationConfig())}}
 
 

@@ -19,7 +19,6 @@ from cplearn_solo.core.locks import try_lock
 from cplearn_solo.tuning.halving import Outcome, Trial
 from cplearn_solo.tuning.plan import Search
 
-FORMAT = 1  # of these files; raised whenever an older program could not read them
 HEAD, TRIALS = "search.json", "trials.jsonl"
 
 
@@ -78,7 +77,6 @@ class Record:
         """What was searched, for readers; the folder's name decides whether it is the same search."""
         rules = self.search.rules
         return {
-            "format": FORMAT,
             "learning_version": LEARNING_VERSION,
             "cplearn-solo": cplearn_solo.__version__,
             "score": self.search.request.score,

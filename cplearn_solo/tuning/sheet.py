@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import cplearn_solo
 from cplearn_solo.config.identity import LEARNING_VERSION
+from cplearn_solo.core.commands import typed
 from cplearn_solo.tuning.domains import Keys
 from cplearn_solo.tuning.halving import Outcome, best, ranked, told
 from cplearn_solo.tuning.importance import importances
@@ -58,8 +58,8 @@ def make_sheet(record: Record, *, train: Sequence[str], search: Sequence[str]) -
         title=f"Search for keys of {record.search.name} by {record.search.request.score}",
         best=_best(record.search, outcomes, chosen) if chosen else "No trial has finished.",
         importance=shares,
-        train=_typed([*train, *(f"{key}={text(value)}" for key, value in keys.items())]) if chosen else "",
-        search=_typed(search),
+        train=typed([*train, *(f"{key}={text(value)}" for key, value in keys.items())]) if chosen else "",
+        search=typed(search),
         blocks=[_keys(record.search, shares, keys), _trials(record.search, outcomes)],
         notes=[*_notes(record.search, outcomes), *([] if shares else [f"Importance: {NO_IMPORTANCE}."])],
     )
@@ -86,10 +86,11 @@ def _best(search: Search, outcomes: Sequence[Outcome], chosen: Outcome) -> str:
     """The best trial beside the configuration as it is."""
     number, rung = chosen.trial.number, chosen.trial.rung
     scores = figures(search, outcomes, rung)
+    score, epochs = search.request.score, search.rules.rungs[rung]
     words = (
-        f"Best of {_count(outcomes)} trials: trial {number}, {search.request.score} {_figure(scores[number])} after "
+        f"Best of {_count(outcomes)} trials: trial {number}, {score} {_figure(scores[number])} after {epochs} epochs; "
     )
-    words += f"{search.rules.rungs[rung]} epochs; the configuration as it is, trial 0,"
+    words += "the configuration as it is, trial 0,"
     if number == 0:
         return f"{words} is the best."
     return f"{words} {f'has {_figure(scores[0])}' if 0 in scores else 'has failed'}."
@@ -151,13 +152,6 @@ def _notes(search: Search, outcomes: Sequence[Outcome]) -> list[str]:
         "the best keys are worth, test images say.",
         f"seed {rules.seed}, learning version {LEARNING_VERSION}, cplearn-solo {cplearn_solo.__version__}",
     ]
-
-
-def _typed(words: Sequence[str]) -> str:
-    """A command as people type it."""
-    return " ".join(
-        f'"{word}"' if "'" in word and not set(word) & set('"$`\\') else shlex.quote(word) for word in words
-    )
 
 
 def _count(outcomes: Sequence[Outcome]) -> int:

@@ -165,6 +165,7 @@ def test_keys_that_a_user_has_given_do_not_vary_and_no_test_image_takes_part(pla
             {"data": {"dataset": "custom", "train_path": ".", "no_labels": True}},
             "score = 'linear_acc1': must be rankme",
         ),
+        ({"resume_from_checkpoint": "runs/one"}, "resume_from_checkpoint = 'runs/one': must be null in a search"),
         ({"space": "nowhere.yaml"}, "space = 'nowhere.yaml'"),
     ],
 )
@@ -177,8 +178,8 @@ def test_values_that_no_configuration_takes_are_told_with_the_file(planned, tmp_
     (tmp_path / "bad.yaml").write_text("all: {method_kwargs.beta: {choices: [1.0, much]}}")
     with pytest.raises(InputError, match=r"bad.yaml': method_kwargs.beta = 'much'"):
         planned(space=str(tmp_path / "bad.yaml"))
-    (tmp_path / "bad.yaml").write_text("all: {max_epochs: {choices: [1, 2]}}")
-    with pytest.raises(InputError, match="without max_epochs"):
+    (tmp_path / "bad.yaml").write_text("all: {data.val_split: {choices: [0.0, 0.1]}}")
+    with pytest.raises(InputError, match="key = 'data.val_split': must be none of"):
         planned(space=str(tmp_path / "bad.yaml"))
 
 
