@@ -86,14 +86,14 @@ def _best(search: Search, outcomes: Sequence[Outcome], chosen: Outcome) -> str:
     """The best trial beside the configuration as it is."""
     number, rung = chosen.trial.number, chosen.trial.rung
     scores = figures(search, outcomes, rung)
-    score, epochs = search.request.score, search.rules.rungs[rung]
-    words = (
-        f"Best of {_count(outcomes)} trials: trial {number}, {score} {_figure(scores[number])} after {epochs} epochs; "
-    )
-    words += "the configuration as it is, trial 0,"
+    name = f"trial {number}" + (", the configuration as it is" if number == 0 else "")
+    words = f"Best of {_count(outcomes)} trials: {name}, {search.request.score} {_figure(scores[number])}"
+    words += f" after {search.rules.rungs[rung]} epochs."
     if number == 0:
-        return f"{words} is the best."
-    return f"{words} {f'has {_figure(scores[0])}' if 0 in scores else 'has failed'}."
+        return words
+    return (
+        f"{words} The configuration as it is, trial 0, {f'has {_figure(scores[0])}' if 0 in scores else 'has failed'}."
+    )
 
 
 def _keys(search: Search, shares: dict[str, float], keys: Keys) -> Block:
