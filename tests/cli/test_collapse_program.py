@@ -20,6 +20,7 @@ def test_one_run_has_its_report_beside_it(run, here, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_runs_checkpoints_and_features_side_by_side(run, here, tmp_path):
     np.save("other.npy", np.random.default_rng(0).normal(size=(80, 32)))
     quick = ["--images", "60", "--max-components", "10", "--output", "out"]
@@ -33,6 +34,7 @@ def test_runs_checkpoints_and_features_side_by_side(run, here, tmp_path):
     assert code == 2 and "output = out: must be an empty folder" in error
 
 
+@pytest.mark.slow
 def test_the_released_protocol_says_what_it_shows(run, here, tmp_path):
     quick = ["--images", "60", "--max-components", "10", "--output", "out"]
     code, out, error = here("collapse", run, "--protocol", "released", *quick)

@@ -343,6 +343,7 @@ def assert_drawn(comparison):
     return [figure.plot.file for figure in drawn if figure.png is None]
 
 
+@pytest.mark.slow
 def test_subjects_with_little_and_with_all_are_drawn(monkeypatch):
     monkeypatch.setattr(style, "COLUMNS", 2)  # so that three need a second row
     found = kinds(24)

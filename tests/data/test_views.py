@@ -140,8 +140,8 @@ FAIR = 0.01 / len(PAIRS)
 
 
 def marked(case: str, image: str) -> object:
-    """Pipelines are in the default tests on one image each, the longest on two."""
-    repeated = image in ("digit", "square") and (case, image) != ("asymmetric", "digit")
+    """Pipelines are in the default tests on one image each."""
+    repeated = image in ("digit", "square")
     return pytest.param(case, image, marks=pytest.mark.slow if repeated else ())
 
 

@@ -16,7 +16,14 @@ DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 
 @pytest.mark.parametrize("prior_loss", ["reverse", "forward"])
-@pytest.mark.parametrize("uneven, scale, kept, share", [(False, 1.0, 0, 1024), (True, 1.0, 3, 16), (True, 40.0, 3, 16)])
+@pytest.mark.parametrize(
+    "uneven, scale, kept, share",
+    [
+        pytest.param(False, 1.0, 0, 1024, marks=pytest.mark.slow),
+        pytest.param(True, 1.0, 3, 16, marks=pytest.mark.slow),
+        (True, 40.0, 3, 16),
+    ],
+)
 @pytest.mark.parametrize("pairs", [TWO_VIEWS, pytest.param(FOUR_VIEWS, marks=pytest.mark.slow)], ids=["two", "four"])
 def test_parts_and_gradients_are_the_equations(monkeypatch, prior_loss, uneven, scale, kept, share, pairs):
     """Also where several programs share the codes of a row."""

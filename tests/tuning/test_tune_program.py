@@ -42,6 +42,7 @@ def record(folder, *, but=("seconds",)):
     return [{k: v for k, v in json.loads(line).items() if k not in but} for line in file.read_text().splitlines()]
 
 
+@pytest.mark.slow
 def test_a_search_ends_with_a_page_and_a_command_that_trains(start, tmp_path):
     search = start("budget=2", "rungs=2", "max_epochs=2", "workers=1", "space=bad.yaml")
     out, error = search.communicate(timeout=500)
