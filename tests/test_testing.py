@@ -3,7 +3,7 @@
 import pytest
 import torch
 from lightly.models.modules.heads import SimCLRProjectionHead
-from support.configs import DIGITS, KINDS, shipped
+from support.configs import DIGITS, shipped
 from torch import nn
 
 from cplearn_solo.methods import METHODS, Method
@@ -11,7 +11,7 @@ from cplearn_solo.testing import Case, TrainingLoop, check_method
 
 pytestmark = pytest.mark.distributed
 
-QUICK = [name for name in KINDS if name != "gedi"]  # whose steps take the longest
+QUICK = ("cplearn", "byol")
 SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in DIGITS if name not in QUICK]
 
 

@@ -111,6 +111,7 @@ def comparison():
     return compare(RUNS, names, groups, components=(2,), **settings)
 
 
+@pytest.mark.slow
 def test_the_report_of_groups(comparison):
     (row,) = (row for row in comparison.rows if (row.section, row.title) == ("Representation Z", "effective rank"))
     ranks = [effective_rank(subject.features) for subject in RUNS]
