@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import csv
+from functools import partial
 
-from cplearn_solo.cli.image_options import add_image_options, checked_workers
+from cplearn_solo.cli.image_options import add_image_options, checked_workers, loaded_model, progress_bar
 
 DUPLICATES = """Finds images that are nearly the same to a trained model, and groups them, the closest group first.
 
@@ -39,27 +40,14 @@ def duplicates_task(options: argparse.Namespace) -> None:
     out = options.out and new_file("out", options.out, (".csv",), ".csv")
     find_checkpoint(options.pretrained)
 
-    from rich.console import Console
-    from rich.progress import MofNCompleteColumn, Progress
-
     from cplearn_solo.cli.data_keys import data_keys
     from cplearn_solo.gallery.neighbours import near_duplicates, nearest
     from cplearn_solo.gallery.seen import see
-    from cplearn_solo.inference.devices import choose_device
     from cplearn_solo.inference.images import file_names, images_at
-    from cplearn_solo.inference.pretrained import load_pretrained
 
-    device = choose_device(options.accelerator)
-    model = load_pretrained(options.pretrained, device=device)
+    model, device = loaded_model(options)
     images = images_at(model, options.images, data_keys(options.data))
-    with Progress(
-        *Progress.get_default_columns(), MofNCompleteColumn(), console=Console(stderr=True), transient=True
-    ) as bar:
-        task = bar.add_task("images", total=len(images))
-
-        def show(step: str, done: int, total: int) -> None:
-            bar.update(task, description=step, completed=done, total=total)
-
+    with progress_bar(len(images)) as show:
         seen = see(
             model,
             images,
@@ -67,9 +55,9 @@ def duplicates_task(options: argparse.Namespace) -> None:
             num_workers=workers,
             device=device,
             most=len(images),
-            progress=lambda done, total: show("images", done, total),
+            progress=partial(show, "images"),
         )
-        near = nearest(seen.directions(), NEIGHBOURS, progress=lambda done, total: show("pairs", done, total))
+        near = nearest(seen.directions(), NEIGHBOURS, progress=partial(show, "pairs"))
     groups = [file_names(images, seen.rows[group].tolist()) for group in near_duplicates(near)]
     rows = [(number, name) for number, names in enumerate(groups, 1) for name in names]
     if out:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from cplearn_solo.cli.image_options import add_image_options, checked_workers
+from cplearn_solo.cli.image_options import add_image_options, checked_workers, loaded_model, progress_bar
 
 GALLERY = """Writes one page of images as a trained model sees them: by code, by nearest neighbours, on a map, those
 that fit nowhere, near-duplicates. It opens in any browser and needs no other file.
@@ -41,22 +41,13 @@ def gallery_task(options: argparse.Namespace) -> None:
     check_page(options.out)
     find_checkpoint(options.pretrained)
 
-    from rich.console import Console
-    from rich.progress import MofNCompleteColumn, Progress
-
     from cplearn_solo.cli.data_keys import data_keys
     from cplearn_solo.gallery.write import write_gallery
-    from cplearn_solo.inference.devices import choose_device
     from cplearn_solo.inference.images import labelled_images_at
-    from cplearn_solo.inference.pretrained import load_pretrained
 
-    device = choose_device(options.accelerator)
-    model = load_pretrained(options.pretrained, device=device)
+    model, device = loaded_model(options)
     images = labelled_images_at(model, options.images, data_keys(options.data))
-    with Progress(
-        *Progress.get_default_columns(), MofNCompleteColumn(), console=Console(stderr=True), transient=True
-    ) as bar:
-        task = bar.add_task("images", total=len(images))
+    with progress_bar(len(images)) as show:
         found = write_gallery(
             model,
             images,
@@ -66,7 +57,7 @@ def gallery_task(options: argparse.Namespace) -> None:
             num_workers=workers,
             device=device,
             seed=options.seed,
-            progress=lambda step, done, total: bar.update(task, description=step, completed=done, total=total),
+            progress=show,
         )
     shown = "all of them" if found.shown == found.images else f"{found.shown} of them"
     print(f"{found.page}: {found.images} images, {shown} to see, {found.page.stat().st_size / 1e6:.1f} MB")

@@ -1,12 +1,20 @@
-"""Options of programs that read images with a trained model."""
+"""What programs that read images with a trained model have in common: options, the model, a progress bar."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from cplearn_solo.core.errors import require
 from cplearn_solo.data.checks import check_workers
 from cplearn_solo.data.workers import Workers
+
+if TYPE_CHECKING:
+    import torch
+
+    from cplearn_solo.inference.pretrained import Pretrained
 
 
 def add_image_options(parser: argparse.ArgumentParser) -> None:
@@ -29,3 +37,24 @@ def checked_workers(options: argparse.Namespace) -> Workers:
     check_workers("num_workers", workers)
     require(options.batch_size >= 1, "batch_size", options.batch_size, "at least 1")
     return workers
+
+
+def loaded_model(options: argparse.Namespace) -> tuple[Pretrained, torch.device]:
+    """The model that the options name, and the device that it is on."""
+    from cplearn_solo.inference.devices import choose_device
+    from cplearn_solo.inference.pretrained import load_pretrained
+
+    device = choose_device(options.accelerator)
+    return load_pretrained(options.pretrained, device=device), device
+
+
+@contextmanager
+def progress_bar(total: int) -> Iterator[Callable[[str, int, int], None]]:
+    """Shows a bar while it lasts; gives what is called with the name of a step, how much of it is done, and all."""
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn, Progress
+
+    columns = (*Progress.get_default_columns(), MofNCompleteColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("images", total=total)
+        yield lambda step, done, total: bar.update(task, description=step, completed=done, total=total)

@@ -6,120 +6,18 @@ import argparse
 import os
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import cplearn_solo
+from cplearn_solo.cli.help_texts import CHECK, COLLAPSE, DINO, PRETRAIN, RUNS, SOLO_LEARN, TABLE, TUNE, USAGE
 from cplearn_solo.cli.hydra_app import hydra_app
 from cplearn_solo.core.commands import typed
 from cplearn_solo.core.errors import require
 from cplearn_solo.core.user_errors import user_errors
 
-USAGE = """usage: cplearn COMMAND ...
-
-Self-supervised representations that do not collapse, and scores that tell.
-
-  check        what a training would see of images     FOLDER [VAL]
-  pretrain     train a backbone on unlabelled images   --config-name cplearn.yaml [key=value ...]
-  linear       linear probe on a trained backbone      pretrained=RUN_OR_CHECKPOINT
-  knn          k nearest neighbours                    pretrained=RUN_OR_CHECKPOINT
-  clustering   codes and k-means against classes       pretrained=RUN_OR_CHECKPOINT
-  table        a paper's table beside your runs        --config-name table1.yaml data.dataset=digits seeds=3
-  tune         search for the keys of a method         --config-name cplearn.yaml data.train_path=FOLDER budget=20
-  runs         what there is: state, age, scores       [FOLDER] [key=value ...] [--sort SCORE]
-  collapse     which collapse runs have, as one page   RUN_OR_CHECKPOINT_OR_FEATURES ...
-  embed        the vectors of your images in a file    RUN_OR_CHECKPOINT IMAGES OUT
-  gallery      your images as one page to open         RUN_OR_CHECKPOINT IMAGES [OUT]
-  predict      the classes of your images in a file    RUN_OR_CHECKPOINT IMAGES OUT
-  duplicates   images that are nearly the same         RUN_OR_CHECKPOINT IMAGES
-  search       images that are nearest to yours        RUN_OR_CHECKPOINT INDEX QUERY ...
-  export       the backbone for other software         RUN_OR_CHECKPOINT OUT
-  solo-learn   run a script of a solo-learn checkout   PATH/main_pretrain.py --config-path ... --config-name ...
-  dino         run a DINO checkout with a method       PATH/main_dino.py --method cplearn ... -- [DINO's arguments]
-  methods      list methods and their method_kwargs
-  backbones    list backbones
-  datasets     list data sets
-
-cplearn COMMAND --help says more."""
-
-CHECK = """Says what a training would see of images: kinds, classes, damaged and empty files, copies. Draws
-32 of them in a contact sheet.
-
-  cplearn check FOLDER                                        a sample of the images
-  cplearn check FOLDER VAL --all                              every image, and scored ones
-  cplearn check DATA.parquet data.dataset=parquet data.range=auto
-
-FOLDER and VAL are whatever data.train_path and data.val_path take (docs/data.md). All keys of a pretraining are
-keys here, such as data.no_labels=true for a folder without class folders, or augmentations.0.crop_size=224."""
-
-PRETRAIN = """Trains a backbone without labels and scores it.
-
-Keys are solo-learn's; any argument of Lightning's Trainer is a key too. docs/configuration.md lists them all.
-
-  cplearn pretrain --config-name cplearn.yaml                       digits, about a minute, no download
-  cplearn pretrain --config-path scripts/pretrain/cifar --config-name cplearn.yaml
-  cplearn pretrain --config-name cplearn.yaml seed=1 method_kwargs.proj_output_dim=1024
-  cplearn pretrain --config-name cplearn.yaml -m seed=0,1,2         one run after the other"""
-
-
-TABLE = """Shows a table of the papers beside results of yours, and runs what is missing first.
-
-  cplearn table --config-name table1.yaml data.dataset=digits seeds=3           Table 1, nothing to download
-  cplearn table --config-name table1.yaml "rows=['CPLearn (10)']"               one row and the reference rows
-  cplearn table --config-name table1.yaml against=baseline                      differences to the best baseline
-  cplearn table --config-name table1.yaml scale=full                            the paper's settings
-  cplearn table --config-name table1.yaml run=false                             only what is there
-  cplearn table --config-name table1.yaml table=mine.yaml                       a table of your own
-
-Keys, which docs/tables.md explains: table scale seeds rows columns compare_with label against run rerun_stale results
-work workers launcher slurm. All others are pretraining keys that hold in every cell, such as data.train_path=FOLDER or
-max_epochs=1. A cell that is done is never run again, and a killed grid goes on when the same command is typed again."""
-
 # Keys of one call that the command under a table, which is to make all of it again, does without.
 OF_ONE_CALL = ("run=", "rerun_stale=", "workers=", "work=", "launcher=", "slurm")
-
-TUNE = """Searches for the learning rate and other keys of a method, with held-out training images as judges.
-
-  cplearn tune --config-name cplearn.yaml                                       digits, nothing to download
-  cplearn tune --config-name cplearn.yaml data.train_path=FOLDER budget=20      your own images
-  cplearn tune --config-name cplearn.yaml data.train_path=FOLDER data.no_labels=true score=rankme
-  cplearn tune --config-path scripts/pretrain/cifar_mini --config-name swav.yaml score=mean_rank workers=2
-
-Keys, which docs/tune.md explains: budget score rungs sampler generation space results work workers launcher slurm. All
-others are pretraining keys that hold in every trial. A killed search goes on when the same command is typed again."""
-
-COLLAPSE = """Shows whether representations have collapsed and how: figures, a table and one page to open in a browser.
-
-  cplearn collapse RUN                         a run folder, or a checkpoint
-  cplearn collapse RUN RUN RUN                 side by side
-  cplearn collapse RUN RUN RUN RUN --group     side by side, but a curve for runs that differ in the seed alone
-  cplearn collapse RUN features.npy            beside features of other software
-
-A tensor (n, d) in .npy or .pt is features; .npz, or a dict in .pt, holds 'features' and optionally 'embeddings' (n, f),
-'labels' (n,) and 'codes' (n,). Runs are measured on their held-out images."""
-
-RUNS = """Lists the runs below a folder, oldest first: done, running or killed, with epochs and scores.
-
-  cplearn runs                                    those below ./runs
-  cplearn runs results method=byol state=done     only some; any key of a configuration, and state
-  cplearn runs --sort linear_acc1                 by a score of summary.json, the best first; or name, method, data, age
-
-A killed run goes on when its command is typed again."""
-
-SOLO_LEARN = """usage: cplearn solo-learn PATH/SCRIPT.py [solo-learn's own arguments]
-
-Runs main_pretrain.py, main_linear.py, main_knn.py or main_umap.py of a solo-learn checkout (1.0.6; nothing has to be
-installed) with every method of this package that it lacks, and the backbone cplearn_resnet8. The last two scripts need
-a GPU. Without one, write devices="'1'": solo-learn wants something with a length, Lightning a number."""
-
-DINO = """Runs main_dino.py of a checkout of facebookresearch/dino with a method of this package in the place of its
-head, loss and teacher. All else, its arguments after -- included, stays DINO's; its evaluations load the checkpoints.
-
-  cplearn dino PATH/main_dino.py --method cplearn --dict_size 131072 --beta 0.25 -- --arch vit_small --data_path FOLDER
-  torchrun --nproc_per_node=8 --no-python cplearn dino ...                        several GPUs
-  cplearn dino --write-patch FILE PATH                                            the same without this program
-
---KEY VALUE is any of the method's method_kwargs, which --method NAME --help lists; --dict_size is CPLearn's
-proj_output_dim. After git apply FILE in the checkout, python main_dino.py --method NAME ... does the same."""
 
 
 def main() -> None:
@@ -272,55 +170,24 @@ def collapse(arguments: list[str] | None = None) -> None:
         report(options)
 
 
-def embed(arguments: list[str] | None = None) -> None:
-    """Representations, codes and their confidence in a file."""
-    from cplearn_solo.cli.embed import embed_task, read_options
+def _with_options(name: str, about: str) -> Callable[..., None]:
+    """The program whose ``read_options`` and task are in the file of its name, imported when it runs."""
 
-    options = read_options(sys.argv[1:] if arguments is None else arguments)
-    with user_errors("embed"):
-        embed_task(options)
+    def program(arguments: list[str] | None = None) -> None:
+        module = import_module(f"{__package__}.{name}")
+        options = module.read_options(sys.argv[1:] if arguments is None else arguments)
+        with user_errors(name):
+            getattr(module, f"{name}_task")(options)
 
-
-def gallery(arguments: list[str] | None = None) -> None:
-    """Images as a model sees them, as one page."""
-    from cplearn_solo.cli.gallery import read_options
-
-    options = read_options(sys.argv[1:] if arguments is None else arguments)
-    with user_errors("gallery"):
-        from cplearn_solo.cli.gallery import gallery_task
-
-        gallery_task(options)
+    program.__doc__ = about
+    return program
 
 
-def predict(arguments: list[str] | None = None) -> None:
-    """Classes and their probabilities in a file."""
-    from cplearn_solo.cli.predict import predict_task, read_options
-
-    options = read_options(sys.argv[1:] if arguments is None else arguments)
-    with user_errors("predict"):
-        predict_task(options)
-
-
-def search(arguments: list[str] | None = None) -> None:
-    """Images of an index that are nearest to others."""
-    from cplearn_solo.cli.search import read_options
-
-    options = read_options(sys.argv[1:] if arguments is None else arguments)
-    with user_errors("search"):
-        from cplearn_solo.cli.search import search_task
-
-        search_task(options)
-
-
-def duplicates(arguments: list[str] | None = None) -> None:
-    """Groups of images that are nearly the same."""
-    from cplearn_solo.cli.duplicates import read_options
-
-    options = read_options(sys.argv[1:] if arguments is None else arguments)
-    with user_errors("duplicates"):
-        from cplearn_solo.cli.duplicates import duplicates_task
-
-        duplicates_task(options)
+embed = _with_options("embed", "Representations, codes and their confidence in a file.")
+gallery = _with_options("gallery", "Images as a model sees them, as one page.")
+predict = _with_options("predict", "Classes and their probabilities in a file.")
+search = _with_options("search", "Images of an index that are nearest to others.")
+duplicates = _with_options("duplicates", "Groups of images that are nearly the same.")
 
 
 def _task(name: str) -> Callable[[Any], Any]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
-from cplearn_solo.cli.image_options import add_image_options, checked_workers
+from cplearn_solo.cli.image_options import add_image_options, checked_workers, loaded_model, progress_bar
 from cplearn_solo.engine.find import find_checkpoint
 
 if TYPE_CHECKING:
@@ -39,29 +40,20 @@ def over_images(
     workers = checked_workers(options)
     find_checkpoint(options.pretrained)
 
-    from rich.console import Console
-    from rich.progress import MofNCompleteColumn, Progress
-
     from cplearn_solo.cli.data_keys import data_keys
-    from cplearn_solo.inference.devices import choose_device
     from cplearn_solo.inference.images import images_at
-    from cplearn_solo.inference.pretrained import load_pretrained
 
-    device = choose_device(options.accelerator)
-    model = load_pretrained(options.pretrained, device=device)
+    model, device = loaded_model(options)
     write = writer_of(model)
     images = images_at(model, options.images, data_keys(options.data), in_order=True)
-    with Progress(
-        *Progress.get_default_columns(), MofNCompleteColumn(), console=Console(stderr=True), transient=True
-    ) as bar:
-        task = bar.add_task("images", total=len(images))
+    with progress_bar(len(images)) as show:
         found = write(
             images,
             options.out,
             batch_size=options.batch_size,
             num_workers=workers,
             device=device,
-            progress=lambda done, total: bar.update(task, completed=done),
+            progress=partial(show, "images"),
         )
     return model, found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import csv
 
+from cplearn_solo.cli.image_options import loaded_model
 from cplearn_solo.core.errors import require
 from cplearn_solo.engine.find import find_checkpoint
 from cplearn_solo.inference.targets import new_file
@@ -37,21 +38,17 @@ def read_options(arguments: list[str]) -> argparse.Namespace:
 
 def search_task(options: argparse.Namespace) -> None:
     """Searches and prints what is found."""
-    from cplearn_solo.inference.search import Index, check_index, names_of, vectors
-
     require(options.top >= 1, "top", options.top, "at least 1")
     one = options.together or len(options.queries) == 1
     require(one or not options.without, "without", " ".join(options.without), "with --together, or with one query")
     out = options.out and new_file("out", options.out, (".csv",), ".csv")
     find_checkpoint(options.pretrained)
-    check_index(options.index)
 
-    from cplearn_solo.inference.devices import choose_device
     from cplearn_solo.inference.images import image_files
-    from cplearn_solo.inference.pretrained import load_pretrained
+    from cplearn_solo.inference.search import Index, names_of, vectors
 
-    device = choose_device(options.accelerator)
-    model, index = load_pretrained(options.pretrained, device=device), Index(options.index)
+    index = Index(options.index)
+    model, device = loaded_model(options)
     index.check_run(model)
     files = [*options.queries, *options.without]
     x = vectors(model, image_files(model, files), index.space, device=device)

@@ -79,7 +79,7 @@ def objective(
       others out again; by default 64, on a GPU a part in 32 of its memory if that is more.
     * ``lookup`` does the same on a CPU in a third to two thirds of the time, in float32: its products are sums of table
       entries that the bits of W select.
-    * ``triton`` does the same on a GPU in a third to a quarter of the time. Products are in half precision, those of
+    * ``triton`` does the same on a GPU in a fifth to two thirds of the time. Products are in half precision, those of
       float32 embeddings of as many terms as ``torch.set_float32_matmul_precision`` asks for.
     * ``auto`` picks the fastest supported implementation: ``lookup`` on CPUs and ``triton`` on GPUs where there is one.
 
