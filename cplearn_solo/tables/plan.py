@@ -111,7 +111,7 @@ def _check_against(grid: Grid, shown: list[str]) -> None:
 
 
 def _setting(request: GridConfig, table: PaperTable, dataset: str | None) -> str:
-    scales = [name for name in ("full", "mini") if name in table.settings]
+    scales = [name for name in ("full", "midi", "mini") if name in table.settings]
     if request.scale not in scales:
         raise unknown(f"scale of {request.table}:", request.scale, scales)
     if dataset == "digits":

@@ -11,7 +11,7 @@ from omegaconf import MISSING
 PLOTS = ("rows", "epochs", "spectrum")
 MEASURES = ("classes", "finetuned", "spectrum")  # what measures.py has
 
-# Overrides of pretraining keys by where they hold: "all", a setting (full, mini, digits), a column, "setting.column";
+# Overrides of pretraining keys by where they hold: "all", a setting (full, midi, mini, digits), a column, "setting.column";
 # later ones win. A value may refer to other keys, ${method_kwargs.proj_hidden_dim}, and to the column, ${column}.
 Overrides = Dict[str, Dict[str, Any]]
 
@@ -92,7 +92,7 @@ class GridConfig:
     """Keys of ``cplearn table``; all others are pretraining keys that override every cell's."""
 
     table: str = MISSING  # a name in cplearn_solo/tables/papers, or a YAML file like those
-    scale: str = "mini"  # full: the paper's settings; mini: a documented reduction
+    scale: str = "mini"  # full: the paper's settings; midi, mini: documented reductions
     seeds: Any = 3  # how many, from 0 up, or a list
     rows: Optional[List[str]] = None  # run and show only these, and the reference rows
     columns: Optional[List[str]] = None  # run and show only these

@@ -36,7 +36,7 @@ def config(planned, row, column):
 def sizes(name):
     """The table at every scale it has, and on digits."""
     settings = load_table(name).settings
-    return [planned_as(name, setting) for setting in ("mini", "digits", "full") if setting in settings]
+    return [planned_as(name, setting) for setting in ("mini", "midi", "digits", "full") if setting in settings]
 
 
 @cache
@@ -94,6 +94,15 @@ def test_full_scale_of_table_1_is_the_papers():
             assert found.augmentations[0].horizontal_flip.prob == (0 if column == "svhn" else 0.5)
         classes = 100 if column == "cifar100" else 10
         assert config(planned, "Self-Classifier (c = k)", column).method_kwargs["num_prototypes"] == classes
+
+
+@pytest.mark.parametrize("name", ["cplearn_table1", "cplearn_fig5"])
+def test_the_middle_scale_has_all_images(name):
+    planned = grid(name, scale="midi", columns=["cifar10"])
+    for cell in planned.cells:
+        found = checked(cell)
+        assert (found.data.max_train_images, found.data.max_val_images, found.max_epochs) == (None, None, 20)
+        assert found.backbone.kwargs["width"] == 32
 
 
 def test_data_of_ones_own_stands_for_a_column_of_the_paper():
