@@ -11,8 +11,9 @@ from omegaconf import MISSING
 PLOTS = ("rows", "epochs", "spectrum")
 MEASURES = ("classes", "finetuned", "spectrum")  # what measures.py has
 
-# Overrides of pretraining keys by where they hold: "all", a setting (full, midi, mini, digits), a column, "setting.column";
-# later ones win. A value may refer to other keys, ${method_kwargs.proj_hidden_dim}, and to the column, ${column}.
+# Overrides of pretraining keys by where they hold: "all", a setting (full, midi, mini, digits), a column,
+# "setting.column"; later ones win. A value may refer to other keys, ${method_kwargs.proj_hidden_dim}, and to the
+# column, ${column}.
 Overrides = Dict[str, Dict[str, Any]]
 
 
