@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+
+from cplearn_solo.core.errors import InputError
 
 
 def try_lock(file: Path) -> FileLock | None:
@@ -15,3 +19,22 @@ def try_lock(file: Path) -> FileLock | None:
     except Timeout:
         return None
     return lock
+
+
+@contextmanager
+def locked_folder(folder: Path, *, key: str, work: str) -> Iterator[None]:
+    """A block in which ``folder``, made if need be, is this process's own.
+
+    Raises ``InputError`` that names ``key`` where it cannot be made, and while another process does the same ``work``.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = try_lock(folder / ".lock")
+    except OSError as error:
+        raise InputError(f"{key} = {folder}: {error}") from error
+    if lock is None:
+        raise InputError(f"{key} = {folder}: locked by another process, which {work}")
+    try:
+        yield
+    finally:
+        lock.release()

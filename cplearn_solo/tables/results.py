@@ -14,7 +14,7 @@ from cplearn_solo.config.identity import LEARNING_VERSION, learning_version
 from cplearn_solo.config.score_names import current_scores
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.core.files import write_file, write_json
-from cplearn_solo.core.locks import try_lock
+from cplearn_solo.core.locks import locked_folder
 from cplearn_solo.tables.identity import changes, identity, lacking
 from cplearn_solo.tables.plan import Cell, Grid
 
@@ -91,20 +91,11 @@ class Results:
         Raises ``InputError`` while another process fills it and where results of two learning versions would mix.
         """
         self.require_comparable()
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            lock = try_lock(self.folder / ".lock")
-        except OSError as error:
-            raise InputError(f"results = {self.folder}: {error}") from error
-        if lock is None:
-            raise InputError(f"results = {self.folder}: locked by another process, which fills it")
-        try:
+        with locked_folder(self.folder, key="results", work="fills it"):
             self._records = _lines(self.folder / CELLS)
             if not (self.folder / HEAD).exists():
                 write_json(self.folder / HEAD, self._head)
             yield
-        finally:
-            lock.release()
 
     def add(self, record: Record) -> None:
         """Adds a result."""

@@ -15,7 +15,7 @@ import cplearn_solo
 from cplearn_solo.config.identity import LEARNING_VERSION
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.core.files import write_file, write_json
-from cplearn_solo.core.locks import try_lock
+from cplearn_solo.core.locks import locked_folder
 from cplearn_solo.tuning.halving import Outcome, Trial
 from cplearn_solo.tuning.plan import Search
 
@@ -38,19 +38,10 @@ class Record:
 
         Raises ``InputError`` while another process makes the same search.
         """
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            lock = try_lock(self.folder / ".lock")
-        except OSError as error:
-            raise InputError(f"results = {self.search.request.results!r}: {error}") from error
-        if lock is None:
-            raise InputError(f"{self.folder}: locked by another process, which makes the same search")
-        try:
+        with locked_folder(self.folder, key="results", work="makes the same search"):
             self.outcomes = self._read()
             write_json(self.folder / HEAD, self._head())
             yield
-        finally:
-            lock.release()
 
     def add(self, outcome: Outcome) -> None:
         """Adds an outcome."""
