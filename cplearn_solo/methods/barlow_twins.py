@@ -2,6 +2,10 @@
 
 Loss and projector are lightly's. Embeddings are gathered from all devices first, as lightly's loss takes its statistics
 over one process only.
+
+    L = scale_loss (sum_i (1 - C_ii)^2 + lamb sum_{i != j} C_ij^2)
+
+C_ij is the correlation over the batch of dimension i in one view and dimension j in the other.
 """
 
 from __future__ import annotations

@@ -1,6 +1,10 @@
 """BYOL: predict a slowly moving teacher's embedding of the other view (Grill et al., NeurIPS 2020).
 
 Heads and similarity are lightly's; the host keeps the teacher, an EMA copy of backbone and projector.
+
+    L = sum over pairs of views of 2 - 2 cos(q(z), z')
+
+z is an embedding of the student, q its predictor, and z' the teacher's embedding of the other view.
 """
 
 from __future__ import annotations

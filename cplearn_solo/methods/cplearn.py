@@ -3,6 +3,13 @@
 Features Z ``(n, d)`` become embeddings H ``(n, f)`` by a linear layer, BatchNorm and an activation; the softmax of
 H W / tau over the c frozen codes of W in {-1, +1}^(f x c) assigns each sample to a code. The loss asks two views for
 the same assignment and the batch for a spread over all codes. No predictor, teacher, stop-gradient or queue.
+
+    H = sqrt(f/n) h / ||h||,   p = softmax(H W / tau)
+    L = beta CE(p, p') + KL(mean_i p_i || q)
+    tau = f / (sqrt(n) log((1 - eps (c - 1)) / eps))
+
+h are the outputs of BatchNorm, p and p' the assignments of two views, and q is the prior, uniform unless it is given.
+The loss is the mean of both directions.
 """
 
 from __future__ import annotations

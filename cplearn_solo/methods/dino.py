@@ -1,6 +1,11 @@
 """DINO: match a teacher's centred and sharpened distribution over prototypes (Caron et al., ICCV 2021).
 
 The loss with its centre is lightly's; the host keeps the teacher, an EMA copy of backbone and head.
+
+    L = -sum_k P'_k log P_k
+    P = softmax(s / student_temperature),   P' = softmax((s' - centre) / teacher_temperature)
+
+s and s' are the scores of student and teacher for two crops, centre is a moving average of s'.
 """
 
 from __future__ import annotations

@@ -2,6 +2,10 @@
 
 The logits of an image over the clusters give its energy. Training lowers the energy of images and raises that of
 samples, which Langevin dynamics draw in pixel space, starting from a replay buffer of earlier samples.
+
+    L = (prior + beta invariance) / 2 + likelihood_weight (mean E(images) - mean E(samples))
+
+E(x) = -log sum_j exp z_j(x), z being the logits; prior and invariance are those of GEDI without its generative term.
 """
 
 from __future__ import annotations

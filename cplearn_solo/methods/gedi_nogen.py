@@ -1,4 +1,9 @@
-"""GEDI without its generative term: even clusters, the same for two views of an image (Sansone & Manhaeve, 2024)."""
+"""GEDI without its generative term: even clusters, the same for two views of an image (Sansone & Manhaeve, 2024).
+
+    L = (-sum_j log mean_i p_ij + beta CE(p', p)) / 2,   p = softmax(z / temperature)
+
+z are the logits of the first view, p' is the assignment of the second.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,11 @@
 """Matrix-SSL: uniformity of the views' cross-covariance, alignment of their covariances (Zhang et al., ICML 2024).
 
 Heads are lightly's; the host keeps the teacher, an EMA copy of backbone and projector.
+
+    L = -lamb tr log(C_pz + mu I) - gamma tr((C_pp + mu I) log(C_zz + mu I))
+
+C_ab is the covariance of teacher's and student's unit embeddings, p of one view and z of the other. With ``mkl`` the
+second term also has gamma tr((C_pp + mu I) log(C_pp + mu I)), without a gradient.
 """
 
 from __future__ import annotations

@@ -1,6 +1,10 @@
 """MEC: maximise the coding length of embeddings, an entropy, while views agree (Liu et al., NeurIPS 2022).
 
 Heads are lightly's; the host keeps the teacher, an EMA copy of backbone and projector.
+
+    L = -1/(lambda m) tr log(I + lambda P Z^T),   lambda = f / (m eps)
+
+P and Z are the m unit embeddings of teacher and student, for two views of the same images.
 """
 
 from __future__ import annotations

@@ -2,6 +2,10 @@
 al., 2020), symmetrised over the two views as in solo-learn.
 
 The projector is lightly's. Queue and InfoNCE are not, as checkpoints do not hold lightly's memory bank.
+
+    L = -log(exp(q.k / temperature) / (exp(q.k / temperature) + sum_j exp(q.k_j / temperature)))
+
+q is a unit embedding of the student, k the teacher's of the other view, and k_j are those in the queue.
 """
 
 from __future__ import annotations

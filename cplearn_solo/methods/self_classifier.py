@@ -2,6 +2,11 @@
 
 A three-layer MLP gives unit embeddings ``(n, f)``, scored against c weight-normalised class vectors. CPLearn's paper
 compares with the same loss on CPLearn's projector, whose class vectors are frozen codes.
+
+    L = -sum_j y_ij log p'_ij
+
+y are targets of one view, softmax(z / tau_col) over the batch with rows scaled to sum 1; p' are predictions of the
+other, softmax(z' / tau_row) over classes with columns scaled to sum n / c.
 """
 
 from __future__ import annotations

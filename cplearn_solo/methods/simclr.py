@@ -2,6 +2,10 @@
 
 The projector is lightly's. The loss is not, as lightly's takes out similarities by a mask, for whose shape a program
 waits on a GPU; embeddings are gathered first, so that negatives come from every device.
+
+    L = -log(exp(s_ij / temperature) / sum_{k != i} exp(s_ik / temperature))
+
+s_ij is the cosine of an embedding i and its other view j; k runs over all other embeddings of the batch.
 """
 
 from __future__ import annotations

@@ -1,6 +1,10 @@
 """SimSiam: predict the other view's embedding, with a stop-gradient and no teacher (Chen & He, CVPR 2021).
 
 Heads and similarity are lightly's.
+
+    L = -(cos(q(z), z') + cos(q(z'), z)) / 2
+
+z and z' are embeddings of two views, q is the predictor; the second argument of each cosine gets no gradient.
 """
 
 from __future__ import annotations

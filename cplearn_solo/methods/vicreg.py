@@ -3,6 +3,11 @@
 Projector, invariance and variance are lightly's; its covariance is not, as it takes out the diagonal by a mask, for
 whose shape a program waits on a GPU. As in the authors' code, the invariance is averaged over dimensions, where Eq. 5
 sums, and the variance over the two views, where Eq. 6 sums.
+
+    L = sim_loss_weight s(z, z') + var_loss_weight (v(z) + v(z')) / 2 + cov_loss_weight (c(z) + c(z'))
+
+s is the mean squared difference, v = mean_j max(0, 1 - std_j), and c the sum of squared covariances of different
+dimensions over f.
 """
 
 from __future__ import annotations

@@ -2,6 +2,10 @@
 
 The projector is lightly's. Whitening and loss are not: lightly's draws a permutation for the rows of one process, where
 here all devices whiten blocks of the whole batch with the same permutation, and makes a program wait on a GPU.
+
+    L = 2 - 2 cos(w, w'),   w = K^-1 (z - mean),   K K^T = covariance of a block
+
+w and w' are the whitened embeddings of two views.
 """
 
 from __future__ import annotations
