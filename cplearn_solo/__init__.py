@@ -9,5 +9,5 @@ if TYPE_CHECKING:
     from cplearn_solo.interface.pretrain import pretrain as pretrain
     from cplearn_solo.interface.run import Run as Run
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 __getattr__, __all__ = lazy_imports(__file__)

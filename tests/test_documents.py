@@ -6,12 +6,22 @@ from pathlib import Path
 
 import pytest
 
+from cplearn_solo import __version__
 from cplearn_solo.testing import check_method
 
 pytestmark = pytest.mark.integration
 
 DOCS = Path(__file__).parents[1] / "docs"
 EXAMPLE = DOCS / "align_uniform.py"
+
+
+def test_the_version_is_one():
+    """``setup.py`` reads that of the package."""
+    (cited,) = [
+        line for line in (DOCS.parent / "CITATION.cff").read_text().splitlines() if line.startswith("version: ")
+    ]
+    assert cited == f"version: {__version__}"
+    assert (DOCS.parent / "CHANGELOG.md").read_text().startswith(f"# Changes\n\n## {__version__} (")
 
 
 def block(language):
