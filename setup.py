@@ -63,6 +63,7 @@ setup(
     ],
     extras_require={
         "dev": ["pytest>=8", "pytest-xdist>=3.5", "ruff>=0.9", "build>=1.2", "mypy>=1.13", "pre-commit>=4"],
+        "docs": ["mkdocs-material>=9.7,<10", "mkdocstrings[python]>=1.0"],
         "bands": ["tifffile>=2023.2"],
         "heif": ["pillow-heif>=0.20"],
         "wandb": ["wandb>=0.17"],

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+from house import imported_rooms
 
 PACKAGE = Path(__file__).parents[1] / "cplearn_solo"
 FLOORS = [
@@ -31,20 +32,13 @@ def room(path):
 
 def named_rooms(source):
     """Rooms that a file imports, or names in a string that is no docstring."""
-    tree = ast.parse(source)
-    documented = (node for node in ast.walk(tree) if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)))
+    yield from imported_rooms(source)
+    nodes = list(ast.walk(ast.parse(source)))
+    documented = (node for node in nodes if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)))
     docstrings = {id(node.body[0].value) for node in documented if ast.get_docstring(node) is not None}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom):
-            assert node.level == 0, "relative import"
-            names = [f"{node.module}.{alias.name}" for alias in node.names]
-        elif isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
-            names = re.findall(r"cplearn_solo\.\w+", node.value)
-        else:
-            continue
-        yield from (name.split(".")[1] for name in names if name.startswith("cplearn_solo."))
+    for node in nodes:
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
+            yield from re.findall(r"cplearn_solo\.(\w+)", node.value)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
