@@ -62,7 +62,8 @@ def _width(comparison: Comparison) -> int:
 def _print(console: Console, written: Report) -> None:
     comparison = written.comparison
     for name, verdict in zip(comparison.names, comparison.verdicts):
-        console.print(f"{name}: {verdict.message}", markup=False, highlight=False, soft_wrap=True)
+        for line in (f"{name}: {verdict.message}", f"  {verdict.numbers}"):
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
     columns = max(1, (console.width - TITLES) // _width(comparison))
     for start in range(0, len(comparison.groups), columns):
         console.print(_table(comparison, slice(start, start + columns)))

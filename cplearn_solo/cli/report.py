@@ -4,43 +4,48 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+if TYPE_CHECKING:
+    from cplearn_solo.metrics.verdict import Verdict
+
+# At most 28 characters, so that a row is a line in 80 columns.
 NOTES = {
-    "wall_seconds": "training, without validation and evaluation",
-    "online_acc1": "linear probe trained along the way",
-    "linear_acc1": "linear probe, converged, on standardised features",
-    "linear_balanced_acc1": "the same, each class counted alike",
-    "linear_l2": "its penalty, the best on a tenth of the training images",
-    "paper_linear_acc1": "linear probe as the paper trains it; depends on the scale of features",
-    "paper_linear_balanced_acc1": "the same, each class counted alike",
-    "paper_linear_lr": "the best of several on a tenth of the training images",
-    "paper_linear_augmented_acc1": "the same on features of random crops",
-    "finetuned_acc1": "backbone and linear classifier trained together",
-    "knn_acc1": "weighted k nearest neighbours by cosine around the mean",
-    "knn_balanced_acc1": "the same, each class counted alike",
-    "knn_cosine_acc1": "by cosine around the origin, as DINO and solo-learn measure it",
-    "knn_l2_acc1": "by Euclidean distance",
-    "nmi": "codes against classes; grows with the number of codes, read it beside nmi_chance",
-    "nmi_chance": "the same codes with labels permuted",
-    "released_nmi": "the largest output of the projector in the place of codes, as in the released scripts",
-    "released_nmi_chance": "the same with labels permuted",
-    "released_ami": "the same, corrected for chance",
-    "ami": "codes against classes, corrected for chance",
-    "ari": "pairs of images, corrected for chance",
-    "cluster_acc": "codes matched one to one with classes",
-    "kmeans_ami": "k-means on the representation, corrected for chance",
-    "kmeans_standardised_ami": "the same with all dimensions at variance 1",
-    "effective_rank": "dimensions the representation makes use of",
-    "features_std": "of the representation in the last epoch",
-    "verdict": "healthy, or which collapse the embeddings show",
+    "wall_seconds": "of training alone",
+    "online_acc1": "linear probe along the way",
+    "linear_acc1": "linear probe, converged",
+    "linear_balanced_acc1": "each class counted alike",
+    "linear_l2": "penalty of the linear probe",
+    "paper_linear_acc1": "linear probe, as the paper's",
+    "paper_linear_balanced_acc1": "each class counted alike",
+    "paper_linear_lr": "rate of the paper's probe",
+    "paper_linear_augmented_acc1": "the same on random crops",
+    "finetuned_acc1": "backbone trained with labels",
+    "knn_acc1": "neighbours around the mean",
+    "knn_balanced_acc1": "each class counted alike",
+    "knn_cosine_acc1": "neighbours around the origin",
+    "knn_l2_acc1": "neighbours by distance",
+    "nmi": "codes and classes; see ami",
+    "nmi_chance": "the same, labels permuted",
+    "released_nmi": "of the projector's largest",
+    "released_nmi_chance": "the same, labels permuted",
+    "released_ami": "corrected for chance",
+    "ami": "nmi corrected for chance",
+    "ari": "pairs, corrected for chance",
+    "cluster_acc": "a class for each code",
+    "kmeans_ami": "of k-means clusters",
+    "kmeans_standardised_ami": "with dimensions alike",
+    "effective_rank": "directions in use",
+    "own_view_acc": "views of an image recognised",
+    "features_std": "of features, last epoch",
     "loss": "mean of the last epoch",
-    "learning_version": "changes when the same configuration learns something else",
-    "scores_version": "changes when a score means something else",
+    "learning_version": "of what training does",
+    "scores_version": "of what scores mean",
 }
 
 LONGEST = 24  # characters of a value in the table
@@ -71,20 +76,40 @@ def print_scores(title: str, scores: dict[str, Any]) -> None:
     if compared:
         print()
         console.print(_table({name: value for name, value in shown.items() if name in compared}, references))
-        print("random: a backbone of the same shape with random weights; chance: the most frequent class, random codes")
+        codes = ", random codes" if scores.get("codes_total") else ""
+        print(f"random: a backbone of the same shape with random weights; chance: the most frequent class{codes}")
     for name, sentence in sentences.items():
         print(f"{name}: {sentence}")
 
 
+def print_verdict(verdict: Verdict) -> None:
+    """The verdict in one line, and what it is made of beside the limits."""
+    table = _columns("measure", "value", "collapsed below", meaning="what a high value means")
+    for criterion in verdict.criteria:
+        value = verdict.measures.get(criterion.measure)
+        shown = "not measured" if value is None else f"{value:.3g}"
+        table.add_row(criterion.measure, shown, f"{criterion.limit:g}", criterion.meaning)
+    print()
+    Console(width=width()).print(table)
+    print(verdict.message)
+
+
 def _table(scores: dict[str, Any], references: dict[str, dict[str, Any]], *, title: str | None = None) -> Table:
-    table = Table(title=title and escape(title), title_justify="left", show_edge=False)
-    table.add_column("score", no_wrap=True)
-    for column in ("value", *references):
-        table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("what it is")
+    table = _columns("score", "value", *references, meaning="what it is", title=title and escape(title))
     for name, value in scores.items():
         beside = (_text(reference.get(name, "")) for reference in references.values())
         table.add_row(name, _text(value), *beside, NOTES.get(name, ""))
+    return table
+
+
+def _columns(name: str, *numbers: str, meaning: str, title: str | None = None) -> Table:
+    """A table of names, numbers and a text that wraps, without lines between columns, which would cost width."""
+    look = {"box": box.SIMPLE_HEAD, "show_edge": False, "padding": (0, 1, 0, 0)}
+    table = Table(title=title, title_justify="left", **look)
+    table.add_column(name, no_wrap=True)
+    for column in numbers:
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column(meaning)
     return table
 
 

@@ -16,6 +16,7 @@ from cplearn_solo.cli.report import width
 from cplearn_solo.core.errors import InputError, require, unknown
 from cplearn_solo.core.locks import try_lock
 from cplearn_solo.core.progress import duration
+from cplearn_solo.core.words import given_verdict
 
 SCORES = {"linear_acc1": "linear", "knn_acc1": "kNN", "ami": "AMI", "verdict": "verdict"}  # and their headings
 NAMED = ("age", "data", "method", "name", "state")  # what can be sorted by, beside scores
@@ -76,6 +77,8 @@ def _read(path: Path) -> Run | None:
         return None  # a configuration of something else
     log = path / "metrics.csv"
     summary = _summary(path)
+    if summary:
+        summary["verdict"] = given_verdict(summary)
     state = "done" if summary else "running" if _locked(path) else "killed"
     epochs = max(0, log.read_text().count("\n") - 1) if log.is_file() else 0
     changed = (log if log.is_file() else path / "config.yaml").stat().st_mtime

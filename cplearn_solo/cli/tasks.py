@@ -28,7 +28,7 @@ def pretrain_task(raw: DictConfig, *, references: bool = True) -> dict[str, Any]
     """
     config = checked(raw)
 
-    from cplearn_solo.cli.report import print_scores
+    from cplearn_solo.cli.report import print_scores, print_verdict
     from cplearn_solo.interface.training import train_and_score
 
     run = train_and_score(config, references=references)
@@ -38,9 +38,8 @@ def pretrain_task(raw: DictConfig, *, references: bool = True) -> dict[str, Any]
     if "scored_on" not in summary:
         needed = "no labels" if config.data.no_labels else "no held-out images: set data.val_path or data.val_split"
         print(f"{needed}, so no scores")
-    print_scores(f"{run.path}", {name: value for name, value in summary.items() if name != "verdict_reason"})
-    if run.verdict:
-        print(run.verdict.message)
+    print_scores(f"{run.path}", {name: value for name, value in summary.items() if not name.startswith("verdict")})
+    print_verdict(run.verdict)
     if config.checkpoint.enabled:
         print("\nnext:", *next_commands(run.path, run.splits), sep="\n  ")
     return summary

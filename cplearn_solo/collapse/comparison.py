@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cplearn_solo.collapse.entropy import Entropy, mixture_entropy
 from cplearn_solo.collapse.groups import Group, of_group
@@ -12,8 +12,12 @@ from cplearn_solo.collapse.protocols import Protocol, mixed_dimensions
 from cplearn_solo.collapse.rows import MEASURES, method_measures
 from cplearn_solo.collapse.subject import PARTS, Subject
 from cplearn_solo.collapse.tsne import Map, map_of
+from cplearn_solo.config import parse_config
 from cplearn_solo.core.errors import InputError
-from cplearn_solo.metrics.verdict import Verdict, collapse_verdict
+from cplearn_solo.engine.advice import advised
+from cplearn_solo.engine.runs import read_derived
+from cplearn_solo.engine.watch import told_more
+from cplearn_solo.metrics.verdict import Verdict, collapse_measures, collapse_verdict, verdict_of
 
 
 @dataclass(frozen=True)
@@ -114,14 +118,17 @@ def _fitted(subjects: list[Subject], part: str, protocol: Protocol) -> list[int]
 
 
 def _verdict(subject: Subject) -> Verdict:
-    return collapse_verdict(
-        subject.features,
-        subject.embeddings,
-        subject.codes,
-        codes_total=subject.codes_total,
-        entropies=subject.entropies,
-        advice=None if subject.method is None else subject.method.advice,
-    )
+    """The one that was given, or one of what is measured here; its advice is for the run's own configuration."""
+    parts = (subject.features, subject.embeddings, subject.codes)
+    sizes = {"codes_total": subject.codes_total, "entropies": subject.entropies}
+    if (given := subject.verdict) is not None:
+        return given if given.measures else replace(given, measures=collapse_measures(*parts, **sizes))
+    if subject.method is None or subject.config is None:
+        return collapse_verdict(*parts, **sizes)
+    told = [row.get("collapse_told_apart") for row in subject.rows] or [None]
+    verdict = verdict_of(collapse_measures(*parts, **sizes), told_more=told_more(told[0], told[-1]))
+    derived = read_derived(subject.run) if subject.run else {}
+    return advised(verdict, parse_config(subject.config), subject.method, derived)
 
 
 def _entropies(

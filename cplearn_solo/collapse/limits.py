@@ -5,16 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from cplearn_solo.metrics.verdict import CRITERIA, Criterion, Verdict
+from cplearn_solo.metrics.verdict import Criterion, Verdict
 
-# What a high value means, by measure of metrics.verdict.CRITERIA.
-PLAIN = {
-    "spread": "Images differ from one another",
-    "code_use": "Many codes are in use",
-    "told_apart": "Codes tell groups apart",
-    "stable_rank": "Images differ in many directions",
-    "within_code": "Images of one code differ",
-}
 BELOW, ABOVE = 1, 2  # powers of ten that a bar shows below and above its limit
 
 
@@ -39,8 +31,8 @@ LIMIT = 100 * BELOW / (BELOW + ABOVE)  # percent of the width
 
 
 def bars(verdict: Verdict) -> list[Bar]:
-    """One for each criterion, in the order in which they are tried."""
-    return [_bar(criterion, verdict.measures.get(criterion.measure)) for criterion in CRITERIA]
+    """One for each criterion that applies, in the order in which they are tried."""
+    return [_bar(criterion, verdict.measures.get(criterion.measure)) for criterion in verdict.criteria]
 
 
 def _bar(criterion: Criterion, value: float | None) -> Bar:
@@ -48,4 +40,4 @@ def _bar(criterion: Criterion, value: float | None) -> Bar:
     if value is not None:
         powers = math.log10(max(value / criterion.limit, 10**-BELOW))
         percent = min(max(100 * (powers + BELOW) / (BELOW + ABOVE), 1), 100)  # 1 can be seen
-    return Bar(PLAIN[criterion.measure], criterion.measure, value, criterion.limit, percent)
+    return Bar(criterion.meaning.capitalize(), criterion.measure, value, criterion.limit, percent)

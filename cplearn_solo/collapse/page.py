@@ -10,6 +10,7 @@ from cplearn_solo.collapse.comparison import Comparison, Row
 from cplearn_solo.collapse.figures import Drawn
 from cplearn_solo.collapse.limits import LIMIT, bars
 from cplearn_solo.collapse.measures import Measurement
+from cplearn_solo.core.words import HEALTHY, TOO_EARLY
 from cplearn_solo.metrics.verdict import Verdict
 from cplearn_solo.pages import render
 
@@ -22,7 +23,14 @@ def report_page(comparison: Comparison, drawn: list[Drawn]) -> str:
         "collapse.html",
         title=f"Collapse report: {', '.join(comparison.names)}",
         cards=[
-            {"name": name, "verdict": verdict, "bars": bars(verdict), "samples": of.samples, "path": of.path}
+            {
+                "name": name,
+                "verdict": verdict,
+                "colour": colour(verdict),
+                "bars": bars(verdict),
+                "samples": of.samples,
+                "path": of.path,
+            }
             for of, name, verdict in subjects
         ],
         limit=LIMIT,
@@ -112,11 +120,16 @@ def _about_groups(comparison: Comparison) -> str:
     )
 
 
-def _word(verdicts: list[Verdict]) -> tuple[str, bool]:
-    """The verdict of a group, with how many of its runs have it where they differ, and whether any has collapsed."""
+def colour(verdict: Verdict) -> str:
+    """The class of its colour: good, bad, or neither where it is too early to tell."""
+    return {HEALTHY: "good", TOO_EARLY: "open"}.get(verdict.name, "bad")
+
+
+def _word(verdicts: list[Verdict]) -> tuple[str, str]:
+    """The verdict of a group, with how many of its runs have it where they differ, and the colour of the worst."""
     counts = Counter(verdict.name for verdict in verdicts)
     words = next(iter(counts)) if len(counts) == 1 else ", ".join(f"{count} {name}" for name, count in counts.items())
-    return words, any(verdict.collapsed for verdict in verdicts)
+    return words, min(map(colour, verdicts), key=("bad", "open", "good").index)
 
 
 def _texts(rows: Iterable[Row]) -> list[tuple[str, list[str], str]]:

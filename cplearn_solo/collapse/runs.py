@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -12,14 +13,17 @@ from torch import Tensor
 from cplearn_solo.collapse.released import released_parts
 from cplearn_solo.collapse.subject import Origin, Subject, checked, choice, described
 from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.words import TOO_EARLY
 from cplearn_solo.data import ImageSet
 from cplearn_solo.engine.checkpoint import read_checkpoint
 from cplearn_solo.engine.find import find_checkpoint
 from cplearn_solo.engine.log import EpochLog
+from cplearn_solo.engine.watch import too_early
 from cplearn_solo.inference.devices import choose_device
 from cplearn_solo.inference.features import Features, extractor
 from cplearn_solo.inference.pretrained import Pretrained, load_pretrained, trained_config
 from cplearn_solo.inference.splits import splits_of
+from cplearn_solo.metrics.verdict import Verdict
 
 MAX_EPOCHS = 8  # kept checkpoints whose features are extracted, spread evenly over training
 EMBEDDED_AT_ONCE = 4096
@@ -52,6 +56,7 @@ def from_run(path: Path, *, images: int, data: dict[str, Any], seed: int, releas
         run=model.run,
         rows=_rows(model.run, model.checkpoint),
         kept=kept,
+        verdict=_given(model, data),
     )
 
 
@@ -59,6 +64,17 @@ def run_origin(path: Path) -> Origin:
     """That of the run folder or checkpoint at ``path``."""
     file, run = find_checkpoint(path)
     return Origin(path, trained_config(read_checkpoint(file)).stored(), len(_rows(run, file)))
+
+
+def _given(model: Pretrained, data: dict[str, Any]) -> Verdict | None:
+    """What a finished run was told of its own images, or that its checkpoint was trained too short to be judged."""
+    file = None if model.run is None or data or model.checkpoint.stem != "last" else model.run / "summary.json"
+    summary = json.loads(file.read_text(encoding="utf-8")) if file and file.is_file() else {}
+    if "verdict_measures" in summary:  # which 0.2.0 did not write
+        measures = {name: entry["value"] for name, entry in summary["verdict_measures"].items()}
+        return Verdict(summary["verdict"], summary["verdict_reason"], summary.get("verdict_advice", ""), measures)
+    why = too_early(model.config, model.epochs) if model.epochs else ""
+    return Verdict(TOO_EARLY, why, "", {}) if why else None
 
 
 def _held_out(model: Pretrained, data: dict[str, Any], *, images: int, seed: int) -> tuple[ImageSet, str]:

@@ -12,6 +12,7 @@ from torch import Tensor
 from cplearn_solo.core.errors import require
 from cplearn_solo.methods import Method
 from cplearn_solo.metrics.checks import check_features
+from cplearn_solo.metrics.verdict import Verdict
 
 PARTS = ("Z", "H")  # representation and embeddings
 
@@ -31,7 +32,8 @@ class Subject:
     ``features`` Z ``(n, d)``; ``embeddings`` H ``(n, f)``; ``labels`` ``(n,)``, -1 where unknown; ``codes`` ``(n,)``.
     ``rows`` are the epochs of a run's metrics.csv, ``kept`` the features of its kept checkpoints by epoch. ``method``
     and ``config``, plain, are those of a run or checkpoint, ``None`` for a file of features. ``released`` has Z and H
-    as the released code takes them, where the report shows those.
+    as the released code takes them, where the report shows those. ``verdict`` was given before, to a finished run on
+    its own images, or says that the run was too short to be judged.
     """
 
     names: tuple[str, ...]  # from short to long
@@ -50,6 +52,7 @@ class Subject:
     rows: list[dict[str, float]] = field(default_factory=list)
     kept: dict[int, Tensor] = field(default_factory=dict)
     released: dict[str, Tensor] = field(default_factory=dict)
+    verdict: Verdict | None = None
 
     @property
     def origin(self) -> Origin:

@@ -29,6 +29,7 @@ from cplearn_solo.engine.find import LAST, find_checkpoint
 RUN_VARIABLE = "CPLEARN_RUN"
 
 DATA = "data.json"  # the fingerprint of a run's images
+DERIVED = "derived.json"  # what followed from its configuration and the machine
 
 
 @dataclass
@@ -47,6 +48,12 @@ class RunFolder:
     def write_json(self, name: str, values: dict[str, Any]) -> None:
         """Writes ``name`` whole or not at all."""
         write_json(self.path / name, values)
+
+
+def read_derived(run: Path) -> dict[str, Any]:
+    """What followed from the configuration of a run and its machine; nothing where that was not written."""
+    file = run / DERIVED
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
 
 
 def open_run(config: Config, data: dict[str, Any]) -> RunFolder:

@@ -31,7 +31,7 @@ from cplearn_solo.engine.log import EpochLog
 from cplearn_solo.engine.module import Pretrainer, image_statistics
 from cplearn_solo.engine.optim import lr_scale
 from cplearn_solo.engine.pause import PauseAfter
-from cplearn_solo.engine.runs import RunFolder, how_to_go_on, open_run, run_of_parent, shared_with_processes
+from cplearn_solo.engine.runs import DERIVED, RunFolder, how_to_go_on, open_run, run_of_parent, shared_with_processes
 from cplearn_solo.engine.sharding import ShardedStrategy
 from cplearn_solo.engine.trainer import build_trainer, extra_loggers
 from cplearn_solo.engine.waiting import WaitingWatch
@@ -81,7 +81,7 @@ def pretrain(config: Config, *, until: int | None = None) -> Trained:
     loaders = Loaders(splits, config)
     derived = _derived(config, module, trainer.world_size, loaders.steps_per_epoch(trainer.world_size))
     run = _open_run(config, trainer, module, splits.fingerprint)
-    watch = CollapseWatch(config)
+    watch = CollapseWatch(config, derived)
     trainer.callbacks += [watch, WaitingWatch()]
     if until is not None:
         trainer.callbacks.append(PauseAfter(until))
@@ -186,7 +186,7 @@ def _fit(
     if config.checkpoint.enabled:
         trainer.callbacks.append(EpochCheckpoint(run.path, config.checkpoint))
     if trainer.is_global_zero:
-        run.write_json("derived.json", derived)
+        run.write_json(DERIVED, derived)
         print(f"run folder {run.path}\n" + "  ".join(f"{key} {value}" for key, value in derived.items()), flush=True)
     if first_epoch < epochs:
         try:

@@ -15,28 +15,33 @@ from cplearn_solo.config.schema import Config
 from cplearn_solo.core.distributed import gather
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.core.progress import say
+from cplearn_solo.core.words import HEALTHY
+from cplearn_solo.engine.advice import advised
 from cplearn_solo.engine.module import Pretrainer
 from cplearn_solo.methods import Method, frozen_statistics
 from cplearn_solo.metrics.collapse import mean_correlation
-from cplearn_solo.metrics.verdict import Verdict, collapse_verdict
+from cplearn_solo.metrics.verdict import Verdict, collapse_measures, verdict_of
 
 
 class CollapseWatch(Callback):
     """Judges the latest training features after every epoch; the numbers go to the log as ``collapse_...``.
 
     It prints the verdict when that changes. With ``on_collapse: stop`` it ends training at the second epoch in a row
-    with the same collapse; not at the first one, since some methods collapse for an epoch and recover.
+    with the same collapse; not at the first one, since some methods collapse for an epoch and recover. ``derived``:
+    what ``derived.json`` says, for the advice.
     """
 
-    def __init__(self, config: Config) -> None:
-        self.config, self._last = config, "healthy"
+    def __init__(self, config: Config, derived: dict[str, Any]) -> None:
+        self.config, self.derived, self._last = config, derived, HEALTHY
+        self._told_at_first: float | None = None  # groups of samples that codes told apart after the first epoch
         self.stopped_for: Verdict | None = None
 
     def state_dict(self) -> dict[str, Any]:
-        return {"last": self._last, "stopped_for": self.stopped_for and asdict(self.stopped_for)}
+        stopped_for = self.stopped_for and asdict(self.stopped_for)
+        return {"last": self._last, "told_at_first": self._told_at_first, "stopped_for": stopped_for}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self._last = state_dict["last"]
+        self._last, self._told_at_first = state_dict["last"], state_dict.get("told_at_first")
         if state_dict["stopped_for"] and self.config.on_collapse == "stop":
             self.stopped_for = Verdict(**state_dict["stopped_for"])
 
@@ -47,11 +52,16 @@ class CollapseWatch(Callback):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: Pretrainer) -> None:
         pl_module.check_weights()  # before they are judged, or replace the last good checkpoint
         feats = gather(torch.cat(list(pl_module.recent)))
-        verdict = judge(pl_module.method, feats)
-        measures = verdict.measures | correlations(pl_module.method, feats)
-        pl_module.log_dict({f"collapse_{name}": value for name, value in measures.items()})
-        if not can_be_judged(self.config, trainer.current_epoch + 1):
+        measures = measured(pl_module.method, feats)
+        correlated = correlations(pl_module.method, feats)
+        pl_module.log_dict({f"collapse_{name}": value for name, value in (measures | correlated).items()})
+        told = measures.get("told_apart")
+        if trainer.current_epoch == 0:
+            self._told_at_first = told
+        if too_early(self.config, trainer.current_epoch + 1):
             return
+        verdict = verdict_of(measures, told_more=told_more(self._told_at_first, told))
+        verdict = advised(verdict, self.config, pl_module.method, self.derived)
         if verdict.name != self._last and trainer.is_global_zero:
             say(f"epoch {trainer.current_epoch + 1}: {verdict.message}")
         if verdict.collapsed and verdict.name == self._last and self.config.on_collapse == "stop":
@@ -59,10 +69,19 @@ class CollapseWatch(Callback):
         self._last = verdict.name
 
 
-def can_be_judged(config: Config, epochs: int) -> bool:
-    """Whether a run has trained long enough: a network that has hardly learned looks collapsed."""
+def too_early(config: Config, epochs: int) -> str:
+    """Why a run of so many epochs is not judged, or nothing: a network that has hardly learned looks collapsed."""
     warmup = config.scheduler.warmup_epochs if config.scheduler.name == "warmup_cosine" else 0
-    return epochs > math.ceil(warmup) + 1
+    first = math.ceil(warmup) + 2
+    if epochs >= first:
+        return ""
+    after = f" with a warm-up of {warmup:g}" if warmup else ""
+    return f"trained for {epochs} epoch{'s' * (epochs != 1)}, and judged from epoch {first} on{after}"
+
+
+def told_more(at_first: float | None, now: float | None) -> bool:
+    """Whether codes told more groups of samples apart after the first epoch, or that is not known."""
+    return at_first is None or now is None or at_first > now
 
 
 @torch.no_grad()
@@ -78,16 +97,16 @@ def correlations(method: Method, feats: Tensor) -> dict[str, float]:
 
 
 @torch.no_grad()
-def judge(method: Method, feats: Tensor) -> Verdict:
-    """The verdict on features ``(n, d)``; ``method`` lies on their device and uses its running statistics."""
+def measured(method: Method, feats: Tensor) -> dict[str, float]:
+    """:func:`collapse_measures` of features ``(n, d)``; ``method`` lies on their device and uses its running
+    statistics."""
     feats = feats.float()
     with frozen_statistics(method):
         embeddings, codes, entropies = method.embed(feats), method.assign(feats), method.code_entropies(feats)
-    return collapse_verdict(
+    return collapse_measures(
         feats,
         embeddings,
         codes,
         codes_total=method.codes_total,
         entropies=None if entropies is None else tuple(entropy.item() for entropy in entropies),
-        advice=method.advice,
     )

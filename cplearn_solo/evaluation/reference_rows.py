@@ -11,6 +11,7 @@ from cplearn_solo.config.schema import Config
 
 if TYPE_CHECKING:
     from cplearn_solo.data import Splits
+    from cplearn_solo.engine.module import Pretrainer
 
 RAW_PIXELS, RANDOM_BACKBONE = REFERENCE_ROWS = "Raw pixels", "Random backbone"
 
@@ -37,27 +38,32 @@ def chance_scores(labels: Any, scores: dict[str, Any]) -> dict[str, float]:
     return found
 
 
+def random_module(config: Config, splits: Splits) -> Pretrainer:
+    """Backbone and method of a run with weights that are random, as training begins."""
+    import torch
+
+    from cplearn_solo.engine.module import Pretrainer, image_statistics
+
+    with torch.random.fork_rng():
+        torch.manual_seed(config.seed)
+        return Pretrainer(config, **image_statistics(splits.train))
+
+
 def random_backbone_scores(config: Config, splits: Splits) -> dict[str, Any]:
     """Scores of a backbone and a method of the same shape with weights that are random, as training begins.
 
     Empty where there are so many images that it would take long. The paper's probe, which takes longest, is left out.
     """
-    import torch
-
-    from cplearn_solo.engine.module import Pretrainer, image_statistics
     from cplearn_solo.evaluation.scores import converged_scores
     from cplearn_solo.inference.devices import device_after_training
     from cplearn_solo.inference.features import extractor
 
     if splits.test is None or len(splits.probe) + len(splits.test) > MANY:
         return {}
-    device, statistics = device_after_training(config), image_statistics(splits.train)
-    with torch.random.fork_rng():
-        torch.manual_seed(config.seed)
-        module = Pretrainer(config, **statistics)
+    device, module = device_after_training(config), random_module(config, splits)
     features = extractor(module.backbone, module.method, config, device=device)
     train, test = (features(images, title="random backbone") for images in (splits.probe, splits.test))
-    sizes = {"num_classes": statistics["num_classes"], "codes_total": module.method.codes_total}
+    sizes = {"num_classes": module.num_classes, "codes_total": module.method.codes_total}
     return converged_scores(train, test, config.evaluation, seed=config.seed, device=device, **sizes)
 
 

@@ -5,27 +5,32 @@ from __future__ import annotations
 from typing import Any
 
 from cplearn_solo.config import Config
+from cplearn_solo.core.words import HEALTHY, NOT_LEARNED, TOO_EARLY
 from cplearn_solo.data import Splits
+from cplearn_solo.engine.advice import advised
 from cplearn_solo.engine.log import EpochLog
 from cplearn_solo.engine.provenance import provenance
+from cplearn_solo.engine.runs import read_derived
 from cplearn_solo.engine.train import Trained
-from cplearn_solo.engine.watch import can_be_judged, judge
-from cplearn_solo.evaluation.reference_rows import chance_scores, random_backbone_scores
+from cplearn_solo.engine.watch import measured, told_more, too_early
+from cplearn_solo.evaluation.learned import OWN_VIEW, learned_nothing, own_views
+from cplearn_solo.evaluation.reference_rows import chance_scores, random_backbone_scores, random_module
 from cplearn_solo.evaluation.scores import all_scores, sample
 from cplearn_solo.inference.devices import device_after_training
 from cplearn_solo.inference.features import Features, extractor
-from cplearn_solo.metrics.verdict import Verdict
+from cplearn_solo.metrics.own_view import Measured
+from cplearn_solo.metrics.verdict import Verdict, verdict_of
 
 DRIFT = 10  # times the scale in the first epoch that is worth a note
 
 NO_SCORES = ("_l2", "_chance", "_total", "_note", "left_out")  # endings of what else there is among scores
 
 
-def summarize(trained: Trained, *, references: bool = True) -> tuple[dict[str, Any], Verdict | None]:
-    """Scores of the frozen backbone as ``summary.json`` has them, and the verdict if the run can be judged.
+def summarize(trained: Trained, *, references: bool = True) -> tuple[dict[str, Any], Verdict]:
+    """Scores of the frozen backbone as ``summary.json`` has them, and the verdict.
 
     What cannot be computed is absent, never 0. ``references``: with what chance and a random backbone of the same shape
-    score on the same images.
+    score on the same images, without which a run that has learned nothing is not recognised by its scores.
     """
     module, splits, config = trained.module, trained.splits, trained.module.config
     rows = EpochLog.read(trained.run.path)
@@ -52,14 +57,47 @@ def summarize(trained: Trained, *, references: bool = True) -> tuple[dict[str, A
             summary["chance"] = chance_scores(judged.y, summary)
     else:
         judged = features(splits.train.subset(sample(len(splits.train), config.seed)))
-    verdict = None
-    if can_be_judged(config, len(rows)):
-        seen = judged.x[sample(len(judged.x), config.seed)].to(module.device)
-        verdict = trained.stopped_for or judge(module.method, seen)
-        summary |= {"verdict": verdict.name, "verdict_reason": verdict.reason}
+    views = _own_views(trained, summary) if references else []
+    verdict = _verdict(trained, judged, summary, rows, views)
+    summary |= {"verdict": verdict.name, "verdict_reason": verdict.reason, "verdict_advice": verdict.advice or None}
+    summary["verdict_measures"] = verdict.limits
     summary |= features_scale(rows)
     summary |= {"loss": rows[-1]["train_loss"], **provenance()}
     return {key: value for key, value in summary.items() if value is not None}, verdict
+
+
+def _own_views(trained: Trained, summary: dict[str, Any]) -> list[Measured]:
+    """How well the run and random weights recognise views of the images that it is judged on, which goes to
+    ``summary``, too; empty where these are too few."""
+    splits, config = trained.splits, trained.module.config
+    backbones = [trained.module.backbone, random_module(config, splits).backbone]
+    views = own_views(backbones, splits.test or splits.train, config, device_after_training(config))
+    if views:
+        summary[OWN_VIEW] = views[0].value
+        for name, value in (("random_backbone", views[1].value), ("chance", 0.5)):
+            summary[name] = {**summary.get(name, {}), OWN_VIEW: value}
+    return views
+
+
+def _verdict(
+    trained: Trained, judged: Features, summary: dict[str, Any], rows: list[dict[str, float]], views: list[Measured]
+) -> Verdict:
+    """Too early to tell, the collapse that stopped the run or that its features show, or whether it learned anything.
+
+    ``judged`` are the features of the images that it is judged on, ``rows`` those of its log.
+    """
+    module = trained.module
+    method, config = module.method, module.config
+    measures = measured(method, judged.x[sample(len(judged.x), config.seed)].to(module.device))
+    if why := too_early(config, len(rows)):
+        return Verdict(TOO_EARLY, why, "", measures)
+    if trained.stopped_for:
+        return trained.stopped_for
+    first, last = (row.get("collapse_told_apart") for row in (rows[0], rows[-1]))
+    verdict = verdict_of(measures, told_more=told_more(first, last))
+    if verdict.name == HEALTHY and (why := learned_nothing(summary, int((judged.y >= 0).sum()), views)):
+        verdict = Verdict(NOT_LEARNED, why, "", measures)
+    return advised(verdict, config, method, read_derived(trained.run.path))
 
 
 def features_scale(rows: list[dict[str, float]]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from cplearn_solo.core.words import given_verdict
 from cplearn_solo.data.centre import sides_of_files
 from cplearn_solo.engine.runs import DATA
 from cplearn_solo.inference.pretrained import Pretrained
@@ -64,7 +65,7 @@ def _scores(summary: dict[str, Any]) -> list[str]:
     table = ["| score | value | random backbone | chance |", "|---|---|---|---|"]
     table += [f"| {name} | {' | '.join(_text(row.get(name)) for row in (summary, random, chance))} |" for name in names]
     reason = summary.get("verdict_reason")
-    verdict = f"{summary['verdict']}{f': {reason}' if reason else ''}" if "verdict" in summary else "none was given"
+    verdict = f"{given_verdict(summary)}{f': {reason}' if reason else ''}"
     return ["## Scores", "", *([where, "", *table] if names else ["None were measured."]), "", f"Collapse: {verdict}."]
 
 

@@ -34,6 +34,7 @@ class Pretrained:
     run: Path | None  # its run folder, if it lies in one
     probe: nn.Module  # the linear classifier that was trained along the way: features (n, d) to logits (n, K)
     classes: tuple[str, ...]  # names of its K classes, if they are known
+    epochs: int | None = None  # that it was trained for, if its checkpoint says so
 
 
 def load_pretrained(path: str | Path, *, device: torch.device | str = "cpu") -> Pretrained:
@@ -51,9 +52,9 @@ def load_pretrained(path: str | Path, *, device: torch.device | str = "cpu") -> 
         raise InputError(f"{file} does not fit its own configuration: {str(error).splitlines()[-1].strip()}") from error
     module.eval().requires_grad_(False).to(device)
     probe, classes = nn.Sequential(module.features_scale, module.classifier), tuple(saved.get("classes", ()))
-    return Pretrained(
-        module.backbone, module.method, config, **statistics, checkpoint=file, run=run, probe=probe, classes=classes
-    )
+    epochs = checkpoint["epoch"] + 1 if "epoch" in checkpoint else None
+    known = {"checkpoint": file, "run": run, "probe": probe, "classes": classes, "epochs": epochs}
+    return Pretrained(module.backbone, module.method, config, **statistics, **known)
 
 
 def trained_config(checkpoint: dict[str, Any]) -> Config:

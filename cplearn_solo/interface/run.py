@@ -16,6 +16,7 @@ from torch import Tensor
 from cplearn_solo.config import Config, parse_config
 from cplearn_solo.config.earlier import with_earlier_defaults
 from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.words import given_verdict
 from cplearn_solo.data.workers import Workers
 from cplearn_solo.engine.log import EpochLog
 from cplearn_solo.inference.embed_now import Embeddings, embed_images, embed_source
@@ -55,8 +56,9 @@ class Run:
 
     @property
     def verdict(self) -> str | None:
-        """``healthy``, or the collapse that its embeddings show; ``None`` where that was not judged."""
-        return self.scores.get("verdict")
+        """``healthy``, the collapse that its embeddings show, ``no better than chance`` or ``too early to tell``;
+        ``None`` of a run that is not finished."""
+        return given_verdict(self.scores)
 
     @property
     def metrics(self) -> list[dict[str, float]]:

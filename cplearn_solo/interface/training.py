@@ -22,7 +22,8 @@ WEIGHTS = "backbone.safetensors"  # of a run folder, if it has checkpoints
 
 @dataclass(frozen=True)
 class Finished:
-    """A run in ``path`` on the images of ``splits``; ``summary`` is ``None`` in processes of other devices."""
+    """A run in ``path`` on the images of ``splits``; ``summary`` and ``verdict`` are ``None`` in processes of other
+    devices."""
 
     path: Path
     splits: Splits

@@ -21,6 +21,9 @@ class AutoBeta(nn.Module):
     loss, which is where Table 9's accuracy collapses; below it soft assignments have, at a cost in accuracy. So beta is
     1 as long as a batch spreads over its codes, and falls with u towards 0, where only the prior is left and spreads
     the samples again.
+
+    It does not react to assignments that stay soft: near the state in which no sample prefers a code, beta above 1 also
+    makes a code pay that all samples share, so that 1 is the most that can help.
     """
 
     def __init__(self, n: int, c: int) -> None:

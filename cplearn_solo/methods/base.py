@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from cplearn_solo.core.cached import cached_tensor
 from cplearn_solo.core.errors import require
 from cplearn_solo.methods.registry import METHODS
+from cplearn_solo.methods.remedy import Remedy
 
 if TYPE_CHECKING:
     from cplearn_solo.objective.packed import PackedDictionary
@@ -79,8 +80,8 @@ class Method(nn.Module, ABC):
     loss_scope: Literal["global", "device"] = "global"
     # what forward's scores are divided by to be logits of codes
     code_temperature: float = 1.0
-    # what to try against a collapse, in this method's keys, by measure of metrics.verdict.CRITERIA
-    advice: ClassVar[Mapping[str, str]] = {}
+    # what to change in this method's keys against a collapse, by measure of metrics.verdict.CRITERIA, likeliest first
+    advice: ClassVar[Mapping[str, Sequence[Remedy]]] = {}
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()

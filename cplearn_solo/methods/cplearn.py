@@ -32,6 +32,7 @@ from cplearn_solo.losses import assignments, check_prior, cplearn_loss, strict_b
 from cplearn_solo.methods.auto_beta import AutoBeta
 from cplearn_solo.methods.base import METHODS, Method, ReportMeasure, Views
 from cplearn_solo.methods.optimum import optimum_measures
+from cplearn_solo.methods.remedy import Keywords, Remedy, lower_to, raise_to
 from cplearn_solo.objective import Objective, PackedDictionary, check_shares, objective
 from cplearn_solo.objective.interface import check_impl, check_impl_on
 
@@ -49,6 +50,31 @@ class Constants:
     temperature: float
     root_n: float
     bound: float
+
+
+def _auto_beta(given: Keywords) -> str | None:
+    return "auto" if given["beta"] == 1 and given["prior"] is None else None
+
+
+def _codes_stay(given: Keywords) -> bool:
+    """Whether 64 codes are not possible: with so large an eps, a prior over others, or too short a Hadamard matrix."""
+    short = given["dictionary"] == "hadamard" and given["proj_hidden_dim"] < 64
+    return given["eps"] >= 1 / 64 or given["prior"] is not None or short
+
+
+def _few_codes_stay(given: Keywords) -> bool:
+    return _soft_pays(given) or _codes_stay(given)
+
+
+def _width_stays(given: Keywords) -> bool:
+    """The same of 64 as width."""
+    hadamard = given["dictionary"] == "hadamard" and given["proj_output_dim"] > 64
+    return _soft_pays(given) or hadamard or not given["linear_bn"]
+
+
+def _soft_pays(given: Keywords) -> bool:
+    """Whether beta alone is to blame where no sample prefers a code."""
+    return given["beta"] != "auto" and given["beta"] < 1
 
 
 @METHODS.register("cplearn")
@@ -75,10 +101,17 @@ class CPLearn(Method):
     multicrop = True
     capturable = True
     advice = {
-        "code_use": "CPLearn: lower beta, above 1 the prior loses (Table 9), or set beta=auto",
-        "told_apart": "CPLearn: raise beta, at 0 there is no invariance (Fig. 12), or set beta=auto",
-        "stable_rank": "strengthen decorrelation (CPLearn: more codes, proj_output_dim)",
-        "within_code": "use more codes (CPLearn: proj_output_dim, Fig. 13), stronger augmentation or fewer epochs",
+        "code_use": (
+            lower_to(1.0, "beta", "above 1 the prior loses, Table 9"),
+            Remedy("beta", _auto_beta, "auto lowers it while codes are being lost"),
+        ),
+        "told_apart": (
+            raise_to(1.0, "beta", "below 1 soft assignments pay, and at 0 there is no invariance, Fig. 12"),
+            lower_to(64, "proj_output_dim", "samples come to prefer one of few codes sooner", unless=_few_codes_stay),
+            lower_to(64, "proj_hidden_dim", "the first logits are log(1/eps)/sqrt(f) wide", unless=_width_stays),
+        ),
+        "stable_rank": (raise_to(64, "proj_output_dim", "few codes lie in few directions", unless=_codes_stay),),
+        "within_code": (raise_to(64, "proj_output_dim", "a code has many samples, Fig. 13", unless=_codes_stay),),
     }
 
     def __init__(

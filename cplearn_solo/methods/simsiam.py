@@ -18,6 +18,14 @@ from torch.nn import functional as F
 
 from cplearn_solo.core.precision import at_least_float32
 from cplearn_solo.methods.base import METHODS, Method, Views
+from cplearn_solo.methods.remedy import Keywords, Remedy
+
+
+def _stops(given: Keywords) -> bool | None:
+    return None if given["stop_gradient"] else True
+
+
+NO_STOP = Remedy("stop_gradient", _stops, "without it a point is the easiest answer, Section 4.1")
 
 
 @METHODS.register("simsiam")
@@ -28,6 +36,7 @@ class SimSiam(Method):
     """
 
     capturable = True
+    advice = dict.fromkeys(("spread", "stable_rank"), (NO_STOP,))
 
     def __init__(
         self,

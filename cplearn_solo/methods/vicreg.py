@@ -20,6 +20,7 @@ from cplearn_solo.core.distributed import gather
 from cplearn_solo.core.errors import require
 from cplearn_solo.core.precision import at_least_float32, without_autocast
 from cplearn_solo.methods.base import METHODS, Method, Views
+from cplearn_solo.methods.remedy import raise_to
 
 
 @METHODS.register("vicreg")
@@ -30,8 +31,8 @@ class VICReg(Method):
     """
 
     advice = {
-        "spread": "bring back what keeps samples apart (VICReg: var_loss_weight) or lower the learning rate",
-        "stable_rank": "strengthen decorrelation (VICReg: cov_loss_weight)",
+        "spread": (raise_to(25.0, "var_loss_weight", "too little keeps samples apart"),),
+        "stable_rank": (raise_to(1.0, "cov_loss_weight", "too little decorrelates dimensions"),),
     }
 
     def __init__(

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from cplearn_solo.core.words import HEALTHY, NOT_LEARNED
 from cplearn_solo.metrics.checks import check_features, check_ids, check_length
 from cplearn_solo.metrics.collapse import code_entropy, spread, stable_rank
 from cplearn_solo.metrics.intracluster import within_cluster_variance
 
 
 class Criterion(NamedTuple):
-    """The collapse ``name`` is found where ``measure`` is below ``limit``; ``advice`` is for a method that has none."""
+    """The collapse ``name`` is found where ``measure`` is below ``limit``.
+
+    ``meaning`` is that of a high value; ``advice`` is for features of which no configuration is known. ``of_codes``:
+    only methods with codes have the measure.
+    """
 
     name: str
     measure: str
     limit: float
     reason: str
+    meaning: str
     advice: str
+    of_codes: bool = False
 
 
 # Tried in this order. The limits separate digits runs that collapse on purpose from healthy runs of every shipped
@@ -30,6 +36,7 @@ CRITERIA = (
         "spread",
         0.1,
         "{value:.2g} of the squared length of {space} tells samples apart",
+        "images differ from one another",
         "bring back what keeps samples apart or lower the learning rate",
     ),
     Criterion(
@@ -37,20 +44,25 @@ CRITERIA = (
         "code_use",
         0.2,
         "the shares of codes have {value:.2g} of the entropy they could have",
+        "many codes are in use",
         "strengthen what spreads samples over the codes or lower the learning rate",
+        of_codes=True,
     ),
     Criterion(
         "cluster",
         "told_apart",
         1.5,
         "codes tell {value:.2f} groups of samples apart, as no sample prefers any",
+        "codes tell groups apart",
         "strengthen the agreement of an image's views on a code",
+        of_codes=True,
     ),
     Criterion(
         "dimensional",
         "stable_rank",
         1.2,
         "the variance of {space} is that of {value:.2f} directions (stable rank)",
+        "images differ in many directions",
         "strengthen decorrelation",
     ),
     Criterion(
@@ -58,15 +70,19 @@ CRITERIA = (
         "within_code",
         0.05,
         "{value:.2g} of the variance of {space} is left within codes",
+        "images of one code differ",
         "use more codes, stronger augmentation or fewer epochs",
+        of_codes=True,
     ),
 )
+COLLAPSES = tuple(dict.fromkeys(criterion.name for criterion in CRITERIA))
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """``name``: healthy, representation, dimensional, cluster or intracluster; ``reason``: the number that decided;
-    ``advice``: what to try, empty if healthy; ``measures``: all numbers by name."""
+    """``name``: healthy, representation, dimensional, cluster, intracluster, too early to tell or no better than
+    chance; ``reason``: the number that decided; ``advice``: what to try, empty if there is nothing to; ``measures``:
+    all numbers by name."""
 
     name: str
     reason: str
@@ -75,38 +91,66 @@ class Verdict:
 
     @property
     def collapsed(self) -> bool:
-        """Whether it is one of the four."""
-        return self.name != "healthy"
+        """Whether it is one of the four collapses."""
+        return self.name in COLLAPSES
 
     @property
     def message(self) -> str:
         """The verdict in one line."""
-        return f"{self.name} collapse: {self.reason}; {self.advice}" if self.collapsed else f"healthy: {self.reason}"
+        return "; ".join(filter(None, (f"{self.title}: {self.reason}", self.advice)))
+
+    @property
+    def title(self) -> str:
+        """Its word, or the collapse by its full name."""
+        return f"{self.name} collapse" if self.collapsed else self.name
+
+    @property
+    def numbers(self) -> str:
+        """The measures beside their limits, in one line."""
+        return ", ".join(f"{name} {of['value']:.3g} (limit {of['limit']:g})" for name, of in self.limits.items())
+
+    @property
+    def criteria(self) -> list[Criterion]:
+        """Those that apply: of a method without codes only what needs none."""
+        codes = "code_use" in self.measures
+        return [criterion for criterion in CRITERIA if codes or not criterion.of_codes]
+
+    @property
+    def decided_by(self) -> Criterion | None:
+        """The first criterion whose limit a measure is below."""
+        below = (c for c in CRITERIA if self.measures.get(c.measure, math.inf) < c.limit)
+        return next(below, None)
+
+    @property
+    def limits(self) -> dict[str, dict[str, float]]:
+        """``value`` and ``limit`` of each measure, by name."""
+        return {
+            criterion.measure: {"value": self.measures[criterion.measure], "limit": criterion.limit}
+            for criterion in self.criteria
+            if criterion.measure in self.measures
+        }
 
 
-def collapse_verdict(
+def collapse_measures(
     features: Any,
     embeddings: Any = None,
     codes: Any = None,
     *,
     codes_total: int | None = None,
     entropies: tuple[float, float] | None = None,
-    advice: Mapping[str, str] | None = None,
-) -> Verdict:
-    """The first collapse that applies of representation, cluster, dimensional and intracluster.
+) -> dict[str, float]:
+    """What a verdict is made of, by name; a measure that cannot be told is absent.
 
     ``features`` ``(n, d)`` of a backbone replace ``embeddings`` ``(n, f)`` of a projector where there are none.
-    ``codes`` ``(n,)``, from 0 to ``codes_total`` - 1; without codes, cluster and intracluster collapse are not looked
-    for. ``entropies``: entropy of the mean assignment and mean entropy of the assignments, in nats; by default each
-    sample is assigned to its code with certainty. ``advice``: what to try, by measure, in place of the general advice.
+    ``codes`` ``(n,)``, from 0 to ``codes_total`` - 1. ``entropies``: entropy of the mean assignment and mean entropy of
+    the assignments, in nats; by default each sample is assigned to its code with certainty.
 
-    The measures: ``spread``, :func:`spread` of embeddings; ``code_use``, the first entropy over its maximum
-    log min(n, codes); ``told_apart``, how many groups of samples the codes tell apart, exp of the difference of the
-    entropies, which is the mutual information of sample and code; ``stable_rank`` of embeddings; ``within_code``,
+    ``spread``, :func:`spread` of embeddings; ``code_use``, the first entropy over log min(n, codes), which soft
+    assignments may exceed; ``told_apart``, how many groups of samples the codes tell apart, exp of the difference of
+    the entropies, which is the mutual information of sample and code; ``stable_rank`` of embeddings; ``within_code``,
     :func:`within_cluster_variance` of embeddings. Raises ``InputError`` for bad input.
     """
-    space = "features" if embeddings is None else "embeddings"
-    h = check_features(space, features if embeddings is None else embeddings).double()
+    h = check_features(_space(embeddings), features if embeddings is None else embeddings).double()
     measures = {"spread": spread(h), "stable_rank": stable_rank(h)}
     if codes is not None:
         codes = check_ids("codes", codes, codes_total)
@@ -119,9 +163,36 @@ def collapse_verdict(
             measures |= {"code_use": of_mean / maximum, "told_apart": math.exp(of_mean - mean)}
         if measures["stable_rank"] and len(codes.unique()) < len(codes):
             measures["within_code"] = within_cluster_variance(h, codes)
-    for name, measure, limit, reason, general in CRITERIA:
+    return measures
+
+
+def verdict_of(measures: dict[str, float], *, space: str = "embeddings", told_more: bool = True) -> Verdict:
+    """The first collapse that applies of representation, cluster, dimensional and intracluster, without advice.
+
+    ``space``: what the measures are of. ``told_more``: whether the codes have told more samples apart before, as far as
+    is known. Codes that never did have not collapsed: no sample has come to prefer any yet.
+    """
+    for name, measure, limit, reason, *_ in CRITERIA:
         value = measures.get(measure, math.inf)
         if value < limit:
-            wanted = (advice or {}).get(measure, general)
-            return Verdict(name, reason.format(value=value, space=space), wanted, measures)
-    return Verdict("healthy", "samples, codes and directions are told apart", "", measures)
+            reason = reason.format(value=value, space=space)
+            if measure == "told_apart" and not told_more:
+                return Verdict(NOT_LEARNED, f"{reason} yet", "", measures)
+            return Verdict(name, reason, "", measures)
+    codes = ", codes" if "code_use" in measures else ""
+    return Verdict(HEALTHY, f"samples{codes} and directions are told apart", "", measures)
+
+
+def collapse_verdict(features: Any, embeddings: Any = None, codes: Any = None, **settings: Any) -> Verdict:
+    """:func:`verdict_of` the :func:`collapse_measures` of the same arguments, with the general advice.
+
+    Without codes, cluster and intracluster collapse are not looked for.
+    """
+    measures = collapse_measures(features, embeddings, codes, **settings)
+    verdict = verdict_of(measures, space=_space(embeddings))
+    decided = verdict.decided_by
+    return Verdict(verdict.name, verdict.reason, decided.advice if decided else "", measures)
+
+
+def _space(embeddings: Any) -> str:
+    return "features" if embeddings is None else "embeddings"

@@ -6,6 +6,7 @@ import os
 import pytest
 import yaml
 
+from cplearn_solo import Run
 from cplearn_solo.core.locks import try_lock
 
 
@@ -43,6 +44,18 @@ def test_state_epochs_and_scores_are_listed_by_age(some, here):
     assert "killed 2/9" in " ".join(b)
     assert a[0] == "runs/a/1" and a[-4:] == ["done", "0.500", "0.250", "healthy"]
     assert out.splitlines()[-1] == "3 of 3 runs below runs: 1 done, 1 running, 1 killed"
+
+
+def test_a_run_that_was_not_judged_says_so(some, here):
+    """Also one of a release that wrote no verdict then."""
+    file = some / "runs/a/1/summary.json"
+    for scores in ({"linear_acc1": 0.5}, {"linear_acc1": 0.5, "verdict": "too early to tell"}):
+        file.write_text(json.dumps(scores))
+        assert "too early to tell" in " ".join(here("runs", "state=done")[1].split())
+        assert Run(file.parent).verdict == "too early to tell"
+    assert Run(some / "runs/b/1").verdict is None  # killed
+    code, out, _ = here("runs", "verdict=too early to tell")
+    assert code == 0 and [row[0] for row in rows(out)][:1] == ["runs/a/1"]
 
 
 def test_filters_and_order(some, here):

@@ -5,8 +5,9 @@ from io import BytesIO, TextIOWrapper
 
 import pytest
 
-from cplearn_solo.cli.report import NOTES, print_scores
+from cplearn_solo.cli.report import NOTES, print_scores, print_verdict
 from cplearn_solo.core.user_errors import user_errors
+from cplearn_solo.metrics.verdict import verdict_of
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp437"])
@@ -42,3 +43,22 @@ def test_names_are_whole_at_80_columns(capsys, monkeypatch):
     lines = capsys.readouterr().out.splitlines()
     assert set(NOTES) <= {line.split()[0] for line in lines if line}
     assert max(map(len, lines[:-1])) <= 80 and lines[-1] == f"scale_note: {sentence}"
+
+
+def test_a_score_is_one_line_at_80_columns(capsys, monkeypatch):
+    """Also beside those of a random backbone and chance; a log of a batch system has as little room."""
+    monkeypatch.setenv("COLUMNS", "80")
+    names = [name for name in NOTES if len(name) <= len("kmeans_standardised_ami")]
+    scores = dict.fromkeys(names, 0.12345)
+    print_scores("run", {**scores, "random_backbone": scores, "chance": scores})
+    lines = [line.split()[0] for line in capsys.readouterr().out.splitlines() if line.split()]
+    assert [line for line in lines if line in NOTES] == names
+    assert len(lines) == len(names) + 6  # two headings and the lines below them, the title, and what the columns are
+
+
+def test_a_verdict_has_its_measures_beside_their_limits(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    print_verdict(verdict_of({"spread": 0.05, "stable_rank": 3.0}))
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines[3][:3] == ["spread", "0.05", "0.1"] and lines[4][:3] == ["stable_rank", "3", "1.2"]
+    assert lines[5][:2] == ["representation", "collapse:"] and len(lines) == 6

@@ -7,17 +7,18 @@ import torch
 
 from cplearn_solo.collapse.comparison import Comparison
 from cplearn_solo.collapse.curves import code_usage
-from cplearn_solo.collapse.limits import LIMIT, PLAIN, bars
+from cplearn_solo.collapse.limits import LIMIT, bars
+from cplearn_solo.collapse.page import _word, colour
 from cplearn_solo.collapse.subject import Subject
 from cplearn_solo.collapse.tsne import map_of
-from cplearn_solo.metrics.verdict import CRITERIA, collapse_verdict
+from cplearn_solo.core.words import NOT_LEARNED, TOO_EARLY
+from cplearn_solo.metrics.verdict import CRITERIA, Verdict, collapse_verdict
 
 GENERATOR = torch.Generator().manual_seed(0)
 H, CODES = torch.randn(90, 4, generator=GENERATOR), torch.arange(90) % 3
 
 
 def test_every_criterion_has_a_bar_whose_end_tells_the_verdict():
-    assert PLAIN.keys() == {criterion.measure for criterion in CRITERIA}
     assert not any(bar.collapsed for bar in bars(collapse_verdict(H, H, CODES)))
     for codes in (CODES, 0 * CODES):
         found = bars(collapse_verdict(H, H, codes))
@@ -32,9 +33,19 @@ def test_a_bar_has_a_logarithmic_scale():
 
 
 def test_what_was_not_measured_has_no_bar():
-    found = {bar.measure: bar for bar in bars(collapse_verdict(H))}
-    assert [name for name, bar in found.items() if bar.value is None] == ["code_use", "told_apart", "within_code"]
-    assert not any(bar.collapsed or bar.percent for bar in found.values() if bar.value is None)
+    each_its_own = collapse_verdict(H, codes=torch.arange(90), codes_total=1000)
+    found = {bar.measure: bar for bar in bars(each_its_own)}
+    assert [name for name, bar in found.items() if bar.value is None] == ["within_code"]
+    assert not found["within_code"].collapsed and not found["within_code"].percent
+    assert [bar.measure for bar in bars(collapse_verdict(H))] == ["spread", "stable_rank"]  # no codes, no word of them
+
+
+def test_a_group_has_the_colour_of_its_worst_run():
+    names = {"healthy": "good", TOO_EARLY: "open", NOT_LEARNED: "bad", "cluster": "bad"}
+    verdicts = {name: Verdict(name, "", "", {}) for name in names}
+    assert {name: colour(verdict) for name, verdict in verdicts.items()} == names
+    assert _word([verdicts["healthy"], verdicts[TOO_EARLY]]) == ("1 healthy, 1 too early to tell", "open")
+    assert _word(list(verdicts.values()))[1] == "bad"
 
 
 def test_without_labels_the_map_is_of_the_largest_codes():

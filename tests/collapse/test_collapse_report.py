@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from support.configs import shipped
 
 from cplearn_solo.collapse import Report, style, write_report
 from cplearn_solo.collapse.comparison import compare
@@ -26,12 +27,15 @@ from cplearn_solo.collapse.scale import log_scales, unit_scale
 from cplearn_solo.collapse.sources import read_subject
 from cplearn_solo.collapse.subject import Subject
 from cplearn_solo.collapse.tsne import tsne_map
+from cplearn_solo.config import parse_config
 from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.words import TOO_EARLY
 from cplearn_solo.dictionary import make_dictionary
 from cplearn_solo.methods import build_method
 from cplearn_solo.metrics import effective_rank, kmeans_ami
 from cplearn_solo.metrics.intracluster import gmm_entropy
 from cplearn_solo.metrics.scale import scale_of
+from cplearn_solo.metrics.verdict import Verdict
 
 pytestmark = pytest.mark.integration
 
@@ -309,12 +313,24 @@ def test_rows_of_a_method_have_a_reason_for_subjects_of_no_or_another_method():
         assert {measure(row, other).reason for row in rows} == {"no CPLearn run"}
 
 
-def test_a_verdict_has_the_advice_of_the_method():
+def test_a_verdict_has_advice_for_its_own_configuration():
     one_code = {"embeddings": torch.from_numpy(FEATURES[:12]), "codes": torch.zeros(12, dtype=torch.int64)}
-    own, general = subject(n=12, method=cplearn(6, 5), codes_total=5, **one_code), subject("file", n=12, **one_code)
-    verdicts = compared(own, general).verdicts
+    config = parse_config({**shipped("cplearn"), "method_kwargs": {"beta": 2.0}}).stored()
+    own = subject(n=12, method=cplearn(6, 5), config=config, codes_total=5, **one_code)
+    verdicts = compared(own, subject("file", n=12, **one_code)).verdicts
     assert [verdict.name for verdict in verdicts] == ["cluster", "cluster"]
-    assert "lower beta" in verdicts[0].advice and "beta" not in verdicts[1].advice
+    assert "method_kwargs.beta=1 (now 2:" in verdicts[0].advice and "beta" not in verdicts[1].advice
+
+
+def test_a_verdict_that_was_given_stays():
+    early = Verdict(TOO_EARLY, "trained for 1 epoch", "", {})
+    (found,) = compared(subject(verdict=early)).verdicts
+    assert found.message == "too early to tell: trained for 1 epoch" and found.measures.keys() == {
+        "spread",
+        "stable_rank",
+    }
+    given = Verdict("no better than chance", "kNN 0.1", "", {"spread": 0.7})
+    assert compared(subject(verdict=given)).verdicts == [given]
 
 
 def kinds(n):

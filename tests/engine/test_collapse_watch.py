@@ -77,7 +77,7 @@ def test_a_cluster_collapse_stops_the_run_if_asked_to(stopped):
     root, summary, log, output = stopped
     assert summary["verdict"] == "cluster" and summary["verdict_reason"] in output
     assert summary["epochs"] == len(log) < 10
-    assert f"epoch {len(log) - 1}: cluster collapse" in output and "lower beta" in output
+    assert f"epoch {len(log) - 1}: cluster collapse" in output and "method_kwargs.beta=1 (now 10:" in output
     assert {"collapse_correlation", "collapse_features_correlation"} <= log[0].keys()
     assert {"collapse_spread", "collapse_stable_rank", "collapse_code_use", "collapse_told_apart"} <= log[0].keys()
     assert len(list(root.glob("*/*/checkpoints/last.ckpt"))) == 1
@@ -99,9 +99,29 @@ def test_a_healthy_run_is_left_alone(tmp_path):
     assert "collapse:" not in output
 
 
-def test_a_run_too_short_to_judge_has_no_verdict(tmp_path):
+def test_a_run_too_short_to_judge_is_told_so(tmp_path):
     summary, _, output = run(tmp_path, "cplearn", "max_epochs=1", "method_kwargs.beta=10", "data.max_train_images=400")
-    assert "verdict" not in summary and "cluster collapse" not in output
+    assert summary["verdict"] == "too early to tell" and "cluster collapse" not in output
+    assert "too early to tell: trained for 1 epoch, and judged from epoch 4 on with a warm-up of 2" in output
+    assert summary["verdict_measures"].keys() >= {"spread", "code_use", "told_apart", "stable_rank"}
+
+
+def test_codes_that_never_told_samples_apart_are_no_collapse(tmp_path):
+    """Few images and many codes: the first assignment, in which no sample prefers a code, is hardly left."""
+    many = ("method_kwargs.proj_output_dim=4096", "method_kwargs.proj_hidden_dim=1024", "optimizer.lr=1e-3")
+    few = ("max_epochs=5", "data.max_train_images=200", "evaluation.linear=false", "evaluation.clustering=false")
+    summary, _, output = run(tmp_path, "cplearn", *many, *few)
+    assert summary["verdict"] == "no better than chance" and "epoch 4: no better than chance: codes tell" in output
+    assert "method_kwargs.proj_output_dim=64 (now 4096:" in summary["verdict_advice"]
+    assert "beta" not in summary["verdict_advice"] and "cluster collapse" not in output
+
+
+def test_a_network_that_does_not_move_has_learned_nothing(tmp_path):
+    quick = ("max_epochs=5", "data.max_train_images=400", "evaluation.clustering=false")
+    summary, _, output = run(tmp_path, "byol", "optimizer.lr=1e-7", *quick)
+    assert summary["verdict"] == "no better than chance" and "code" not in summary["verdict_reason"]
+    assert summary["own_view_acc"] == pytest.approx(summary["random_backbone"]["own_view_acc"], abs=1e-3)
+    assert "try optimizer.lr=0.0028 (now 1e-07: 2.5e-08 after scaling" in output
 
 
 @pytest.mark.slow

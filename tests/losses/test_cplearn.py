@@ -186,3 +186,17 @@ def test_forward_prior_with_a_zero_entry():
     loss = cplearn_loss(z, z, beta=0.0, prior=torch.tensor([1.0, 0.0]), prior_loss="forward")
     loss.loss.backward()
     assert loss.prior.item() == 0 and z.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("beta", [0.5, 1.0, 2.0])
+def test_near_the_state_without_preferences_only_beta_above_1_lets_a_shared_code_pay(beta):
+    """What docs/collapse.md says of ``beta=auto``: to second order in small logits of standard deviation s."""
+    n, c, s = 2000, 64, 0.02
+    generator = torch.Generator().manual_seed(0)
+    start = beta * math.log(c)
+    own = s * torch.randn(n, c, generator=generator, dtype=torch.float64)
+    shared = own[:1].expand(n, c)
+    for logits, falls_by in ((own, beta), (shared, beta - 1)):
+        fall = start - cplearn_loss(logits, logits, beta=beta).loss.item()
+        variance = logits.var(dim=1, correction=0).mean().item()
+        assert fall == pytest.approx(falls_by * variance / 2, abs=0.02 * variance)

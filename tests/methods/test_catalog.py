@@ -18,5 +18,7 @@ def test_facts_from_text_are_those_of_the_class(name):
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_advice_is_for_measures_of_the_verdict(name):
-    assert METHODS[name].advice.keys() <= {criterion.measure for criterion in CRITERIA}
+def test_advice_is_for_measures_of_the_verdict_and_keys_of_the_method(name):
+    advice, keys = METHODS[name].advice, catalog.method_facts(name).arguments.keys()
+    assert advice.keys() <= {criterion.measure for criterion in CRITERIA}
+    assert {remedy.key for remedies in advice.values() for remedy in remedies} <= keys

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from cplearn_solo.core.errors import InputError
-from cplearn_solo.metrics.verdict import CRITERIA, collapse_verdict
+from cplearn_solo.core.words import NOT_LEARNED
+from cplearn_solo.metrics.verdict import CRITERIA, collapse_verdict, verdict_of
 
 RANDOM = np.random.default_rng(0)
 CODES = np.arange(600) % 12
@@ -49,13 +50,46 @@ def test_soft_codes_that_tell_nothing_are_a_cluster_collapse():
     assert verdict.measures["told_apart"] == pytest.approx(math.exp(0.1)) and verdict.measures["code_use"] == 1
 
 
-def test_advice_names_keys_of_the_method_at_hand_only():
-    one_code = (HEALTHY, HEALTHY, np.zeros(600, dtype=int))
-    general = collapse_verdict(*one_code, codes_total=12)
-    own = collapse_verdict(*one_code, codes_total=12, advice={"code_use": "lower beta", "spread": "no"})
-    assert own.advice == "lower beta" and own.message == f"cluster collapse: {general.reason}; lower beta"
+def test_codes_that_never_told_samples_apart_have_not_collapsed():
+    measures = {"spread": 1.0, "stable_rank": 3.0, "code_use": 1.0, "told_apart": 1.1}
+    assert verdict_of(measures).name == "cluster"
+    verdict = verdict_of(measures, told_more=False)
+    assert verdict.name == NOT_LEARNED and not verdict.collapsed and verdict.title == "no better than chance"
+    assert verdict.reason == "codes tell 1.10 groups of samples apart, as no sample prefers any yet"
+    assert verdict_of({**measures, "code_use": 0.1}, told_more=False).name == "cluster"
+    assert verdict_of({**measures, "told_apart": 1.6}, told_more=False).name == "healthy"
+
+
+@pytest.mark.parametrize(
+    ("measure", "name", "limit"),
+    [
+        ("spread", "representation", 0.1),
+        ("code_use", "cluster", 0.2),
+        ("told_apart", "cluster", 1.5),
+        ("stable_rank", "dimensional", 1.2),
+        ("within_code", "intracluster", 0.05),
+    ],
+)
+def test_limits_are_those_that_docs_collapse_has(measure, name, limit):
+    """Kept verdicts were given by them, and docs/collapse.md says so."""
+    fine = {"spread": 0.9, "code_use": 0.9, "told_apart": 9.0, "stable_rank": 3.0, "within_code": 0.5}
+    assert verdict_of({**fine, measure: limit}).name == "healthy"
+    below = verdict_of({**fine, measure: limit * (1 - 1e-9)})
+    assert below.name == name and below.decided_by.measure == measure
+    assert below.limits[measure] == {"value": limit * (1 - 1e-9), "limit": limit} and below.limits.keys() == fine.keys()
+
+
+def test_general_advice_names_no_keys():
     for criterion in CRITERIA:
         assert not any(word in criterion.advice for word in ("beta", "CPLearn", "VICReg", "_weight", "_dim"))
+
+
+def test_there_is_no_word_of_codes_without_codes():
+    for features in (HEALTHY, HEALTHY + 200, np.outer(HEALTHY[:, 0], np.ones(16))):
+        verdict = collapse_verdict(features)
+        words = [verdict.message, *(text for criterion in verdict.criteria for text in criterion)]
+        assert not any("code" in word for word in words if isinstance(word, str)), words
+    assert [criterion.measure for criterion in verdict.criteria] == ["spread", "stable_rank"] == [*verdict.limits]
 
 
 def test_one_code_is_a_collapse_whoever_counts():

@@ -1,0 +1,55 @@
+"""Whether a network has learned anything: whether it scores better than chance and than random weights."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from cplearn_solo.metrics.own_view import Measured
+
+ERRORS = 2.0  # standard errors of a difference that sampling hardly makes
+FEWEST = 100  # samples that say anything
+
+
+class Compared(NamedTuple):
+    """A score under its ``name`` in words, of the network, of random weights in the same shape, and by chance.
+
+    What is not known is ``None``.
+    """
+
+    name: str
+    trained: Measured
+    random: Measured | None
+    chance: float | None
+
+
+def accuracy(value: float, samples: int) -> Measured:
+    """An accuracy on so many samples with its binomial error."""
+    return Measured(value, math.sqrt(value * (1 - value) / samples))
+
+
+def not_learned(labelled: list[Compared], views: Compared | None) -> str:
+    """Why a network has learned nothing, as far as these scores can tell; nothing where one of them is better.
+
+    ``labelled``: accuracies of classes, empty without labels; ``views``: :func:`own_view_accuracy`. By more than two
+    standard errors
+
+    * one of the ``labelled`` must be above chance;
+    * ``views``, or one of the ``labelled``, must be above that of random weights. Random weights that recognise views
+      too well for anything to be clearly better leave this open.
+    """
+    against_chance = [score for score in labelled if score.chance is not None]
+    if against_chance and not any(_above(s.trained, Measured(s.chance, 0.0)) for s in against_chance):
+        words = ", ".join(f"{s.name} {s.trained.value:.3f}" for s in against_chance)
+        return f"{words}, and {against_chance[0].chance:.3f} by naming the most frequent class"
+    if views is None or views.random is None or not _above(Measured(1.0, 0.0), views.random):
+        return ""
+    compared = [score for score in (views, *labelled) if score.random is not None]
+    if any(_above(score.trained, score.random) for score in compared):
+        return ""
+    words = ", ".join(f"{s.name} {s.trained.value:.3f} (random weights {s.random.value:.3f})" for s in compared)
+    return words
+
+
+def _above(value: Measured, reference: Measured) -> bool:
+    return value.value - reference.value > ERRORS * math.hypot(value.error, reference.error)
