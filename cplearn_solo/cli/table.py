@@ -13,6 +13,7 @@ from rich.console import Console
 from cplearn_solo.core.files import write_file
 from cplearn_solo.core.schema import read_schema
 from cplearn_solo.core.scripts import SCRIPTS
+from cplearn_solo.core.stops import at_stop
 from cplearn_solo.tables.numbers import numbers
 from cplearn_solo.tables.plan import Grid, plan
 from cplearn_solo.tables.render import latex, markdown, page, show
@@ -49,11 +50,8 @@ def _run(grid: Grid, results: Results, found: Found) -> Found:
     todo = by_identity(missing(grid, found))
     if todo:
         launcher = launcher_of(grid, PRELOAD)
-        try:
-            with results.locked():
-                run_cells(todo, cell_program, launcher, results, Path(grid.request.work))
-        except KeyboardInterrupt:
-            raise SystemExit("table: stopped; the same command goes on from here") from None
+        with at_stop("stopped; the same command goes on from here"), results.locked():
+            run_cells(todo, cell_program, launcher, results, Path(grid.request.work))
     return results.find(grid.cells)
 
 

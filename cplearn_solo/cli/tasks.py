@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 def pretrain_task(raw: DictConfig, *, references: bool = True) -> dict[str, Any] | None:
     """Trains, scores the frozen backbone, writes ``summary.json``, which it returns, and says what to do next.
 
-    ``references``: beside what chance and a random backbone score. ``None`` in processes of other devices.
+    ``references``: beside what chance and a random backbone score. ``None`` in processes of other devices, and for a
+    run that is to go on.
     """
     config = checked(raw)
 
@@ -34,6 +35,7 @@ def pretrain_task(raw: DictConfig, *, references: bool = True) -> dict[str, Any]
     run = train_and_score(config, references=references)
     summary = run.summary
     if summary is None:
+        print(run.unfinished, end="\n" if run.unfinished else "")
         return None
     if "scored_on" not in summary:
         needed = "no labels" if config.data.no_labels else "no held-out images: set data.val_path or data.val_split"

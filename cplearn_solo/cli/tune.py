@@ -13,6 +13,7 @@ from cplearn_solo.cli.report import width
 from cplearn_solo.core.files import write_file
 from cplearn_solo.core.schema import read_schema
 from cplearn_solo.core.scripts import SCRIPTS
+from cplearn_solo.core.stops import at_stop
 from cplearn_solo.tuning.halving import due
 from cplearn_solo.tuning.plan import plan
 from cplearn_solo.tuning.record import Record
@@ -37,10 +38,8 @@ def tune_task(raw: Any, arguments: Sequence[str], place: Sequence[str]) -> None:
         from cplearn_solo.tuning.search import as_jobs, run_search
 
         print(f"{request.budget} trials of {search.name}, drawn by {search.rules.sampler}, in {search.folder}")
-        try:
+        with at_stop("stopped; the same command goes on from here"):
             run_search(record, as_jobs(search))
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt("the same command goes on from here") from None
     train = ["cplearn", "pretrain", *place, *_without(arguments, OWN)]
     _render(record, train, ["cplearn", "tune", *_without(arguments, OF_ONE_CALL)])
 

@@ -58,6 +58,7 @@ NOT_IDENTITY = (
     "enable_progress_bar",
     "evaluation",
     "log_every_n_steps",
+    "max_time",
     "method_kwargs.dictionary_parallel",
     "method_kwargs.impl",
     "method_kwargs.kept_logits_mb",

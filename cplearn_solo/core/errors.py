@@ -14,6 +14,10 @@ class InputError(ValueError):
     """
 
 
+class NotWritten(InputError):
+    """A file or folder that the file system does not let a program write: a full disk, a quota, one that is gone."""
+
+
 class UnknownName(InputError, KeyError):
     """A name that is not among the choices."""
 

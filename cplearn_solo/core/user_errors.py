@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import sys
 import warnings
 from collections.abc import Iterator
@@ -10,14 +12,17 @@ from contextlib import contextmanager
 from io import TextIOWrapper
 
 from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.files import why_not_written
+from cplearn_solo.core.processes import is_first
+from cplearn_solo.core.stops import asked, requeue, stops
 
 TALKATIVE = ("lightning.pytorch.utilities.rank_zero", "lightning.pytorch.trainer.connectors.checkpoint_connector")
 
 
 @contextmanager
 def user_errors(program: str) -> Iterator[None]:
-    """Ends ``program`` with one line on standard error where its block raises ``InputError``, with exit code 2, or is
-    interrupted, with 130 as shells do.
+    """Ends ``program`` with one line on standard error where its block raises ``InputError`` or nothing more can be
+    written, with exit code 2, or is asked to end by a signal, with 128 and its number as shells do.
 
     In the block warnings are lines too, Lightning's loggers are quiet, and letters that the terminal lacks (ASCII,
     code page 437) are question marks; afterwards all is as it was before.
@@ -26,7 +31,7 @@ def user_errors(program: str) -> Iterator[None]:
     on_missing_letters = [stream.errors for stream in streams]
     loggers = [logging.getLogger(name) for name in TALKATIVE]
     levels = [logger.level for logger in loggers]
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), stops():
         warnings.showwarning = _one_line  # type: ignore[assignment]
         for stream in streams:
             stream.reconfigure(errors="replace")
@@ -34,20 +39,38 @@ def user_errors(program: str) -> Iterator[None]:
             logger.setLevel(logging.WARNING)
         try:
             yield
+            sys.stdout.flush()
         except InputError as error:
-            sys.stdout.flush()
             reason = str(error).rsplit("InputError: ")[-1]  # one from a data worker carries the worker's traceback
-            print(f"{program}: error: {' '.join(reason.split())}", file=sys.stderr)
-            raise SystemExit(2) from None
+            _end(f"{program}: error: {' '.join(reason.split())}", 2)
         except KeyboardInterrupt as stop:  # its text, if any, says how to go on
-            sys.stdout.flush()
-            print(f"{program}: interrupted{f'; {stop}' if str(stop) else ''}", file=sys.stderr)
-            raise SystemExit(130) from None
+            if not is_first():  # the first one tells, and takes whoever fails for lost
+                _end("", 0)
+            number = asked() or signal.SIGINT
+            if number == signal.SIGUSR1:
+                requeue()
+            _end(f"{program}: {stop if str(stop) else 'stopped'}", 128 + number)
+        except BrokenPipeError:  # whoever read what is printed has enough, as head(1)
+            _end("", 128 + signal.SIGPIPE)
+        except OSError as error:
+            if not (reason := why_not_written(error)):
+                raise
+            _end(f"{program}: error: {error.filename or 'standard output'}: {reason}", 2)
         finally:
             for stream, errors in zip(streams, on_missing_letters):
                 stream.reconfigure(errors=errors)
             for logger, level in zip(loggers, levels):
                 logger.setLevel(level)
+
+
+def _end(line: str, code: int) -> None:
+    """Ends the program with a line on standard error, though there may be nothing left to write to."""
+    for stream, text in ((sys.stdout, ""), (sys.stderr, line)):
+        try:
+            print(text, end="\n" if text else "", file=stream, flush=True)
+        except OSError:  # Python would try again at its end, and tell
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    raise SystemExit(code) from None
 
 
 def _one_line(message: Warning | str, category: type[Warning], *_: object) -> None:

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.stops import ignore_stops
 from cplearn_solo.data.batch_views import BatchAugment
 from cplearn_solo.data.centre import centre, sides_of_files
 from cplearn_solo.data.crops import Crop, as_tensor, channels_first, cut, draw_crops, spare_pixels
@@ -32,6 +33,7 @@ class FileLoader(DataLoader):
     def __init__(self, dataset: TrainDataset | EvalDataset, **kwargs: Any) -> None:
         # without a generator every epoch takes a number from the training process's own
         own = {"collate_fn": _as_it_is, "pin_memory": torch.cuda.is_available(), "generator": torch.Generator()}
+        own["worker_init_fn"] = _begin_worker
         super().__init__(dataset, **own, **kwargs)
         self._tally = Tally(dataset.images)
         self.waited = 0.0  # seconds that an epoch's batches were waited for
@@ -121,6 +123,10 @@ class EvalDataset(Dataset):
 def _labels(images: FileSet, indices: Sequence[int], notes: Sequence[Note]) -> Tensor:
     labels, readable = images.labels[torch.tensor(indices)], torch.tensor(notes) != Note.UNREADABLE
     return torch.where(readable, labels, -1)
+
+
+def _begin_worker(worker: int) -> None:
+    ignore_stops()  # an epoch that is to end needs its workers
 
 
 def _as_it_is(batch: list) -> list:

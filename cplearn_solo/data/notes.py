@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from functools import cache
 
-RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID")
+from cplearn_solo.core.processes import is_first
 
 
 @cache
 def say_once(line: str) -> None:
     """Prints ``line``, unless this process did already or is not the first of a run."""
-    if all(os.environ.get(name, "0") == "0" for name in RANKS):
+    if is_first():
         print(line, flush=True)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 import shutil
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,12 @@ import lightning
 import torch
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from cplearn_solo.config.identity import LEARNING_VERSION
 from cplearn_solo.config.schema import CheckpointConfig, Config
 from cplearn_solo.core.errors import InputError
-from cplearn_solo.core.files import whole_file
+from cplearn_solo.core.files import clear_partial, whole_file, written
 from cplearn_solo.data.decoding.samples import Limits
 from cplearn_solo.engine.find import LAST
 
@@ -25,22 +26,56 @@ CHECKPOINT_KEY = "cplearn_solo"
 
 
 class EpochCheckpoint(Checkpoint):
-    """Writes ``checkpoints/last.ckpt`` every ``frequency`` epochs and when training ends, whole or not at all."""
+    """Writes ``checkpoints/last.ckpt`` every ``frequency`` epochs and when training ends, whole or not at all.
+
+    It takes its place once the log has the epoch's row, which comes after the end of the epoch: a kill between them
+    leaves a row too many, which a resumed run drops, and not one too few.
+    """
 
     def __init__(self, run: Path, config: CheckpointConfig) -> None:
         self.last, self.config = run / LAST, config
+        self._ready: ExitStack | None = None  # closed, it puts the checkpoint in its place
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         done = trainer.current_epoch + 1
         ends = done == trainer.max_epochs or trainer.should_stop or 0 < trainer.max_steps <= trainer.global_step
         if done % self.config.frequency and not ends:
             return
-        # all processes take part, and only the first one writes
-        with whole_file(self.last) if trainer.is_global_zero else nullcontext(self.last) as file:
+        if not trainer.is_global_zero:
+            trainer.save_checkpoint(self.last)  # all processes take part, and only the first one writes
+            return
+        with written(self.last):
+            self.last.parent.mkdir(exist_ok=True)
+        with ExitStack() as stack:
+            file = stack.enter_context(whole_file(self.last))
             trainer.save_checkpoint(file)
-        if self.config.keep_prev and trainer.is_global_zero:
-            with whole_file(self.last.with_name(f"epoch={done}.ckpt")) as file:
-                shutil.copyfile(self.last, file)
+            if self.config.keep_prev:
+                with whole_file(self.last.with_name(f"epoch={done}.ckpt")) as copy:
+                    shutil.copyfile(file, copy)
+            self._ready = stack.pop_all()
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._put_in_place()
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._put_in_place()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        if trainer.is_global_zero:
+            clear_partial(self.last.parent)
+
+    def _put_in_place(self) -> None:
+        if self._ready is not None:
+            ready, self._ready = self._ready, None
+            ready.close()
+
+
+class PlainCheckpointIO(TorchCheckpointIO):
+    """Writes the file that it is told to: Lightning's own writes another one first, which a full disk leaves behind."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        with open(path, "wb") as file:
+            torch.save(checkpoint, file)
 
 
 def checkpoint_entry(

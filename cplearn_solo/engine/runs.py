@@ -18,7 +18,7 @@ from omegaconf import OmegaConf
 from cplearn_solo.config.identity import DEVICES, LEARNING_VERSION, PATHS, difference, learning_version
 from cplearn_solo.config.schema import Config
 from cplearn_solo.core.errors import InputError, require
-from cplearn_solo.core.files import whole_file, write_file, write_json
+from cplearn_solo.core.files import clear_partial, whole_file, write_file, write_json, written
 from cplearn_solo.core.locks import try_lock
 from cplearn_solo.data.fingerprint import describe_change
 from cplearn_solo.data.schema import KNOWN_IMAGES
@@ -71,8 +71,10 @@ def open_run(config: Config, data: dict[str, Any]) -> RunFolder:
 
 def how_to_go_on(run: Path, config: Config) -> str:
     """What goes on with the run in that folder, whose training or evaluation was interrupted."""
+    if not config.checkpoint.enabled:
+        return "checkpoint.enabled=false, so nothing was kept and the same command begins anew"
     if not (run / LAST).is_file():
-        return f"{run} has no checkpoint yet"
+        return f"{run} has no checkpoint yet, so the same command begins anew"
     again = "the same command goes on" if config.auto_resume.enabled else f"resume_from_checkpoint={run} goes on"
     return f"{again} from {run / LAST}"
 
@@ -125,6 +127,7 @@ def _named_resume(config: Config, data: dict[str, Any]) -> RunFolder:
         lock = _lock(folder)
         if lock is None:
             raise InputError(f"{key}: must not be running, but is locked by another process")
+        clear_partial(folder)
         return RunFolder(folder, file, lock)
     if run := _auto_resume(config, data):  # the same command, killed
         return run
@@ -147,19 +150,23 @@ def _auto_resume(config: Config, data: dict[str, Any]) -> RunFolder | None:
         return None
     explained, began_at = False, config.resume_from_checkpoint
     for folder in sorted(_root(config).glob("*/"), reverse=True):
-        if not _can_be_resumed(folder):
+        if not _is_unfinished(folder):
+            continue
+        last = folder / LAST if (folder / LAST).is_file() else None
+        if began_at and last is None:
             continue
         theirs = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))
         if (began_at and theirs.get("resume_from_checkpoint") != began_at) or (lock := _lock(folder)) is None:
             continue
         differing = difference(config.plain(), theirs)
-        differing = differing or _other_version(read_checkpoint(folder / LAST))
+        differing = differing or (_other_version(read_checkpoint(last)) if last else [])
         change = _change_of_data(folder, config, data)
         if not differing and not change:
-            print(f"resuming the unfinished run {folder}")
-            return RunFolder(folder, folder / LAST, lock)
+            print(f"resuming the unfinished run {folder}" if last else f"beginning the run {folder} again")
+            clear_partial(folder)
+            return RunFolder(folder, last, lock)
         lock.release()
-        if not explained:
+        if last and not explained:
             reason = (
                 f"its configuration differs: {'; '.join(differing[:5])}" if differing else f"the data changed: {change}"
             )
@@ -170,10 +177,9 @@ def _auto_resume(config: Config, data: dict[str, Any]) -> RunFolder | None:
     return None
 
 
-def _can_be_resumed(folder: Path) -> bool:
-    """Whether it is an unfinished run with a checkpoint."""
-    unfinished = (folder / "config.yaml").is_file() and not (folder / "summary.json").exists()
-    return unfinished and (folder / LAST).is_file()
+def _is_unfinished(folder: Path) -> bool:
+    """Whether it is a run without a summary."""
+    return (folder / "config.yaml").is_file() and not (folder / "summary.json").exists()
 
 
 def _other_version(checkpoint: dict[str, Any]) -> list[str]:
@@ -212,9 +218,10 @@ def _new_run(config: Config, data: dict[str, Any], resume: Path | None) -> RunFo
         except OSError as error:
             raise InputError(f"checkpoint.dir = {config.checkpoint.dir!r}: {error}") from error
     lock = _lock(path)
-    write_file(path / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(config.stored())))
-    write_json(path / DATA, data)
-    (path / "figures").mkdir()
+    with written(path):
+        write_json(path / DATA, data)
+        (path / "figures").mkdir()
+        write_file(path / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(config.stored())))
     return RunFolder(path, resume, lock)
 
 

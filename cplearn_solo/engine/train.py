@@ -15,7 +15,8 @@ from lightning import LightningDataModule, Trainer, seed_everything
 
 from cplearn_solo.config.schema import Config
 from cplearn_solo.core.distributed import rank, world_size
-from cplearn_solo.core.errors import InputError, require
+from cplearn_solo.core.errors import InputError, NotWritten, require
+from cplearn_solo.core.processes import end_with_parent
 from cplearn_solo.data import Splits, eval_loader, load_splits, tell_lost_classes, train_loader
 from cplearn_solo.data.file_loader import lost_workers_told
 from cplearn_solo.data.inspect import in_short
@@ -25,12 +26,13 @@ from cplearn_solo.engine.allocator import keep_freed_memory
 from cplearn_solo.engine.captured import captures
 from cplearn_solo.engine.checkpoint import EpochCheckpoint, read_checkpoint
 from cplearn_solo.engine.devices import check_cores, check_device
+from cplearn_solo.engine.early_end import EarlyEnd, PauseAfter
 from cplearn_solo.engine.epoch import NotFinite
 from cplearn_solo.engine.find import LAST
 from cplearn_solo.engine.log import EpochLog
+from cplearn_solo.engine.lost import lost_processes_told
 from cplearn_solo.engine.module import Pretrainer, image_statistics
 from cplearn_solo.engine.optim import lr_scale
-from cplearn_solo.engine.pause import PauseAfter
 from cplearn_solo.engine.runs import DERIVED, RunFolder, how_to_go_on, open_run, run_of_parent, shared_with_processes
 from cplearn_solo.engine.sharding import ShardedStrategy
 from cplearn_solo.engine.trainer import build_trainer, extra_loggers
@@ -42,12 +44,16 @@ from cplearn_solo.metrics.verdict import Verdict
 
 @dataclass(frozen=True)
 class Trained:
-    """A finished training; ``stopped_for`` is the collapse that ended it, if one did."""
+    """A training that has ended; ``stopped_for`` is the collapse that ended it, if one did.
+
+    ``unfinished`` says why it ended before its time and how to go on; it is empty for one that is finished.
+    """
 
     module: Pretrainer
     splits: Splits
     run: RunFolder
     stopped_for: Verdict | None
+    unfinished: str = ""
 
 
 def pretrain(config: Config, *, until: int | None = None) -> Trained:
@@ -87,7 +93,7 @@ def pretrain(config: Config, *, until: int | None = None) -> Trained:
         trainer.callbacks.append(PauseAfter(until))
     try:
         with shared_with_processes(run), _matmul_precision(config, trainer):
-            _fit(trainer, module, loaders, run, derived, epochs=until or config.max_epochs)
+            unfinished = _fit(trainer, module, loaders, run, derived, epochs=until or config.max_epochs)
         if isinstance(trainer.strategy, ShardedStrategy):  # what follows is done by one process
             state, device = trainer.strategy.whole_state(), module.device
             module = Pretrainer(config, **image_statistics(splits.train)).to(device)
@@ -95,7 +101,7 @@ def pretrain(config: Config, *, until: int | None = None) -> Trained:
     except BaseException:
         run.close()
         raise
-    return Trained(module, splits, run, watch.stopped_for)
+    return Trained(module, splits, run, watch.stopped_for, unfinished)
 
 
 class Loaders(LightningDataModule):
@@ -164,6 +170,7 @@ def _compile(module: Pretrainer) -> None:
 def _open_run(config: Config, trainer: Trainer, module: Pretrainer, data: dict[str, Any]) -> RunFolder:
     """One folder for all processes, also those that torchrun or SLURM started side by side."""
     if (run := run_of_parent()) is not None:
+        end_with_parent()
         return run
     environment = getattr(trainer.strategy, "cluster_environment", None)
     side_by_side = trainer.world_size > 1 and environment and environment.creates_processes_externally
@@ -178,7 +185,8 @@ def _open_run(config: Config, trainer: Trainer, module: Pretrainer, data: dict[s
 
 def _fit(
     trainer: Trainer, module: Pretrainer, loaders: Loaders, run: RunFolder, derived: dict[str, Any], *, epochs: int
-) -> None:
+) -> str:
+    """Trains, and says why that ended before ``epochs``, if it did."""
     config = module.config
     first_epoch = read_checkpoint(run.resume)["epoch"] + 1 if run.resume else 0
     log = EpochLog(run.path, epochs=config.max_epochs, first_epoch=first_epoch)
@@ -188,19 +196,30 @@ def _fit(
     if trainer.is_global_zero:
         run.write_json(DERIVED, derived)
         print(f"run folder {run.path}\n" + "  ".join(f"{key} {value}" for key, value in derived.items()), flush=True)
-    if first_epoch < epochs:
-        try:
-            with lost_workers_told(config.data.num_workers):
-                trainer.fit(module, datamodule=loaders, ckpt_path=run.resume, weights_only=True)
-        except NotFinite as error:
-            last = run.path / LAST if (run.path / LAST).is_file() else run.resume
-            raise InputError(
-                f"{error}; last good checkpoint: {last or 'none yet'} (a smaller optimizer.lr or precision=32 may help)"
-            ) from error
-        except SystemExit as end:  # what Lightning makes of Ctrl+C, and of SIGTERM
-            raise KeyboardInterrupt(how_to_go_on(run.path, config)) from end
-    else:  # killed between its last epoch and its evaluation
+    if first_epoch >= epochs:  # killed between its last epoch and its evaluation
         module.load_state_dict(read_checkpoint(run.resume)["state_dict"])
+        return ""
+
+    def ended(why: str, *, epoch: int) -> str:
+        return f"{why} at epoch {epoch} of {config.max_epochs}; {how_to_go_on(run.path, config)}"
+
+    (early,) = (callback for callback in trainer.callbacks if isinstance(callback, EarlyEnd))
+    try:
+        with lost_workers_told(config.data.num_workers), lost_processes_told(trainer):
+            trainer.fit(module, datamodule=loaders, ckpt_path=run.resume, weights_only=True)
+    except NotFinite as error:
+        last = run.path / LAST if (run.path / LAST).is_file() else run.resume
+        raise InputError(
+            f"{error}; last good checkpoint: {last or 'none yet'} (a smaller optimizer.lr or precision=32 may help)"
+        ) from error
+    except NotWritten as error:
+        raise InputError(f"{error}; {how_to_go_on(run.path, config)}") from error
+    except (KeyboardInterrupt, SystemExit) as end:  # the latter is what Lightning makes of signals
+        raise KeyboardInterrupt(ended("stopped", epoch=trainer.current_epoch + 1)) from end
+    if early.reason == "signal":
+        raise KeyboardInterrupt(ended("stopped", epoch=trainer.current_epoch))
+    by = f"stopped by max_time={config.trainer.get('max_time')}"
+    return ended(by, epoch=trainer.current_epoch) if early.reason else ""
 
 
 def _derived(config: Config, module: Pretrainer, world: int, steps_per_epoch: int) -> dict[str, Any]:

@@ -17,6 +17,8 @@ from torch import nn
 from cplearn_solo.config.schema import Config
 from cplearn_solo.core.distributed import sync_batchnorm
 from cplearn_solo.core.errors import InputError
+from cplearn_solo.engine.checkpoint import PlainCheckpointIO
+from cplearn_solo.engine.early_end import EarlyEnd
 from cplearn_solo.engine.progress import RunProgress
 from cplearn_solo.engine.sharding import ShardedStrategy
 
@@ -51,10 +53,10 @@ def build_trainer(config: Config) -> Trainer:
         kwargs |= {"strategy": "auto", "sync_batchnorm": False}
     elif kwargs["strategy"] == "fsdp2":
         kwargs["strategy"] = ShardedStrategy()
-    if kwargs.get("sync_batchnorm"):
-        kwargs["plugins"] = [LayerSync()]
-    kwargs["callbacks"] = [RunProgress(bar=config.trainer.get("enable_progress_bar", sys.stderr.isatty()))]
+    kwargs["plugins"] = [PlainCheckpointIO(), *([LayerSync()] if kwargs.get("sync_batchnorm") else [])]
+    bar = RunProgress(bar=config.trainer.get("enable_progress_bar", sys.stderr.isatty()))
     try:
+        kwargs["callbacks"] = [bar, EarlyEnd(kwargs.pop("max_time", None))]
         return Trainer(**kwargs)
     except (MisconfigurationException, ValueError, TypeError) as error:
         hint = "" if torch.cuda.is_available() else " (no GPU was found here: accelerator=cpu devices=1 trains without)"

@@ -14,6 +14,7 @@ from torch import nn
 
 from cplearn_solo.backbones import LastBlocks
 from cplearn_solo.config.evaluation import EvalConfig, KNNConfig, LinearConfig
+from cplearn_solo.core.files import append_line
 from cplearn_solo.data import ImageSet, Splits
 from cplearn_solo.engine.provenance import provenance
 from cplearn_solo.evaluation.linear import scored
@@ -122,6 +123,4 @@ def _knn(
 
 def _recorded(run: Path, scores: dict[str, Any], config: EvalConfig) -> Path:
     record = {"date": time.strftime("%Y-%m-%d %H:%M:%S"), **scores, "config": asdict(config), **provenance()}
-    with open(run / RECORDS, "a") as file:
-        file.write(json.dumps(record) + "\n")
-    return run / RECORDS
+    return append_line(run / RECORDS, json.dumps(record))

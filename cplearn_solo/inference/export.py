@@ -56,8 +56,8 @@ def plain_weights(backbone: nn.Module) -> dict[str, Tensor]:
 
 
 def _write_pt(model: Pretrained, file: Path) -> None:
-    with whole_file(file) as partial:
-        torch.save(plain_weights(model.backbone), partial)
+    with whole_file(file) as partial, open(partial, "wb") as out:
+        torch.save(plain_weights(model.backbone), out)
 
 
 def _write_safetensors(model: Pretrained, file: Path) -> None:

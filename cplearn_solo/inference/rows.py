@@ -17,6 +17,7 @@ from torch import Tensor
 
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.core.files import whole_file
+from cplearn_solo.core.stops import at_stop
 from cplearn_solo.data import FileSet, ImageSet, Normalise, eval_loader
 from cplearn_solo.data.file_loader import lost_workers_told
 from cplearn_solo.data.fingerprint import fingerprint
@@ -69,7 +70,7 @@ def write_rows(
         require_new("OUT", *filter(None, (companion(out), listed)))
     call = _call(model, images, **about, batch_size=batch_size, device=torch.device(device).type)
     each = max(1, SHARD // batch_size) * batch_size
-    with shards.opened(call):
+    with at_stop("stopped; the same command goes on"), shards.opened(call):
         first = len(shards) * each
         done, parts, unreadable = first, [], []
         for feats, bad in representations(model, images, first, batch_size, num_workers, device):

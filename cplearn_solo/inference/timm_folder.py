@@ -14,7 +14,7 @@ from torch import nn
 
 from cplearn_solo.backbones.elsewhere import in_timm
 from cplearn_solo.core.errors import InputError, require
-from cplearn_solo.core.files import write_file, write_json
+from cplearn_solo.core.files import write_file, write_json, written
 from cplearn_solo.data.centre import sides_of_files
 from cplearn_solo.data.schema import RGB
 from cplearn_solo.inference.model_card import model_card
@@ -33,11 +33,13 @@ def write_folder(model: Pretrained, folder: Path) -> None:
         raise InputError(f"OUT = {str(folder)!r}: must be {wanted}")
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir()
+    with written(folder):
+        partial.mkdir()
     try:
         write_json(partial / "config.json", _config(model, *known))
         weights = {key: value.contiguous() for key, value in model.backbone.state_dict().items()}
-        save_file(weights, partial / "model.safetensors", {"format": "pt"})
+        with written(folder):
+            save_file(weights, partial / "model.safetensors", {"format": "pt"})
         write_file(partial / "README.md", model_card(model))
         _require_equal(model, partial, folder)
         os.replace(partial, folder)

@@ -41,6 +41,8 @@ def write_onnx(model: Pretrained, file: Path) -> None:
                     verbose=False,
                 )
                 program.save(partial, external_data=False)
+        except OSError:
+            raise
         except Exception as error:  # of any part of the exporter
             name, reason = model.config.backbone.name, str(error).strip().partition("\n")[0] or type(error).__name__
             wanted = f"of another ending, PyTorch cannot export {name} ({reason})"

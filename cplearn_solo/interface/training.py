@@ -9,6 +9,7 @@ from typing import Any
 from lightning.pytorch.utilities import rank_zero_only
 
 from cplearn_solo.config.schema import Config
+from cplearn_solo.core.errors import InputError, NotWritten
 from cplearn_solo.core.progress import patience
 from cplearn_solo.data import Splits
 from cplearn_solo.engine.runs import how_to_go_on
@@ -23,12 +24,14 @@ WEIGHTS = "backbone.safetensors"  # of a run folder, if it has checkpoints
 @dataclass(frozen=True)
 class Finished:
     """A run in ``path`` on the images of ``splits``; ``summary`` and ``verdict`` are ``None`` in processes of other
-    devices."""
+    devices, and where the run is ``unfinished``, which says why.
+    """
 
     path: Path
     splits: Splits
     summary: dict[str, Any] | None
     verdict: Verdict | None
+    unfinished: str = ""
 
 
 def train_and_score(config: Config, *, references: bool = True) -> Finished:
@@ -40,6 +43,9 @@ def train_and_score(config: Config, *, references: bool = True) -> Finished:
     run = trained.run
     if rank_zero_only.rank != 0:
         return Finished(run.path, trained.splits, None, None)
+    if trained.unfinished:
+        run.close()
+        return Finished(run.path, trained.splits, None, None, trained.unfinished)
     try:
         print("training done; evaluating the frozen backbone", flush=True)
         with patience("evaluation"):
@@ -48,7 +54,9 @@ def train_and_score(config: Config, *, references: bool = True) -> Finished:
             _keep_weights(trained)
         run.write_json("summary.json", summary)
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(how_to_go_on(run.path, config)) from None
+        raise KeyboardInterrupt(f"stopped while scoring; {how_to_go_on(run.path, config)}") from None
+    except NotWritten as error:
+        raise InputError(f"{error}; {how_to_go_on(run.path, config)}") from error
     finally:
         run.close()
     return Finished(run.path, trained.splits, summary, verdict)

@@ -41,7 +41,10 @@ class Process(Protocol):
         """Of an ended one; negative: the signal that killed it."""
 
     def stop(self) -> None:
-        """Ends it."""
+        """Asks it to end."""
+
+    def end(self) -> None:
+        """Waits until it has ended, or ends it."""
 
 
 @dataclass(frozen=True)

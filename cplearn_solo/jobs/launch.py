@@ -15,6 +15,7 @@ from cplearn_solo.core.errors import InputError, require, unknown
 from cplearn_solo.jobs.job import Job, Process
 from cplearn_solo.jobs.worker import work
 
+PATIENCE = 10.0  # seconds that a job which is stopped has to end those that it has started
 MEMORY_A_JOB = 4 * 2**30  # bytes; more than any configuration that is shipped needs, its libraries included
 
 
@@ -64,6 +65,10 @@ class LocalProcess:
         return self._process.exitcode
 
     def stop(self) -> None:
+        self._process.terminate()
+
+    def end(self) -> None:
+        self._process.join(PATIENCE)
         self._process.kill()
         self._process.join()
 
@@ -105,6 +110,9 @@ class SlurmProcess:
 
     def stop(self) -> None:
         self._submitted.cancel()
+
+    def end(self) -> None:
+        """SLURM sees to that."""
 
 
 class Slurm:

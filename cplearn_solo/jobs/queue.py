@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.files import append_line, write_file, written
 from cplearn_solo.jobs.job import ATTEMPT, LOG, NAME, RESULT, Job, Running
 from cplearn_solo.jobs.launch import Launcher
 from cplearn_solo.jobs.progress import Board
@@ -45,17 +45,16 @@ def run_jobs(
     finally:
         for one in running:
             one.process.stop()
+        for one in running:
+            one.process.end()
 
 
 def _start(job: Job, slot: int, launcher: Launcher) -> Running:
-    try:
+    with written(job.folder):
         job.folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{job.folder}: {error}") from error
     for name, content in job.files.items():
-        (job.folder / name).write_text(content)
-    with open(job.folder / LOG, "a") as log:
-        log.write(f"{ATTEMPT}{time.strftime('%Y-%m-%d %H:%M:%S')}\n")
+        write_file(job.folder / name, content)
+    append_line(job.folder / LOG, f"{ATTEMPT}{time.strftime('%Y-%m-%d %H:%M:%S')}")
     started = time.time()
     return Running(job, launcher.start(job, slot), slot, started)
 

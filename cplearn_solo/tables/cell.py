@@ -12,6 +12,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from cplearn_solo.config.read import parse_config
+from cplearn_solo.core.errors import InputError
 from cplearn_solo.engine.find import finished_runs
 from cplearn_solo.evaluation.reference_rows import REFERENCE_ROWS, reference_row_summary
 
@@ -39,7 +40,9 @@ def run_cell(folder: Path, pretrain: Callable[[DictConfig], None]) -> dict[str, 
     if rank_zero_only.rank != 0:
         return {}
     command = ["cplearn", "pretrain", "--config-path", str(folder), "--config-name", CONFIG]
-    run = finished_runs(folder)[-1]
+    if not (finished := finished_runs(folder)):
+        raise InputError("max_time is over; the same command goes on with the run")
+    run = finished[-1]
     return {"command": shlex.join(command), **_measured(_trained(run), wanted, run, raw), "date": _today()}
 
 

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from cplearn_solo.config import Config
 from cplearn_solo.config.evaluation import LinearConfig, ProbeOptimizer
+from cplearn_solo.core.files import whole_file
 from cplearn_solo.data import load_splits
 from cplearn_solo.engine.checkpoint import checkpoint_entry
 from cplearn_solo.engine.module import Pretrainer, image_statistics
@@ -48,7 +49,8 @@ def store_untrained(file: Path, config: Config) -> Path:
     first = config.augmentations[0]
     statistics = image_statistics(load_splits(config.data, seed=config.seed, mean=first.mean, std=first.std).train)
     module = Pretrainer(config, **statistics)
-    torch.save({"state_dict": module.state_dict(), **checkpoint_entry(config, **statistics)}, file)
+    with whole_file(file) as partial, open(partial, "wb") as out:
+        torch.save({"state_dict": module.state_dict(), **checkpoint_entry(config, **statistics)}, out)
     return file
 
 

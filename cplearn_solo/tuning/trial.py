@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import OmegaConf
 
 from cplearn_solo.config.read import parse_config
-from cplearn_solo.core.errors import require
+from cplearn_solo.core.errors import InputError, require
 from cplearn_solo.core.user_errors import user_errors
 from cplearn_solo.engine.find import finished_runs
 from cplearn_solo.tuning.scores import SCORES
@@ -43,6 +43,8 @@ def run_trial(folder: Path) -> dict[str, Any]:
     if rank_zero_only.rank != 0:
         return {}
     try:
+        if trained.unfinished:
+            raise InputError(trained.unfinished)
         summary, _ = summarize(trained, references=False)
         require(summary["epochs"] <= epochs, str(trained.run.path), summary["epochs"], f"at its epoch {epochs}")
         if "rankme" in names:

@@ -1,8 +1,14 @@
 """What ends a program, in a line."""
 
+import errno
+import os
+import signal
+import sys
+
 import pytest
 
 from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.stops import PATIENCE, REPEAT, asked, at_stop, postpone, stops
 from cplearn_solo.core.user_errors import user_errors
 
 
@@ -10,11 +16,83 @@ from cplearn_solo.core.user_errors import user_errors
     "error, code, line",
     [
         (InputError("seed = -1: must be\nat least 0"), 2, "it: error: seed = -1: must be at least 0"),
-        (KeyboardInterrupt(), 130, "it: interrupted"),
-        (KeyboardInterrupt("the same command goes on"), 130, "it: interrupted; the same command goes on"),
+        (KeyboardInterrupt(), 130, "it: stopped"),
+        (KeyboardInterrupt("stopped; the same command goes on"), 130, "it: stopped; the same command goes on"),
+        (OSError(errno.ENOSPC, "?", "a.csv"), 2, "it: error: a.csv: No space left on device"),
+        (OSError(errno.EDQUOT, "?"), 2, "it: error: standard output: Disk quota exceeded"),
     ],
 )
-def test_bad_input_and_an_interruption_are_a_line_and_an_exit_code(error, code, line, capsys):
+def test_what_ends_a_program_is_a_line_and_an_exit_code(error, code, line, capsys):
     with pytest.raises(SystemExit) as end, user_errors("it"):
         raise error
     assert end.value.code == code and capsys.readouterr().err == f"{line}\n"
+
+
+def test_an_error_of_the_program_itself_keeps_its_traceback():
+    with pytest.raises(OSError, match="bug"), user_errors("it"):
+        raise OSError(errno.EINVAL, "bug")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_is_a_line_and_its_number(number, capsys):
+    before = signal.getsignal(number)
+    with pytest.raises(SystemExit) as end, user_errors("it"), at_stop("stopped; go on"):
+        os.kill(os.getpid(), number)
+    assert end.value.code == 128 + number and capsys.readouterr().err == "it: stopped; go on\n"
+    assert signal.getsignal(number) == before and asked() is None
+
+
+def test_only_the_first_process_of_a_run_tells_of_a_signal(capsys, monkeypatch):
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    with pytest.raises(SystemExit) as end, user_errors("it"):
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert end.value.code == 0 and capsys.readouterr().err == ""
+
+
+def test_work_may_take_the_time_to_end_unless_it_is_asked_again(monkeypatch):
+    patience = []
+    with stops():
+        postpone(lambda seconds: patience.append(seconds) or True)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # as a trainer's handler would stand there
+        postpone(lambda seconds: patience.append(seconds) or True)
+        for _ in range(2):  # the same request twice, as timeout(1) sends it
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert patience == [PATIENCE[signal.SIGTERM]] and asked() == signal.SIGTERM
+        monkeypatch.setattr("cplearn_solo.core.stops._asked_at", -REPEAT)
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGTERM)
+        postpone(None)
+
+
+def test_a_signal_that_is_ignored_stays_ignored():
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        with stops():
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert asked() is None
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_slurm_starts_a_job_anew_after_its_signal(monkeypatch, tmp_path, capsys):
+    """``scontrol`` of this test notes what it is asked; outside of SLURM the signal is nobody's."""
+    scontrol = tmp_path / "scontrol"
+    scontrol.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/asked\n')
+    scontrol.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    with stops():
+        assert signal.getsignal(signal.SIGUSR1) == signal.SIG_DFL
+    monkeypatch.setenv("SLURM_JOB_ID", "17")
+    with pytest.raises(SystemExit) as end, user_errors("it"):
+        os.kill(os.getpid(), signal.SIGUSR1)
+    assert end.value.code == 128 + signal.SIGUSR1 and (tmp_path / "asked").read_text() == "requeue 17\n"
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_nothing_left_to_print_to_is_one_line(monkeypatch, capsys):
+    with open("/dev/full", "w") as full, pytest.raises(SystemExit) as end:
+        monkeypatch.setattr(sys, "stdout", full)
+        with user_errors("it"):
+            print("words")
+    assert end.value.code == 2
+    assert capsys.readouterr().err == "it: error: standard output: No space left on device\n"

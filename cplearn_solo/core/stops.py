@@ -1,0 +1,104 @@
+"""Signals that ask a program to end: Ctrl+C, SIGTERM of batch systems and containers, and SLURM's before its limit.
+
+Each raises ``KeyboardInterrupt``, whose text, if any, says how to go on. Work that is soon at a better place to end may
+ask for the time to get there.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+# Seconds in which a program should have ended: containers are killed after 10, and a person waits.
+PATIENCE = {signal.SIGINT: 5.0, signal.SIGTERM: 6.0, signal.SIGUSR1: 60.0}
+REPEAT = 1.0  # seconds in which the same request may arrive twice, as from timeout(1)
+
+Postpone = Callable[[float], bool]  # whether work will end by itself within so many seconds
+
+_ours: list[signal.Signals] = []  # those that are handled here
+_asked: signal.Signals | None = None
+_asked_at = 0.0
+_postpone: Postpone | None = None
+
+
+@contextmanager
+def stops() -> Iterator[None]:
+    """In this block the signals ask to end; afterwards they are what they were before.
+
+    One that is ignored, as by nohup, or has a handler of another kind stays as it is, as SIGUSR1 does outside of SLURM.
+    """
+    global _asked
+    if _ours or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    possible = [number for number in PATIENCE if number != signal.SIGUSR1 or "SLURM_JOB_ID" in os.environ]
+    before = {number: signal.getsignal(number) for number in possible}
+    _ours[:] = [n for n, how in before.items() if how in (signal.SIG_DFL, signal.default_int_handler)]
+    _handle()
+    try:
+        yield
+    finally:
+        for number in _ours:
+            signal.signal(number, before[number])
+        _ours.clear()
+        _asked = None
+
+
+def asked() -> signal.Signals | None:
+    """The signal that has asked this program to end, if one has."""
+    return _asked
+
+
+def postpone(decide: Postpone | None) -> None:
+    """From now on ``decide`` may leave the end to the work that goes on; a request that is repeated it may not.
+
+    Handlers that a trainer has put in the place of ours go.
+    """
+    global _postpone
+    _postpone = decide
+    _handle()
+
+
+@contextmanager
+def at_stop(text: str) -> Iterator[None]:
+    """What a request to end says in this block."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(text) from None
+
+
+def ignore_stops() -> None:
+    """For a helper that its program ends: a signal to the whole group is the program's to obey."""
+    for number in PATIENCE:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def requeue() -> None:
+    """Has SLURM start this job anew, which is what its signal before the limit is for."""
+    job, task = os.environ["SLURM_JOB_ID"], os.environ.get("SLURM_ARRAY_TASK_ID")
+    name = f"{os.environ['SLURM_ARRAY_JOB_ID']}_{task}" if task else job
+    subprocess.run(["scontrol", "requeue", name], check=False)
+
+
+def _handle() -> None:
+    for number in _ours:
+        signal.signal(number, _ask)
+
+
+def _ask(number: int, frame: FrameType | None) -> None:
+    global _asked, _asked_at
+    now, repeated = time.monotonic(), _asked is not None
+    if repeated and now - _asked_at < REPEAT:
+        return
+    if not repeated:
+        _asked = signal.Signals(number)
+    _asked_at = now
+    if repeated or _postpone is None or not _postpone(PATIENCE[_asked]):
+        raise KeyboardInterrupt

@@ -1,0 +1,79 @@
+"""Ends a training before its last epoch in a way that a later call goes on from, as it does after a kill."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+import torch
+from lightning import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import Timer
+from lightning.pytorch.utilities import rank_zero_only
+
+from cplearn_solo.core.distributed import max_ranks
+from cplearn_solo.core.progress import duration
+from cplearn_solo.core.stops import asked, postpone
+
+REASONS = ("", "max_time", "signal")  # the later ones win, where processes differ
+
+
+class PauseAfter(Callback):
+    """Ends training after ``epochs``; schedules stay those of the whole run, and its folder stays unfinished."""
+
+    def __init__(self, epochs: int) -> None:
+        self.epochs = epochs
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.current_epoch + 1 >= self.epochs:
+            trainer.should_stop = True
+
+
+class EarlyEnd(Callback):
+    """Ends training with an epoch after which there is no time for another one, by ``max_time`` as Lightning reads it,
+    or in which a signal has asked to end. All processes end with the same epoch, and ``reason`` is one of ``REASONS``.
+
+    A signal is left to the epoch at hand if that is over soon. Each call of the program has ``max_time`` anew.
+    """
+
+    def __init__(self, max_time: Any) -> None:
+        self.reason = ""
+        self._limit = Timer(max_time).time_remaining()
+        self._began = self._epoch_began = time.monotonic()
+        self._epoch_seconds = 0.0  # of the latest whole one
+        self._done, self._batches = 0, 1  # of the epoch at hand
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._began, self._batches = time.monotonic(), trainer.num_training_batches
+        postpone(self._over_soon)
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._epoch_began, self._done = time.monotonic(), 0
+
+    def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
+        self._done += 1
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        now = time.monotonic()
+        self._epoch_seconds = now - self._epoch_began
+        another = trainer.current_epoch + 1 < trainer.max_epochs
+        no_time = another and self._limit is not None and now - self._began + self._epoch_seconds > self._limit
+        mine = 2 if asked() else int(no_time)
+        self.reason = REASONS[int(max_ranks(torch.tensor(mine, device=pl_module.device)))]
+        trainer.should_stop = trainer.should_stop or bool(self.reason)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        postpone(None)
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        postpone(None)
+
+    def _over_soon(self, patience: float) -> bool:
+        passed = time.monotonic() - self._epoch_began
+        if not self._epoch_seconds and not self._done:
+            return False
+        left = max(0.0, (self._epoch_seconds or passed * self._batches / self._done) - passed)
+        if left <= patience and rank_zero_only.rank == 0:
+            # not printed, as this may interrupt a print
+            os.write(2, f"stopping with this epoch, in about {duration(left)}; once more stops at once\n".encode())
+        return left <= patience

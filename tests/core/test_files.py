@@ -1,0 +1,65 @@
+"""Files are whole or not there, and what a full disk refuses is told with the file's name."""
+
+import errno
+import os
+import resource
+
+import pytest
+from safetensors import SafetensorError
+
+from cplearn_solo.core.errors import InputError, NotWritten
+from cplearn_solo.core.files import append_line, clear_partial, whole_file, write_file, written
+
+
+@pytest.fixture
+def small_files():
+    """No file may grow beyond 1,000 bytes, which is as a full disk to a program."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_file_that_does_not_fit_leaves_the_old_one(tmp_path, small_files):
+    file = write_file(tmp_path / "a.txt", "old")
+    with pytest.raises(NotWritten, match=r"a\.txt: could not be written: File too large"):
+        write_file(file, "x" * 2000)
+    assert file.read_text() == "old" and os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_a_line_that_does_not_fit_leaves_no_part(tmp_path, small_files):
+    file = append_line(tmp_path / "a.jsonl", "one")
+    with pytest.raises(NotWritten, match="File too large"):
+        append_line(file, "x" * 2000)
+    assert append_line(file, "two").read_text() == "one\ntwo\n"
+
+
+def test_a_folder_that_is_gone_is_told(tmp_path):
+    with pytest.raises(NotWritten, match=r"gone/a\.txt: could not be written: No such file or directory"):
+        write_file(tmp_path / "gone/a.txt", "words")
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOSPC, "?"), OSError(errno.EROFS, "?"), SafetensorError("I/O error (os error 28)")]
+)
+def test_what_a_file_system_says_is_bad_luck_and_no_bug(error, tmp_path):
+    with pytest.raises(NotWritten, match="No space left|Read-only"), whole_file(tmp_path / "a"):
+        raise error
+
+
+@pytest.mark.parametrize("error", [ValueError("(os error?)"), OSError(errno.EINVAL, "?"), InputError("a key")])
+def test_other_errors_stay_what_they_are(error, tmp_path):
+    with pytest.raises(type(error)) as raised, written(tmp_path / "a"):
+        raise error
+    assert raised.value is error
+
+
+def test_what_a_killed_process_had_half_written_goes(tmp_path):
+    with pytest.raises(KeyboardInterrupt), whole_file(tmp_path / "a") as partial:
+        partial.write_text("half")
+        raise KeyboardInterrupt
+    (tmp_path / "deep").mkdir()
+    for name in (partial.name, f"deep/{partial.name}", "a"):
+        (tmp_path / name).write_text("kept")
+    clear_partial(tmp_path)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["a", "deep"]
