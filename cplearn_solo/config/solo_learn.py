@@ -5,6 +5,8 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+from cplearn_solo.core.messages import Notice
+
 IGNORED = {
     "dali",
     "auto_umap",
@@ -39,7 +41,7 @@ def drop_ignored(values: dict[str, Any]) -> None:
                 del operation["enabled"]
                 dropped.append(f"augmentations[{i}].{name}.enabled")
     if dropped:
-        warnings.warn(f"ignored, they mean nothing here: {', '.join(dropped)}", stacklevel=3)
+        warnings.warn(f"ignored, they mean nothing here: {', '.join(dropped)}", Notice, stacklevel=3)
 
 
 def note_activation(values: dict[str, Any]) -> None:
@@ -54,5 +56,6 @@ def note_activation(values: dict[str, Any]) -> None:
         warnings.warn(
             "method_kwargs.activation is not given: l2 at the paper's scale is taken; the authors' code has "
             "method_kwargs.activation=tanh method_kwargs.scale=released",
+            Notice,
             stacklevel=3,
         )

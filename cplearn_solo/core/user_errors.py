@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 import sys
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import TextIOWrapper
 
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.core.files import why_not_written
+from cplearn_solo.core.messages import messages_apart
 from cplearn_solo.core.processes import is_first
 from cplearn_solo.core.stops import asked, requeue, stops
-
-TALKATIVE = ("lightning.pytorch.utilities.rank_zero", "lightning.pytorch.trainer.connectors.checkpoint_connector")
 
 
 @contextmanager
@@ -24,19 +21,14 @@ def user_errors(program: str) -> Iterator[None]:
     """Ends ``program`` with one line on standard error where its block raises ``InputError`` or nothing more can be
     written, with exit code 2, or is asked to end by a signal, with 128 and its number as shells do.
 
-    In the block warnings are lines too, Lightning's loggers are quiet, and letters that the terminal lacks (ASCII,
-    code page 437) are question marks; afterwards all is as it was before.
+    In the block our warnings are lines too, what other packages say goes to a file, and letters that the terminal lacks
+    (ASCII, code page 437) are question marks; afterwards all is as it was before.
     """
     streams = [stream for stream in (sys.stdout, sys.stderr) if isinstance(stream, TextIOWrapper)]
     on_missing_letters = [stream.errors for stream in streams]
-    loggers = [logging.getLogger(name) for name in TALKATIVE]
-    levels = [logger.level for logger in loggers]
-    with warnings.catch_warnings(), stops():
-        warnings.showwarning = _one_line  # type: ignore[assignment]
+    with messages_apart() as messages, stops():
         for stream in streams:
             stream.reconfigure(errors="replace")
-        for logger in loggers:
-            logger.setLevel(logging.WARNING)
         try:
             yield
             sys.stdout.flush()
@@ -57,10 +49,10 @@ def user_errors(program: str) -> Iterator[None]:
                 raise
             _end(f"{program}: error: {error.filename or 'standard output'}: {reason}", 2)
         finally:
+            if is_first():
+                messages.tell()
             for stream, errors in zip(streams, on_missing_letters):
                 stream.reconfigure(errors=errors)
-            for logger, level in zip(loggers, levels):
-                logger.setLevel(level)
 
 
 def _end(line: str, code: int) -> None:
@@ -71,8 +63,3 @@ def _end(line: str, code: int) -> None:
         except OSError:  # Python would try again at its end, and tell
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     raise SystemExit(code) from None
-
-
-def _one_line(message: Warning | str, category: type[Warning], *_: object) -> None:
-    if category is UserWarning:  # the others concern the authors of libraries
-        print(f"warning: {message}", file=sys.stderr)

@@ -7,6 +7,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from cplearn_solo.core.errors import InputError, require
+from cplearn_solo.core.messages import Notice
 
 if TYPE_CHECKING:
     from cplearn_solo.data.image_set import FileSet
@@ -68,5 +69,5 @@ class Tally:
                 names = ", ".join(self.images.name(i) for i in sorted(files)[:NAMED])
                 more = ", ..." if len(files) > NAMED else ""
                 message = f"{len(files)} of {len(self.images)} {TEXTS[note]}: {names}{more}"
-                warnings.warn(message, stacklevel=3)
+                warnings.warn(message, Notice, stacklevel=3)
                 self._told[note] = len(files)

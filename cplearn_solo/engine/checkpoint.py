@@ -21,6 +21,7 @@ from cplearn_solo.core.errors import InputError
 from cplearn_solo.core.files import clear_partial, whole_file, written
 from cplearn_solo.data.decoding.samples import Limits
 from cplearn_solo.engine.find import LAST
+from cplearn_solo.engine.log import EpochLog
 
 CHECKPOINT_KEY = "cplearn_solo"
 
@@ -32,9 +33,10 @@ class EpochCheckpoint(Checkpoint):
     leaves a row too many, which a resumed run drops, and not one too few.
     """
 
-    def __init__(self, run: Path, config: CheckpointConfig) -> None:
-        self.last, self.config = run / LAST, config
+    def __init__(self, run: Path, config: CheckpointConfig, log: EpochLog) -> None:
+        self.last, self.config, self.log = run / LAST, config, log
         self._ready: ExitStack | None = None  # closed, it puts the checkpoint in its place
+        self._epoch = 0  # of that checkpoint
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         done = trainer.current_epoch + 1
@@ -52,7 +54,7 @@ class EpochCheckpoint(Checkpoint):
             if self.config.keep_prev:
                 with whole_file(self.last.with_name(f"epoch={done}.ckpt")) as copy:
                     shutil.copyfile(file, copy)
-            self._ready = stack.pop_all()
+            self._ready, self._epoch = stack.pop_all(), trainer.current_epoch
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._put_in_place()
@@ -61,7 +63,11 @@ class EpochCheckpoint(Checkpoint):
         self._put_in_place()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        if trainer.is_global_zero:
+        if self._ready is None:
+            return
+        if self.log.has_row(self._epoch):
+            self._put_in_place()
+        else:
             clear_partial(self.last.parent)
 
     def _put_in_place(self) -> None:

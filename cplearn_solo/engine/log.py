@@ -23,6 +23,7 @@ class EpochLog(Logger):
         super().__init__()
         self._file, self._epochs, self._first = folder / "metrics.csv", epochs, first_epoch
         self._began = time.perf_counter()
+        self._whole = -1  # the latest epoch whose row is in the file
         kept = self.read(folder) if self._file.exists() else []
         self._rows = {int(row["epoch"]): row for row in kept if row["epoch"] < first_epoch}
 
@@ -31,6 +32,10 @@ class EpochLog(Logger):
         """Rows of a run's ``metrics.csv``; a value that was not measured in an epoch is absent."""
         with open(folder / "metrics.csv", newline="") as file:
             return [{key: float(value) for key, value in row.items() if value} for row in csv.DictReader(file)]
+
+    def has_row(self, epoch: int) -> bool:
+        """Whether all of the row of that epoch, the latest, is in the file."""
+        return self._whole == epoch
 
     @property
     def name(self) -> str:
@@ -55,6 +60,7 @@ class EpochLog(Logger):
             writer.writeheader()
             writer.writerows(self._rows[e] for e in sorted(self._rows))
         if "train_loss" in metrics:  # the last to arrive in an epoch
+            self._whole = epoch
             values = "  ".join(f"{key.removeprefix('train_')} {row[key]:.4g}" for key in SHOWN if key in row)
             rate = row["train_images"] / row["train_seconds"]
             an_epoch = (time.perf_counter() - self._began) / (epoch + 1 - self._first)

@@ -14,6 +14,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from cplearn_solo.config.schema import Config, OptimizerConfig, SchedulerConfig
 from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.messages import Notice
 from cplearn_solo.engine.lars import LARS
 
 Group = dict[str, Any]
@@ -63,7 +64,9 @@ def build_scheduler(optimizer: Optimizer, config: SchedulerConfig, *, epochs: in
     warmup = config.warmup_epochs * per_epoch
     if warmup > total:
         warnings.warn(
-            f"scheduler.warmup_epochs = {config.warmup_epochs:g} clipped to the run's {epochs} epochs", stacklevel=2
+            f"scheduler.warmup_epochs = {config.warmup_epochs:g} clipped to the run's {epochs} epochs",
+            Notice,
+            stacklevel=2,
         )
         warmup = total
     shape = {"start": config.warmup_start_lr, "low": config.min_lr, "warmup": warmup, "total": total}

@@ -142,14 +142,15 @@ def _named_resume(config: Config, data: dict[str, Any]) -> RunFolder:
 
 
 def _auto_resume(config: Config, data: dict[str, Any]) -> RunFolder | None:
-    """The newest unfinished run of this configuration and data.
+    """The newest unfinished run of this configuration and data; first those that have a checkpoint.
 
     With ``resume_from_checkpoint`` only one that began at the same checkpoint.
     """
     if not (config.auto_resume.enabled and config.checkpoint.enabled):
         return None
     explained, began_at = False, config.resume_from_checkpoint
-    for folder in sorted(_root(config).glob("*/"), reverse=True):
+    newest = sorted(_root(config).glob("*/"), reverse=True)
+    for folder in sorted(newest, key=lambda folder: not (folder / LAST).is_file()):
         if not _is_unfinished(folder):
             continue
         last = folder / LAST if (folder / LAST).is_file() else None

@@ -16,6 +16,7 @@ from lightning import LightningDataModule, Trainer, seed_everything
 from cplearn_solo.config.schema import Config
 from cplearn_solo.core.distributed import rank, world_size
 from cplearn_solo.core.errors import InputError, NotWritten, require
+from cplearn_solo.core.messages import keep_messages
 from cplearn_solo.core.processes import end_with_parent
 from cplearn_solo.data import Splits, eval_loader, load_splits, tell_lost_classes, train_loader
 from cplearn_solo.data.file_loader import lost_workers_told
@@ -192,8 +193,9 @@ def _fit(
     log = EpochLog(run.path, epochs=config.max_epochs, first_epoch=first_epoch)
     trainer.loggers = [log, *extra_loggers(config, run.path)]
     if config.checkpoint.enabled:
-        trainer.callbacks.append(EpochCheckpoint(run.path, config.checkpoint))
+        trainer.callbacks.append(EpochCheckpoint(run.path, config.checkpoint, log))
     if trainer.is_global_zero:
+        keep_messages(run.path)
         run.write_json(DERIVED, derived)
         print(f"run folder {run.path}\n" + "  ".join(f"{key} {value}" for key, value in derived.items()), flush=True)
     if first_epoch >= epochs:  # killed between its last epoch and its evaluation

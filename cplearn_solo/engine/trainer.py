@@ -17,6 +17,7 @@ from torch import nn
 from cplearn_solo.config.schema import Config
 from cplearn_solo.core.distributed import sync_batchnorm
 from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.messages import Notice
 from cplearn_solo.engine.checkpoint import PlainCheckpointIO
 from cplearn_solo.engine.early_end import EarlyEnd
 from cplearn_solo.engine.progress import RunProgress
@@ -81,5 +82,5 @@ def extra_loggers(config: Config, folder: Path) -> list[Logger]:
                 )
             )
     except ModuleNotFoundError as error:
-        warnings.warn(f"{error.name or error}: not installed, so metrics go to metrics.csv only", stacklevel=2)
+        warnings.warn(f"{error.name or error}: not installed, so metrics go to metrics.csv only", Notice, stacklevel=2)
     return loggers

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-import torchvision
 from omegaconf import OmegaConf
 from support.configs import PRETRAIN, tiny
+from support.images import pil
 from support.runs import folders
 from torch import nn
 
@@ -127,7 +127,7 @@ def test_images_without_labels_train_and_are_not_scored(tmp_path, capsys):
     """Files in a folder, decoded and augmented by a worker."""
     (tmp_path / "images").mkdir()
     for i, image in enumerate(load_splits(parse_config(tiny(tmp_path)).data, seed=0).train.images[:40]):
-        torchvision.io.write_png(image, str(tmp_path / f"images/{i}.png"))
+        pil(image).save(tmp_path / f"images/{i}.png")
     data = {"dataset": "custom", "train_path": str(tmp_path / "images"), "no_labels": True, "num_workers": 1}
     config = tiny(tmp_path / "runs", max_epochs=1, data={**data, "max_train_images": None})
     pretrain_task(OmegaConf.create(config))
@@ -147,7 +147,7 @@ def test_labels_of_validation_images_give_scores_where_training_images_have_none
     for i, (image, label) in enumerate(zip(images.images[:80], images.labels.tolist())):
         folder = tmp_path / ("images" if i < 40 else f"val/{label}")
         folder.mkdir(parents=True, exist_ok=True)
-        torchvision.io.write_png(image, str(folder / f"{i}.png"))
+        pil(image).save(folder / f"{i}.png")
     monkeypatch.chdir(tmp_path)
     data = {"dataset": "custom", "train_path": "images", "val_path": "val", "no_labels": True, "max_train_images": None}
     config = tiny(tmp_path / "runs", max_epochs=1, data=data, knn_eval={"enabled": True})

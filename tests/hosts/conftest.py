@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-import torchvision
 from sklearn.datasets import load_digits
+from support.images import pil
 
 
 @pytest.fixture(scope="session")
@@ -15,5 +15,5 @@ def digits(tmp_path_factory):
             folder = root / part / str(data.target[i])
             folder.mkdir(parents=True, exist_ok=True)
             image = torch.tensor(data.images[i] / 16 * 255).byte().expand(3, 8, 8).contiguous()
-            torchvision.io.write_png(image, str(folder / f"{i}.png"))
+            pil(image).save(folder / f"{i}.png")
     return root

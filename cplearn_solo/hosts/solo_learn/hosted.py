@@ -14,6 +14,7 @@ from cplearn_solo.backbones import build_backbone
 from cplearn_solo.config.read import parse_config
 from cplearn_solo.config.solo_learn import note_activation
 from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.messages import Notice
 from cplearn_solo.data import IMAGENET_MEAN, IMAGENET_STD, NORMALISATION
 from cplearn_solo.engine.checkpoint import checkpoint_entry
 from cplearn_solo.hosts.solo_learn.config import RESNET8, our_config
@@ -47,7 +48,7 @@ def register() -> list[str]:
             try:
                 new[name] = METHODS[name]
             except InputError as error:
-                warnings.warn(str(error), stacklevel=2)
+                warnings.warn(str(error), Notice, stacklevel=2)
     for name, method in new.items():
         base = solo.base.BaseMomentumMethod if method.teacher else solo.base.BaseMethod
         solo.METHODS[name] = type(method.__name__, (Hosted, base), {"name": name})

@@ -1,0 +1,91 @@
+"""What other packages say while a program runs: kept in a file beside its results, apart from our own lines."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+LOG = "messages.log"  # in a run folder
+THEIR_OWN = ("lightning", "lightning.pytorch", "lightning.fabric")  # loggers that print by handlers of their own
+
+
+class Notice(UserWarning):
+    """A warning of ours: a line for the user."""
+
+
+class Messages(logging.Handler):
+    """Log records and warnings of other packages, which wait until there is a file for them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        self.file: Path | None = None
+        self.waiting: list[logging.LogRecord] = []
+        self.warnings = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.warnings += record.levelno >= logging.WARNING
+        if self.file is None:
+            self.waiting.append(record)
+            return
+        with suppress(OSError), open(self.file, "a", encoding="utf-8") as file:  # they are not worth a run
+            file.write(self.format(record) + "\n")
+
+    def to(self, file: Path) -> None:
+        """From now on they go to ``file``."""
+        self.file, waiting, self.waiting = file, self.waiting, []
+        for record in waiting:
+            self.warnings -= record.levelno >= logging.WARNING
+            self.emit(record)
+
+    def tell(self) -> None:
+        """Says where warnings are, or what they are if there was no file for them."""
+        if self.file is not None and self.warnings:
+            print(f"warnings of other packages, {self.warnings} in all: {self.file}", file=sys.stderr)
+        for record in self.waiting:
+            if record.levelno >= logging.WARNING:
+                print(f"warning: {record.name}: {record.getMessage()}", file=sys.stderr)
+
+
+_current: Messages | None = None
+
+
+def keep_messages(folder: Path) -> None:
+    """What other packages say goes to ``messages.log`` in ``folder`` from now on, in a program that collects it."""
+    if _current is not None:
+        _current.to(folder / LOG)
+
+
+@contextmanager
+def messages_apart() -> Iterator[Messages]:
+    """In this block our warnings are lines, and what other packages say waits for :func:`keep_messages`."""
+    global _current
+    before, _current = _current, Messages()
+    theirs = [logging.getLogger(name) for name in THEIR_OWN]
+    were = [(logger.handlers, logger.propagate) for logger in theirs]
+    root = logging.getLogger()
+    root.addHandler(_current)
+    for logger in theirs:
+        logger.handlers, logger.propagate = [], True
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = _show  # type: ignore[assignment]
+            yield _current
+    finally:
+        root.removeHandler(_current)
+        for logger, (handlers, propagate) in zip(theirs, were):
+            logger.handlers, logger.propagate = handlers, propagate
+        _current = before
+
+
+def _show(message: Warning | str, category: type[Warning], filename: str, line: int, *_: object) -> None:
+    if issubclass(category, Notice):
+        print(f"warning: {message}", file=sys.stderr)
+    else:
+        # those that are not the user's matter concern the authors of libraries
+        level = logging.WARNING if category is UserWarning else logging.INFO
+        logging.getLogger(f"{filename}:{line}").log(level, "%s: %s", category.__name__, message)
