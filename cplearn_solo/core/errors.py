@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from difflib import get_close_matches
 
 
@@ -10,8 +11,10 @@ class InputError(ValueError):
     """Bad input from a user: one line that names the key, the value and the choices.
 
     Command-line programs print it without a traceback and exit with code 2; everything else is a bug and
-    keeps its traceback.
+    keeps its traceback. ``key`` is what its line begins with, if that is one.
     """
+
+    key: str | None = None
 
 
 class NotWritten(InputError):
@@ -36,4 +39,19 @@ def unknown(kind: str, name: object, choices: Iterable[str]) -> UnknownName:
 def require(ok: bool, key: str, value: object, wanted: str) -> None:
     """Raises ``InputError``, ``key = value: must be wanted``, unless ``ok``."""
     if not ok:
-        raise InputError(f"{key} = {value!r}: must be {wanted}")
+        error = InputError(f"{key} = {value!r}: must be {wanted}")
+        error.key = key
+        raise error
+
+
+@contextmanager
+def keys_named(names: Mapping[str, str]) -> Iterator[None]:
+    """In this block errors of :func:`require` name keys as a user wrote them: a function has names of its own."""
+    try:
+        yield
+    except InputError as error:
+        if error.key not in names:
+            raise
+        renamed = InputError(names[error.key] + str(error)[len(error.key) :])
+        renamed.key = names[error.key]
+        raise renamed from error

@@ -9,6 +9,7 @@ from cplearn_solo.config.schema import Config
 from cplearn_solo.core.cores import cores
 from cplearn_solo.core.errors import require
 from cplearn_solo.methods import Method
+from cplearn_solo.methods.build import method_keys_named
 
 
 def check_cores(trainer: Trainer) -> None:
@@ -24,7 +25,8 @@ def check_cores(trainer: Trainer) -> None:
 
 def check_device(config: Config, method: Method, device: torch.device) -> None:
     """Raises ``InputError`` for what ``config`` names and ``device`` cannot do."""
-    method.check_device(device)
+    with method_keys_named(config.method):
+        method.check_device(device)
     precision = str(config.trainer.get("precision"))
     if device.type == "cuda" and precision.startswith("bf16"):
         with torch.cuda.device(device):

@@ -40,6 +40,7 @@ from cplearn_solo.engine.trainer import build_trainer, extra_loggers
 from cplearn_solo.engine.waiting import WaitingWatch
 from cplearn_solo.engine.watch import CollapseWatch
 from cplearn_solo.engine.weights import start_from_weights
+from cplearn_solo.methods.build import method_keys_named
 from cplearn_solo.metrics.verdict import Verdict
 
 
@@ -74,7 +75,8 @@ def pretrain(config: Config, *, until: int | None = None) -> Trained:
         tell_lost_classes(splits.train, splits.test)
     module = Pretrainer(config, **image_statistics(splits.train))
     start_from_weights(module)
-    module.method.check_ranks(trainer.world_size)
+    with method_keys_named(config.method):
+        module.method.check_ranks(trainer.world_size)
     check_device(config, module.method, trainer.strategy.root_device)
     module.build_optimizer(trainer.world_size)
     if captures(config, module.method, trainer):

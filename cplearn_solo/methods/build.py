@@ -1,17 +1,35 @@
-"""A method from its name and keywords."""
+"""A method from its name and what a user configures of it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
+from cplearn_solo.core.errors import InputError, keys_named, require
 from cplearn_solo.methods.base import Method
-from cplearn_solo.methods.catalog import check_method_kwargs
+from cplearn_solo.methods.catalog import check_method_kwargs, method_facts
 from cplearn_solo.methods.registry import METHODS
 
 
 def build_method(name: str, features_dim: int, *, batch_size: int, method_kwargs: Mapping[str, Any]) -> Method:
-    """The method registered as ``name``; ``InputError`` for an unknown name or keyword or a value of wrong type."""
+    """The method registered as ``name``; ``InputError`` for an unknown name or keyword or a value that it cannot take."""
     cls = METHODS[name]
     check_method_kwargs(name, method_kwargs)
-    return cls(features_dim, batch_size=batch_size, **method_kwargs)
+    with method_keys_named(name):
+        for key, value in method_kwargs.items():
+            require(not key.endswith("_dim") or value is None or value >= 1, key, value, "at least 1")
+        try:
+            return cls(features_dim, batch_size=batch_size, **method_kwargs)
+        except (RuntimeError, MemoryError, ArithmeticError) as error:  # as PyTorch refuses sizes
+            reason = str(error).partition("\n")[0] or type(error).__name__
+            given = ", ".join(f"method_kwargs.{key} = {value!r}" for key, value in method_kwargs.items())
+            raise InputError(f"{given or 'method'}: method {name!r} cannot be made: {reason}") from error
+
+
+@contextmanager
+def method_keys_named(name: str) -> Iterator[None]:
+    """In this block errors name what a method was made from by the keys of a configuration."""
+    keys = {key: f"method_kwargs.{key}" for key in method_facts(name).defaults}
+    with keys_named({**keys, "batch_size": "optimizer.batch_size"}):
+        yield

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cplearn_solo.core.distributed import world_size
-from cplearn_solo.core.errors import require
+from cplearn_solo.core.errors import keys_named, require
 from cplearn_solo.core.precision import at_least_float32
 from cplearn_solo.dictionary import check_dictionary, pack_dictionary, temperature
 from cplearn_solo.losses import assignments, check_prior, cplearn_loss, strict_bound
@@ -41,6 +41,15 @@ _LOGITS_AT_ONCE = 1 << 24  # bounds the memory of evaluation
 # Floats of W and of the logits that automatic differentiation keeps, about 16 matrices (n, c). Up to this many fit into
 # a processor's caches, and W as a matrix of floats is faster; with more, the packed dictionary is.
 _DENSE_FLOATS = 1 << 22
+
+# What functions of dictionaries and priors call the keys of this method.
+_KEYS = {
+    "f": "proj_hidden_dim",
+    "c": "proj_output_dim",
+    "dictionary seed": "dictionary_seed",
+    "f, c of a hadamard dictionary": "method_kwargs.proj_hidden_dim, method_kwargs.proj_output_dim",
+    **{f"{what} of prior": f"{what} of method_kwargs.prior" for what in ("shape", "least entry", "sum")},
+}
 
 
 @dataclass(frozen=True)
@@ -137,7 +146,8 @@ class CPLearn(Method):
     ) -> None:
         super().__init__(features_dim, batch_size=batch_size)
         f, c = proj_hidden_dim, proj_output_dim
-        check_dictionary(f, c, kind=dictionary, seed=dictionary_seed)
+        with keys_named(_KEYS):
+            check_dictionary(f, c, kind=dictionary, seed=dictionary_seed)
         wanted = f"{features_dim}, the width of the features, with linear_bn=false"
         require(linear_bn or f == features_dim, "method_kwargs.proj_hidden_dim", f, wanted)
         require(beta == "auto" or beta >= 0, "method_kwargs.beta", beta, "at least 0, or auto")
@@ -158,7 +168,8 @@ class CPLearn(Method):
         self.register_buffer("w", self.dictionary.tile(0, c) if self.dense else None, persistent=False)
         q = None if prior is None else torch.tensor(prior, dtype=torch.float32)
         if q is not None:
-            check_prior(q, c, prior_loss)
+            with keys_named(_KEYS):
+                check_prior(q, c, prior_loss)
         self.register_buffer("prior", q, persistent=False)
         # The n that the weights were trained with. It does not follow the batch at hand: codes would depend on the
         # batch size of an evaluation.
@@ -169,7 +180,8 @@ class CPLearn(Method):
 
     def check_ranks(self, ranks: int) -> None:
         if self.dictionary_parallel:
-            check_shares(self.codes_total, ranks)
+            with keys_named(_KEYS):
+                check_shares(self.codes_total, ranks)
 
     def check_device(self, device: torch.device) -> None:
         check_impl_on(self.impl, device)
