@@ -97,12 +97,8 @@ def check_dictionary(f: int, c: int, *, kind: str, seed: int) -> None:
         raise unknown("dictionary", kind, KINDS)
     require(0 <= seed <= _MASK, "dictionary seed", seed, f"in 0 ... {_MASK}")
     if kind == "hadamard":
-        require(
-            f & (f - 1) == 0 and c <= f,
-            "f, c of a hadamard dictionary",
-            (f, c),
-            "a power of two, and no more codes than that",
-        )
+        wanted = "a power of two, and no more codes than that"
+        require(f & (f - 1) == 0 and c <= f, "f, c of a hadamard dictionary", (f, c), wanted)
 
 
 def _signs(f: int, columns: Tensor, seed: int) -> Tensor:

@@ -70,7 +70,7 @@ def test_hadamard_is_orthogonal(f, c):
     [
         (dict(f=0, c=4), "at least 1"),
         (dict(f=4, c=0), "at least 1"),
-        (dict(f=4, c=8, kind="hadamard"), "c <= f"),
+        (dict(f=4, c=8, kind="hadamard"), "no more codes"),
         (dict(f=12, c=8, kind="hadamard"), "power of two"),
         (dict(f=4, c=4, kind="rademacer"), "did you mean 'rademacher'"),
         (dict(f=4, c=4, seed=-1), "seed = -1"),

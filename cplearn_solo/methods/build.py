@@ -13,7 +13,7 @@ from cplearn_solo.methods.registry import METHODS
 
 
 def build_method(name: str, features_dim: int, *, batch_size: int, method_kwargs: Mapping[str, Any]) -> Method:
-    """The method registered as ``name``; ``InputError`` for an unknown name or keyword or a value that it cannot take."""
+    """The method registered as ``name``; ``InputError`` for an unknown name or keyword or a value it cannot take."""
     cls = METHODS[name]
     check_method_kwargs(name, method_kwargs)
     with method_keys_named(name):

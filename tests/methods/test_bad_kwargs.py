@@ -30,8 +30,8 @@ def test_a_value_that_makes_no_sense_is_told_by_its_key(name):
         ({"dictionary_seed": -1}, "method_kwargs.dictionary_seed = -1: must be in 0 ..."),
         ({"eps": 0.5}, "method_kwargs.eps = 0.5: must be above 0 and below 1/c"),
         ({"prior": [1.0, 2.0]}, "shape of method_kwargs.prior = (2,): must be"),
-        ({"dictionary": "hadamard", "proj_hidden_dim": 5}, "method_kwargs.proj_hidden_dim, method_kwargs.proj_output_dim ="),
-        ({"proj_hidden_dim": 2**45}, "method_kwargs.proj_hidden_dim = 35184372088832: method 'cplearn' cannot be made: "),
+        ({"dictionary": "hadamard", "proj_hidden_dim": 5}, "method_kwargs.proj_hidden_dim, method_kwargs.proj_output"),
+        ({"proj_hidden_dim": 2**45}, "method_kwargs.proj_hidden_dim = 35184372088832: method 'cplearn' cannot be"),
     ],
 )  # fmt: skip
 def test_names_of_functions_become_keys(given, line):
