@@ -27,7 +27,9 @@ def read_arrays(path: Path) -> dict[str, Any]:
     try:
         if path.suffix in (".npy", ".npz"):
             stored = np.load(path, allow_pickle=False)
-            stored = stored if isinstance(stored, np.ndarray) else dict(stored)
+            if not isinstance(stored, np.ndarray):
+                with stored as archive:
+                    stored = dict(archive)
         else:
             stored = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, pickle.UnpicklingError, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:

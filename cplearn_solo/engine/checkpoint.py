@@ -34,7 +34,7 @@ class EpochCheckpoint(Checkpoint):
     """
 
     def __init__(self, run: Path, config: CheckpointConfig, log: EpochLog) -> None:
-        self.last, self.config, self.log = run / LAST, config, log
+        self.last, self.config, self.rows = run / LAST, config, log
         self._ready: ExitStack | None = None  # closed, it puts the checkpoint in its place
         self._epoch = 0  # of that checkpoint
 
@@ -65,7 +65,7 @@ class EpochCheckpoint(Checkpoint):
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         if self._ready is None:
             return
-        if self.log.has_row(self._epoch):
+        if self.rows.has_row(self._epoch):
             self._put_in_place()
         else:
             clear_partial(self.last.parent)

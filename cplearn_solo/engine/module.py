@@ -151,6 +151,7 @@ class Pretrainer(LightningModule):
         self.trainer.train_dataloader.batch_sampler.set_epoch(self.current_epoch)
         self._steps_before = self._steps_seen = self.trainer.global_step
         self.sums.reset()
+        self.recent.clear()
         self.codes.reset(self.device)
         self.finite.reset(self.device)
         self.probe.start_training()
