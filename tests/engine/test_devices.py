@@ -19,7 +19,7 @@ def test_an_implementation_for_gpus_is_refused_before_there_is_a_folder(tmp_path
     monkeypatch.delenv("TRITON_INTERPRET", raising=False)
     config = parse_config(tiny(tmp_path, method_kwargs={"impl": "triton"}))
     with pytest.raises(
-        InputError, match="^impl = 'triton': must be auto or chunked for embeddings on cpu, not on a GPU$"
+        InputError, match="^method_kwargs.impl = 'triton': must be auto or chunked for embeddings on cpu, not on a GPU$"
     ):
         pretrain(config)
     assert not folders(tmp_path)

@@ -98,12 +98,11 @@ def test_a_process_killed_for_real_resumes(finished, tmp_path):
     program += "from cplearn_solo.engine.train import pretrain; pretrain(parse_config(json.loads(sys.argv[1])))"
     command = [sys.executable, "-c", program, json.dumps(config)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
-    for line in process.stdout:
-        if line.startswith("epoch 3/4"):
-            break
-    process.kill()
-    process.wait()
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        for line in process.stdout:
+            if line.startswith("epoch 3/4"):
+                break
+        process.kill()
     (run,) = folders(tmp_path)
     assert not (run / "summary.json").exists()
     pretrain_task(OmegaConf.create(config))

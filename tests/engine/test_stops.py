@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import warnings
 
 import pytest
 import torch
@@ -44,9 +45,7 @@ def signalled(monkeypatch, epoch, number):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_a_run_with_its_epoch_and_the_same_command_goes_on(
-    number, finished, tmp_path, monkeypatch, capsys
-):
+def test_a_signal_ends_a_run_with_its_epoch_and_the_command_goes_on(number, finished, tmp_path, monkeypatch, capsys):
     config = OmegaConf.create(tiny(tmp_path, checkpoint={"keep_prev": True, "frequency": 3}))
     with monkeypatch.context() as context, pytest.raises(SystemExit) as end, user_errors("pretrain"):
         signalled(context, 1, number)
@@ -69,10 +68,8 @@ def test_a_long_epoch_ends_at_once(tmp_path, monkeypatch, capsys):
         signalled(context, 1, signal.SIGTERM)
         pretrain_task(config)
     (run,) = folders(tmp_path)
-    assert (
-        end.value.code == 143
-        and f"stopped at epoch 2 of 4; the same command goes on from {run}" in capsys.readouterr().err
-    )
+    said = capsys.readouterr().err
+    assert end.value.code == 143 and f"stopped at epoch 2 of 4; the same command goes on from {run}" in said
     assert torch.load(run / "checkpoints/last.ckpt", weights_only=True)["epoch"] == 0
 
 
@@ -163,14 +160,10 @@ def test_what_other_packages_say_is_in_a_file(tmp_path, capsys, monkeypatch):
     step = Pretrainer.on_train_start
 
     def on_train_start(self):
-        import warnings
-
         warnings.warn("of another package", UserWarning, stacklevel=1)
         step(self)
 
     monkeypatch.setattr(Pretrainer, "on_train_start", on_train_start)
-    import warnings
-
     with warnings.catch_warnings(), user_errors("pretrain"):
         warnings.simplefilter("always")
         pretrain_task(OmegaConf.create(tiny(tmp_path, max_epochs=1, scheduler={"warmup_epochs": 0})))
