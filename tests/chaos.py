@@ -22,6 +22,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -127,7 +128,8 @@ def disturb(program: Program, folder: Path, log: Path, how: str, dice: random.Ra
         while not (there := helpers(pid)) and os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
             time.sleep(0.01)
         if there:
-            os.kill(dice.choice(there), signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it ended by itself
+                os.kill(dice.choice(there), signal.SIGKILL)
     code = wait(pid)
     allowed = {"SIGKILL": (-9,), "SIGTERM": (143, -15), "full disk": (2,), "dead helper": (2, -9, 1)}[how]
     said = log.read_text(errors="replace")

@@ -50,7 +50,7 @@ def keys_named(names: Mapping[str, str]) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        if error.key not in names:
+        if error.key is None or error.key not in names:
             raise
         renamed = InputError(names[error.key] + str(error)[len(error.key) :])
         renamed.key = names[error.key]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import re
@@ -27,9 +28,13 @@ FULL_OR_GONE = {
 def whole_file(path: Path) -> Iterator[Path]:
     """A path beside ``path`` to write to; it becomes ``path`` when the block ends, and goes if the block fails.
 
-    Raises ``NotWritten`` where the disk is full, or the folder read-only or gone.
+    Raises ``NotWritten`` where the disk is full, the folder read-only or gone, or another process is writing the file.
     """
     partial = path.with_name(PARTIAL.format(path.name))
+    with written(path):
+        held = _held(partial)
+    if held is None:
+        raise NotWritten(f"{path}: could not be written: another process is writing it")
     try:
         with written(path):
             yield partial
@@ -38,6 +43,25 @@ def whole_file(path: Path) -> Iterator[Path]:
         with suppress(OSError):
             partial.unlink()
         raise
+    finally:
+        os.close(held)
+
+
+def _held(partial: Path) -> int | None:
+    """The file as a lock that ends with this process, or ``None`` where another one holds it."""
+    while True:
+        held = os.open(partial, os.O_CREAT | os.O_RDWR, 0o666)
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(held)
+            return None
+        except OSError:  # a file system without locks
+            return held
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(held), os.stat(partial)):
+                return held
+        os.close(held)  # another process has put it in its place meanwhile
 
 
 @contextmanager
@@ -55,7 +79,7 @@ def why_not_written(error: Exception) -> str:
     """What the file system said, if it refused to write, maybe to a library that has made another error of it."""
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, InputError):
-        number = getattr(cause, "errno", None)
+        number = getattr(cause, "errno", 0)
         if said := re.search(r"\(os error (\d+)\)", str(cause)):  # Rust, as in safetensors
             number = int(said[1])
         if number in FULL_OR_GONE:

@@ -97,8 +97,6 @@ def _ask(number: int, frame: FrameType | None) -> None:
     now, repeated = time.monotonic(), _asked is not None
     if repeated and now - _asked_at < REPEAT:
         return
-    if not repeated:
-        _asked = signal.Signals(number)
-    _asked_at = now
+    _asked, _asked_at = _asked or signal.Signals(number), now
     if repeated or _postpone is None or not _postpone(PATIENCE[_asked]):
         raise KeyboardInterrupt

@@ -99,7 +99,7 @@ def write_gallery(
         plane=points,
         sheets=sheets(thumbnails(chosen, num_workers)),
     )
-    write_file(out, gallery_page(contents))
+    write_file(check_page(out), gallery_page(contents))  # another process may have written it meanwhile
     return Gallery(out, len(seen), len(shown), seen.unreadable)
 
 

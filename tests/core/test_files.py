@@ -34,6 +34,18 @@ def test_a_line_that_does_not_fit_leaves_no_part(tmp_path, small_files):
     assert append_line(file, "two").read_text() == "one\ntwo\n"
 
 
+def test_two_at_once_never_make_one_file(tmp_path):
+    """The second is told; what a killed process left is nobody's."""
+    file = tmp_path / "a.txt"
+    with whole_file(file) as partial:
+        partial.write_text("of one")
+        with pytest.raises(NotWritten, match="another process is writing it"):
+            write_file(file, "of the other")
+    assert file.read_text() == "of one" and os.listdir(tmp_path) == ["a.txt"]
+    partial.write_text("left behind by a killed process")
+    assert write_file(file, "new").read_text() == "new" and os.listdir(tmp_path) == ["a.txt"]
+
+
 def test_a_folder_that_is_gone_is_told(tmp_path):
     with pytest.raises(NotWritten, match=r"gone/a\.txt: could not be written: No such file or directory"):
         write_file(tmp_path / "gone/a.txt", "words")
