@@ -25,8 +25,8 @@ class EpochLog(Logger):
         self._began = time.perf_counter()
         self._whole = -1  # the latest epoch whose row is in the file
         kept = self.read(folder) if self._file.exists() else []
-        self._rows = {int(row["epoch"]): {**row, "epoch": int(row["epoch"])} for row in kept}
-        self._rows = {epoch: row for epoch, row in self._rows.items() if epoch < first_epoch}
+        whole = [(int(row["epoch"]), row) for row in kept if row["epoch"] < first_epoch]
+        self._rows = {epoch: {**row, "epoch": epoch} for epoch, row in whole}
 
     @staticmethod
     def read(folder: Path) -> list[dict[str, float]]:

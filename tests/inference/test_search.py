@@ -96,7 +96,7 @@ def test_what_is_found_can_be_a_table(made, tmp_path, capsys):
     images = [str(made.folder / f"images/{i:02}.png") for i in (1, 2, 3)]
     out = tmp_path / "found.csv"
     search([made.run, str(made.folder / "backbone.parquet"), *images, "--top", "2", "--out", str(out)])
-    rows = list(csv.DictReader(out.open()))
+    rows = list(csv.DictReader(out.read_text().splitlines()))
     assert [row["file"] for row in rows[::2]] == ["01.png", "02.png", "03.png"] and rows[0]["cosine"] == "1.0000"
     assert "6 rows, 3 queries in 40 images" in capsys.readouterr().out
 
