@@ -18,7 +18,7 @@ class Notice(UserWarning):
 
 
 class Messages(logging.Handler):
-    """Log records and warnings of other packages, which wait until there is a file for them."""
+    """Log records and warnings of other packages, each once, which wait until there is a file for them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -26,21 +26,23 @@ class Messages(logging.Handler):
         self.file: Path | None = None
         self.waiting: list[logging.LogRecord] = []
         self.warnings = 0
+        self._seen: set[tuple[str, str]] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.warnings += record.levelno >= logging.WARNING
-        if self.file is None:
-            self.waiting.append(record)
+        said = record.name, record.getMessage()
+        if said in self._seen:
             return
-        with suppress(OSError), open(self.file, "a", encoding="utf-8") as file:  # they are not worth a run
-            file.write(self.format(record) + "\n")
+        self._seen.add(said)
+        self.warnings += record.levelno >= logging.WARNING
+        self.waiting.append(record)
+        if self.file is not None:
+            self.to(self.file)
 
     def to(self, file: Path) -> None:
         """From now on they go to ``file``."""
         self.file, waiting, self.waiting = file, self.waiting, []
-        for record in waiting:
-            self.warnings -= record.levelno >= logging.WARNING
-            self.emit(record)
+        with suppress(OSError), open(file, "a", encoding="utf-8") as out:  # they are not worth a run
+            out.writelines(self.format(record) + "\n" for record in waiting)
 
     def tell(self) -> None:
         """Says where warnings are, or what they are if there was no file for them."""
@@ -60,6 +62,14 @@ def keep_messages(folder: Path) -> None:
         _current.to(folder / LOG)
 
 
+def only_collect() -> None:
+    """Takes the handlers away with which packages, once imported, print by themselves, in a program that collects."""
+    if _current is not None:
+        for name in THEIR_OWN:
+            logger = logging.getLogger(name)
+            logger.handlers, logger.propagate = [], True
+
+
 @contextmanager
 def messages_apart() -> Iterator[Messages]:
     """In this block our warnings are lines, and what other packages say waits for :func:`keep_messages`."""
@@ -69,8 +79,7 @@ def messages_apart() -> Iterator[Messages]:
     were = [(logger.handlers, logger.propagate) for logger in theirs]
     root = logging.getLogger()
     root.addHandler(_current)
-    for logger in theirs:
-        logger.handlers, logger.propagate = [], True
+    only_collect()
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _show  # type: ignore[assignment]

@@ -17,7 +17,7 @@ from torch import nn
 from cplearn_solo.config.schema import Config
 from cplearn_solo.core.distributed import sync_batchnorm
 from cplearn_solo.core.errors import InputError
-from cplearn_solo.core.messages import Notice
+from cplearn_solo.core.messages import Notice, only_collect
 from cplearn_solo.engine.checkpoint import PlainCheckpointIO
 from cplearn_solo.engine.early_end import EarlyEnd
 from cplearn_solo.engine.progress import RunProgress
@@ -33,6 +33,7 @@ class LayerSync(TorchSyncBatchNorm):
 
 def build_trainer(config: Config) -> Trainer:
     """The Trainer; its loggers and checkpoints wait for the run folder."""
+    only_collect()
     kwargs = {
         "max_epochs": config.max_epochs,
         "devices": config.devices,
