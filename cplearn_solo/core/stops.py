@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -41,9 +42,11 @@ def stops() -> Iterator[None]:
     before = {number: signal.getsignal(number) for number in possible}
     _ours[:] = [n for n, how in before.items() if how in (signal.SIG_DFL, signal.default_int_handler)]
     _handle()
+    hook, sys.unraisablehook = sys.unraisablehook, _ask_again
     try:
         yield
     finally:
+        sys.unraisablehook = hook
         for number in _ours:
             signal.signal(number, before[number])
         _ours.clear()
@@ -90,6 +93,16 @@ def requeue() -> None:
 def _handle() -> None:
     for number in _ours:
         signal.signal(number, _ask)
+
+
+def _ask_again(lost: sys.UnraisableHookArgs) -> None:
+    """A request that came where Python drops exceptions, as in a destructor or at a fork, is made again soon after."""
+    global _asked_at
+    if _asked is None or not isinstance(lost.exc_value, KeyboardInterrupt):
+        sys.__unraisablehook__(lost)
+        return
+    _asked_at = -REPEAT
+    threading.Timer(0.01, os.kill, (os.getpid(), _asked)).start()
 
 
 def _ask(number: int, frame: FrameType | None) -> None:

@@ -4,6 +4,7 @@ import errno
 import os
 import signal
 import sys
+import time
 
 import pytest
 
@@ -40,6 +41,17 @@ def test_a_signal_is_a_line_and_its_number(number, capsys):
         os.kill(os.getpid(), number)
     assert end.value.code == 128 + number and capsys.readouterr().err == "it: stopped; go on\n"
     assert signal.getsignal(number) == before and asked() is None
+
+
+def test_a_signal_is_not_lost_where_python_drops_exceptions(capsys):
+    class Destroyed:
+        def __del__(self):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(SystemExit) as end, user_errors("it"):
+        Destroyed()
+        time.sleep(20)
+    assert end.value.code == 143 and capsys.readouterr().err == "it: stopped\n"
 
 
 def test_only_the_first_process_of_a_run_tells_of_a_signal(capsys, monkeypatch):
