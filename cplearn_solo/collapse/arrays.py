@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pickle
+import tokenize
 import zipfile
+import zlib
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from cplearn_solo.engine.checkpoint import CHECKPOINT_KEY
 from cplearn_solo.metrics.checks import as_tensor, check_integers, check_length
 
 ARRAYS = (".npy", ".npz", ".pt", ".pth")
+BROKEN = (zipfile.BadZipFile, zlib.error, tokenize.TokenError, SyntaxError, NotImplementedError)  # of NumPy's files
 
 
 def read_arrays(path: Path) -> dict[str, Any]:
@@ -32,7 +35,7 @@ def read_arrays(path: Path) -> dict[str, Any]:
                     stored = dict(archive)
         else:
             stored = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, pickle.UnpicklingError, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (RuntimeError, EOFError, pickle.UnpicklingError, OSError, ValueError, KeyError, *BROKEN) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"{path} is damaged or holds no arrays: {reason}") from error
     if isinstance(stored, (np.ndarray, Tensor)):

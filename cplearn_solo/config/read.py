@@ -43,5 +43,6 @@ def resolved(raw: DictConfig | dict[str, Any]) -> dict[str, Any]:
     try:
         values: Any = OmegaConf.to_container(OmegaConf.create(raw), resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
-        raise InputError(f"configuration: {str(error).splitlines()[0]}") from error
+        key = getattr(error, "full_key", None) or "configuration"
+        raise InputError(f"{key}: {str(error).splitlines()[0]}") from error
     return values

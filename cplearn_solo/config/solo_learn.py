@@ -23,7 +23,7 @@ PROB_ONLY = {"color_jitter", "grayscale", "gaussian_blur", "solarization", "equa
 
 def drop_ignored(values: dict[str, Any]) -> None:
     """Removes such keys from ``values``."""
-    ignored = IGNORED | {f"method_kwargs.{k}" for k in IGNORED_METHOD_KWARGS.get(values.get("method", ""), ())}
+    ignored = IGNORED | {f"method_kwargs.{k}" for k in IGNORED_METHOD_KWARGS.get(str(values.get("method")), ())}
     dropped = []
     for path in sorted(ignored):
         *parents, key = path.split(".")

@@ -77,10 +77,14 @@ def at_stop(text: str) -> Iterator[None]:
         raise KeyboardInterrupt(text) from None
 
 
-def ignore_stops() -> None:
-    """For a helper that its program ends: a signal to the whole group is the program's to obey."""
-    for number in PATIENCE:
-        signal.signal(number, signal.SIG_IGN)
+@contextmanager
+def held_back() -> Iterator[None]:
+    """In this block the signals wait, and processes that it starts never get them: their program is asked."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, PATIENCE)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def requeue() -> None:

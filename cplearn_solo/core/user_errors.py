@@ -30,7 +30,8 @@ def user_errors(program: str) -> Iterator[None]:
         for stream in streams:
             stream.reconfigure(errors="replace")
         try:
-            yield
+            with _consequences_of_a_stop():
+                yield
             sys.stdout.flush()
         except InputError as error:
             reason = str(error).rsplit("InputError: ")[-1]  # one from a data worker carries the worker's traceback
@@ -53,6 +54,17 @@ def user_errors(program: str) -> Iterator[None]:
                 messages.tell()
             for stream, errors in zip(streams, on_missing_letters):
                 stream.reconfigure(errors=errors)
+
+
+@contextmanager
+def _consequences_of_a_stop() -> Iterator[None]:
+    """Once a signal has asked the program to end, an error is what libraries made of that."""
+    try:
+        yield
+    except Exception as error:
+        if asked() is None:
+            raise
+        raise KeyboardInterrupt from error
 
 
 def _end(line: str, code: int) -> None:

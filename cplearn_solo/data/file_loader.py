@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from cplearn_solo.core.errors import InputError
-from cplearn_solo.core.stops import ignore_stops
+from cplearn_solo.core.stops import held_back
 from cplearn_solo.data.batch_views import BatchAugment
 from cplearn_solo.data.centre import centre, sides_of_files
 from cplearn_solo.data.crops import Crop, as_tensor, channels_first, cut, draw_crops, spare_pixels
@@ -57,7 +58,9 @@ class FileLoader(DataLoader):
 
     def _clocked(self) -> Iterator[list]:
         self.waited, start = 0.0, time.perf_counter()
-        for batch in super().__iter__():
+        with held_back():
+            batches = super().__iter__()  # which starts the workers
+        for batch in batches:
             self.waited += time.perf_counter() - start
             yield batch
             start = time.perf_counter()
@@ -126,7 +129,13 @@ def _labels(images: FileSet, indices: Sequence[int], notes: Sequence[Note]) -> T
 
 
 def _begin_worker(worker: int) -> None:
-    ignore_stops()  # an epoch that is to end needs its workers
+    sys.excepthook = _unless_left
+
+
+def _unless_left(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+    """A thread that hands over batches says nothing of a training process that is gone."""
+    if not issubclass(kind, (ConnectionError, EOFError)):
+        sys.__excepthook__(kind, error, trace)
 
 
 def _as_it_is(batch: list) -> list:
