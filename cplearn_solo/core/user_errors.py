@@ -49,6 +49,10 @@ def user_errors(program: str) -> Iterator[None]:
             if not (reason := why_not_written(error)):
                 raise
             _end(f"{program}: error: {error.filename or 'standard output'}: {reason}", 2)
+        except RuntimeError as error:  # of a process that reads images, told wherever the program is at that moment
+            if not str(error).startswith("DataLoader worker"):
+                raise
+            _end(f"{program}: error: {str(error).partition(chr(10))[0].strip()} perhaps for want of memory", 2)
         finally:
             if is_first():
                 messages.tell()

@@ -20,6 +20,11 @@ from cplearn_solo.core.user_errors import user_errors
         (KeyboardInterrupt(), 130, "it: stopped"),
         (KeyboardInterrupt("stopped; the same command goes on"), 130, "it: stopped; the same command goes on"),
         (OSError(errno.ENOSPC, "?", "a.csv"), 2, "it: error: a.csv: No space left on device"),
+        (
+            RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed.\nmore"),
+            2,
+            "it: error: DataLoader worker (pid 7) is killed by signal: Killed. perhaps for want of memory",
+        ),
         (OSError(errno.EDQUOT, "?"), 2, "it: error: standard output: Disk quota exceeded"),
     ],
 )
