@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import sys
@@ -72,7 +73,15 @@ def _consequences_of_a_stop() -> Iterator[None]:
 
 
 def _end(line: str, code: int) -> None:
-    """Ends the program with a line on standard error, though there may be nothing left to write to."""
+    """Ends the program with a line on standard error, though there may be nothing left to write to, and its helpers.
+
+    These do not hear SIGTERM (:func:`cplearn_solo.core.stops.held_back`), with which Python would end them.
+    """
+    helpers = [child for child in multiprocessing.active_children() if child.daemon]
+    if helpers:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # PyTorch would take it for an accident
+    for child in helpers:
+        child.kill()
     for stream, text in ((sys.stdout, ""), (sys.stderr, line)):
         try:
             print(text, end="\n" if text else "", file=stream, flush=True)
