@@ -14,7 +14,7 @@ FLOORS = [
     {"objective"},
     {"methods", "backbones", "data"},
     {"config"},
-    {"engine", "jobs"},
+    {"auto", "engine", "jobs"},
     {"inference", "hosts"},
     {"evaluation", "testing"},
     {"collapse", "gallery", "tables", "tuning"},

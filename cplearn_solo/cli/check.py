@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from omegaconf import DictConfig
 
+from cplearn_solo.auto.choose import choose
 from cplearn_solo.config.read import parse_config
 from cplearn_solo.config.schema import Config
 from cplearn_solo.core.errors import require
@@ -29,7 +30,8 @@ CLASSES = 10  # in a line
 def check_task(raw: DictConfig, *, everything: bool, sheet: str) -> None:
     """Prints what a training with that configuration would see, and writes the contact sheet to ``sheet``."""
     require(Path(sheet).absolute().parent.is_dir(), "--sheet", sheet, "a file in a folder that exists")
-    config = parse_config(raw)
+    values, lines = choose(raw)
+    config = parse_config(values)
     cfg = config.data
     check_data(cfg)
     train, scored = DATASETS[cfg.dataset](cfg, True)
@@ -37,6 +39,7 @@ def check_task(raw: DictConfig, *, everything: bool, sheet: str) -> None:
     decoding = Decoding.of(cfg)
     if cfg.range == "auto":
         decoding = replace(decoding, limits=measured_range(train.sources, decoding, config.seed))
+    print(*lines, sep="\n", end="\n" if lines else "")
     found = inspect(replace(train, decoding=decoding), seed=config.seed, everything=everything)
     _print("training", found)
     if scored is not None:

@@ -13,7 +13,7 @@ from cplearn_solo.methods.registry import METHODS
 # Programs with keys, and the folders below scripts/ of their configurations.
 FOLDERS = {
     "pretrain": "pretrain/digits",
-    "check": "pretrain/custom",
+    "check": "pretrain/auto",
     "linear": "linear",
     "knn": "knn",
     "clustering": "clustering",

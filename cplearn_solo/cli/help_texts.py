@@ -32,16 +32,18 @@ CHECK = """Says what a training would see of images: kinds, classes, damaged and
 
   cplearn check FOLDER                                        a sample of the images
   cplearn check FOLDER VAL --all                              every image, and scored ones
-  cplearn check DATA.parquet data.dataset=parquet data.range=auto
+  cplearn check DATA.parquet data.range=auto
 
 FOLDER and VAL are whatever data.train_path and data.val_path take (docs/data.md). All keys of a pretraining are
-keys here, such as data.no_labels=true for a folder without class folders, or augmentations.0.crop_size=224."""
+keys here, such as data.no_labels=true to ignore class folders, or augmentations.0.crop_size=224."""
 
 PRETRAIN = """Trains a backbone without labels and scores it.
 
 Keys are solo-learn's; any argument of Lightning's Trainer is a key too. docs/configuration.md lists them all.
 
   cplearn pretrain --config-name cplearn.yaml                       digits, about a minute, no download
+  cplearn pretrain data.train_path=FOLDER                           your images, with settings that fit them
+  cplearn pretrain data.train_path=FOLDER dry_run=true              only how long that takes
   cplearn pretrain --config-path scripts/pretrain/cifar --config-name cplearn.yaml
   cplearn pretrain --config-name cplearn.yaml seed=1 method_kwargs.proj_output_dim=1024
   cplearn pretrain --config-name cplearn.yaml -m seed=0,1,2         one run after the other"""

@@ -9,6 +9,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from cplearn_solo.auto.choose import choose
 from cplearn_solo.config.evaluation import ClusteringConfig, EvalConfig, KNNConfig, LinearConfig
 from cplearn_solo.config.read import parse_config, resolved
 from cplearn_solo.core.schema import read_schema
@@ -17,7 +18,7 @@ from cplearn_solo.methods.catalog import method_facts
 
 def of_pretraining(raw: DictConfig | dict[str, Any]) -> dict[str, Any]:
     """Keys of a pretraining, those of its method included."""
-    config = parse_config(raw)
+    config = parse_config(choose(raw).values)
     plain = config.plain()
     return {**plain, "method_kwargs": {**method_facts(config.method).defaults, **config.method_kwargs}}
 

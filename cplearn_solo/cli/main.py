@@ -52,7 +52,7 @@ def check(arguments: list[str] | None = None) -> None:
     parser.add_argument("--all", action="store_true", help="look at every image, not at a sample of 500")
     parser.add_argument("--sheet", metavar="FILE", default="check.png", help="contact sheet (default: %(default)s)")
     parser.add_argument("--config-name", "-cn", default="cplearn.yaml", help="pretraining (default: %(default)s)")
-    parser.add_argument("--config-path", "-cp", default="scripts/pretrain/custom", help="folder (default: %(default)s)")
+    parser.add_argument("--config-path", "-cp", default="scripts/pretrain/auto", help="folder (default: %(default)s)")
     options = parser.parse_intermixed_args(sys.argv[1:] if arguments is None else arguments)
     overrides = [f"data.train_path={options.train}", *options.others]
     if options.others and (os.path.exists(options.others[0]) or "=" not in options.others[0]):
@@ -64,16 +64,17 @@ def check(arguments: list[str] | None = None) -> None:
         check_task(raw, everything=options.all, sheet=options.sheet)
 
     place = ["-cp", options.config_path, "-cn", options.config_name]
-    hydra_app(run, [*place, *overrides], program="check", folder="pretrain/custom", config="cplearn.yaml", about="")
+    hydra_app(run, [*place, *overrides], program="check", folder="pretrain/auto", config="cplearn.yaml", about="")
 
 
 def pretrain(arguments: list[str] | None = None) -> None:
     """Pretraining, then evaluation on frozen features."""
+    arguments = sys.argv[1:] if arguments is None else arguments
     hydra_app(
         _task("pretrain"),
-        sys.argv[1:] if arguments is None else arguments,
+        arguments,
         program="pretrain",
-        folder="pretrain/digits",
+        folder=_folder_for(arguments),
         config="cplearn.yaml",
         about=PRETRAIN,
     )
@@ -113,8 +114,7 @@ def table(arguments: list[str] | None = None) -> None:
 def tune(arguments: list[str] | None = None) -> None:
     """A search for the keys of a method."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    own_images = any(argument.lstrip("+").startswith("data.train_path=") for argument in arguments)
-    folder = "pretrain/custom" if own_images else "pretrain/digits"
+    folder = _folder_for(arguments)
     given = any(argument.startswith(("-cp", "--config-path")) for argument in arguments)
 
     def run(raw: Any) -> None:
@@ -188,6 +188,12 @@ gallery = _with_options("gallery", "Images as a model sees them, as one page.")
 predict = _with_options("predict", "Classes and their probabilities in a file.")
 search = _with_options("search", "Images of an index that are nearest to others.")
 duplicates = _with_options("duplicates", "Groups of images that are nearly the same.")
+
+
+def _folder_for(arguments: list[str]) -> str:
+    """Where a configuration is, below ``scripts/``, if no folder is named: for images of one's own or for digits."""
+    keys = [argument.lstrip("+").partition("=")[0] for argument in arguments]
+    return "pretrain/auto" if "data.train_path" in keys and "data.dataset" not in keys else "pretrain/digits"
 
 
 def _task(name: str) -> Callable[[Any], Any]:

@@ -24,14 +24,17 @@ if TYPE_CHECKING:
 def pretrain_task(raw: DictConfig, *, references: bool = True) -> dict[str, Any] | None:
     """Trains, scores the frozen backbone, writes ``summary.json``, which it returns, and says what to do next.
 
-    ``references``: beside what chance and a random backbone score. ``None`` in processes of other devices, and for a
-    run that is to go on.
+    ``references``: beside what chance and a random backbone score. ``None`` in processes of other devices, for a run
+    that is to go on, and for a dry run, which only says what the run takes.
     """
     config = checked(raw)
 
     from cplearn_solo.cli.report import print_scores, print_verdict
-    from cplearn_solo.interface.training import train_and_score
+    from cplearn_solo.interface.training import take_stock, train_and_score
 
+    if config.dry_run:
+        take_stock(config, references=references)
+        return None
     run = train_and_score(config, references=references)
     summary = run.summary
     if summary is None:

@@ -54,6 +54,7 @@ NOT_IDENTITY = (
     "data.max_pixels",
     "data.max_unreadable",
     "data.num_workers",
+    "dry_run",
     "enable_model_summary",
     "enable_progress_bar",
     "evaluation",

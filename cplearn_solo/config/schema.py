@@ -116,6 +116,7 @@ class Config:
     wandb: WandbConfig = field(default_factory=WandbConfig)
     tensorboard: TensorboardConfig = field(default_factory=TensorboardConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    dry_run: bool = False  # say what the run takes, by some of its steps, and end without a run folder
     on_collapse: str = "warn"  # or stop: end training once two epochs in a row show the same collapse, then evaluate
     seed: int = 5
     max_epochs: int = 100

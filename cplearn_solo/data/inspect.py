@@ -135,11 +135,12 @@ def _look(images: FileSet, i: int) -> Look:
     except InputError as error:
         return Look(i, refused=str(error))
     spread = np.asarray(decoded.image).std(axis=(0, 1)).max()
-    header, empty = _header(source, images.decoding), bool(spread < NEARLY_ONE_COLOUR)
+    header, empty = header_of(source, images.decoding), bool(spread < NEARLY_ONE_COLOUR)
     return Look(i, header, empty=empty, several=decoded.one_of_several)
 
 
-def _header(source: Source, decoding: Decoding) -> Header:
+def header_of(source: Source, decoding: Decoding) -> Header:
+    """What its first bytes say; ``OSError`` or ``ValueError`` where it is no image."""
     try:
         with opened(source) as image:
             turned = image.getexif().get(ORIENTATION) in UPRIGHT

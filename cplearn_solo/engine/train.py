@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from lightning import LightningDataModule, Trainer, seed_everything
@@ -29,6 +29,7 @@ from cplearn_solo.engine.checkpoint import EpochCheckpoint, read_checkpoint
 from cplearn_solo.engine.devices import check_cores, check_device
 from cplearn_solo.engine.early_end import EarlyEnd, PauseAfter
 from cplearn_solo.engine.epoch import NotFinite
+from cplearn_solo.engine.estimate import Estimate
 from cplearn_solo.engine.find import LAST
 from cplearn_solo.engine.log import EpochLog
 from cplearn_solo.engine.lost import lost_processes_told
@@ -58,12 +59,54 @@ class Trained:
     unfinished: str = ""
 
 
-def pretrain(config: Config, *, until: int | None = None) -> Trained:
+class Prepared(NamedTuple):
+    """All that a training is made of but its run folder."""
+
+    trainer: Trainer
+    module: Pretrainer
+    splits: Splits
+    loaders: Loaders
+
+
+def pretrain(config: Config, *, until: int | None = None, estimate: Estimate | None = None) -> Trained:
     """Trains as ``config`` says and leaves checkpoints, log and derived values in the run folder.
 
     Everything that can be wrong with the input is found before the folder is made. ``until``: pauses after so many
     epochs of the ``max_epochs`` that schedules are made for; another call goes on from there, as after a kill.
+    ``estimate`` says what the run takes once it has made some steps.
     """
+    require(not config.dry_run, "dry_run", True, "false here: cplearn pretrain alone has it")
+    trainer, module, splits, loaders = _prepared(config)
+    derived = _derived(config, module, trainer.world_size, loaders.steps_per_epoch(trainer.world_size))
+    run = _open_run(config, trainer, module, splits.fingerprint)
+    watch = CollapseWatch(config, derived)
+    trainer.callbacks += [watch, WaitingWatch(), *([estimate] if estimate else [])]
+    if until is not None:
+        trainer.callbacks.append(PauseAfter(until))
+    try:
+        with shared_with_processes(run), _matmul_precision(config, trainer):
+            unfinished = _fit(trainer, module, loaders, run, derived, epochs=until or config.max_epochs)
+        if isinstance(trainer.strategy, ShardedStrategy):  # what follows is done by one process
+            state, device = trainer.strategy.whole_state(), module.device
+            module = Pretrainer(config, **image_statistics(splits.train)).to(device)
+            module.load_state_dict(state)
+    except BaseException:
+        run.close()
+        raise
+    return Trained(module, splits, run, watch.stopped_for, unfinished)
+
+
+def rehearse(config: Config, estimate: Estimate) -> None:
+    """Trains until ``estimate``, which ends it, has said what the run takes; nothing is kept."""
+    trainer, module, _, loaders = _prepared(config)
+    loaders.steps_per_epoch(trainer.world_size)
+    trainer.callbacks.append(estimate)
+    with _matmul_precision(config, trainer):
+        trainer.fit(module, datamodule=loaders)
+
+
+def _prepared(config: Config) -> Prepared:
+    """Raises ``InputError`` for everything that can be wrong with the input."""
     keep_freed_memory()
     seed_everything(config.seed, verbose=False)
     trainer = build_trainer(config)
@@ -88,23 +131,7 @@ def pretrain(config: Config, *, until: int | None = None) -> Trained:
         require(not config.knn_eval.enabled, "knn_eval.enabled", True, wanted)
         trainer.limit_val_batches = 0
     loaders = Loaders(splits, config)
-    derived = _derived(config, module, trainer.world_size, loaders.steps_per_epoch(trainer.world_size))
-    run = _open_run(config, trainer, module, splits.fingerprint)
-    watch = CollapseWatch(config, derived)
-    trainer.callbacks += [watch, WaitingWatch()]
-    if until is not None:
-        trainer.callbacks.append(PauseAfter(until))
-    try:
-        with shared_with_processes(run), _matmul_precision(config, trainer):
-            unfinished = _fit(trainer, module, loaders, run, derived, epochs=until or config.max_epochs)
-        if isinstance(trainer.strategy, ShardedStrategy):  # what follows is done by one process
-            state, device = trainer.strategy.whole_state(), module.device
-            module = Pretrainer(config, **image_statistics(splits.train)).to(device)
-            module.load_state_dict(state)
-    except BaseException:
-        run.close()
-        raise
-    return Trained(module, splits, run, watch.stopped_for, unfinished)
+    return Prepared(trainer, module, splits, loaders)
 
 
 class Loaders(LightningDataModule):

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,19 +15,19 @@ from PIL import Image
 from cplearn_solo.core.errors import InputError, require
 from cplearn_solo.core.schema import read_schema
 from cplearn_solo.data import DATASETS, KNOWN_IMAGES, DataConfig, FileSet, ImageSet, check_data
-from cplearn_solo.data.decoding import Bands, Decoded, Decoding, Shrink, is_image_name, measured_range
+from cplearn_solo.data.decoding import Bands, Decoded, Decoding, Shrink, measured_range
 from cplearn_solo.data.decoding.image import COLOURS
 from cplearn_solo.data.image_set import in_channels
 from cplearn_solo.data.index import Files, Names
 from cplearn_solo.data.schema import MAY_LACK_LABELS
 from cplearn_solo.data.sources import images_in_order
+from cplearn_solo.data.sources.kinds import dataset_at, holds_tables
 from cplearn_solo.data.sources.labels import from_words
 from cplearn_solo.data.sources.places import absolute
 from cplearn_solo.inference.pretrained import Pretrained
 
 LOOKED_AT = 100  # images, of which one has to be readable
 OF_TRAINING = ("fraction", "val_split", "val_path", "max_train_images", "max_val_images")  # keys that choose images
-ON_THE_HUB = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,7 @@ def images_at(
 
 def labelled_images_at(model: Pretrained, where: str, overrides: Mapping[str, Any] | None = None) -> ImageSet:
     """:func:`images_at`, with labels if there are any; in a folder of images, the folders below it are the classes."""
-    of_files = os.path.isdir(where) and not _holds_tables(where)
+    of_files = os.path.isdir(where) and not holds_tables(where)
     if not of_files:
         with suppress(InputError):
             return images_at(model, where, {"no_labels": False, **(overrides or {})})
@@ -119,31 +117,6 @@ def _source(where: str, trained: DataConfig) -> dict[str, Any]:
         known = trained.train_path if trained.dataset == dataset else DataConfig.train_path
         return {**every, "dataset": dataset, "train_path": known, "no_labels": False}
     return {**every, "dataset": dataset, "train_path": where, "no_labels": dataset in MAY_LACK_LABELS}
-
-
-def dataset_at(where: str) -> str:
-    """The ``data.dataset`` that reads ``where``."""
-    path = os.path.expanduser(where)
-    if os.path.isdir(path):
-        return "parquet" if _holds_tables(path) else "custom"
-    if path.lower().endswith(".parquet"):
-        return "parquet"
-    if os.path.exists(path) or not where:
-        return "custom"
-    if where in KNOWN_IMAGES:
-        return where
-    return "hub" if ON_THE_HUB.fullmatch(where) and not Path(where).parent.is_dir() else "custom"
-
-
-def _holds_tables(folder: str) -> bool:
-    """Whether the first folder with images or parquet files, from the top down, has no images."""
-    for _, folders, files in os.walk(folder):
-        folders.sort()
-        if any(map(is_image_name, files)):
-            return False
-        if any(name.lower().endswith(".parquet") for name in files):
-            return True
-    return False
 
 
 def _require_one(images: FileSet) -> None:

@@ -6,17 +6,25 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from cplearn_solo.auto.choose import choose
 from cplearn_solo.config.read import parse_config
 from cplearn_solo.config.schema import Config
 from cplearn_solo.data.checks import check_data, check_places
+from cplearn_solo.data.notes import say_once
 from cplearn_solo.engine.find import find_checkpoint
 
 
 def checked(raw: DictConfig | dict[str, Any]) -> Config:
-    """The configuration of a pretraining; raises ``InputError`` for keys, values and places that make no sense."""
-    config = parse_config(raw)
+    """The configuration of a pretraining; raises ``InputError`` for keys, values and places that make no sense.
+
+    What is chosen for keys that say ``auto`` is printed.
+    """
+    values, lines = choose(raw)
+    config = parse_config(values)
     check_data(config.data)
     check_places(config.data)
     if config.resume_from_checkpoint:
         find_checkpoint(config.resume_from_checkpoint)
+    for line in lines:
+        say_once(line)
     return config

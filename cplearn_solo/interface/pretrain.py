@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, overload
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -13,41 +13,63 @@ from cplearn_solo.config.compose import composed
 from cplearn_solo.core.errors import InputError, unknown
 from cplearn_solo.core.scripts import SCRIPTS
 from cplearn_solo.data.schema import KNOWN_IMAGES
-from cplearn_solo.inference.images import dataset_at
+from cplearn_solo.data.sources.kinds import dataset_at
 from cplearn_solo.interface.checked import checked
 from cplearn_solo.interface.run import Run
-from cplearn_solo.interface.training import train_and_score
+from cplearn_solo.interface.training import take_stock, train_and_score
 
 CONFIGS = SCRIPTS / "pretrain"
-DIGITS, CUSTOM = "digits/cplearn.yaml", "custom/cplearn.yaml"
+DIGITS, AUTO = "digits/cplearn.yaml", "auto/cplearn.yaml"
 Data = str | Path | Mapping[str, Any]
 
 
-def pretrain(data: Data | None = None, *, config: str | Path | None = None, **keys: Any) -> Run:
+@overload
+def pretrain(
+    data: Data | None = None, *, config: str | Path | None = None, dry_run: Literal[False] = False, **keys: Any
+) -> Run: ...
+
+
+@overload
+def pretrain(
+    data: Data | None = None, *, config: str | Path | None = None, dry_run: Literal[True], **keys: Any
+) -> None: ...
+
+
+def pretrain(
+    data: Data | None = None, *, config: str | Path | None = None, dry_run: bool = False, **keys: Any
+) -> Run | None:
     """Trains a backbone without labels, scores it where there are labels, and returns its run.
 
     ``data``: a folder, list, archive or parquet file, the name of a data set on the Hugging Face hub, or one known by
     its name, such as ``cifar10``; or keys of ``data``, as ``{"train_path": "photos", "no_labels": True}``. ``config``:
     a YAML file, or one of those in ``scripts/pretrain``, by default ``digits/cplearn.yaml`` where the data is digits or
-    left out, and else ``custom/cplearn.yaml``. ``keys`` are all other keys, which docs/configuration.md lists: nested,
-    as ``optimizer={"lr": 0.01}``, or dotted, as ``**{"optimizer.lr": 0.01}``.
+    left out, and else ``auto/cplearn.yaml``. ``keys`` are all other keys, which docs/configuration.md lists: nested,
+    as ``optimizer={"lr": 0.01}``, or dotted, as ``**{"optimizer.lr": 0.01}``. With ``dry_run`` it says what the run
+    takes, and there is none.
 
     The same call goes on with a run that was killed. With several devices each process returns the run, and the first
     one writes its scores. Raises ``InputError``, a ``ValueError`` of one line, for whatever makes no sense.
     """
     where = {} if data is None else _data_keys(data)
-    chosen = config or (DIGITS if where.get("dataset", "digits") == "digits" else CUSTOM)
+    chosen = config or (DIGITS if where.get("dataset", "digits") == "digits" else AUTO)
     raw = _configuration(chosen)
-    for key, value in {**{f"data.{key}": value for key, value in where.items()}, **keys}.items():
+    for key, value in {**{f"data.{key}": value for key, value in where.items()}, "dry_run": dry_run, **keys}.items():
         _set(raw, key, value)
-    return Run(train_and_score(checked(raw)).path)
+    complete = checked(raw)
+    if complete.dry_run:
+        take_stock(complete)
+        return None
+    return Run(train_and_score(complete).path)
 
 
 def _data_keys(data: Data) -> dict[str, Any]:
     if isinstance(data, Mapping):
-        return {"dataset": "custom", **data} if "train_path" in data else dict(data)
+        found = {"dataset": "auto", "no_labels": "auto"} if "train_path" in data and "dataset" not in data else {}
+        return {**found, **data}
     dataset = dataset_at(str(data))
-    return {"dataset": dataset, "train_path": None if dataset in KNOWN_IMAGES else str(data)}
+    if dataset in KNOWN_IMAGES:
+        return {"dataset": dataset, "train_path": None}
+    return {"dataset": dataset, "train_path": str(data), "no_labels": "auto"}
 
 
 def _configuration(given: str | Path) -> DictConfig:

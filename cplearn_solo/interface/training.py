@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ from cplearn_solo.config.schema import Config
 from cplearn_solo.core.errors import InputError, NotWritten
 from cplearn_solo.core.progress import patience
 from cplearn_solo.data import Splits
+from cplearn_solo.engine.estimate import Estimate
 from cplearn_solo.engine.runs import how_to_go_on
-from cplearn_solo.engine.train import Trained, pretrain
+from cplearn_solo.engine.train import Trained, pretrain, rehearse
+from cplearn_solo.evaluation.cost import evaluation_seconds
 from cplearn_solo.evaluation.summary import summarize
 from cplearn_solo.inference.export import facts_of, write_safetensors
 from cplearn_solo.metrics.verdict import Verdict
@@ -39,7 +42,7 @@ def train_and_score(config: Config, *, references: bool = True) -> Finished:
 
     ``references``: with what chance and a random backbone score.
     """
-    trained = pretrain(config)
+    trained = pretrain(config, estimate=_estimate(references=references))
     run = trained.run
     if rank_zero_only.rank != 0:
         return Finished(run.path, trained.splits, None, None)
@@ -60,6 +63,15 @@ def train_and_score(config: Config, *, references: bool = True) -> Finished:
     finally:
         run.close()
     return Finished(run.path, trained.splits, summary, verdict)
+
+
+def take_stock(config: Config, *, references: bool = True) -> None:
+    """Says what the run takes that ``config`` asks for, and leaves nothing behind."""
+    rehearse(config, _estimate(references=references, ends=True))
+
+
+def _estimate(*, references: bool, ends: bool = False) -> Estimate:
+    return Estimate(partial(evaluation_seconds, references=references), ends=ends)
 
 
 def _keep_weights(trained: Trained) -> None:

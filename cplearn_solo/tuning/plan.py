@@ -16,6 +16,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from cplearn_solo.auto.choose import choose
 from cplearn_solo.config.identity import LEARNING_VERSION, identifying
 from cplearn_solo.config.read import parse_config
 from cplearn_solo.config.schema import Config, EvaluationConfig
@@ -79,11 +80,12 @@ def plan(request: TuneConfig, raw: Plain, *, fixed: Iterable[str] = (), spaces: 
     require(request.generation >= 1, "generation", request.generation, "at least 1")
     if request.score not in SCORES:
         raise unknown("score", request.score, SCORES)
-    given = parse_config(raw)
+    _require_labels(request, raw.get("data", {}).get("no_labels") is True)
+    given = parse_config(choose(raw).values)
     begin, wanted = given.resume_from_checkpoint, "null in a search; backbone.weights=RUN starts from weights"
     require(begin is None, "resume_from_checkpoint", begin, wanted)
     check_data(given.data)
-    _require_labels(request, given)
+    _require_labels(request, given.data.no_labels)
     config = parse_config(_held_out(request, given))
     check_places(config.data)
     trained = config.plain()
@@ -108,9 +110,9 @@ def plan(request: TuneConfig, raw: Plain, *, fixed: Iterable[str] = (), spaces: 
     return search
 
 
-def _require_labels(request: TuneConfig, config: Config) -> None:
+def _require_labels(request: TuneConfig, no_labels: bool) -> None:
     free = [name for name, score in SCORES.items() if not score.labels]
-    needed = not config.data.no_labels or not SCORES[request.score].labels
+    needed = not no_labels or not SCORES[request.score].labels
     require(needed, "score", request.score, f"{' or '.join(free)} where data.no_labels is true, as others need labels")
 
 

@@ -26,7 +26,7 @@ def test_keys(command, given, prefix, offered):
 
 def test_configurations_are_those_of_the_folder():
     assert "byol.yaml" in _configurations("pretrain")(parsed_args=Namespace())
-    path = "scripts/pretrain/custom"
+    path = "scripts/pretrain/auto"
     assert _configurations("pretrain")(parsed_args=Namespace(config_path=path)) == ["cplearn.yaml"]
 
 

@@ -12,6 +12,7 @@ from support.runs import folders
 from torch import nn
 
 from cplearn_solo import load_backbone
+from cplearn_solo.auto.choose import choose
 from cplearn_solo.cli.tasks import pretrain_task
 from cplearn_solo.config.evaluation import KNNConfig
 from cplearn_solo.config.read import parse_config
@@ -198,7 +199,7 @@ def test_bad_checkpoints_are_named(tmp_path):
 
 
 # One for each backbone and data set but ViTs on ImageNet, which are slow here. Methods are tested with small backbones.
-TYPICAL = ["cifar_mini/cplearn", "cifar_resnet18/cplearn", "custom/cplearn", "digits/cplearn"]
+TYPICAL = ["cifar_mini/cplearn", "cifar_resnet18/cplearn", "auto/cplearn", "digits/cplearn"]
 SHIPPED = [f"{path.parent.name}/{path.stem}" for path in sorted(PRETRAIN.glob("*/*.yaml"))]
 
 
@@ -207,7 +208,8 @@ def test_every_shipped_configuration_trains_two_steps(name, tmp_path):
     """On digits where its own images would have to be downloaded or are the user's."""
     change = {"data": {"dataset": "digits", "max_train_images": 300, "max_val_images": 4}, "max_epochs": 1}
     folder, _, stem = name.partition("/")
-    trained = pretrain(parse_config(tiny(tmp_path, stem, folder, batch_size=4, limit_train_batches=2, **change)))
+    raw = tiny(tmp_path, stem, folder, batch_size=4, limit_train_batches=2, **change)
+    trained = pretrain(parse_config(choose(raw).values))
     assert trained.module.trainer.global_step == 2
 
 

@@ -1,0 +1,1 @@
+"""Keys that say ``auto``: what fits the images and the machine, and why."""

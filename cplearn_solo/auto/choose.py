@@ -1,0 +1,145 @@
+"""From a configuration in which keys say ``auto`` to one that says what they are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from copy import deepcopy
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from omegaconf import DictConfig
+
+from cplearn_solo.config.read import parse_config, resolved
+from cplearn_solo.config.schema import Config
+from cplearn_solo.core.errors import require
+from cplearn_solo.data.checks import check_data, check_places
+from cplearn_solo.data.schema import KNOWN_IMAGES, DataConfig
+from cplearn_solo.data.sources.kinds import dataset_at
+
+AUTO = "auto"
+Plain = dict[str, Any]
+
+# Keys that may say it, in the order in which they are chosen, each with what stands in for it until then: all other
+# keys are checked before anything is looked at. One that is None does not exist without a rule's value.
+STAND_INS: dict[str, Any] = {
+    "data.dataset": "custom",
+    "data.no_labels": False,
+    "augmentations.N.crop_size": 32,
+    "backbone.name": "resnet8",
+    "backbone.kwargs.width": None,
+    "optimizer.batch_size": 64,
+    "optimizer.lr": 4e-3,
+    "max_epochs": 100,
+    "scheduler.warmup_epochs": 5,
+    "precision": "32-true",
+    "method_kwargs.proj_output_dim": 64,
+    "method_kwargs.proj_hidden_dim": 64,
+}
+OF_CPLEARN = "method_kwargs."
+OF_DATA = "data."
+
+
+class Chosen(NamedTuple):
+    """A plain configuration without ``auto``, and a line for each key that said it."""
+
+    values: Plain
+    lines: list[str]
+
+
+def choose(raw: DictConfig | Plain) -> Chosen:
+    """``raw`` with a value for each key that says ``auto``: the same for the same images and machine.
+
+    Raises ``InputError`` for a key that may not say it, for other keys that make no sense, and for images that cannot
+    be trained on. Where no key says it, nothing is read.
+    """
+    values = resolved(raw)
+    asked = [key for pattern in STAND_INS for key in _matching(values, pattern)]
+    if not asked:
+        return Chosen(values, [])
+    config = parse_config(_standing_in(values, asked))
+    wanted = f"a number for method {config.method!r}: it is chosen for CPLearn's codes alone"
+    for key in asked:
+        require(config.method == "cplearn" or not key.startswith(OF_CPLEARN), key, AUTO, wanted)
+    values, lines = deepcopy(values), []
+    chosen = _of_data(config, asked)
+    for key, (value, why) in chosen:
+        _set(values, key, value)
+        if value is not None:
+            lines.append(f"{AUTO}  {key}={value}  {why}")
+    return Chosen(values, lines)
+
+
+def _of_data(config: Config, asked: list[str]) -> Iterator[tuple[str, tuple[Any, str]]]:
+    """Each key that was asked for, with its value and the reason."""
+    cfg = config.data
+    if "data.dataset" in asked:
+        cfg, why = _dataset(cfg)
+        yield "data.dataset", (cfg.dataset, why)
+        if cfg.train_path != config.data.train_path:
+            yield "data.train_path", (cfg.train_path, "where downloads go")
+    check_data(cfg)
+    check_places(cfg)
+
+    from cplearn_solo.auto.rules import RULES, Known  # with what reads images, which takes a while to import
+    from cplearn_solo.auto.seen import look_at
+    from cplearn_solo.data.sources import DATASETS
+    from cplearn_solo.data.sources.kinds import found_at
+
+    if "data.no_labels" in asked:
+        found = found_at(cfg)
+        images = found.images
+        yield "data.no_labels", (found.no_labels, found.why)
+    else:
+        images = DATASETS[cfg.dataset](cfg, False)[0]
+    seen = look_at(images, cfg, seed=config.seed, accelerator=config.trainer.get("accelerator") or AUTO)
+    plain = config.plain()
+    known = Known(seen, lambda key: _value(plain, key))
+    for key in asked:
+        if not key.startswith(OF_DATA):
+            value, why = RULES[re.sub(r"\.\d+\.", ".N.", key)](known)
+            _set(plain, key, value)
+            yield key, (value, why)
+
+
+def _dataset(cfg: DataConfig) -> tuple[DataConfig, str]:
+    path = cfg.train_path
+    known = isinstance(path, str)
+    dataset = dataset_at(path) if known else "custom"
+    if dataset in KNOWN_IMAGES:
+        return replace(cfg, dataset=dataset, train_path=DataConfig.train_path), "known by its name"
+    return replace(cfg, dataset=dataset), f"reads {path}"
+
+
+def _matching(values: Plain, pattern: str) -> list[str]:
+    """The keys of that pattern, in which N stands for any index, that say ``auto``."""
+    head, number, tail = pattern.partition(".N.")
+    several = values.get(head)
+    count = len(several) if number and isinstance(several, list) else 0
+    keys = [f"{head}.{i}.{tail}" for i in range(count)] if number else [pattern]
+    return [key for key in keys if _value(values, key) == AUTO]
+
+
+def _standing_in(values: Plain, asked: list[str]) -> Plain:
+    values = deepcopy(values)
+    for key in asked:
+        _set(values, key, STAND_INS[re.sub(r"\.\d+\.", ".N.", key)])
+    return values
+
+
+def _value(values: Any, key: str) -> Any:
+    for part in key.split("."):
+        inside = isinstance(values, dict) and part in values
+        values = values[int(part)] if isinstance(values, list) else values[part] if inside else None
+    return values
+
+
+def _set(values: Any, key: str, value: Any) -> None:
+    """Sets a key that is there; ``None`` removes it."""
+    *parents, last = key.split(".")
+    for part in parents:
+        values = values[int(part)] if isinstance(values, list) else values[part]
+    if value is None:
+        del values[last]
+    else:
+        values[last] = value

@@ -1,0 +1,121 @@
+"""How long a run will take, and how much memory and disk, from its own first steps."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from lightning import Callback, Trainer
+from torch import Tensor
+
+from cplearn_solo.core.cores import cores
+from cplearn_solo.core.memory import memory_taken
+from cplearn_solo.core.progress import duration, say
+from cplearn_solo.data import ImageSet, Splits
+from cplearn_solo.engine.module import Pretrainer
+
+FIRST = 3  # steps that are not counted: workers start, libraries choose their kernels
+FEWEST = 3  # steps that are counted
+ENOUGH, SHARE = 5.0, 0.02  # seconds, and the share of a run, of which either is enough
+PASSES = 3  # times that a step goes through the network, there and back, for once there
+
+# Seconds of what comes after training, from the run's images, the seconds of one through the network, and its features.
+Afterwards = Callable[[Splits, float, int], float]
+
+
+class Estimate(Callback):
+    """Times the first steps of a run, which nothing changes, and says what the whole of it takes.
+
+    A step is the mean of some; the end of an epoch, with its validation and checkpoint, is what its first step took
+    longer if one was among them, else the validation is worked out. With ``ends`` training ends then.
+    """
+
+    def __init__(self, afterwards: Afterwards, *, ends: bool = False) -> None:
+        self.afterwards, self.ends, self._told = afterwards, ends, False
+        self._steps = 0
+        self._within: list[float] = []  # seconds of steps that follow another of their epoch
+        self._between: list[float] = []  # the same of those that begin one
+        self._started = self._counted = self._last = 0.0  # when the run, counting and the latest step did
+
+    def on_train_start(self, trainer: Trainer, pl_module: Pretrainer) -> None:
+        self._started = time.perf_counter()
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: Pretrainer, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if self._told:
+            return
+        self._steps += 1
+        left = _batches_left(trainer, batch_idx)
+        if self._steps <= FIRST:
+            _wait_for(pl_module)
+            self._counted = self._last = time.perf_counter()
+        else:
+            now = time.perf_counter()
+            (self._within if batch_idx else self._between).append(now - self._last)
+            self._last, passed, counted = now, now - self._counted, self._steps - FIRST
+            enough = min(ENOUGH, SHARE * (passed + passed / counted * left))
+            if counted >= FEWEST and passed >= enough:
+                self._tell(trainer, pl_module, left)
+        if self.ends and (self._told or not left):
+            trainer.should_stop, trainer.limit_val_batches = True, 0
+
+    def on_train_end(self, trainer: Trainer, pl_module: Pretrainer) -> None:
+        if self.ends and not self._told:  # there were no more steps
+            self._tell(trainer, pl_module, 0)
+
+    def _tell(self, trainer: Trainer, module: Pretrainer, left: int) -> None:
+        self._told = True
+        _wait_for(module)  # for what a GPU has not done yet
+        waited = time.perf_counter() - self._last
+        within, between = sum(self._within) + waited, sum(self._between)
+        step = within / len(self._within) if self._within else between / max(1, len(self._between))
+        splits = trainer.datamodule.splits  # type: ignore[attr-defined]
+        views = sum(augmentation.num_crops for augmentation in module.config.augmentations)
+        an_image = step / (module.config.optimizer.batch_size * views * PASSES)
+        an_epoch = between / len(self._between) - step if self._between else an_image * len(splits.test or ())
+        epochs = left / trainer.num_training_batches
+        rest = left * step + epochs * max(0.0, an_epoch)
+        rest += self.afterwards(splits, an_image, int(module.backbone.num_features))
+        if trainer.is_global_zero:
+            say(_line(splits.train, time.perf_counter() - self._started + rest, trainer, module))
+
+
+def _batches_left(trainer: Trainer, batch_idx: int) -> int:
+    """After this one, of all epochs."""
+    epochs_left = (trainer.max_epochs or 0) - trainer.current_epoch
+    left = epochs_left * int(trainer.num_training_batches) - batch_idx - 1
+    most = trainer.max_steps - trainer.global_step
+    return left if trainer.max_steps < 0 else min(left, most * trainer.accumulate_grad_batches)
+
+
+def _line(images: ImageSet, seconds: float, trainer: Trainer, module: Pretrainer) -> str:
+    config, codes = module.config, module.method.codes_total
+    what = [f"{len(images)} images", *([f"{codes} codes"] if codes else [])]
+    what.append(f"{config.backbone.name} at {config.augmentations[0].crop_size} pixels")
+    device = trainer.strategy.root_device
+    where = f"{cores()} cores"
+    if device.type != "cpu":
+        where = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    if trainer.world_size > 1:
+        where = f"{trainer.world_size} devices"
+    taken = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else memory_taken()
+    takes = [f"about {duration(seconds)} on {where}", *([f"{taken / 1e9:.1f} GB"] if taken else [])]
+    line = f"{', '.join(what)}: {', '.join(takes)}"
+    if not config.checkpoint.enabled:
+        return line
+    return f"{line}; last.ckpt {_checkpoint_bytes(trainer, module) / 1e6:.3g} MB"
+
+
+def _checkpoint_bytes(trainer: Trainer, module: Pretrainer) -> int:
+    """Of the tensors that a checkpoint holds: weights and what the optimizer keeps of each."""
+    kept = [value for state in trainer.optimizers[0].state.values() for value in state.values()]
+    tensors = [value for value in (*module.state_dict().values(), *kept) if isinstance(value, Tensor)]
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+
+def _wait_for(module: Pretrainer) -> None:
+    if module.device.type == "cuda":
+        torch.cuda.synchronize(module.device)

@@ -1,0 +1,172 @@
+"""Keys that say ``auto``: what is chosen for them, and that any other value holds."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from support.configs import shipped
+from support.images import noise_images, pil, write_images, write_parquet
+
+from cplearn_solo.auto.choose import choose
+from cplearn_solo.auto.rules import RULES, Known
+from cplearn_solo.auto.seen import Seen
+from cplearn_solo.config.read import parse_config
+from cplearn_solo.core.errors import InputError
+from cplearn_solo.interface.checked import checked
+
+SEEN = Seen(images=300, side=32, cores=2, gpu=False, bfloat16=False)
+
+
+def auto(where, **changes):
+    """The shipped configuration for the images at ``where``."""
+    data = {"train_path": str(where), **changes.pop("data", {})}
+    return shipped("cplearn", "auto", data=data, accelerator="cpu", **changes)
+
+
+def rule(key, seen=SEEN, **known):
+    known = {name.replace("__", "."): value for name, value in known.items()}
+    return RULES[key](Known(seen, known.get)).value
+
+
+def chosen(raw):
+    """Its configuration once nothing says auto any more."""
+    return parse_config(choose(raw).values)
+
+
+@pytest.fixture
+def flat(tmp_path):
+    write_images(tmp_path / "flat", [f"{i}.png" for i in range(12)])
+    return tmp_path / "flat"
+
+
+def test_everything_is_chosen_and_says_why(flat):
+    values, lines = choose(auto(flat))
+    config = parse_config(values)
+    assert "auto" not in str({**values, "name": "", "accelerator": ""})
+    assert config.data.no_labels and config.data.dataset == "custom" and config.optimizer.batch_size == 8
+    assert config.augmentations[0].crop_size == 16  # of 20 x 24 pixels
+    said = {line.split()[1].partition("=")[0] for line in lines}
+    assert said >= {"data.no_labels", "max_epochs", "method_kwargs.proj_output_dim", "optimizer.lr", "precision"}
+    assert all(len(line.split()) > 2 for line in lines)
+
+
+def test_the_choices_are_the_same_again_and_follow_the_images(flat):
+    first = choose(auto(flat))
+    assert choose(auto(flat)) == first
+    write_images(flat, [f"more/{i}.png" for i in range(60)])
+    assert choose(auto(flat)).values["optimizer"]["batch_size"] == 64
+
+
+def test_any_key_overrides_its_choice_and_what_follows_from_it(flat):
+    changes = {
+        "max_epochs": 3,
+        "method_kwargs": {"proj_output_dim": 5},
+        "backbone": {"name": "resnet18"},
+        "data": {"no_labels": True},
+    }
+    config = chosen(auto(flat, **changes))
+    assert config.max_epochs == 3 and config.method_kwargs["proj_output_dim"] == 5
+    assert config.backbone.name == "resnet18" and config.backbone.kwargs == {}
+    assert config.scheduler.warmup_epochs == pytest.approx(0.15)
+
+
+def test_codes_are_chosen_in_every_configuration_of_cplearn():
+    raw = shipped("cplearn", method_kwargs={"proj_output_dim": "auto"})
+    config = chosen(raw)
+    assert config.method_kwargs["proj_output_dim"] >= 2 and config.method_kwargs["proj_hidden_dim"] == 128
+    assert choose(shipped("cplearn")).lines == []
+
+
+@pytest.mark.parametrize(
+    "side, gpu, size", [(8, 0, 8), (20, 0, 16), (28, 0, 32), (500, 0, 64), (500, 1, 224), (40, 1, 32)]
+)
+def test_crops_are_about_as_large_as_images(side, gpu, size):
+    assert rule("augmentations.N.crop_size", replace(SEEN, side=side, gpu=bool(gpu))) == size
+
+
+def test_batches_and_epochs_follow_the_number_of_images():
+    sizes = [rule("optimizer.batch_size", replace(SEEN, images=n)) for n in (2, 3, 63, 300, 10**6)]
+    assert sizes == [2, 2, 32, 64, 64]
+    epochs = [
+        rule("max_epochs", replace(SEEN, images=n), optimizer__batch_size=min(64, n)) for n in (2, 300, 3000, 10**6)
+    ]
+    assert epochs == sorted(epochs, reverse=True) and epochs[-1] >= 5
+
+
+def test_a_gpu_changes_what_fits():
+    gpu = replace(SEEN, gpu=True)
+    assert rule("backbone.name") == "resnet8" and rule("backbone.name", gpu) == "resnet18"
+    assert [rule("precision", s) for s in (SEEN, gpu, replace(gpu, bfloat16=True))] == ["32-true"] * 2 + ["bf16-mixed"]
+    assert rule("backbone.kwargs.width", backbone__name="resnet18") is None
+
+
+def labels(where, **data):
+    """Whether training images have labels."""
+    return not choose(auto(where, data=data)).values["data"]["no_labels"]
+
+
+def test_labels_are_seen_where_there_are_some(flat, tmp_path):
+    assert not labels(flat)
+    write_images(tmp_path / "classes", [f"{name}/{i}.png" for name in ("cat", "dog") for i in range(4)])
+    assert labels(tmp_path / "classes")
+    pil(noise_images(1, 8, 8)[0]).save(tmp_path / "classes/stray.png")  # one beside them changes nothing
+    assert labels(tmp_path / "classes")
+    write_images(tmp_path / "one", [f"all/{i}.png" for i in range(4)])
+    assert not labels(tmp_path / "one")
+    write_images(flat, ["some/a.png", "others/b.png"])  # and two folders among many images are no classes
+    assert not labels(flat)
+
+
+def test_lists_and_tables_too(flat, tmp_path):
+    rows = [f"flat/{i}.png" for i in range(12)]
+    (tmp_path / "plain.csv").write_text("\n".join(["file", *rows]))
+    (tmp_path / "labels.csv").write_text("\n".join(["file,kind", *(f"{row},{i % 2}" for i, row in enumerate(rows))]))
+    assert not labels(tmp_path / "plain.csv") and labels(tmp_path / "labels.csv")
+    write_parquet(tmp_path / "x.parquet", noise_images(6, 9, 9), [0, 1, 2, 0, 0, 0])
+    write_parquet(tmp_path / "y.parquet", noise_images(6, 9, 9), None)
+    assert labels(tmp_path / "x.parquet") and not labels(tmp_path / "y.parquet")
+    with pytest.raises(InputError, match="data.label_column = 'sort'"):
+        labels(tmp_path / "y.parquet", label_column="sort")
+    assert choose(auto(tmp_path / "x.parquet")).values["data"]["dataset"] == "parquet"
+    assert choose(auto("digits")).values["data"] == {
+        "dataset": "digits", "train_path": "./datasets", "no_labels": False,
+    }  # fmt: skip
+
+
+def test_what_cannot_be_chosen_is_a_line(flat, tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts/a.txt").write_text("")
+    (tmp_path / "broken").mkdir()
+    for i in range(3):
+        (tmp_path / f"broken/{i}.png").write_bytes(b"nothing")
+    write_images(tmp_path / "single", ["a.png"])
+    for where, words in {
+        "empty": "must be a folder with images",
+        "texts": "must be a folder with images, and it holds 1 .txt",
+        "nowhere": "must be a file or folder that exists",
+        "single": "must be at least 2 images to train on, and there is 1",
+        "broken": "unreadable image",
+    }.items():
+        with pytest.raises(InputError, match=words) as told:
+            choose(auto(tmp_path / where))
+        assert where in str(told.value) and "\n" not in str(told.value)
+    for change, words in (
+        ({"optimizer": {"batch_size": "many"}}, "optimizer.batch_size = 'many': must be a whole number"),
+        ({"max_epoch": 3}, "did you mean 'max_epochs'"),
+        ({"seed": "auto"}, "seed = 'auto': must be a whole number"),
+        ({"data": {"val_split": 0.1}}, "data.val_split = 0.1: must be 0 where no_labels"),
+    ):
+        with pytest.raises(InputError, match=words):
+            checked(auto(flat, **change))
+    for key in ("proj_output_dim", "proj_hidden_dim"):
+        raw = shipped("byol", method_kwargs={key: "auto"})
+        with pytest.raises(InputError, match=f"method_kwargs.{key} = 'auto': must be a number for method 'byol'"):
+            choose(raw)
+
+
+def test_nothing_is_left_behind_in_random_numbers(flat):
+    before = torch.get_rng_state()
+    choose(auto(flat))
+    assert torch.equal(torch.get_rng_state(), before) and Path(flat).is_dir()
