@@ -140,6 +140,6 @@ def _set(values: Any, key: str, value: Any) -> None:
     for part in parents:
         values = values[int(part)] if isinstance(values, list) else values[part]
     if value is None:
-        del values[last]
+        values.pop(last, None)
     else:
         values[last] = value

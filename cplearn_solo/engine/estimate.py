@@ -16,7 +16,7 @@ from cplearn_solo.core.progress import duration, say
 from cplearn_solo.data import ImageSet, Splits
 from cplearn_solo.engine.module import Pretrainer
 
-FIRST = 3  # steps that are not counted: workers start, libraries choose their kernels
+FIRST = 5  # steps that are not counted: workers start, libraries choose their kernels, a GPU's steps are captured
 FEWEST = 3  # steps that are counted
 ENOUGH, SHARE = 5.0, 0.02  # seconds, and the share of a run, of which either is enough
 PASSES = 3  # times that a step goes through the network, there and back, for once there
@@ -106,14 +106,16 @@ def _line(images: ImageSet, seconds: float, trainer: Trainer, module: Pretrainer
     line = f"{', '.join(what)}: {', '.join(takes)}"
     if not config.checkpoint.enabled:
         return line
-    return f"{line}; last.ckpt {_checkpoint_bytes(trainer, module) / 1e6:.3g} MB"
+    states = [module.state_dict(), *(optimizer.state_dict() for optimizer in trainer.optimizers)]
+    return f"{line}; last.ckpt {_bytes(states) / 1e6:.3g} MB"
 
 
-def _checkpoint_bytes(trainer: Trainer, module: Pretrainer) -> int:
-    """Of the tensors that a checkpoint holds: weights and what the optimizer keeps of each."""
-    kept = [value for state in trainer.optimizers[0].state.values() for value in state.values()]
-    tensors = [value for value in (*module.state_dict().values(), *kept) if isinstance(value, Tensor)]
-    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+def _bytes(held: Any) -> int:
+    """Of the tensors in a state, at any depth."""
+    if isinstance(held, Tensor):
+        return held.numel() * held.element_size()
+    inner = held.values() if isinstance(held, dict) else held if isinstance(held, (list, tuple)) else ()
+    return sum(map(_bytes, inner))
 
 
 def _wait_for(module: Pretrainer) -> None:

@@ -41,6 +41,8 @@ MISTAKES = {
     "pretrain accelerator=tpu": "unknown accelerator 'tpu'",
     "pretrain precision=8": "precision = 8: must be",
     "pretrain data.dataset=custom data.train_path=nowhere": "must be a file or folder that exists",
+    "pretrain data.train_path=nowhere": "must be a file or folder that exists",
+    "pretrain dry_run=maybe": "dry_run = 'maybe': must be true or false",
     "pretrain resume_from_checkpoint=nowhere": "nowhere does not exist",
     "linear pretrained=nowhere": "nowhere does not exist",
     "export nowhere file.pt": "nowhere does not exist",
