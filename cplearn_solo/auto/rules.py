@@ -93,14 +93,13 @@ def learning_rate(known: Known) -> Choice:
 
 
 def codes(known: Known) -> Choice:
-    """As many as are left behind the symmetric state within the run, docs/your-images.md."""
-    steps = known.steps * known.key("max_epochs")
+    """With more of them a run takes longer to tell images apart, docs/your-images.md."""
     few = known.seen.images < MANY_IMAGES
-    return Choice(CODES[few], f"measured best for {known.seen.images} images and {steps} steps")
+    return Choice(CODES[few], f"{known.seen.images} images; more codes are learned later")
 
 
 def embedding(known: Known) -> Choice:
-    return Choice(EMBEDDING, "measured, 128 does the same")
+    return Choice(EMBEDDING, "a smaller one is not learned sooner")
 
 
 RULES: dict[str, Callable[[Known], Choice]] = {
