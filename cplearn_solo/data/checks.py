@@ -6,7 +6,7 @@ from typing import Any
 from cplearn_solo.core.errors import require, unknown
 from cplearn_solo.data.schema import KNOWN_IMAGES, MAY_LACK_LABELS, RGB, Augmentation, DataConfig
 from cplearn_solo.data.sources import DATASETS
-from cplearn_solo.data.sources.places import absolute, places
+from cplearn_solo.data.sources.places import places
 
 PADDING_MODES = ("reflect", "constant", "edge")
 FORMATS = ("image_folder", "dali")
@@ -72,9 +72,9 @@ def check_places(cfg: DataConfig) -> None:
     """Raise ``InputError`` where images of one's own are looked for and there is nothing."""
     if cfg.dataset in (*KNOWN_IMAGES, "hub"):  # which may be downloaded
         return
-    places(absolute(cfg.train_path), "data.train_path")
+    places(cfg.train_path, "data.train_path")
     if cfg.val_path and not cfg.val_split:
-        places(absolute(cfg.val_path), "data.val_path")
+        places(cfg.val_path, "data.val_path")
 
 
 def check_data(cfg: DataConfig) -> None:

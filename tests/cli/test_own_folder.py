@@ -58,7 +58,7 @@ def test_a_folder_is_looked_at_without_a_key(here, flat, tmp_path):
 @pytest.mark.parametrize(
     "arguments, words",
     [
-        (["data.train_path=nowhere"], "data.train_path = "),
+        (["data.train_path=nowhere"], "data.train_path = 'nowhere': must be a file or folder that exists"),
         (["data.train_path=photos", "dry_run=maybe"], "dry_run = 'maybe': must be true or false"),
         (["--config-name", "byol.yaml", "method_kwargs.proj_output_dim=auto"], "for method 'byol'"),
         (["data.train_path=photos", "max_epochs=some"], "max_epochs = 'some': must be a whole number"),

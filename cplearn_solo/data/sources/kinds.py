@@ -53,7 +53,7 @@ def found_at(cfg: DataConfig) -> Found:
     if cfg.dataset not in MAY_LACK_LABELS:
         return Found(_read(cfg, no_labels=False), False, f"{cfg.dataset} has labels")
     path = cfg.train_path
-    if cfg.dataset == "custom" and isinstance(path, str) and os.path.isdir(path):
+    if cfg.dataset == "custom" and isinstance(path, str) and os.path.isdir(os.path.expanduser(path)):
         images = _read(cfg, no_labels=True)
         without, why = _classes_among([images.sources.file(i) for i in range(len(images))])
         return Found(images if without else _read(cfg, no_labels=False), without, why)

@@ -18,12 +18,12 @@ RANGE = re.compile(r"(\d+)\.\.(\d+)")
 def places(value: str | list[str] | None, key: str) -> list[Path]:
     """The files and folders of that key, in order.
 
-    A list of paths, ``name-{0000..0012}.tar``, ``{a,b}`` and globs mean several. Raises ``InputError`` for one that
-    is not there.
+    A list of paths, ``name-{0000..0012}.tar``, ``{a,b}`` and globs mean several, ``~`` the user's folder. Raises
+    ``InputError`` for one that is not there.
     """
     found: list[Path] = []
     for text in value if isinstance(value, list) else [value]:
-        for path in _alternatives(text) if text else []:
+        for path in _alternatives(os.path.expanduser(text)) if text else []:
             matches = [path] if os.path.exists(path) else sorted(glob(path, recursive=True))
             require(len(matches) > 0, key, path, "a file or folder that exists")
             found += map(Path, matches)
