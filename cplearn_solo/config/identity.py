@@ -28,6 +28,7 @@ ADDED_KEYS: dict[str, Any] = {
     "backbone.weights": None,
     "data.background": "white",  # transparent pixels were seen: runs on such files change, on all others nothing does
     "data.channels": 3,
+    "data.imbalance": None,
     "data.range": None,
 }
 

@@ -1,5 +1,6 @@
 """Checks of the values under ``data:`` and ``augmentations:``, and of whether there is something at its paths."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -102,6 +103,11 @@ def check_data(cfg: DataConfig) -> None:
     require(fits, "data.range", cfg.range, "[low, high] with low < high, auto or null")
     require(0 <= cfg.max_unreadable <= 1, "data.max_unreadable", cfg.max_unreadable, "a share in [0, 1]")
     require(cfg.max_pixels >= 1, "data.max_pixels", cfg.max_pixels, "an integer from 1 up")
+    ratio = cfg.imbalance
+    require(
+        ratio is None or 1 <= ratio < math.inf, "data.imbalance", ratio, "at least 1, or null for classes as they are"
+    )
+    require(ratio is None or not cfg.no_labels, "data.imbalance", ratio, "null with no_labels=true, as it needs labels")
     if cfg.no_labels:
         fits = cfg.dataset in MAY_LACK_LABELS
         wanted = f"false unless dataset is {', '.join(MAY_LACK_LABELS)}, and it is {cfg.dataset!r}"

@@ -88,6 +88,7 @@ class DataConfig:
     num_workers: Any = "auto"  # processes that read image files, on each device; auto: by the cores there are
     no_labels: bool = False  # custom, parquet, hub: only the images in val_path have labels
     fraction: float = -1.0  # stratified seeded share of the training images in (0, 1]; -1 keeps all
+    imbalance: Optional[float] = None  # largest over smallest class; their sizes fall exponentially, by label
     val_split: float = 0.0  # share of the training images held out and scored instead of the test images
     max_train_images: Optional[int] = None  # the first N training images, before val_split and fraction
     max_val_images: Optional[int] = None  # the first N of the images that are scored

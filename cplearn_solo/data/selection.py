@@ -1,4 +1,4 @@
-"""Which images of a set are used: the first ones, a share of every class, or what a held-out part leaves."""
+"""Which images of a set are used: the first ones, a share of every class or few of some, what holding out leaves."""
 
 from __future__ import annotations
 
@@ -41,6 +41,22 @@ def hold_out(images: ImageSet, share: float, seed: int) -> tuple[ImageSet, Image
     wanted = f"a share that leaves both training and held-out images, of {len(images)}"
     require(len(held) > 0 and len(rest) > 0, "data.val_split", share, wanted)
     return images.subset(rest), images.subset(held)
+
+
+def imbalanced(images: ImageSet, ratio: float, seed: int) -> ImageSet:
+    """Images of which class k of K, by label, has n ratio^(-k / (K - 1)), at least one, drawn with ``seed``.
+
+    n is the largest number for which no class lacks images (CIFAR-LT of Cui et al., CVPR 2019, has n as it is). Images
+    without a label are left out. Raises ``InputError`` where no image has one.
+    """
+    shuffled = torch.from_numpy(np.random.default_rng(seed).permutation(len(images)))
+    classes, counts = images.labels[images.labels >= 0].unique(return_counts=True)
+    require(len(classes) > 0, "data.imbalance", ratio, "null, as no training image has a label")
+    shares = ratio ** -(torch.arange(len(classes), dtype=torch.float64) / max(1, len(classes) - 1))
+    sizes = ((counts / shares).min() * shares).round().long().clamp_min(1)
+    labels = images.labels[shuffled]
+    kept = [shuffled[labels == label][:size] for label, size in zip(classes, sizes)]
+    return images.subset(torch.cat(kept).sort().values)
 
 
 def halves(images: ImageSet) -> tuple[ImageSet, ImageSet]:

@@ -12,7 +12,7 @@ from cplearn_solo.data.fingerprint import fingerprint
 from cplearn_solo.data.image_set import FileSet, ImageSet, decoded_if_small, in_channels
 from cplearn_solo.data.overlap import check_overlap
 from cplearn_solo.data.schema import RGB, DataConfig
-from cplearn_solo.data.selection import first, fraction, halves, hold_out
+from cplearn_solo.data.selection import first, fraction, halves, hold_out, imbalanced
 from cplearn_solo.data.sources import DATASETS
 from cplearn_solo.data.sources.places import absolute
 from cplearn_solo.data.statistics import NORMALISATION, channel_statistics
@@ -57,6 +57,8 @@ def load_splits(
     train = first(train, cfg.max_train_images)
     if cfg.val_split:
         train, test = hold_out(train, cfg.val_split, seed)
+    if cfg.imbalance is not None:
+        train = imbalanced(train, cfg.imbalance, seed)
     if cfg.fraction != -1:
         train = fraction(train, cfg.fraction, seed)
     if test is not None:

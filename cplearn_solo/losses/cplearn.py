@@ -13,6 +13,7 @@ from cplearn_solo.core.precision import at_least_float32, without_autocast
 from cplearn_solo.losses.shapes import check_views
 
 PRIOR_LOSSES = ("reverse", "forward")
+BOUND_STEPS = 16  # values of b among which the strict bound is looked for
 
 
 class CPLearnLoss(NamedTuple):
@@ -62,11 +63,13 @@ def cplearn_loss(
 
 
 class Assignments(NamedTuple):
-    """Of a batch: ``entropy``, the mean of H(p_i), ``mean_entropy`` H(mean_i p_i), in nats, ``codes`` ``(n,)``."""
+    """Of a batch: ``entropy``, the mean of H(p_i), ``mean_entropy`` H(mean_i p_i), in nats, ``codes`` ``(n,)`` and
+    ``mean``, mean_i p_i ``(c,)``."""
 
     entropy: Tensor
     mean_entropy: Tensor
     codes: Tensor
+    mean: Tensor
 
 
 @torch.no_grad()
@@ -74,7 +77,8 @@ def assignments(z: Tensor) -> Assignments:
     """Entropies and most likely codes of logits ``(n, c)``."""
     log_p = torch.log_softmax(at_least_float32(z), dim=1)
     p = log_p.exp()
-    return Assignments(-(p * log_p).sum(dim=1).mean(), torch.special.entr(p.mean(dim=0)).sum(), z.argmax(dim=1))
+    mean = p.mean(dim=0)
+    return Assignments(-(p * log_p).sum(dim=1).mean(), torch.special.entr(mean).sum(), z.argmax(dim=1), mean)
 
 
 def strict_bound(n: int, c: int, *, beta: float, prior: Tensor | None = None, prior_loss: str = "reverse") -> float:
@@ -84,27 +88,39 @@ def strict_bound(n: int, c: int, *, beta: float, prior: Tensor | None = None, pr
 
     * forward: H(q), since cross-entropy(q, p) >= H(q) and invariance >= 0.
     * reverse: invariance is at least the mean entropy of p, and the mutual information H(mean p) - mean H(p) of sample
-      and code is at most log n. With b = min(beta, 1), minimising KL(mean p || q) + b (H(mean p) - log n) over mean p
-      gives max(0, -(1 - b) log sum_j q_j^(1 / (1 - b)) - b log n): for uniform q, b max(0, log(c / n)).
+      and code is at most log n. For each b from 0 to min(beta, 1), minimising KL(mean p || q) + b (H(mean p) - log n)
+      over mean p gives -(1 - b) log sum_j q_j^(1 / (1 - b)) - b log n, a bound that is concave in b; the largest is
+      taken. For uniform q it is min(beta, 1) max(0, log(c / n)), and 0 for every q with H(q) <= log n.
     """
-    log_q = torch.full((c,), -math.log(c), dtype=torch.float64) if prior is None else prior.double().log()
+    if prior is not None:
+        return strict_bound_of(prior, n, beta=beta, prior_loss=prior_loss).item()
+    return math.log(c) if prior_loss == "forward" else max(0.0, min(beta, 1.0) * (math.log(c) - math.log(n)))
+
+
+def strict_bound_of(prior: Tensor, n: int, *, beta: float, prior_loss: str) -> Tensor:
+    """:func:`strict_bound` of a prior ``(c,)`` that changes, as a scalar on its device, for which nothing waits."""
+    log_q = prior.double().log()
     if prior_loss == "forward":
-        return -torch.special.xlogy(log_q.exp(), log_q.exp()).sum().item()
-    b = min(beta, 1.0)
-    sharpened = log_q.max() if b == 1 else (1 - b) * torch.logsumexp(log_q / (1 - b), 0)
-    return max(0.0, -sharpened.item() - b * math.log(n))
+        return torch.special.entr(prior.double()).sum()
+    found = log_q.new_zeros(())
+    for share in range(1, BOUND_STEPS + 1):
+        b = min(beta, 1.0) * share / BOUND_STEPS
+        sharpened = log_q.max() if b == 1 else (1 - b) * torch.logsumexp(log_q / (1 - b), 0)
+        found = torch.maximum(found, -sharpened - b * math.log(n))
+    return found
 
 
-def check_prior(prior: Tensor, c: int, prior_loss: str) -> None:
-    """Raises ``InputError`` unless ``prior`` is a distribution over c codes that ``prior_loss`` can use."""
+def check_prior(prior: Tensor, c: int, prior_loss: str, *, key: str = "prior") -> None:
+    """Raises ``InputError``, which calls it ``key``, unless ``prior`` is a distribution over c codes that
+    ``prior_loss`` can use."""
     if prior_loss not in PRIOR_LOSSES:
         raise unknown("prior_loss", prior_loss, PRIOR_LOSSES)
-    require(prior.shape == (c,), "shape of prior", tuple(prior.shape), f"({c},), one probability a code")
+    require(prior.shape == (c,), f"shape of {key}", tuple(prior.shape), f"({c},), one probability a code")
     least, total = prior.min().item(), round(prior.double().sum().item(), 6)
-    require(least >= 0, "least entry of prior", least, "non-negative")
-    require(abs(total - 1) <= 1e-4, "sum of prior", total, "1")
+    require(least >= 0, f"least entry of {key}", least, "non-negative")
+    require(abs(total - 1) <= 1e-4, f"sum of {key}", total, "1")
     possible = prior_loss != "reverse" or least > 0
-    require(possible, "least entry of prior", least, "above 0 for prior_loss 'reverse', which would be infinite")
+    require(possible, f"least entry of {key}", least, "above 0 for prior_loss 'reverse', which would be infinite")
 
 
 def _prior_term(log_p: Tensor, log_q: Tensor, prior_loss: str) -> Tensor:

@@ -28,9 +28,10 @@ from cplearn_solo.core.distributed import world_size
 from cplearn_solo.core.errors import keys_named, require
 from cplearn_solo.core.precision import at_least_float32
 from cplearn_solo.dictionary import check_dictionary, pack_dictionary, temperature
-from cplearn_solo.losses import assignments, check_prior, cplearn_loss, strict_bound
+from cplearn_solo.losses import assignments, cplearn_loss, strict_bound, strict_bound_of
 from cplearn_solo.methods.auto_beta import AutoBeta
-from cplearn_solo.methods.base import METHODS, Method, ReportMeasure, Views
+from cplearn_solo.methods.base import METHODS, Method, Progress, ReportMeasure, Views
+from cplearn_solo.methods.code_prior import LearnedPrior, fixed_prior
 from cplearn_solo.methods.optimum import optimum_measures
 from cplearn_solo.methods.remedy import Keywords, Remedy, lower_to, raise_to
 from cplearn_solo.objective import Objective, PackedDictionary, check_shares, objective
@@ -54,7 +55,8 @@ _KEYS = {
 
 @dataclass(frozen=True)
 class Constants:
-    """What follows from n: tau, sqrt(n) or 1 by which embeddings are divided, and the strict bound of the loss."""
+    """What follows from n: tau, sqrt(n) or 1 by which embeddings are divided, and the strict bound of the loss, unless
+    the prior is learned."""
 
     temperature: float
     root_n: float
@@ -95,8 +97,9 @@ class CPLearn(Method):
     ``eps``: target probability of the codes a sample is not assigned to; below 1/c.
     ``activation``: ``l2``, sqrt(f/n) h/||h|| (Eq. 1), or ``tanh``, the paper's practical choice (Section 3.3).
     ``scale``: ``paper`` divides by sqrt(n) as Eq. 1 does; ``released`` does not, as the released code, so that logits
-    are sqrt(n) times sharper. ``prior``: q, one probability a code, uniform if absent. ``prior_loss``: ``forward``
-    (Eq. 2) or ``reverse`` (Appendix N). ``dictionary``, ``dictionary_seed``: see :func:`make_dictionary`.
+    are sqrt(n) times sharper. ``prior``: q, ``uniform`` if absent, ``power_law`` with exponent ``prior_power``, 1 if
+    absent, numbers, one a code, which are not normalised, or ``learned`` (:class:`LearnedPrior`). ``prior_loss``:
+    ``forward`` (Eq. 2) or ``reverse`` (Appendix N). ``dictionary``, ``dictionary_seed``: see :func:`make_dictionary`.
     ``linear_bn``: the linear layer and BatchNorm; without them f is d, and nothing holds the features' scale (Fig. 7).
 
     Each of several devices has its own loss. With ``global_prior``, the mean assignment of all devices is matched with
@@ -134,7 +137,8 @@ class CPLearn(Method):
         eps: float = 1e-8,
         activation: Literal["l2", "tanh"] = "l2",
         scale: Literal["paper", "released"] = "paper",
-        prior: list[float] | None = None,
+        prior: Literal["uniform", "power_law", "learned"] | list[float] | None = None,
+        prior_power: float | None = None,
         prior_loss: Literal["reverse", "forward"] = "reverse",
         dictionary: Literal["rademacher", "hadamard"] = "rademacher",
         dictionary_seed: int = 0,
@@ -151,7 +155,7 @@ class CPLearn(Method):
         wanted = f"{features_dim}, the width of the features, with linear_bn=false"
         require(linear_bn or f == features_dim, "method_kwargs.proj_hidden_dim", f, wanted)
         require(beta == "auto" or beta >= 0, "method_kwargs.beta", beta, "at least 0, or auto")
-        possible = beta != "auto" or (prior is None and min(batch_size, c) >= 2)
+        possible = beta != "auto" or (prior in (None, "uniform") and min(batch_size, c) >= 2)
         require(possible, "method_kwargs.beta", beta, "a number, unless the prior is uniform over at least 2 codes")
         self.auto_beta = AutoBeta(batch_size, c) if beta == "auto" else None
         self.beta, self.activation, self.scale, self.prior_loss = beta, activation, scale, prior_loss
@@ -166,11 +170,9 @@ class CPLearn(Method):
         check_impl(impl, several_ranks=several_ranks)
         self.dense = impl == "auto" and not several_ranks and (f + 16 * batch_size) * c <= _DENSE_FLOATS
         self.register_buffer("w", self.dictionary.tile(0, c) if self.dense else None, persistent=False)
-        q = None if prior is None else torch.tensor(prior, dtype=torch.float32)
-        if q is not None:
-            with keys_named(_KEYS):
-                check_prior(q, c, prior_loss)
-        self.register_buffer("prior", q, persistent=False)
+        q = fixed_prior(prior, c, power=prior_power, prior_loss=prior_loss)
+        self.register_buffer("fixed_prior", q, persistent=False)
+        self.learned_prior = LearnedPrior(c) if prior == "learned" else None
         # The n that the weights were trained with. It does not follow the batch at hand: codes would depend on the
         # batch size of an evaluation.
         self.register_buffer("n", torch.tensor(batch_size))
@@ -196,9 +198,14 @@ class CPLearn(Method):
         return self.constants(self._n).temperature
 
     @property
+    def prior(self) -> Tensor | None:
+        """q ``(c,)`` as it is now; ``None`` is uniform."""
+        return self.learned_prior() if self.learned_prior else self.fixed_prior
+
+    @property
     def bound(self) -> float:
         """The strict bound of the loss for the n that the weights were trained with; of beta = 1 for beta ``auto``."""
-        return self.constants(self._n).bound
+        return float(self._bound(self.prior, self._n))
 
     def constants(self, n: int) -> Constants:
         """What follows from n samples whose mean assignment is matched with the prior."""
@@ -208,15 +215,22 @@ class CPLearn(Method):
             self._constants[n] = Constants(
                 temperature=temperature(f, n, c, self.eps),
                 root_n=math.sqrt(n) if self.scale == "paper" else 1.0,
-                bound=strict_bound(n, c, beta=beta, prior=self.prior, prior_loss=self.prior_loss),
+                bound=strict_bound(n, c, beta=beta, prior=self.fixed_prior, prior_loss=self.prior_loss),
             )
         return self._constants[n]
+
+    def _bound(self, q: Tensor | None, n: int) -> float | Tensor:
+        """The strict bound of the prior q; a learned one, which moves, is not waited for."""
+        if not self.learned_prior:
+            return self.constants(n).bound
+        return strict_bound_of(q, n, beta=self.beta, prior_loss=self.prior_loss)
 
     def loss(self, views: Views) -> dict[str, Tensor]:
         """Mean over pairs of crops with at least one large crop.
 
         Logged with it: ``bound_gap``, the distance to the strict bound; of the first view, ``assignment_entropy``, the
-        mean entropy of p, and ``mean_entropy``, that of the mean p, whose difference is the information in codes.
+        mean entropy of p, and ``mean_entropy``, that of the mean p, whose difference is the information in codes; and
+        ``prior_entropy``, that of a prior that is learned.
         """
         n = self.batch_size * (world_size() if self.global_prior else 1)
         if n != self._n:
@@ -226,9 +240,9 @@ class CPLearn(Method):
         embeddings = [self._embed(feats, constants.root_n) for feats in views.feats]
         pairs = [pair for pair in combinations(range(len(embeddings)), 2) if pair[0] < views.n_large]
         beta = self.auto_beta(n) if self.auto_beta else self.beta
-        compute = self._dense_objective if self.dense else self._packed_objective
-        found = compute(embeddings, pairs, beta, constants.temperature)
-        bound = constants.bound
+        compute, q = self._dense_objective if self.dense else self._packed_objective, self.prior
+        found = compute(embeddings, pairs, beta, q, constants.temperature)
+        bound = self._bound(q, n)
         if self.auto_beta and self.prior_loss == "reverse":
             bound = bound * beta
         parts = {
@@ -242,7 +256,14 @@ class CPLearn(Method):
         if self.auto_beta:
             parts["beta"] = beta
             self.auto_beta.update(found.mean_entropy)
+        if self.learned_prior:
+            parts["prior_entropy"] = torch.special.entr(q).sum()
+            self.learned_prior.see(found.mean_assignment)
         return {**parts, "codes": found.codes}
+
+    def after_backward(self, progress: Progress) -> None:
+        if self.learned_prior:
+            self.learned_prior.update()
 
     def embed(self, feats: Tensor) -> Tensor:
         """Embeddings H ``(n, f)`` (Eq. 1), in float32 or better."""
@@ -320,14 +341,14 @@ class CPLearn(Method):
         return h / root_n
 
     def _packed_objective(
-        self, embeddings: list[Tensor], pairs: list[tuple[int, int]], beta: float | Tensor, tau: float
+        self, embeddings: list[Tensor], pairs: list[tuple[int, int]], beta: float | Tensor, q: Tensor | None, tau: float
     ) -> Objective:
         return objective(
             embeddings,
             self.dictionary,
             temperature=tau,
             beta=beta,
-            prior=self.prior,
+            prior=q,
             prior_loss=self.prior_loss,
             prior_is_checked=True,
             pairs=pairs,
@@ -338,11 +359,11 @@ class CPLearn(Method):
         )
 
     def _dense_objective(
-        self, embeddings: list[Tensor], pairs: list[tuple[int, int]], beta: float | Tensor, tau: float
+        self, embeddings: list[Tensor], pairs: list[tuple[int, int]], beta: float | Tensor, q: Tensor | None, tau: float
     ) -> Objective:
         """The same with all of W and all logits in memory."""
         logits = [h @ self.w.to(h.dtype) / tau for h in embeddings]
-        given = {"beta": beta, "prior": self.prior, "prior_loss": self.prior_loss, "prior_is_checked": True}
+        given = {"beta": beta, "prior": q, "prior_loss": self.prior_loss, "prior_is_checked": True}
         losses = [cplearn_loss(logits[i], logits[j], **given) for i, j in pairs]
         loss, invariance, prior = (torch.stack(part).mean() for part in zip(*losses))
         return Objective(loss, invariance, prior, *assignments(logits[0]))

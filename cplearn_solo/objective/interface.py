@@ -35,7 +35,7 @@ class Objective(NamedTuple):
     """``loss = beta * invariance + prior``, scalars in nats; a gradient flows through ``loss`` only.
 
     Of the first view: ``assignment_entropy``, the mean entropy of p, and ``mean_entropy``, that of the mean p, in nats,
-    and ``codes`` ``(n,)``, the most likely ones.
+    ``codes`` ``(n,)``, the most likely ones, and ``mean_assignment``, the mean p ``(c,)``.
     """
 
     loss: Tensor
@@ -44,6 +44,7 @@ class Objective(NamedTuple):
     assignment_entropy: Tensor
     mean_entropy: Tensor
     codes: Tensor
+    mean_assignment: Tensor
 
 
 def objective(
@@ -68,7 +69,8 @@ def objective(
     ``prior_loss``, ``prior_is_checked``: see there.
 
     On several ranks each has its own samples and, by default, its own loss. ``dictionary_parallel``: each works on a
-    share of the codes for the samples of all, and the loss is the mean over ranks. ``global_prior``: the mean
+    share of the codes for the samples of all, ``mean_assignment`` is that of its share, and the loss is the mean over
+    ranks. ``global_prior``: the mean
     assignment is that of the samples of all. Gradients are such that their mean over ranks, which data-parallel
     training takes, is that of the mean loss.
 
@@ -241,7 +243,7 @@ class _LossWithGradient(torch.autograd.Function):
         loss = spec.beta * found.invariance + found.prior
         parts = (loss, found.invariance, found.prior, found.assignment_entropy, found.mean_entropy)
         dtype = torch.promote_types(views[0].dtype, torch.float32)
-        parts = (*(part.to(dtype) for part in parts), found.codes)
+        parts = (*(part.to(dtype) for part in parts), found.codes, found.mean_assignment.to(dtype))
         ctx.mark_non_differentiable(*parts[1:])
         return parts
 

@@ -22,12 +22,14 @@ from cplearn_solo.objective.spec import LossSpec
 class PriorTerm(NamedTuple):
     """The term of each view and group of samples that share a mean assignment.
 
-    ``loss`` and ``mean_entropy``, that of pbar, ``(views, groups)`` in float64; ``log_ratio``, log(pbar / q),
-    ``(views, groups, c)``; ``grad_sum``, sum_j g_ij, ``(views, n)`` in float64.
+    ``loss`` and ``mean_entropy``, that of pbar, ``(views, groups)`` in float64; ``mean_assignment``, the first view's
+    pbar, a mean over groups, ``(c,)``; ``log_ratio``, log(pbar / q), ``(views, groups, c)``; ``grad_sum``, sum_j g_ij,
+    ``(views, n)`` in float64.
     """
 
     loss: Tensor
     mean_entropy: Tensor
+    mean_assignment: Tensor
     log_ratio: Tensor
     grad_sum: Tensor
 
@@ -42,7 +44,8 @@ def prior_term(log_mean: Tensor, grad_sum: Tensor, spec: LossSpec) -> PriorTerm:
     mean_entropy = -(log_mean.exp() * log_mean).sum(dim=2, dtype=torch.float64)
     if spec.codes_shared:
         loss, mean_entropy, grad_sum = sum_ranks(loss), sum_ranks(mean_entropy), sum_ranks(grad_sum)
-    return PriorTerm(loss, mean_entropy, log_mean.sub_(log_q), grad_sum)
+    mean_assignment = log_mean[0].exp().mean(dim=0)
+    return PriorTerm(loss, mean_entropy, mean_assignment, log_mean.sub_(log_q), grad_sum)
 
 
 @dataclass(frozen=True)

@@ -44,11 +44,13 @@ class LossSpec:
 @dataclass(frozen=True)
 class LossAndGradient:
     """Parts of the loss as scalars, codes of the first view ``(n,)`` and the gradient of ``beta * invariance + prior``
-    with respect to the embeddings ``(views, n, f)``, if it is needed."""
+    with respect to the embeddings ``(views, n, f)``, if it is needed. ``mean_assignment`` ``(c,)`` is that of the first
+    view, of the codes here."""
 
     invariance: Tensor
     prior: Tensor
     assignment_entropy: Tensor
     mean_entropy: Tensor
     codes: Tensor
+    mean_assignment: Tensor
     grad: Tensor | None

@@ -52,6 +52,7 @@ class Sweeps(ABC):
             assignment_entropy=sums.cross_entropy(0, 0).mean(),
             mean_entropy=prior.mean_entropy[0].mean(),
             codes=sums.codes,
+            mean_assignment=prior.mean_assignment,
             grad=self._scaled_gradient(sums, prior) if spec.needs_grad else None,
         )
 

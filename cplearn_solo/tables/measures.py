@@ -16,13 +16,14 @@ from cplearn_solo.core.files import whole_file
 from cplearn_solo.data import load_splits
 from cplearn_solo.engine.checkpoint import checkpoint_entry
 from cplearn_solo.engine.module import Pretrainer, image_statistics
+from cplearn_solo.evaluation.linear import linear_probe
 from cplearn_solo.evaluation.programs import evaluate
 from cplearn_solo.evaluation.scores import sample
 from cplearn_solo.inference.devices import device_after_training
 from cplearn_solo.inference.features import extractor
 from cplearn_solo.inference.pretrained import load_pretrained
 from cplearn_solo.inference.splits import splits_of
-from cplearn_solo.metrics import effective_rank, matrix_cross_entropy
+from cplearn_solo.metrics import effective_rank, knn_accuracies, matrix_cross_entropy
 from cplearn_solo.metrics.collapse import covariance_spectrum
 from cplearn_solo.metrics.intracluster import inter_class_effective_rank, intra_class_effective_rank
 
@@ -31,6 +32,7 @@ FRACTIONS = {"1": 0.01, "10": 0.1}  # of the labels (Matrix-SSL, Table 4)
 # Of fine-tuning: what scripts/linear/finetune.yaml has, but at least so many steps.
 FINETUNING = {"name": "sgd", "lr": 0.1, "backbone_lr": 0.01, "batch_size": 256}
 EPOCHS, STEPS = 20, 200
+RAREST = 3  # classes
 Found = dict[str, Any]  # numbers and lists by name
 
 
@@ -86,6 +88,25 @@ def classes(place: Path) -> Found:
     return found
 
 
+def rare_classes(place: Path) -> Found:
+    """How well features tell apart classes of which few images were trained on: what classifiers do that learn from all
+    training images, which are of unequal number in training only (``data.imbalance``).
+
+    Balanced accuracy of the converged linear probe, and kNN's mean recall of the three classes with the fewest images
+    in training.
+    """
+    model = load_pretrained(place)
+    counts = splits_of(model, {})[0].train.labels.bincount()
+    splits, _ = splits_of(model, {"imbalance": None})
+    features = extractor(model.backbone, None, model.config, device=device_after_training(model.config))
+    train, test = features(splits.probe).labelled(), features(splits.test).labelled()
+    rare = torch.isin(test.y, counts.argsort()[:RAREST])
+    num_classes = splits.train.num_classes
+    linear = linear_probe(train.x, train.y, test.x, test.y, num_classes=num_classes, seed=model.config.seed)
+    knn = knn_accuracies(train.x, train.y, test.x[rare], test.y[rare], num_classes=num_classes)
+    return {"whole_linear_balanced_acc1": linear.balanced_acc1, "rare_recall": knn.of_classes}
+
+
 def finetuned(place: Path) -> Found:
     """Accuracy of backbone and linear head trained on 1 % and 10 % of the labels (Matrix-SSL, Table 4)."""
     found, model = {}, load_pretrained(place)
@@ -107,7 +128,12 @@ def finetuned(place: Path) -> Found:
     return found
 
 
-MEASURES: dict[str, Callable[[Path], Found]] = {"spectrum": spectrum, "classes": classes, "finetuned": finetuned}
+MEASURES: dict[str, Callable[[Path], Found]] = {
+    "spectrum": spectrum,
+    "classes": classes,
+    "rare_classes": rare_classes,
+    "finetuned": finetuned,
+}
 
 
 def _test_features(place: Path) -> tuple[Tensor, Tensor]:

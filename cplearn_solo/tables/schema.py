@@ -9,7 +9,7 @@ from typing import Any, Dict, List, Optional
 from omegaconf import MISSING
 
 PLOTS = ("rows", "epochs", "spectrum")
-MEASURES = ("classes", "finetuned", "spectrum")  # what measures.py has
+MEASURES = ("classes", "finetuned", "rare_classes", "spectrum")  # what measures.py has
 
 # Overrides of pretraining keys by where they hold: "all", a setting (full, midi, mini, digits), a column,
 # "setting.column"; later ones win. A value may refer to other keys, ${method_kwargs.proj_hidden_dim}, and to the

@@ -1,0 +1,110 @@
+"""Coding rates and maximal coding rate reduction, MCR2 (Yu et al., NeurIPS 2020), also in variational form.
+
+Embeddings come as rows ``(n, d)`` of length 1; ``eps`` is the squared distortion up to which they are coded, the
+paper's epsilon^2, and rates are in nats an embedding.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from cplearn_solo.core.errors import require
+
+
+def coding_rate(z: Tensor, *, eps: float) -> Tensor:
+    """R(Z, eps) = 1/2 log det(I + d / (n eps) Z^T Z), of all embeddings together, to a scalar (Eq. 1).
+
+    It is worked out on the smaller of Z^T Z and Z Z^T. Raises ``InputError`` for an ``eps`` that is not above 0.
+    """
+    check_eps(eps)
+    n, d = z.shape
+    return _log_det(d / (n * eps) * (z.mT @ z if d <= n else z @ z.mT)) / 2
+
+
+def partition_rate(z: Tensor, memberships: Tensor, *, eps: float) -> Tensor:
+    """R_c(Z, eps | Pi) = sum_j n_j / (2 n) log det(I + d / (n_j eps) Z^T Pi_j Z), to a scalar (Eq. 2).
+
+    ``memberships``: Pi ``(n, k)``, how much of each embedding belongs to each of k classes, n_j = sum_i Pi_ij.
+    Raises ``InputError`` for shapes that do not fit or an ``eps`` that is not above 0.
+    """
+    check_eps(eps)
+    weights, sizes = _weights(z, memberships)
+    covariances = torch.einsum("ij,ia,ib->jab", weights, z, z)
+    return (sizes * _log_det(z.shape[1] / eps * covariances)).sum() / (2 * len(z))
+
+
+def views_rate(views: Tensor, *, eps: float) -> Tensor:
+    """:func:`partition_rate` where the views of an image, ``(v, n, d)``, are a class: n log-determinants of v x v."""
+    check_eps(eps)
+    v, _, d = views.shape
+    by_image = views.transpose(0, 1)
+    return _log_det(d / (v * eps) * (by_image @ by_image.mT)).mean() / 2
+
+
+class VariationalRate(NamedTuple):
+    """``rate`` of the covariances that the atoms stand for, and ``misfit``, how far those are from Z's: scalars."""
+
+    rate: Tensor
+    misfit: Tensor
+
+
+def variational_rate(z: Tensor, memberships: Tensor, atoms: Tensor, amounts: Tensor, *, eps: float) -> VariationalRate:
+    """:func:`partition_rate` without a determinant (Baek et al., CVPR 2022), to be minimised over its parameters.
+
+    With C_j = Z^T Pi_j Z / n_j, ``atoms`` ``(q, d)``, brought to length 1 and shared by all classes as columns of
+    Gamma, and ``amounts`` A ``(k, q)``, not negative,
+
+        rate = sum_j n_j / (2 n) sum_l log(1 + d / eps A_jl)
+        misfit = sum_j n_j / n ||C_j - Gamma diag(A_j) Gamma^T||^2.
+
+    Among parameters without misfit the smallest rate is R_c, reached where each class has its eigenvectors as atoms and
+    its eigenvalues as amounts (:func:`eigen_atoms`); others are above it. In training, a multiple of the misfit is
+    added. It is worked out from products of embeddings and atoms: where the paper has k covariances of d x d, no more
+    than (n + q)^2 numbers are held.
+
+    Raises ``InputError`` for shapes that do not fit or an ``eps`` that is not above 0.
+    """
+    check_eps(eps)
+    weights, sizes = _weights(z, memberships)
+    (n, d), k = z.shape, memberships.shape[1]
+    fitting = atoms.ndim == 2 and atoms.shape[1] == d and amounts.shape == (k, len(atoms))
+    shapes = tuple(atoms.shape), tuple(amounts.shape)
+    require(fitting, "shapes of atoms and amounts", shapes, f"(q, {d}) and ({k}, q)")
+    atoms = torch.nn.functional.normalize(atoms, dim=1)
+    rate = (sizes * (d / eps * amounts).log1p().sum(dim=1)).sum() / (2 * n)
+    own = (weights * ((z @ z.mT).square() @ weights)).sum(dim=0)
+    both = (weights * ((z @ atoms.mT).square() @ amounts.mT)).sum(dim=0)
+    atomic = (amounts * (amounts @ (atoms @ atoms.mT).square())).sum(dim=1)
+    return VariationalRate(rate, (sizes * (own - 2 * both + atomic)).sum() / n)
+
+
+@torch.no_grad()
+def eigen_atoms(z: Tensor, memberships: Tensor) -> tuple[Tensor, Tensor]:
+    """The optimal atoms ``(k d, d)`` and amounts ``(k, k d)`` of :func:`variational_rate`: k eigendecompositions."""
+    weights, _ = _weights(z, memberships)
+    values, vectors = torch.linalg.eigh(torch.einsum("ij,ia,ib->jab", weights, z, z))
+    amounts = torch.block_diag(*values.clamp_min(0).unsqueeze(1))
+    return vectors.mT.flatten(0, 1), amounts
+
+
+def check_eps(eps: float) -> None:
+    """Raises ``InputError`` unless ``eps`` is above 0."""
+    require(eps > 0, "eps", eps, "above 0")
+
+
+def _weights(z: Tensor, memberships: Tensor) -> tuple[Tensor, Tensor]:
+    """Pi_ij / n_j ``(n, k)``, 0 for an empty class, and n_j ``(k,)``."""
+    fitting = memberships.ndim == 2 and len(memberships) == len(z)
+    require(fitting, "shape of memberships", tuple(memberships.shape), f"({len(z)}, k), one row an embedding")
+    sizes = memberships.sum(dim=0)
+    return memberships / sizes.clamp_min(torch.finfo(z.dtype).tiny), sizes
+
+
+def _log_det(x: Tensor) -> Tensor:
+    """log det(I + X) of symmetric positive semi-definite matrices ``(..., d, d)``."""
+    identity = torch.eye(x.shape[-1], dtype=x.dtype, device=x.device)
+    factor, _ = torch.linalg.cholesky_ex(identity + x)  # which, unlike cholesky, does not wait for a GPU
+    return 2 * factor.diagonal(dim1=-2, dim2=-1).log().sum(dim=-1)

@@ -1,0 +1,91 @@
+"""MCR2: embeddings take up much room together and little within a class (Yu et al., NeurIPS 2020).
+
+The views of an image are a class; with ``num_clusters`` so are the clusters of a head with soft memberships. Unit
+embeddings Z ``(n, f)`` come from SimCLR's projector, which is lightly's.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from lightly.models.modules.heads import SimCLRProjectionHead
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from cplearn_solo.core.distributed import gather
+from cplearn_solo.core.errors import require
+from cplearn_solo.core.precision import at_least_float32, without_autocast
+from cplearn_solo.losses import coding_rate, partition_rate, variational_rate, views_rate
+from cplearn_solo.methods.base import METHODS, Method, Views
+
+
+@METHODS.register("mcr2")
+class MCR2(Method):
+    """``proj_hidden_dim``, ``proj_output_dim``: widths of the two-layer projector. ``eps``: squared distortion of the
+    code. ``num_clusters``: k, clusters that are learned beside the views; ``null`` for none. ``rate``: that of the
+    clusters, ``exact`` or ``variational`` (Baek et al., CVPR 2022), where ``atoms`` directions and how much of each a
+    cluster has are learned too, and their misfit counts ``misfit_weight`` times.
+    """
+
+    multicrop = True
+
+    def __init__(
+        self,
+        features_dim: int,
+        *,
+        batch_size: int,
+        proj_hidden_dim: int = 2048,
+        proj_output_dim: int = 128,
+        eps: float = 0.5,
+        num_clusters: int | None = None,
+        rate: Literal["exact", "variational"] = "exact",
+        atoms: int = 128,
+        misfit_weight: float = 1.0,
+    ) -> None:
+        super().__init__(features_dim, batch_size=batch_size)
+        require(eps > 0, "method_kwargs.eps", eps, "above 0")
+        require(num_clusters is None or num_clusters >= 2, "method_kwargs.num_clusters", num_clusters, "at least 2")
+        possible = rate == "exact" or num_clusters is not None
+        require(possible, "method_kwargs.rate", rate, "exact without num_clusters, as the rate of views is cheap")
+        require(atoms >= 1, "method_kwargs.atoms", atoms, "at least 1")
+        self.projector = SimCLRProjectionHead(features_dim, proj_hidden_dim, proj_output_dim)
+        self.head = nn.Linear(proj_output_dim, num_clusters) if num_clusters else None
+        self.num_clusters, self.eps, self.misfit_weight = num_clusters, eps, misfit_weight
+        variational = rate == "variational"
+        self.atoms = nn.Parameter(torch.randn(atoms, proj_output_dim)) if variational else None
+        self.amounts = nn.Parameter(torch.full((num_clusters, atoms), -math.log(atoms))) if variational else None
+
+    @property
+    def codes_total(self) -> int | None:
+        return self.num_clusters
+
+    def loss(self, views: Views) -> dict[str, Tensor]:
+        """R_c of views minus R, both in nats an embedding; with clusters, R_c of these minus R is added."""
+        z = torch.stack([gather(self.embed(feats)) for feats in views.feats])
+        with without_autocast(z):
+            every = z.flatten(0, 1)
+            parts = {"expansion": coding_rate(every, eps=self.eps), "views": views_rate(z, eps=self.eps)}
+            if self.head is None:
+                return {"loss": parts["views"] - parts["expansion"], **parts}
+            memberships = self.head(z).softmax(dim=2).mean(dim=0)
+            repeated = memberships.repeat(len(z), 1)
+            if self.atoms is None:
+                parts["clusters"] = partition_rate(every, repeated, eps=self.eps)
+            else:
+                found = variational_rate(every, repeated, self.atoms, self.amounts.exp(), eps=self.eps)
+                parts |= {"clusters": found.rate + self.misfit_weight * found.misfit, "misfit": found.misfit}
+            loss = parts["views"] + parts["clusters"] - 2 * parts["expansion"]
+        return {"loss": loss, **parts, "codes": memberships[: len(views.feats[0])].argmax(dim=1)}
+
+    def embed(self, feats: Tensor) -> Tensor:
+        return F.normalize(at_least_float32(self.projector(feats)), dim=1)
+
+    def assign(self, feats: Tensor) -> Tensor | None:
+        return None if self.head is None else self(feats).argmax(dim=1)
+
+    def forward(self, feats: Tensor) -> Tensor:
+        """Scores of clusters ``(n, k)``, or without clusters embeddings."""
+        z = self.embed(feats)
+        return z if self.head is None else self.head(z)
