@@ -82,12 +82,16 @@ def variational_rate(z: Tensor, memberships: Tensor, atoms: Tensor, amounts: Ten
 
 
 @torch.no_grad()
-def eigen_atoms(z: Tensor, memberships: Tensor) -> tuple[Tensor, Tensor]:
-    """The optimal atoms ``(k d, d)`` and amounts ``(k, k d)`` of :func:`variational_rate`: k eigendecompositions."""
+def eigen_atoms(z: Tensor, memberships: Tensor, per_class: int | None = None) -> tuple[Tensor, Tensor]:
+    """The optimal atoms ``(k d, d)`` and amounts ``(k, k d)`` of :func:`variational_rate`: k eigendecompositions.
+
+    With ``per_class`` the directions of the largest eigenvalues of each class alone, for so many instead of d.
+    """
     weights, _ = _weights(z, memberships)
     values, vectors = torch.linalg.eigh(torch.einsum("ij,ia,ib->jab", weights, z, z))
-    amounts = torch.block_diag(*values.clamp_min(0).unsqueeze(1))
-    return vectors.mT.flatten(0, 1), amounts
+    first = 0 if per_class is None else max(0, z.shape[1] - per_class)
+    amounts = torch.block_diag(*values[:, first:].clamp_min(0).unsqueeze(1))
+    return vectors[:, :, first:].mT.flatten(0, 1), amounts
 
 
 def check_eps(eps: float) -> None:

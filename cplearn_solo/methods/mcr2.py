@@ -6,7 +6,6 @@ embeddings Z ``(n, f)`` come from SimCLR's projector, which is lightly's.
 
 from __future__ import annotations
 
-import math
 from typing import Literal
 
 import torch
@@ -17,16 +16,20 @@ from torch.nn import functional as F
 from cplearn_solo.core.distributed import gather
 from cplearn_solo.core.errors import require
 from cplearn_solo.core.precision import at_least_float32, without_autocast
-from cplearn_solo.losses import coding_rate, partition_rate, variational_rate, views_rate
+from cplearn_solo.losses import coding_rate, eigen_atoms, partition_rate, variational_rate, views_rate
 from cplearn_solo.methods.base import METHODS, Method, Views
+
+LATCH = 100  # steps
+LEAST_AMOUNT = 1e-6  # whose logarithm can still be learned
 
 
 @METHODS.register("mcr2")
 class MCR2(Method):
     """``proj_hidden_dim``, ``proj_output_dim``: widths of the two-layer projector. ``eps``: squared distortion of the
     code. ``num_clusters``: k, clusters that are learned beside the views; ``null`` for none. ``rate``: that of the
-    clusters, ``exact`` or ``variational`` (Baek et al., CVPR 2022), where ``atoms`` directions and how much of each a
-    cluster has are learned too, and their misfit counts ``misfit_weight`` times.
+    clusters, ``exact`` or ``variational`` (Baek et al., CVPR 2022), where ``atoms`` directions a cluster, of which each
+    cluster has some, are learned too and set to the optimal ones every 100 steps, as descent alone stays far from them;
+    their misfit counts ``misfit_weight`` times.
     """
 
     multicrop = True
@@ -41,7 +44,7 @@ class MCR2(Method):
         eps: float = 0.5,
         num_clusters: int | None = None,
         rate: Literal["exact", "variational"] = "exact",
-        atoms: int = 128,
+        atoms: int = 16,
         misfit_weight: float = 1.0,
     ) -> None:
         super().__init__(features_dim, batch_size=batch_size)
@@ -49,13 +52,15 @@ class MCR2(Method):
         require(num_clusters is None or num_clusters >= 2, "method_kwargs.num_clusters", num_clusters, "at least 2")
         possible = rate == "exact" or num_clusters is not None
         require(possible, "method_kwargs.rate", rate, "exact without num_clusters, as the rate of views is cheap")
-        require(atoms >= 1, "method_kwargs.atoms", atoms, "at least 1")
+        possible = rate == "exact" or 1 <= atoms <= proj_output_dim
+        require(possible, "method_kwargs.atoms", atoms, f"from 1 to {proj_output_dim}, the proj_output_dim")
         self.projector = SimCLRProjectionHead(features_dim, proj_hidden_dim, proj_output_dim)
         self.head = nn.Linear(proj_output_dim, num_clusters) if num_clusters else None
         self.num_clusters, self.eps, self.misfit_weight = num_clusters, eps, misfit_weight
-        variational = rate == "variational"
-        self.atoms = nn.Parameter(torch.randn(atoms, proj_output_dim)) if variational else None
-        self.amounts = nn.Parameter(torch.full((num_clusters, atoms), -math.log(atoms))) if variational else None
+        self.atoms = self.log_amounts = None
+        if num_clusters and rate == "variational":
+            self.atoms = nn.Parameter(torch.randn(num_clusters * atoms, proj_output_dim))
+            self.log_amounts = nn.Parameter(torch.zeros(num_clusters, num_clusters * atoms))
 
     @property
     def codes_total(self) -> int | None:
@@ -74,10 +79,19 @@ class MCR2(Method):
             if self.atoms is None:
                 parts["clusters"] = partition_rate(every, repeated, eps=self.eps)
             else:
-                found = variational_rate(every, repeated, self.atoms, self.amounts.exp(), eps=self.eps)
+                if views.progress.step % LATCH == 0:
+                    self._latch(every, repeated)
+                found = variational_rate(every, repeated, self.atoms, self.log_amounts.exp(), eps=self.eps)
                 parts |= {"clusters": found.rate + self.misfit_weight * found.misfit, "misfit": found.misfit}
             loss = parts["views"] + parts["clusters"] - 2 * parts["expansion"]
         return {"loss": loss, **parts, "codes": memberships[: len(views.feats[0])].argmax(dim=1)}
+
+    @torch.no_grad()
+    def _latch(self, z: Tensor, memberships: Tensor) -> None:
+        clusters = memberships.shape[1]
+        atoms, amounts = eigen_atoms(z, memberships, len(self.atoms) // clusters)
+        self.atoms.copy_(atoms)
+        self.log_amounts.copy_(amounts.clamp_min(LEAST_AMOUNT).log())
 
     def embed(self, feats: Tensor) -> Tensor:
         return F.normalize(at_least_float32(self.projector(feats)), dim=1)

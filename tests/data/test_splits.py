@@ -11,6 +11,7 @@ import pytest
 import torch
 from support.images import noise_images, write_images, write_parquet
 
+from cplearn_solo.core.errors import InputError
 from cplearn_solo.data import DataConfig, FileSet, Splits, describe_change, load_splits
 
 COUNT = 200
@@ -105,3 +106,40 @@ def test_changed_labels_are_described(tmp_path: Path) -> None:
     assert change(old, new) == "training images: other labels than before"
     assert change(old, named) == "training images: other labels than before"
     assert change(load_splits(DataConfig(), seed=0), load_splits(DataConfig(), seed=1)) == ""
+
+
+def test_classes_of_unequal_size_fall_exponentially() -> None:
+    """As Cui et al. (2019): n ratio^(-k / (K - 1)) images of class k, drawn with the seed; test images stay."""
+    load = lambda seed=0, **config: load_splits(DataConfig(**config), seed=seed)  # noqa: E731
+    whole, tailed = load(), load(imbalance=100)
+    sizes = tailed.train.labels.bincount()
+    largest = sizes[0].item()
+    assert sizes.tolist() == [max(1, round(largest * 100 ** (-k / 9))) for k in range(10)]
+    assert largest == whole.train.labels.bincount()[0] and len(tailed.test) == len(whole.test)
+    again, other = load(imbalance=100), load(1, imbalance=100)
+    assert torch.equal(again.train.images, tailed.train.images)
+    assert other.train.labels.bincount().equal(sizes) and not torch.equal(other.train.images, tailed.train.images)
+    assert load(imbalance=1).train.labels.bincount().unique().numel() == 1
+    held = load(imbalance=100, val_split=0.2)
+    assert held.test.labels.bincount().min() > 20, "held-out images are drawn before"
+
+
+def test_no_class_lacks_images(tmp_path: Path) -> None:
+    write_images(tmp_path, [f"a/{i}.png" for i in range(10)] + [f"b/{i}.png" for i in range(20)])
+    found = splits(train_path=str(tmp_path), imbalance=4, val_path=str(tmp_path), allow_overlap=True)
+    assert found.train.labels.bincount().tolist() == [10, 2]
+    found = splits(train_path=str(tmp_path), imbalance=1, val_path=str(tmp_path), allow_overlap=True)
+    assert found.train.labels.bincount().tolist() == [10, 10]
+
+
+@pytest.mark.parametrize(
+    "config, words",
+    [
+        ({"imbalance": 0.5}, "data.imbalance = 0.5: must be at least 1"),
+        ({"imbalance": float("inf")}, "data.imbalance = inf: must be at least 1"),
+        ({"imbalance": 10, "no_labels": True, "dataset": "custom"}, "data.imbalance = 10: must be null with no_labels"),
+    ],
+)
+def test_imbalance_that_cannot_be(config: dict, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        load_splits(DataConfig(**config), seed=0)

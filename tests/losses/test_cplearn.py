@@ -130,6 +130,21 @@ def test_strict_bound_of_a_uniform_prior():
     assert strict_bound(64, 1024, beta=1.0, prior_loss="forward") == pytest.approx(math.log(1024))
 
 
+def test_strict_bound_of_an_uneven_prior():
+    """Among the bounds of all b the largest; none if as many nats as the prior has fit into the batch."""
+    q = 1 / torch.arange(1, 101, dtype=torch.float64)
+    q = q / q.sum()
+    values = []
+    for b in [step / 1000 for step in range(1000)]:
+        values.append(-(1 - b) * torch.logsumexp(q.log() / (1 - b), 0).item() - b * math.log(8))
+    assert 0.99 * max(values) <= strict_bound(8, 100, beta=1.0, prior=q) <= max(values) + 1e-9
+    entropy = torch.special.entr(q).sum().item()
+    assert strict_bound(math.ceil(math.exp(entropy)), 100, beta=1.0, prior=q) == 0
+    assert strict_bound(8, 100, beta=1.0, prior=q, prior_loss="forward") == pytest.approx(entropy)
+    even = torch.full((100,), 0.01, dtype=torch.float64)
+    assert strict_bound(8, 100, beta=0.3, prior=even) == pytest.approx(strict_bound(8, 100, beta=0.3))
+
+
 def descend(n, f, c, *, beta, prior_loss, steps=300):
     """Free embeddings, both views the same, by Adam from a random start: first and last gap to the bound, codes."""
     generator = torch.Generator().manual_seed(0)

@@ -119,7 +119,10 @@ def test_parts_and_gradients_are_the_equations(monkeypatch, impl, prior_loss, un
     found = objective(views, dictionary(), **settings)
     torch.testing.assert_close(torch.stack(found[:5]), torch.stack(expected), rtol=1e-9, atol=1e-12)
     torch.testing.assert_close(gradients(found.loss, views), gradients(expected[0], views), rtol=1e-8, atol=1e-12)
-    assert torch.equal(found.codes, (views[0] @ make_dictionary(F, C).double()).argmax(1))
+    logits = views[0] @ make_dictionary(F, C).double()
+    assert torch.equal(found.codes, logits.argmax(1))
+    mean = torch.softmax(logits / settings["temperature"], 1).mean(0)
+    torch.testing.assert_close(found.mean_assignment, mean.detach(), rtol=1e-9, atol=1e-12)
     with torch.no_grad():
         assert objective(views, dictionary(), **settings).loss == found.loss
 

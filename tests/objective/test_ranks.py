@@ -40,7 +40,8 @@ def on_one(ranks, *, global_prior, prior_loss):
         cplearn_loss(h1 @ w / TAU, h2 @ w / TAU, beta=BETA, prior=prior(), prior_loss=prior_loss) for h1, h2 in shares
     ]
     loss, invariance, matching = (torch.stack(part).mean() for part in zip(*losses))
-    return [loss, invariance, matching], torch.stack(torch.autograd.grad(loss, views)), (views[0] @ w).argmax(1)
+    grads, logits = torch.stack(torch.autograd.grad(loss, views)), (views[0] @ w).detach()
+    return [loss, invariance, matching], grads, logits.argmax(1), torch.softmax(logits / TAU, 1).mean(0)
 
 
 def method_loss(rows, **kwargs):
@@ -61,7 +62,7 @@ def work(rank, ranks, folder):
         views = [h[rank * N : (rank + 1) * N].clone().requires_grad_() for h in embeddings(ranks)]
         parts = objective(views, dictionary, temperature=TAU, beta=BETA, prior=prior(), **case)
         grads = torch.stack(torch.autograd.grad(parts.loss, views))
-        found.append((torch.stack(parts[:5]).detach(), grads, parts.codes))
+        found.append((torch.stack(parts[:5]).detach(), grads, parts.codes, parts.mean_assignment))
     try:
         objective(views, dictionary.columns(0, C - 1), temperature=TAU, beta=BETA, dictionary_parallel=True)
     except InputError as error:
@@ -88,10 +89,12 @@ def test_ranks_together_equal_one_process(tmp_path, ranks):
     plain = [method_loss(slice(rank * N, (rank + 1) * N)) for rank in range(ranks)]
     torch.testing.assert_close(torch.stack(losses), torch.stack(plain).mean().expand(ranks))
     for case, by_rank in zip(CASES, results):
-        parts, grads, codes = zip(*by_rank)
+        parts, grads, codes, means = zip(*by_rank)
         rest = {key: value for key, value in case.items() if key != "dictionary_parallel"}
-        expected, expected_grads, expected_codes = on_one(ranks, **rest)
+        expected, expected_grads, expected_codes, expected_mean = on_one(ranks, **rest)
         torch.testing.assert_close(torch.stack(parts).mean(0)[:3], torch.stack(expected), msg=str(case))
         # data-parallel training averages gradients over ranks
         torch.testing.assert_close(torch.cat(grads, dim=1) / ranks, expected_grads, msg=str(case))
         assert torch.equal(torch.cat(codes), expected_codes)
+        mean = torch.cat(means) if case["dictionary_parallel"] else torch.stack(means).mean(0)
+        torch.testing.assert_close(mean, expected_mean, msg=str(case))

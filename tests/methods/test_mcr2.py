@@ -1,0 +1,91 @@
+"""MCR2: what its forms add up to, and what is refused."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from cplearn_solo.core.errors import InputError
+from cplearn_solo.losses import coding_rate, partition_rate, variational_rate
+from cplearn_solo.methods import Progress, Views, build_method
+from cplearn_solo.testing import check_method
+
+N, D, K = 16, 24, 5
+HEADS = {"proj_hidden_dim": 32, "proj_output_dim": 8}
+CLUSTERS = HEADS | {"num_clusters": K}
+
+
+def make(**kwargs):
+    torch.manual_seed(0)
+    return build_method("mcr2", D, batch_size=N, method_kwargs=kwargs).double()
+
+
+def views(crops=2):
+    generator = torch.Generator().manual_seed(0)
+    feats = [torch.randn(N, D, generator=generator).double() for _ in range(crops)]
+    return Views(feats, 2, Progress(0, 1, 1, 200))
+
+
+@pytest.mark.parametrize("crops", [2, 3])
+def test_views_of_an_image_are_a_class(crops):
+    method, given = make(**HEADS, eps=2.0), views(crops)
+    z = torch.cat([F.normalize(method.projector(feats), dim=1) for feats in given.feats])
+    images = torch.eye(N, dtype=torch.float64).repeat(crops, 1)
+    expected = partition_rate(z, images, eps=2.0) - coding_rate(z, eps=2.0)
+    assert method.loss(given)["loss"].item() == pytest.approx(expected.item(), rel=1e-12)
+    assert method.codes_total is None and method.assign(given.feats[0]) is None
+
+
+@pytest.mark.parametrize("form", [{}, {"rate": "variational", "atoms": 3, "misfit_weight": 3.0}])
+def test_clusters_are_classes_too(form):
+    method, given = make(**CLUSTERS, **form), views()
+    z = [F.normalize(method.projector(feats), dim=1) for feats in given.feats]
+    memberships = sum(torch.softmax(method.head(view), dim=1) for view in z) / 2
+    every, repeated = torch.cat(z), torch.cat([memberships, memberships])
+    if form:
+        rate, misfit = variational_rate(every, repeated, method.atoms, method.log_amounts.exp(), eps=0.5)
+        clusters = rate + 3 * misfit
+    else:
+        clusters = partition_rate(every, repeated, eps=0.5)
+    images = torch.eye(N, dtype=torch.float64).repeat(2, 1)
+    expected = partition_rate(every, images, eps=0.5) + clusters - 2 * coding_rate(every, eps=0.5)
+    parts = method.loss(given)
+    assert parts["loss"].item() == pytest.approx(expected.item(), rel=1e-12)
+    assert torch.equal(parts["codes"], memberships.argmax(1)) and method.codes_total == K
+    assert torch.equal(method.assign(given.feats[0]), method.head(z[0]).argmax(1))
+
+
+def test_atoms_are_set_to_the_optimal_ones():
+    """With as many as there are dimensions the variational rate is the exact one then."""
+    method, given = make(**CLUSTERS, rate="variational", atoms=8), views()
+    parts = method.loss(replace(given, progress=Progress(1, 2, 100, 200)))
+    exact = make(**CLUSTERS).loss(given)
+    assert parts["clusters"].item() == pytest.approx(exact["clusters"].item(), rel=1e-4)
+    assert parts["misfit"].item() == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "kwargs",
+    [pytest.param(CLUSTERS, marks=pytest.mark.slow), pytest.param(CLUSTERS | {"rate": "variational", "atoms": 4})],
+)
+def test_promises_with_clusters(kwargs):
+    check_method("mcr2", kwargs)
+
+
+@pytest.mark.parametrize(
+    "kwargs, words",
+    [
+        ({"eps": 0.0}, "method_kwargs.eps = 0.0: must be above 0"),
+        ({"num_clusters": 1}, "method_kwargs.num_clusters = 1: must be at least 2"),
+        (
+            {"rate": "variatonal", "num_clusters": 3},
+            "unknown method_kwargs.rate 'variatonal': did you mean 'variational'",
+        ),
+        ({"rate": "variational"}, "method_kwargs.rate = 'variational': must be exact without num_clusters"),
+        ({"num_clusters": 3, "rate": "variational", "atoms": 0}, "method_kwargs.atoms = 0: must be from 1 to 128"),
+    ],
+)
+def test_bad_keywords(kwargs, words):
+    with pytest.raises(InputError, match=words):
+        make(**kwargs)
