@@ -181,6 +181,15 @@ def test_results_on_other_held_out_images_have_another_name():
     assert DRAWN_BY_NAME not in lines(dataset="custom") + lines(dataset="digits", val_split=0.1)
 
 
+def test_classes_as_they_are_are_the_run_of_before_the_key():
+    old, new, unequal = (
+        parse_config({**BASE, "data": data}).plain() for data in ({}, {"imbalance": None}, {"imbalance": 10})
+    )
+    del old["data"]["imbalance"]
+    assert not difference(new, old) and identifying(new) == identifying(old)
+    assert difference(unequal, old) == ["data.imbalance: 'absent' there, 10.0 here"]
+
+
 @pytest.mark.parametrize("path", sorted(SCRIPTS.glob("pretrain/**/*.yaml")), ids=lambda p: f"{p.parent.name}/{p.stem}")
 def test_every_pretraining_yaml_parses_without_a_warning_and_opens_with_its_command(path):
     with warnings.catch_warnings():
