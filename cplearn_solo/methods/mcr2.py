@@ -19,6 +19,9 @@ from cplearn_solo.core.precision import at_least_float32, without_autocast
 from cplearn_solo.losses import coding_rate, eigen_atoms, partition_rate, variational_rate, views_rate
 from cplearn_solo.methods.base import METHODS, Method, Views
 
+# The less it is, the more atoms give up of the covariances for a smaller rate; the more it is, the more embeddings are
+# pulled towards the covariances of earlier batches, from which those of a small batch differ by chance.
+MISFIT_WEIGHT = 100
 LATCH = 100  # steps
 LEAST_AMOUNT = 1e-6  # whose logarithm can still be learned
 
@@ -28,8 +31,7 @@ class MCR2(Method):
     """``proj_hidden_dim``, ``proj_output_dim``: widths of the two-layer projector. ``eps``: squared distortion of the
     code. ``num_clusters``: k, clusters that are learned beside the views; ``null`` for none. ``rate``: that of the
     clusters, ``exact`` or ``variational`` (Baek et al., CVPR 2022), where ``atoms`` directions a cluster, of which each
-    cluster has some, are learned too and set to the optimal ones every 100 steps, as descent alone stays far from them;
-    their misfit counts ``misfit_weight`` times.
+    cluster has some, are learned too and set to the optimal ones of a batch every 100 steps.
     """
 
     multicrop = True
@@ -45,7 +47,6 @@ class MCR2(Method):
         num_clusters: int | None = None,
         rate: Literal["exact", "variational"] = "exact",
         atoms: int = 16,
-        misfit_weight: float = 1.0,
     ) -> None:
         super().__init__(features_dim, batch_size=batch_size)
         require(eps > 0, "method_kwargs.eps", eps, "above 0")
@@ -56,7 +57,7 @@ class MCR2(Method):
         require(possible, "method_kwargs.atoms", atoms, f"from 1 to {proj_output_dim}, the proj_output_dim")
         self.projector = SimCLRProjectionHead(features_dim, proj_hidden_dim, proj_output_dim)
         self.head = nn.Linear(proj_output_dim, num_clusters) if num_clusters else None
-        self.num_clusters, self.eps, self.misfit_weight = num_clusters, eps, misfit_weight
+        self.num_clusters, self.eps = num_clusters, eps
         self.atoms = self.log_amounts = None
         if num_clusters and rate == "variational":
             self.atoms = nn.Parameter(torch.randn(num_clusters * atoms, proj_output_dim))
@@ -82,9 +83,9 @@ class MCR2(Method):
                 if views.progress.step % LATCH == 0:
                     self._latch(every, repeated)
                 found = variational_rate(every, repeated, self.atoms, self.log_amounts.exp(), eps=self.eps)
-                parts |= {"clusters": found.rate + self.misfit_weight * found.misfit, "misfit": found.misfit}
-            loss = parts["views"] + parts["clusters"] - 2 * parts["expansion"]
-        return {"loss": loss, **parts, "codes": memberships[: len(views.feats[0])].argmax(dim=1)}
+                parts |= {"clusters": found.rate, "misfit": found.misfit}
+            loss = parts["views"] + parts["clusters"] - 2 * parts["expansion"] + MISFIT_WEIGHT * parts.get("misfit", 0)
+        return {"loss": loss, **parts, "codes": memberships.argmax(dim=1)}
 
     @torch.no_grad()
     def _latch(self, z: Tensor, memberships: Tensor) -> None:

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.losses import coding_rate, partition_rate, variational_rate
 from cplearn_solo.methods import Progress, Views, build_method
+from cplearn_solo.methods.mcr2 import MISFIT_WEIGHT
 from cplearn_solo.testing import check_method
 
 N, D, K = 16, 24, 5
@@ -37,7 +38,7 @@ def test_views_of_an_image_are_a_class(crops):
     assert method.codes_total is None and method.assign(given.feats[0]) is None
 
 
-@pytest.mark.parametrize("form", [{}, {"rate": "variational", "atoms": 3, "misfit_weight": 3.0}])
+@pytest.mark.parametrize("form", [{}, {"rate": "variational", "atoms": 3}])
 def test_clusters_are_classes_too(form):
     method, given = make(**CLUSTERS, **form), views()
     z = [F.normalize(method.projector(feats), dim=1) for feats in given.feats]
@@ -45,7 +46,7 @@ def test_clusters_are_classes_too(form):
     every, repeated = torch.cat(z), torch.cat([memberships, memberships])
     if form:
         rate, misfit = variational_rate(every, repeated, method.atoms, method.log_amounts.exp(), eps=0.5)
-        clusters = rate + 3 * misfit
+        clusters = rate + MISFIT_WEIGHT * misfit
     else:
         clusters = partition_rate(every, repeated, eps=0.5)
     images = torch.eye(N, dtype=torch.float64).repeat(2, 1)
