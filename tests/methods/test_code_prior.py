@@ -10,6 +10,7 @@ from cplearn_solo.losses import cplearn_loss, strict_bound
 from cplearn_solo.methods import Progress, Views, build_method
 from cplearn_solo.methods.code_prior import FLOOR, MEMORY, LearnedPrior
 from cplearn_solo.objective.lookup.sweeps import library
+from cplearn_solo.testing import check_method
 
 N, D, C = 8, 16, 50
 NUMBERS = torch.softmax(torch.arange(C) / 10, 0).tolist()
@@ -116,6 +117,11 @@ def test_a_learned_prior_is_kept_in_checkpoints():
     other.load_state_dict(method.state_dict())
     assert torch.equal(method.prior, other.prior)
     assert "learned_prior.mean" not in make(None).state_dict()
+
+
+@pytest.mark.slow
+def test_promises_with_a_learned_prior():
+    check_method("cplearn", {"prior": "learned"})
 
 
 @pytest.mark.parametrize(

@@ -66,9 +66,9 @@ def test_atoms_are_set_to_the_optimal_ones():
     assert parts["misfit"].item() == pytest.approx(0, abs=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    "kwargs",
-    [pytest.param(CLUSTERS, marks=pytest.mark.slow), pytest.param(CLUSTERS | {"rate": "variational", "atoms": 4})],
+    "kwargs", [CLUSTERS, CLUSTERS | {"rate": "variational", "atoms": 4}], ids=["exact", "variational"]
 )
 def test_promises_with_clusters(kwargs):
     check_method("mcr2", kwargs)
