@@ -2,6 +2,10 @@
 
 The views of an image are a class; with ``num_clusters`` so are the clusters of a head with soft memberships. Unit
 embeddings Z ``(n, f)`` come from SimCLR's projector, which is lightly's.
+
+    L = R_c(Z | views) - R(Z) [+ R_c(Z | clusters) - R(Z)],   R(Z) = 1/2 log det(I + f / (n eps) Z^T Z)
+
+R_c is the mean rate of the classes' embeddings, each coded by itself.
 """
 
 from __future__ import annotations
