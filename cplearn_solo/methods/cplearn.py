@@ -43,13 +43,12 @@ _LOGITS_AT_ONCE = 1 << 24  # bounds the memory of evaluation
 # a processor's caches, and W as a matrix of floats is faster; with more, the packed dictionary is.
 _DENSE_FLOATS = 1 << 22
 
-# What functions of dictionaries and priors call the keys of this method.
+# What functions of dictionaries call the keys of this method.
 _KEYS = {
     "f": "proj_hidden_dim",
     "c": "proj_output_dim",
     "dictionary seed": "dictionary_seed",
     "f, c of a hadamard dictionary": "method_kwargs.proj_hidden_dim, method_kwargs.proj_output_dim",
-    **{f"{what} of prior": f"{what} of method_kwargs.prior" for what in ("shape", "least entry", "sum")},
 }
 
 
