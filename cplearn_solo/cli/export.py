@@ -12,6 +12,7 @@ EXPORT = """Writes the trained backbone for other software, by the ending of OUT
   cplearn export RUN backbone.pt               a state dict of PyTorch
   cplearn export RUN backbone.safetensors      the same; a finished run has it in its folder
   cplearn export RUN backbone.onnx             a graph for any size of batch, checked against onnxruntime (extra onnx)
+  cplearn export RUN backbone.pkl              a ResNet for detectron2
   cplearn export RUN backbone/                 a folder for timm and transformers, with a model card"""
 
 
@@ -21,7 +22,9 @@ def export(arguments: list[str]) -> None:
         prog="export", description=EXPORT, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("pretrained", metavar="RUN_OR_CHECKPOINT")
-    parser.add_argument("out", metavar="OUT", help="a new .pt, .safetensors or .onnx; or a folder, ending in / or bare")
+    parser.add_argument(
+        "out", metavar="OUT", help="a new .pt, .safetensors, .onnx or .pkl; or a folder, ending in / or bare"
+    )
     options = parser.parse_args(arguments)
     _, ending = new_export(options.out)
     find_checkpoint(options.pretrained)

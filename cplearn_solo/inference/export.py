@@ -16,6 +16,7 @@ from cplearn_solo.core.files import whole_file
 from cplearn_solo.inference.pretrained import Pretrained, load_pretrained
 from cplearn_solo.inference.targets import new_export
 from cplearn_solo.inference.timm_folder import write_folder
+from cplearn_solo.inference.to_detectron2 import write_pkl
 from cplearn_solo.inference.to_onnx import write_onnx
 
 
@@ -23,8 +24,8 @@ def export_backbone(pretrained: str | Path, out: str | Path) -> Pretrained:
     """Writes the backbone of a run folder or checkpoint to ``out``, which must not exist; returns its model.
 
     By the ending: ``.pt``, a state dict; ``.safetensors``, the same; ``.onnx``, a graph that needs no weights or code
-    besides; a folder, for timm and transformers. Raises ``InputError`` for another ending, for a network that ONNX
-    cannot express, and for a folder of one that timm does not have.
+    besides; ``.pkl``, for detectron2; a folder, for timm and transformers. Raises ``InputError`` for another ending,
+    and for a network that the other software cannot express.
     """
     path, ending = new_export(out)
     model = load_pretrained(pretrained)
@@ -68,5 +69,6 @@ WRITERS: dict[str, Callable[[Pretrained, Path], None]] = {
     ".pt": _write_pt,
     ".safetensors": _write_safetensors,
     ".onnx": write_onnx,
+    ".pkl": write_pkl,
     "": write_folder,
 }

@@ -22,6 +22,8 @@ def recipe(model: Pretrained, out: str, ending: str) -> str:
             f"session = onnxruntime.InferenceSession({out!r})",
             '(features,) = session.run(None, {"images": images})  # float32 (n, c, h, w) to (n, d)',
         )
+    if ending == ".pkl":
+        return _detectron2(model, out)
     read = "import torch\nweights = torch.load({!r}, weights_only=True)"
     if ending == ".safetensors":
         read = "from safetensors.torch import load_file\nweights = load_file({!r})"
@@ -67,6 +69,22 @@ def _resnet(model: Pretrained) -> str:
         shape = f"{conv.in_channels}, 64, kernel_size={conv.kernel_size[0]}, stride={conv.stride[0]}"
         lines += [f"model.conv1 = torch.nn.Conv2d({shape}, padding={conv.padding[0]}, bias=False)"]
     return _lines(*lines, *(["model.maxpool = torch.nn.Identity()"] if small else []))
+
+
+def _detectron2(model: Pretrained, out: str) -> str:
+    """Keys of a detectron2 configuration, whose networks are otherwise those of its own weights."""
+    mean, std = ([round(255 * each, 3) for each in values] for values in (model.mean, model.std))
+    depth = int(model.config.backbone.name.removeprefix("resnet"))
+    narrow = ["cfg.MODEL.RESNETS.RES2_OUT_CHANNELS = 64"] if depth < 50 else []
+    return _lines(
+        "from detectron2.config import get_cfg",
+        "cfg = get_cfg()  # merged with a file of detectron2's configs",
+        f"cfg.MODEL.WEIGHTS = {out!r}",
+        f"cfg.MODEL.PIXEL_MEAN, cfg.MODEL.PIXEL_STD = {mean}, {std}",
+        f"cfg.MODEL.RESNETS.DEPTH, cfg.MODEL.RESNETS.STRIDE_IN_1X1 = {depth}, False",
+        *narrow,
+        'cfg.INPUT.FORMAT = "RGB"',
+    )
 
 
 def _keywords(kwargs: dict) -> str:

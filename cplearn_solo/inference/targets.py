@@ -10,7 +10,7 @@ from pathlib import Path
 from cplearn_solo.core.errors import require
 
 PREDICTIONS = (".csv", ".parquet")  # endings of what classes of images can be written to
-EXPORTS = (".pt", ".safetensors", ".onnx")  # and weights
+EXPORTS = (".pt", ".safetensors", ".onnx", ".pkl")  # and weights
 NEEDED = ("onnx", "onnxscript", "onnxruntime")  # packages for .onnx
 
 

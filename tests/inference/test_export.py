@@ -1,6 +1,7 @@
 """Backbones in files of other software: each loads what was written, as the printed lines say, to the same features."""
 
 import json
+import pickle
 import re
 from pathlib import Path
 
@@ -63,6 +64,44 @@ def test_weights_load_by_the_lines_that_are_printed(ending, backbone, channels, 
     assert said in loaders(model)
     needs_ours = "cplearn_solo" in recipe(model, str(out), ending)
     assert needs_ours == (backbone is RESNET8)
+
+
+@pytest.mark.parametrize("name, blocks, wide", [("resnet18", (2, 2, 2, 2), False), ("resnet50", (3, 4, 6, 3), True)])
+def test_a_pickle_has_the_names_and_shapes_that_detectron2_looks_for(name, blocks, wide, checkpoint, tmp_path):
+    """Written from detectron2's networks: a stem, and stages res2 to res5, each convolution with a norm."""
+    model = export_backbone(checkpoint(backbone=(name, 96, {})), tmp_path / "x.pkl")
+    content = pickle.loads((tmp_path / "x.pkl").read_bytes())  # as detectron2 does; this program has no way to read it
+    wanted = {"stem.conv1": (64, 3, 7, 7)}
+    inputs = 64
+    for stage, (count, inner) in enumerate(zip(blocks, (64, 128, 256, 512)), 2):
+        outputs = 4 * inner if wide else inner
+        for block in range(count):
+            place, own = f"res{stage}.{block}", inputs if block == 0 else outputs
+            if wide:
+                shapes = [(inner, own, 1, 1), (inner, inner, 3, 3), (outputs, inner, 1, 1)]
+            else:
+                shapes = [(inner, own, 3, 3), (outputs, inner, 3, 3)]
+            wanted |= {f"{place}.conv{i}": shape for i, shape in enumerate(shapes, 1)}
+            if block == 0 and own != outputs:
+                wanted[f"{place}.shortcut"] = (outputs, own, 1, 1)
+        inputs = outputs
+    arrays = {f"{place}.weight": shape for place, shape in wanted.items()}
+    norms = ("weight", "bias", "running_mean", "running_var")
+    arrays |= {f"{place}.norm.{part}": shape[:1] for place, shape in wanted.items() for part in norms}
+    assert {key: value.shape for key, value in content["model"].items()} == arrays
+    assert content["matching_heuristics"] is True and content["__author__"] == "cplearn_solo"
+    stored, own = content["model"]["res3.0.conv2.norm.weight"], model.backbone.layer2[0].bn2.weight
+    torch.testing.assert_close(torch.from_numpy(stored), own)
+    told = recipe(model, "x.pkl", ".pkl")
+    assert f"DEPTH, cfg.MODEL.RESNETS.STRIDE_IN_1X1 = {name[6:]}, False" in told and ("RES2" in told) != wide
+    assert "PIXEL_STD = [102.0, 127.5, 153.0], [51.0, 63.75, 76.5]" in told
+    compile(told, "recipe", "exec")
+
+
+def test_a_small_stem_is_none_of_detectron2s(checkpoint, tmp_path):
+    with pytest.raises(InputError, match="must be of another ending, detectron2 has ResNets with a 7x7 stem only"):
+        export_backbone(checkpoint(backbone=SMALL_STEM), tmp_path / "x.pkl")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_safetensors_say_what_they_are_of(checkpoint, tmp_path):
@@ -180,7 +219,7 @@ def test_onnx_of_what_cannot_be_exported_is_one_line(checkpoint, tmp_path, monke
     [
         (
             "x.bin",
-            "must be a file that ends in .pt, .safetensors, .onnx, or a folder, which ends in / or has no ending",
+            "must be a file that ends in .pt, .safetensors, .onnx, .pkl, or a folder, which ends in / or has no ending",
         ),
         ("no/x.pt", "there is no folder"),
         ("mine.pt", "a new file, that one exists already"),

@@ -1,0 +1,52 @@
+"""A trained ResNet in a file for detectron2, which is written here and never read."""
+
+from __future__ import annotations
+
+import pickle
+import re
+from pathlib import Path
+
+import numpy as np
+from torch import nn
+
+from cplearn_solo.backbones.elsewhere import RESNETS
+from cplearn_solo.core.errors import require
+from cplearn_solo.core.files import whole_file
+from cplearn_solo.inference.pretrained import Pretrained
+
+# From torchvision's names to detectron2's: layer1.0.bn2.weight is res2.0.conv2.norm.weight.
+NAMES = (
+    (r"^(conv1|bn1)", r"stem.\1"),
+    (r"^layer(\d)", lambda found: f"res{int(found[1]) + 1}"),
+    (r"\bbn(\d)", r"conv\1.norm"),
+    (r"downsample\.0", "shortcut"),
+    (r"downsample\.1", "shortcut.norm"),
+)
+
+
+def write_pkl(model: Pretrained, file: Path) -> None:
+    """Writes what ``MODEL.WEIGHTS`` of detectron2 takes: arrays by its names, found by matching ends of names.
+
+    Raises ``InputError`` for other networks than ResNets with the large stem, which is the only one that it has.
+    """
+    backbone, name = model.backbone, model.config.backbone.name
+    large = name in RESNETS and not isinstance(backbone.maxpool, nn.Identity)
+    wanted = (
+        "of another ending, detectron2 has ResNets with a 7x7 stem only: backbone.kwargs.small_stem=false in training"
+    )
+    require(large, "OUT", str(file), wanted)
+    content = {"model": detectron2_weights(backbone), "__author__": "cplearn_solo", "matching_heuristics": True}
+    with whole_file(file) as partial:
+        partial.write_bytes(pickle.dumps(content, protocol=4))
+
+
+def detectron2_weights(backbone: nn.Module) -> dict[str, np.ndarray]:
+    """Arrays of a torchvision ResNet under detectron2's names; it has no counter of BatchNorm's batches."""
+    weights = {}
+    for name, tensor in backbone.state_dict().items():
+        if name.endswith("num_batches_tracked"):
+            continue
+        for pattern, theirs in NAMES:
+            name = re.sub(pattern, theirs, name)
+        weights[name] = tensor.cpu().numpy()
+    return weights
