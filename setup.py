@@ -74,6 +74,8 @@ setup(
         "search": ["faiss-cpu>=1.9"],
         "completion": ["argcomplete>=3"],
         "tune": ["optuna>=4"],
+        "llm": ["transformers>=5", "accelerate>=1", "peft>=0.17"],
+        "detection": ["pycocotools>=2.0.8"],
         "umap": ["umap-learn>=0.5"],
     },
     entry_points={"console_scripts": ["cplearn=cplearn_solo.cli:main"]},

@@ -16,7 +16,7 @@ FLOORS = [
     {"config"},
     {"auto", "engine", "jobs"},
     {"inference", "hosts"},
-    {"evaluation", "testing"},
+    {"evaluation", "detection", "testing"},
     {"collapse", "gallery", "tables", "tuning"},
     {"interface"},
     {"cli"},

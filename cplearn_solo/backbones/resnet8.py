@@ -41,5 +41,9 @@ class ResNet8(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Images ``(n, channels, h, w)``, h and w at least 4, to features ``(n, width)``."""
+        return self.blocks(self.first_block(x)).mean(dim=(2, 3))
+
+    def first_block(self, x: Tensor) -> Tensor:
+        """Images to what ``blocks`` get, ``(n, width, h / 2, w / 2)``."""
         y = F.avg_pool2d(self.conv2(F.leaky_relu(self.conv1(x), 0.2)), 2)
-        return self.blocks(y + self.shortcut(F.avg_pool2d(x, 2))).mean(dim=(2, 3))
+        return y + self.shortcut(F.avg_pool2d(x, 2))

@@ -17,6 +17,7 @@ FOLDERS = {
     "linear": "linear",
     "knn": "knn",
     "clustering": "clustering",
+    "detect": "detection",
     "table": "tables",
     "tune": "pretrain/digits",
 }

@@ -16,6 +16,7 @@ Self-supervised representations that do not collapse, and scores that tell.
   embed        the vectors of your images in a file    RUN_OR_CHECKPOINT IMAGES OUT
   gallery      your images as one page to open         RUN_OR_CHECKPOINT IMAGES [OUT]
   predict      the classes of your images in a file    RUN_OR_CHECKPOINT IMAGES OUT
+  detect       boxes and masks by a trained backbone   RUN_OR_CHECKPOINT [data.train=... data.val=...]
   duplicates   images that are nearly the same         RUN_OR_CHECKPOINT IMAGES
   search       images that are nearest to yours        RUN_OR_CHECKPOINT INDEX QUERY ...
   export       the backbone for other software         RUN_OR_CHECKPOINT OUT
@@ -70,6 +71,16 @@ TUNE = """Searches for the learning rate and other keys of a method, with held-o
 
 Keys, which docs/tune.md explains: budget score rungs sampler generation space results work workers launcher slurm. All
 others are pretraining keys that hold in every trial. A killed search goes on when the same command is typed again."""
+
+DETECT = """Puts the backbone of a run into a detector, trains it on images with boxes and scores it: AP, AP50, AP75.
+
+  cplearn detect RUN                                              scenes of digits that are drawn here, some minutes
+  cplearn detect RUN from_scratch=true                            the same backbone with random weights
+  cplearn detect RUN data.train=train.json data.val=val.json      your own, annotated in COCO's format
+  cplearn detect RUN --config-name coco_c4.yaml                   the papers' settings; voc_c4.yaml, coco_fpn.yaml
+
+RUN is a run folder or a checkpoint of a ResNet. docs/detection.md explains the keys. A killed call goes on when the
+same command is typed again. It needs pip install "cplearn-solo[detection]"."""
 
 COLLAPSE = """Shows whether representations have collapsed and how: figures, a table and one page to open in a browser.
 

@@ -10,9 +10,10 @@ from typing import Any
 from omegaconf import DictConfig
 
 from cplearn_solo.auto.choose import choose
-from cplearn_solo.config.evaluation import ClusteringConfig, EvalConfig, KNNConfig, LinearConfig
+from cplearn_solo.config.evaluation import ClusteringConfig, KNNConfig, LinearConfig
 from cplearn_solo.config.read import parse_config, resolved
 from cplearn_solo.core.schema import read_schema
+from cplearn_solo.detection.schema import DetectConfig
 from cplearn_solo.methods.catalog import method_facts
 
 
@@ -23,8 +24,8 @@ def of_pretraining(raw: DictConfig | dict[str, Any]) -> dict[str, Any]:
     return {**plain, "method_kwargs": {**method_facts(config.method).defaults, **config.method_kwargs}}
 
 
-def of_evaluation(raw: DictConfig, *, schema: type[EvalConfig]) -> dict[str, Any]:
-    """Keys of a program that scores a run."""
+def of_schema(raw: DictConfig, *, schema: type) -> dict[str, Any]:
+    """Keys of a program that asks something of a run."""
     return asdict(read_schema(resolved(raw), schema))
 
 
@@ -49,7 +50,8 @@ KEYS: dict[str, Callable[[DictConfig], dict[str, Any]]] = {
     "pretrain": of_pretraining,
     "table": of_table,
     "tune": of_tune,
-    "linear": partial(of_evaluation, schema=LinearConfig),
-    "knn": partial(of_evaluation, schema=KNNConfig),
-    "clustering": partial(of_evaluation, schema=ClusteringConfig),
+    "linear": partial(of_schema, schema=LinearConfig),
+    "knn": partial(of_schema, schema=KNNConfig),
+    "clustering": partial(of_schema, schema=ClusteringConfig),
+    "detect": partial(of_schema, schema=DetectConfig),
 }

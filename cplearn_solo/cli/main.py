@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import Any
 
 import cplearn_solo
-from cplearn_solo.cli.help_texts import CHECK, COLLAPSE, DINO, PRETRAIN, RUNS, SOLO_LEARN, TABLE, TUNE, USAGE
+from cplearn_solo.cli.help_texts import CHECK, COLLAPSE, DETECT, DINO, PRETRAIN, RUNS, SOLO_LEARN, TABLE, TUNE, USAGE
 from cplearn_solo.cli.hydra_app import hydra_app
 from cplearn_solo.core.commands import typed
 from cplearn_solo.core.errors import require
@@ -123,6 +123,16 @@ def tune(arguments: list[str] | None = None) -> None:
         tune_task(raw, arguments, [] if given else ["--config-path", f"scripts/{folder}"])
 
     hydra_app(run, arguments, program="tune", folder=folder, config="cplearn.yaml", about=TUNE)
+
+
+def detect(arguments: list[str] | None = None) -> None:
+    """A detector on top of a trained backbone."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    own_images = any(argument.lstrip("+").startswith("data.train=") for argument in arguments)
+    if arguments and not arguments[0].startswith("-") and (os.path.exists(arguments[0]) or "=" not in arguments[0]):
+        arguments = [f"pretrained={arguments[0]}", *arguments[1:]]
+    config = "coco_fpn.yaml" if own_images else "mini.yaml"
+    hydra_app(_task("detect"), arguments, program="detect", folder="detection", config=config, about=DETECT)
 
 
 def collapse(arguments: list[str] | None = None) -> None:
@@ -280,6 +290,7 @@ COMMANDS = {
     "duplicates": duplicates,
     "search": search,
     "predict": predict,
+    "detect": detect,
     "export": _export,
     "runs": _runs,
     "solo-learn": _solo_learn,

@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 
 from cplearn_solo.config.evaluation import ClusteringConfig, EvalConfig, KNNConfig, LinearConfig
 from cplearn_solo.config.read_evaluation import parse_evaluation
+from cplearn_solo.detection.schema import parse_detection
 from cplearn_solo.engine.find import find_checkpoint
 from cplearn_solo.interface.checked import checked
 
@@ -85,9 +86,25 @@ def evaluation_task(raw: DictConfig, *, schema: type[EvalConfig]) -> None:
         print(f"added to {found.record}")
 
 
+def detect_task(raw: DictConfig) -> None:
+    """Prints the average precision of a detector on top of a run's backbone, once it is trained."""
+    config = parse_detection(raw)
+    find_checkpoint(config.pretrained)
+
+    from cplearn_solo.cli.report import print_scores
+    from cplearn_solo.detection.train import RESULT, detect
+
+    found = detect(config)
+    if found:
+        scores = {name: value for name, value in found.result.items() if "AP" in name}
+        print_scores(f"{config.pretrained}, {found.result['scored_images']} images", scores)
+        print(f"{found.folder}/{RESULT}")
+
+
 TASKS = {
     "pretrain": pretrain_task,
     "linear": partial(evaluation_task, schema=LinearConfig),
     "knn": partial(evaluation_task, schema=KNNConfig),
     "clustering": partial(evaluation_task, schema=ClusteringConfig),
+    "detect": detect_task,
 }

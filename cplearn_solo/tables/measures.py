@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cplearn_solo.config import Config
+from cplearn_solo.config.compose import composed
 from cplearn_solo.config.evaluation import LinearConfig, ProbeOptimizer
 from cplearn_solo.core.files import whole_file
+from cplearn_solo.core.scripts import SCRIPTS
 from cplearn_solo.data import load_splits
+from cplearn_solo.detection.schema import parse_detection
+from cplearn_solo.detection.train import detect
 from cplearn_solo.engine.checkpoint import checkpoint_entry
 from cplearn_solo.engine.module import Pretrainer, image_statistics
 from cplearn_solo.evaluation.linear import linear_probe
@@ -128,11 +133,21 @@ def finetuned(place: Path) -> Found:
     return found
 
 
+def detected(place: Path, *, settings: str) -> Found:
+    """AP of boxes and masks of a detector on top of the backbone (Matrix-SSL, Tables 2 and 3), as the configuration
+    ``settings`` of ``scripts/detection`` trains it; the run's seed is its seed, too."""
+    raw = composed(SCRIPTS / "detection", settings, [f"pretrained='{place}'"])
+    raw.seed = load_pretrained(place).config.seed
+    return {f"detected_{key}": value for key, value in detect(parse_detection(raw)).result.items() if "AP" in key}
+
+
 MEASURES: dict[str, Callable[[Path], Found]] = {
     "spectrum": spectrum,
     "classes": classes,
     "rare_classes": rare_classes,
     "finetuned": finetuned,
+    "detection_mini": partial(detected, settings="mini"),
+    "detection_full": partial(detected, settings="coco_c4"),
 }
 
 

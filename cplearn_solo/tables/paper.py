@@ -83,7 +83,7 @@ def _check(table: PaperTable, where: str) -> None:
             raise unknown(f"better of {where}", metric.better, ("higher", "lower", "neither"))
         if metric.paper is not None and metric.paper not in table.metrics:
             raise unknown(f"paper's metric of {where}", metric.paper, table.metrics)
-    for measure in table.measures:
+    for measure in (*table.measures, *(name for size in table.settings.values() for name in size.measures)):
         if measure not in MEASURES:
             raise unknown(f"measure of {where}", measure, MEASURES)
     if table.plot is not None and table.plot not in PLOTS:

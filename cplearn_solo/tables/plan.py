@@ -89,8 +89,9 @@ def plan(request: GridConfig, overrides: dict[str, Any], *, scripts: Path) -> Gr
             raise unknown(f"row of {request.table}:", name, names)
     shown = names if request.rows is None else [*REFERENCE_ROWS, *request.rows]
     seeds = _seeds(request.seeds)
+    measures = (*table.measures, *table.settings[setting].measures)
     cells = [
-        Cell(key, name, seed, {**config, "seed": seed}, () if name == RAW_PIXELS else tuple(table.measures))
+        Cell(key, name, seed, {**config, "seed": seed}, () if name == RAW_PIXELS else measures)
         for key, column in columns.items()
         for name, config in _configs(table, setting, key, column, overrides, scripts)
         if name in shown

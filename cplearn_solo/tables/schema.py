@@ -9,7 +9,8 @@ from typing import Any, Dict, List, Optional
 from omegaconf import MISSING
 
 PLOTS = ("rows", "epochs", "spectrum")
-MEASURES = ("classes", "finetuned", "rare_classes", "spectrum")  # what measures.py has
+# what measures.py has
+MEASURES = ("classes", "detection_full", "detection_mini", "finetuned", "rare_classes", "spectrum")
 
 # Overrides of pretraining keys by where they hold: "all", a setting (full, midi, mini, digits), a column,
 # "setting.column"; later ones win. A value may refer to other keys, ${method_kwargs.proj_hidden_dim}, and to the
@@ -27,6 +28,7 @@ class Setting:
     columns: Optional[List[str]] = None  # the columns that can be run at this size; all
     metrics: Optional[List[str]] = None  # the scores that mean something at this size; all
     same_images: Optional[bool] = None  # where that differs from the table's
+    measures: List[str] = field(default_factory=list)  # of a finished run, besides the table's
 
 
 @dataclass

@@ -16,6 +16,7 @@ from cplearn_solo.cli.completion import _configurations, _keys
         ("pretrain", ["method=swav"], "method_kwargs.queue", ["method_kwargs.queue_size="]),
         ("pretrain", [], "method=byo", ["method=byol"]),
         ("knn", [], "temp", ["temperature="]),
+        ("detect", [], "model.ne", ["model.neck="]),
         ("table", [], "rerun", ["rerun_stale="]),
     ],
 )

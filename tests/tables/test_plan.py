@@ -152,3 +152,12 @@ def test_the_documented_table_and_keys_are_true(tmp_path):
 
 def test_latex_is_escaped():
     assert escape_latex(r"50 % of a_b & {c} \d ± 1") == r"50 \% of a\_b \& \{c\} \textbackslash{}d $\pm$ 1"
+
+
+def test_a_scale_may_measure_more_than_the_table():
+    for scale, overrides, wanted in (("mini", DIGITS, "detection_mini"), ("full", {}, "detection_full")):
+        planned = grid("matrix_ssl_table2", overrides, scale=scale, rows=["Matrix-SSL"])
+        measures = {cell.row: cell.measures for cell in planned.cells}
+        assert measures == {"Raw pixels": (), "Random backbone": (wanted,), "Matrix-SSL": (wanted,)}
+    shared = [identity(cell) for cell in grid("matrix_ssl_table2", DIGITS).cells]
+    assert shared == [identity(cell) for cell in grid("matrix_ssl_table3", DIGITS).cells]

@@ -1,0 +1,1 @@
+"""Transfer of a trained backbone to object detection and instance segmentation."""

@@ -1,0 +1,164 @@
+"""Images with boxes and masks in COCO's format, which everything else is turned into; every mistake is told at once."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from importlib import import_module
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from cplearn_solo.core.errors import InputError, require
+from cplearn_solo.core.progress import say
+
+ROUNDING = 1.0  # pixels by which a box may stick out
+NAMED = 3  # in a message
+
+
+@dataclass(frozen=True)
+class Annotations:
+    """What is known of some images: ``coco`` as pycocotools has it, and the folder that names of files begin at."""
+
+    coco: Any
+    folder: Path
+    key: str  # of the configuration, for messages
+
+    @property
+    def categories(self) -> dict[int, str]:
+        """Names by COCO's numbers, in the order of the numbers, which is that of the network's classes."""
+        return {each["id"]: each["name"] for each in sorted(self.coco.dataset["categories"], key=lambda c: c["id"])}
+
+    def objects(self, image: int) -> list[dict[str, Any]]:
+        """What is to be found in an image: crowds and boxes without area are not."""
+        return [each for each in self.coco.imgToAnns[image] if not each.get("iscrowd") and min(each["bbox"][2:]) > 0]
+
+
+def pycocotools(module: str) -> Any:
+    """A module of pycocotools; ``InputError`` where it is not installed."""
+    try:
+        return import_module(f"pycocotools.{module}")
+    except ModuleNotFoundError as error:
+        raise InputError("cplearn detect needs pycocotools: pip install 'cplearn-solo[detection]'") from error
+
+
+def read_coco(file: str, images: str | None, *, key: str, masks: bool) -> Annotations:
+    """Annotations of a JSON file. Raises ``InputError`` for all that :func:`checked` does."""
+    path = Path(file)
+    require(path.is_file(), key, file, "a file of annotations in COCO's format")
+    of_coco = path.parent.parent / path.stem.partition("_")[2]  # train2017 of annotations/instances_train2017.json
+    own_layout = path.parent.name == "annotations" and of_coco.is_dir()
+    folder = Path(images) if images else of_coco if own_layout else path.parent
+    require(folder.is_dir(), f"{key}_images", images, "a folder")
+    try:
+        values = json.loads(path.read_text())
+    except ValueError as error:
+        raise InputError(f"{key} = {file!r}: must be JSON ({error})") from error
+    return checked(values, folder, key=key, masks=masks)
+
+
+def checked(values: Any, folder: Path, *, key: str, masks: bool) -> Annotations:
+    """Annotations from COCO's lists of images, categories and annotations.
+
+    Raises ``InputError`` for what is missing, for boxes outside of their images, for files that are not there, and,
+    with ``masks``, for objects without a segmentation.
+    """
+    lists = ("images", "categories", "annotations")
+    whole = isinstance(values, dict) and all(isinstance(values.get(name), list) and values[name] for name in lists)
+    require(whole, key, str(folder), f"COCO's format, an object with the lists {', '.join(lists)}, none empty")
+    try:
+        _check(values, folder, key, masks)
+    except (KeyError, TypeError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{key}: must be COCO's format, and an entry has no proper {error}") from error
+    coco = pycocotools("coco").COCO()
+    numbered = [{**each, "id": place} for place, each in enumerate(values["annotations"], 1)]  # it takes 0 for none
+    coco.dataset = {**values, "annotations": numbered}
+    with redirect_stdout(StringIO()):
+        coco.createIndex()
+    return Annotations(coco, folder, key)
+
+
+def _check(values: dict[str, Any], folder: Path, key: str, masks: bool) -> None:
+    for kind in ("images", "categories", "annotations"):
+        twice = [each for each, count in Counter(entry["id"] for entry in values[kind]).items() if count > 1]
+        require(not twice, f"{key}: id of {kind}", (twice or [None])[0], "there once")
+    images = {image["id"]: image for image in values["images"]}
+    categories = {each["id"]: each["name"] for each in values["categories"]}
+    lost = [image["file_name"] for image in images.values() if not (folder / image["file_name"]).is_file()]
+    hint = f"{key}_images=FOLDER says where images are; {len(lost)} of {len(images)} are not there"
+    require(not lost, f"{key}: image", (lost or [None])[0], f"a file in {folder}: {hint}")
+    for each in values["annotations"]:
+        where = f"{key}: annotation {each['id']}"
+        require(each["image_id"] in images, f"{where}, image_id", each["image_id"], "the id of an image")
+        require(each["category_id"] in categories, f"{where}, category_id", each["category_id"], "that of a category")
+        image, (x, y, width, height) = images[each["image_id"]], each["bbox"]
+        inside = min(x, y) >= -ROUNDING and width >= 0 and height >= 0
+        inside &= x + width <= image["width"] + ROUNDING and y + height <= image["height"] + ROUNDING
+        size = f"{image['width']} x {image['height']} pixels"
+        wanted = f"[x, y, width, height] inside of {image['file_name']}, {size}: correct or remove it"
+        require(inside, f"{where}, bbox", each["bbox"], wanted)
+        wanted = "there: model.name=faster_rcnn does without masks"
+        has_mask = bool(each.get("segmentation")) or not masks or bool(each.get("iscrowd"))
+        require(has_mask, f"{where}, segmentation", each.get("segmentation"), wanted)
+
+
+def require_same_categories(train: Annotations, val: Annotations) -> None:
+    """Raises ``InputError`` unless both parts have the same ones, and each has a box to learn from."""
+    there = train.categories
+    wanted = f"those of {train.key}, {there}"
+    require(val.categories == there, f"{val.key}: categories", val.categories, wanted)
+    found = {each["category_id"] for image in train.coco.imgs for each in train.objects(image)}
+    lacking = [name for number, name in there.items() if number not in found]
+    wanted = f"with a box in {train.key}: remove {'them' if len(lacking) > 1 else 'it'} from the list, or add boxes"
+    require(not lacking, f"{train.key}: categories", ", ".join(lacking[:NAMED]), wanted)
+    scored = {each["category_id"] for image in val.coco.imgs for each in val.objects(image)}
+    unscored = [name for number, name in there.items() if number not in scored]
+    if unscored:
+        say(f"{val.key} has no box of {', '.join(unscored[:NAMED])}: AP is the mean of the other categories")
+
+
+def read_voc(root: str, parts: Any, *, key: str) -> Annotations:
+    """Parts of Pascal VOC, ``2007_trainval``, in COCO's format; objects marked difficult are crowds, which count
+    neither for nor against a detector."""
+    from xml.etree import ElementTree
+
+    from torchvision.datasets import VOCDetection
+
+    images: list[dict[str, Any]] = []
+    objects: list[dict[str, Any]] = []
+    for part in parts if isinstance(parts, list) else [parts]:
+        year, _, name = str(part).partition("_")
+        try:
+            found = VOCDetection(root, year=year, image_set=name)
+        except (RuntimeError, ValueError, OSError) as error:
+            wanted = f"parts YEAR_SET that are in data.root = {root!r} ({str(error).splitlines()[0]})"
+            raise InputError(f"{key} = {part!r}: must be {wanted}") from error
+        for file, target in zip(found.images, found.targets):
+            tree = VOCDetection.parse_voc_xml(ElementTree.parse(target).getroot())["annotation"]
+            sides = {side: int(tree["size"][side]) for side in ("width", "height")}
+            images.append({"id": len(images), "file_name": str(Path(file).resolve()), **sides})
+            objects += [{**each, "image_id": images[-1]["id"]} for each in tree["object"]]
+    names = sorted({each["name"] for each in objects})
+    annotations = [
+        {
+            "id": place,
+            "image_id": each["image_id"],
+            "category_id": names.index(each["name"]) + 1,
+            **_area(**{side: float(value) for side, value in each["bndbox"].items()}),
+            "iscrowd": int(each["difficult"]),
+        }
+        for place, each in enumerate(objects)
+    ]
+    categories = [{"id": place, "name": name} for place, name in enumerate(names, 1)]
+    values = {"images": images, "annotations": annotations, "categories": categories}
+    return checked(values, Path("/"), key=key, masks=False)
+
+
+def _area(*, xmin: float, ymin: float, xmax: float, ymax: float) -> dict[str, Any]:
+    """A box of VOC, which counts pixels from 1 and both ends in."""
+    width, height = xmax - xmin + 1, ymax - ymin + 1
+    return {"bbox": [xmin - 1, ymin - 1, width, height], "area": width * height}

@@ -1,0 +1,84 @@
+"""Annotated images as torchvision's detectors want them, in an order that is a function of seed and step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import Dataset, Sampler
+from torchvision.transforms.v2.functional import pil_to_tensor
+from torchvision.tv_tensors import BoundingBoxes, BoundingBoxFormat, Mask
+
+from cplearn_solo.core.errors import require
+from cplearn_solo.detection.annotations import Annotations
+
+Target = dict[str, Tensor]
+
+
+class AnnotatedImages(Dataset):
+    """Images ``(3, h, w)`` in [0, 1] and their targets: boxes, labels from 1 up, and masks if wanted.
+
+    Pixels are as stored: COCO's boxes know nothing of an orientation in a file's metadata. Raises ``InputError`` for a
+    file that is of another size than its annotations.
+    """
+
+    def __init__(self, annotations: Annotations, *, masks: bool, with_objects: bool) -> None:
+        self.annotations, self.masks = annotations, masks
+        known = annotations.coco.imgs
+        self.ids = [each for each in sorted(known) if not with_objects or annotations.objects(each)]
+        self.labels = {number: label for label, number in enumerate(annotations.categories, 1)}
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Target]:
+        facts = self.annotations.coco.imgs[self.ids[index]]
+        size = (facts["height"], facts["width"])
+        with Image.open(self.annotations.folder / facts["file_name"]) as file:
+            image = pil_to_tensor(file.convert("RGB")).float() / 255
+        wanted = f"of {size[1]} x {size[0]} pixels, as {self.annotations.key} says, and is of {image.shape[2]} x "
+        wanted += f"{image.shape[1]}: annotations and images do not belong together"
+        require(image.shape[1:] == size, "image", facts["file_name"], wanted)
+        objects = self.annotations.objects(self.ids[index])
+        boxes = torch.tensor([each["bbox"] for each in objects], dtype=torch.float32).reshape(-1, 4)
+        boxes[:, 2:] += boxes[:, :2]
+        boxes[:, 0::2], boxes[:, 1::2] = boxes[:, 0::2].clamp(0, size[1]), boxes[:, 1::2].clamp(0, size[0])
+        target: Target = {
+            "boxes": BoundingBoxes(boxes, format=BoundingBoxFormat.XYXY, canvas_size=size),
+            "labels": torch.tensor([self.labels[each["category_id"]] for each in objects], dtype=torch.int64),
+        }
+        if self.masks:
+            shapes = [torch.from_numpy(self.annotations.coco.annToMask(each)) for each in objects]
+            target["masks"] = Mask(torch.stack(shapes) if shapes else torch.zeros(0, *size, dtype=torch.uint8))
+        return image, target
+
+
+class Steps(Sampler[list[int]]):
+    """The images of the steps from ``first`` on that one of ``world`` devices sees; each epoch has an order of its own.
+
+    A step has ``batch_size`` images over all devices, and may end one epoch and begin the next.
+    """
+
+    def __init__(
+        self, images: int, *, batch_size: int, first: int, steps: int, seed: int, rank: int = 0, world: int = 1
+    ) -> None:
+        self.images, self.batch_size, self.seed = images, batch_size, seed
+        self.first, self.steps, self.rank, self.world = first, steps, rank, world
+
+    def __len__(self) -> int:
+        return self.steps - self.first
+
+    def __iter__(self) -> Iterator[list[int]]:
+        orders: dict[int, list[int]] = {}
+        for step in range(self.first, self.steps):
+            places = range(step * self.batch_size, (step + 1) * self.batch_size)
+            needed = {place // self.images for place in places}
+            orders = {epoch: orders.get(epoch) or self._order(epoch) for epoch in needed}
+            batch = [orders[place // self.images][place % self.images] for place in places]
+            yield batch[self.rank :: self.world]
+
+    def _order(self, epoch: int) -> list[int]:
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
+        return torch.randperm(self.images, generator=generator).tolist()

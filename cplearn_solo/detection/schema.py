@@ -1,0 +1,126 @@
+"""What a user may ask of a detection transfer.
+
+The dataclasses are OmegaConf structured configs, which need real types: no postponed annotations here.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, List, Optional
+
+from omegaconf import DictConfig
+
+from cplearn_solo.config.checks import check_numbers
+from cplearn_solo.config.evaluation import ACCELERATORS
+from cplearn_solo.config.read import resolved
+from cplearn_solo.core.errors import InputError, require, unknown
+from cplearn_solo.core.schema import read_schema
+from cplearn_solo.data.checks import check_workers
+
+DATASETS = ("coco", "voc", "digits")
+MODELS = ("faster_rcnn", "mask_rcnn")
+NECKS = ("fpn", "c4")
+BATCH_NORM = ("frozen", "trained")
+PRECISIONS = ("32-true", "bf16-mixed")
+
+
+@dataclass
+class Annotated:
+    """Images with boxes."""
+
+    dataset: str = "coco"  # coco: files of annotations; voc; digits: scenes that are drawn here
+    train: Any = None  # coco: a file; voc: parts, as [2007_trainval, 2012_trainval]
+    val: Any = None
+    train_images: Optional[str] = None  # coco: their folder; default: as COCO, or that of train
+    val_images: Optional[str] = None
+    root: str = "datasets"  # voc: folder that holds VOCdevkit
+    scenes: int = 60  # digits: training images; there are as many to score
+    num_workers: Any = "auto"  # processes that read images; auto: by the cores there are
+
+
+@dataclass
+class Network:
+    """torchvision's R-CNN on top of the backbone."""
+
+    name: str = "mask_rcnn"  # one of MODELS
+    neck: str = "fpn"  # fpn: a pyramid of all stages; c4: stage 3, and stage 4 as the head of regions
+    batch_norm: str = "frozen"  # of the backbone; trained: over all devices
+    channels: int = 256  # of the pyramid and the mask head
+    anchor_sizes: List[int] = field(default_factory=lambda: [32, 64, 128, 256, 512])  # fpn: one a level
+    rois: int = 512  # regions of an image in a training step
+    # Of the shorter side, one of them in each step; images are scored at the last.
+    sizes: List[int] = field(default_factory=lambda: [640, 672, 704, 736, 768, 800])
+    max_size: int = 1333  # of the longer side
+
+
+@dataclass
+class Solver:
+    """SGD with momentum 0.9; the rate rises linearly, and is divided by ten at each of ``decay_at``."""
+
+    lr: float = 0.02
+    batch_size: int = 16  # images of a step, of all devices together
+    weight_decay: float = 1e-4
+    warmup_steps: int = 1000
+    steps: int = 90_000
+    decay_at: List[float] = field(default_factory=lambda: [2 / 3, 8 / 9])  # shares of the steps
+
+
+@dataclass
+class DetectConfig:
+    """Keys of ``cplearn detect``."""
+
+    pretrained: Optional[str] = None  # run folder or checkpoint
+    from_scratch: bool = False  # the same backbone with random weights
+    data: Annotated = field(default_factory=Annotated)
+    model: Network = field(default_factory=Network)
+    optimizer: Solver = field(default_factory=Solver)
+    save_every: int = 1000  # steps
+    accelerator: str = "auto"  # one of ACCELERATORS
+    devices: int = 1
+    precision: str = "32-true"  # one of PRECISIONS
+    seed: int = 0
+
+
+def parse_detection(raw: DictConfig | dict[str, Any]) -> DetectConfig:
+    """A checked configuration; raises ``InputError`` naming the key, the value and the choices."""
+    config = read_schema(resolved(raw), DetectConfig)
+    if not config.pretrained:
+        raise InputError("pretrained is missing: cplearn detect RUN_OR_CHECKPOINT")
+    chosen = {
+        "data.dataset": (config.data.dataset, DATASETS),
+        "model.name": (config.model.name, MODELS),
+        "model.neck": (config.model.neck, NECKS),
+        "model.batch_norm": (config.model.batch_norm, BATCH_NORM),
+        "accelerator": (config.accelerator, ACCELERATORS),
+        "precision": (config.precision, PRECISIONS),
+    }
+    for key, (value, choices) in chosen.items():
+        if value not in choices:
+            raise unknown(key, value, choices)
+    check_workers("data.num_workers", config.data.num_workers)
+    solver, model = config.optimizer, config.model
+    at_least: dict[str, tuple[float, float]] = {
+        "data.scenes": (config.data.scenes, 1),
+        "model.channels": (model.channels, 1),
+        "model.rois": (model.rois, 1),
+        "model.max_size": (model.max_size, 8),
+        "optimizer.lr": (solver.lr, 0),
+        "optimizer.batch_size": (solver.batch_size, 1),
+        "optimizer.weight_decay": (solver.weight_decay, 0),
+        "optimizer.warmup_steps": (solver.warmup_steps, 0),
+        "optimizer.steps": (solver.steps, 1),
+        "save_every": (config.save_every, 1),
+        "devices": (config.devices, 1),
+    }
+    check_numbers(at_least, seed=config.seed)
+    for key, sizes in (("model.anchor_sizes", model.anchor_sizes), ("model.sizes", model.sizes)):
+        require(bool(sizes) and min(sizes) >= 1, key, sizes, "a list of pixels, at least one")
+    shares = all(0 < share <= 1 for share in solver.decay_at)
+    require(shares, "optimizer.decay_at", solver.decay_at, "a list of shares of the steps, above 0 and at most 1")
+    shared = solver.batch_size % config.devices == 0
+    require(shared, "optimizer.batch_size", solver.batch_size, f"a multiple of devices ({config.devices})")
+    masks = model.name == "mask_rcnn" and config.data.dataset == "voc"
+    require(not masks, "model.name", model.name, "faster_rcnn with data.dataset=voc, whose boxes have no masks")
+    for key in ("train", "val"):
+        given = getattr(config.data, key)
+        needed = config.data.dataset != "digits"
+        require(bool(given) or not needed, f"data.{key}", given, f"set with data.dataset={config.data.dataset}")
+    return config

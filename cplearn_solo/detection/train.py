@@ -1,0 +1,196 @@
+"""A detection transfer from its configuration to its result: trained step by step, resumed after a kill."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric import Fabric
+from omegaconf import OmegaConf
+from torch import nn
+from torch.utils.data import DataLoader
+from torchvision.transforms.v2 import RandomHorizontalFlip
+
+from cplearn_solo.backbones import build_backbone
+from cplearn_solo.core.errors import InputError, require
+from cplearn_solo.core.files import whole_file, write_file, write_json
+from cplearn_solo.core.locks import try_lock
+from cplearn_solo.core.progress import say, tracked
+from cplearn_solo.data.schema import RGB
+from cplearn_solo.data.workers import worker_number
+from cplearn_solo.detection.annotations import Annotations, pycocotools, read_coco, read_voc, require_same_categories
+from cplearn_solo.detection.dataset import AnnotatedImages, Steps
+from cplearn_solo.detection.network import build_detector
+from cplearn_solo.detection.scenes import draw_scenes
+from cplearn_solo.detection.schema import DetectConfig, Solver
+from cplearn_solo.detection.score import average_precision
+from cplearn_solo.engine.provenance import provenance
+from cplearn_solo.inference.devices import choose_device
+from cplearn_solo.inference.pretrained import Pretrained, load_pretrained
+
+RESULT, LAST = "result.json", "last.pt"  # in the folder of a transfer: its scores, and the detector to go on from
+NOT_IDENTITY = ("pretrained", "save_every", "accelerator", "devices")  # weights count, not where they are
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """A finished transfer: its folder, and what ``result.json`` says."""
+
+    folder: Path
+    result: dict[str, Any]
+
+
+def detect(config: DetectConfig) -> Transfer | None:
+    """Trains a detector on top of the backbone of ``config.pretrained`` and scores it.
+
+    The folder lies beside the checkpoint's run and is known by backbone and configuration: the same call goes on after
+    a kill, and tells what is there once it is done. ``None`` in the processes of other devices.
+    """
+    pycocotools("coco")
+    device = choose_device(config.accelerator)
+    fabric = Fabric(accelerator=device.type, devices=config.devices, precision=config.precision)
+    fabric.launch()
+    model = load_pretrained(config.pretrained)
+    require(model.config.data.channels == RGB, "pretrained", config.pretrained, "a run on RGB images")
+    backbone = _random(model, config.seed) if config.from_scratch else model.backbone.requires_grad_(True)
+    norms = config.from_scratch and any(isinstance(each, nn.BatchNorm2d) for each in backbone.modules())
+    wanted = "trained with from_scratch=true: random weights have no statistics to freeze"
+    require(not norms or config.model.batch_norm == "trained", "model.batch_norm", config.model.batch_norm, wanted)
+    folder = (model.run or model.checkpoint.parent) / "detection" / _identity(config, backbone)
+    if not (folder / RESULT).is_file():
+        with _held(folder, config, fabric):
+            _train_and_score(fabric, config, model, backbone, folder)
+    if not fabric.is_global_zero:
+        return None
+    return Transfer(folder, json.loads((folder / RESULT).read_text()))
+
+
+def _train_and_score(
+    fabric: Fabric, config: DetectConfig, model: Pretrained, backbone: nn.Module, folder: Path
+) -> None:
+    masks = config.model.name == "mask_rcnn"
+    train, val = _annotations(fabric, config, folder, masks)
+    require_same_categories(train, val)
+    images = AnnotatedImages(train, masks=masks, with_objects=True)
+    torch.manual_seed(config.seed)
+    detector = build_detector(backbone, config.model, len(train.categories), model.mean, model.std)
+    if fabric.world_size > 1:
+        detector = nn.SyncBatchNorm.convert_sync_batchnorm(detector)
+    solver, workers = config.optimizer, _workers(config)
+    sgd = torch.optim.SGD(detector.parameters(), lr=solver.lr, momentum=0.9, weight_decay=solver.weight_decay)
+    first = _load(folder, detector)
+    network, optimizer = fabric.setup(detector, sgd)
+    if first:
+        optimizer.load_state_dict(torch.load(folder / LAST, map_location="cpu", weights_only=True)["optimizer"])
+    say(f"{folder}: {len(images)} images, {len(train.categories)} categories, step {first} of {solver.steps}")
+    place = {"rank": fabric.global_rank, "world": fabric.world_size}
+    order = {"batch_size": solver.batch_size, "first": first, "steps": solver.steps, "seed": config.seed}
+    steps = Steps(len(images), **order, **place)
+    loader = DataLoader(images, batch_sampler=steps, num_workers=workers, collate_fn=_lists)
+    loader = fabric.setup_dataloaders(loader, use_distributed_sampler=False)
+    flip = RandomHorizontalFlip()
+    network.train()
+    for step, batch in enumerate(tracked(loader, "training", total=len(steps)), first):
+        # what is drawn is a function of the step, so that a resumed training draws the same
+        torch.manual_seed(hash((config.seed, step, fabric.global_rank)))
+        for group in optimizer.param_groups:
+            group["lr"] = solver.lr * _factor(solver, step)
+        losses = network(*zip(*(flip(image, target) for image, target in batch)))
+        loss = sum(losses.values())
+        if not loss.isfinite():
+            raise InputError(f"optimizer.lr = {solver.lr}: must be smaller, the loss of step {step} is {loss.item()}")
+        optimizer.zero_grad()
+        fabric.backward(loss)
+        optimizer.step()
+        if (step + 1) % config.save_every == 0 or step + 1 == solver.steps:
+            _save(fabric, folder, detector, optimizer, step + 1)
+    if fabric.is_global_zero:
+        with fabric.autocast():
+            scores = average_precision(detector, val, masks=masks, device=fabric.device, num_workers=workers)
+        facts = {"scored_images": len(val.coco.imgs), "train_images": len(images), "config": asdict(config)}
+        write_json(folder / RESULT, {**scores, **facts, **provenance()})
+
+
+def _annotations(fabric: Fabric, config: DetectConfig, folder: Path, masks: bool) -> tuple[Annotations, Annotations]:
+    data, parts = config.data, ("train", "val")
+    if data.dataset == "voc":
+        train, val = (read_voc(data.root, getattr(data, part), key=f"data.{part}") for part in parts)
+        return train, val
+    files = {part: (getattr(data, part), getattr(data, f"{part}_images")) for part in parts}
+    if data.dataset == "digits":
+        if fabric.is_global_zero:
+            draw_scenes(folder / "scenes", data.scenes, config.seed)
+        fabric.barrier()
+        files = {part: (str(folder / "scenes" / f"{part}.json"), None) for part in parts}
+    train, val = (read_coco(*files[part], key=f"data.{part}", masks=masks) for part in parts)
+    return train, val
+
+
+def _random(model: Pretrained, seed: int) -> nn.Module:
+    torch.manual_seed(seed)
+    own, size = model.config.backbone, model.config.augmentations[0].crop_size
+    return build_backbone(own.name, crop_size=size, **own.kwargs)
+
+
+def _identity(config: DetectConfig, backbone: nn.Module) -> str:
+    """A hash of all that decides the result, 12 hexadecimal digits."""
+    counting = {key: value for key, value in asdict(config).items() if key not in NOT_IDENTITY}
+    del counting["data"]["num_workers"]
+    digest = hashlib.sha256(json.dumps(counting, sort_keys=True).encode())
+    for name, tensor in backbone.state_dict().items():
+        digest.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:12]
+
+
+@contextmanager
+def _held(folder: Path, config: DetectConfig, fabric: Fabric) -> Iterator[None]:
+    """The folder, with its configuration, for this process and those of its other devices alone."""
+    if not fabric.is_global_zero:
+        yield
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = try_lock(folder / ".lock")
+    if lock is None:
+        raise InputError(f"{folder}: another process works on this transfer")
+    with lock:
+        write_file(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(asdict(config))))
+        yield
+
+
+def _factor(solver: Solver, step: int) -> float:
+    """The learning rate's at a step."""
+    decays = sum(step >= round(share * solver.steps) for share in solver.decay_at)
+    return min(1.0, (step + 1) / max(1, solver.warmup_steps)) * 0.1**decays
+
+
+def _load(folder: Path, detector: nn.Module) -> int:
+    """Puts the last saved weights into the detector, if there are any; how many steps it has been trained."""
+    if not (folder / LAST).is_file():
+        return 0
+    saved = torch.load(folder / LAST, map_location="cpu", weights_only=True)
+    detector.load_state_dict(saved["detector"])
+    return saved["step"]
+
+
+def _save(fabric: Fabric, folder: Path, detector: nn.Module, optimizer: Any, step: int) -> None:
+    if fabric.is_global_zero:
+        with whole_file(folder / LAST) as partial:
+            state = {"detector": detector.state_dict(), "optimizer": optimizer.state_dict(), "step": step}
+            torch.save(state, partial)
+    fabric.barrier()
+
+
+def _workers(config: DetectConfig) -> int:
+    """On a data set that is drawn here the images are so small that processes cost more than they give."""
+    drawn = config.data.dataset == "digits" and config.data.num_workers == "auto"
+    return 0 if drawn else worker_number(config.data.num_workers, colour=False, processes=config.devices)
+
+
+def _lists(batch: list[Any]) -> list[Any]:
+    return batch

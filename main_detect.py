@@ -1,0 +1,6 @@
+"""Same as ``cplearn detect``."""
+
+from cplearn_solo.cli import detect
+
+if __name__ == "__main__":
+    detect()

@@ -1,0 +1,151 @@
+"""Images with boxes: what is read, what is refused in a line."""
+
+import re
+
+import pytest
+import torch
+from PIL import Image
+
+from cplearn_solo.core.errors import InputError
+from cplearn_solo.detection.annotations import read_coco, read_voc, require_same_categories
+from cplearn_solo.detection.dataset import AnnotatedImages, Steps
+from cplearn_solo.detection.scenes import SIZE, draw_scenes
+
+pytest.importorskip("pycocotools", reason="pycocotools, of the extra detection, is not installed")
+
+
+def read(file, images=None, *, masks=True):
+    return read_coco(file, images, key="data.train", masks=masks)
+
+
+def test_boxes_labels_and_masks_are_those_of_the_file(written):
+    found = read(written())
+    assert found.categories == {5: "hat", 9: "cup"}
+    images = AnnotatedImages(found, masks=True, with_objects=True)
+    assert len(images) == 1  # a crowd is nothing to learn from
+    image, target = images[0]
+    assert image.shape == (3, 30, 40) and image[2].max() == pytest.approx(128 / 255)
+    assert target["labels"].tolist() == [2, 1]
+    assert target["boxes"].tolist() == [[4, 5, 14, 13], [20, 10, 40, 20]]  # one stuck out by half a pixel
+    assert target["masks"].shape == (2, 30, 40) and target["masks"][0].sum() == 80
+    assert target["masks"][0, 5:13, 4:14].all()
+    everything = AnnotatedImages(found, masks=True, with_objects=False)
+    assert everything[1][1]["boxes"].shape == (0, 4) and everything[1][1]["masks"].shape == (0, 30, 40)
+
+
+def test_images_lie_where_coco_has_them(values, written, tmp_path):
+    (tmp_path / "annotations").mkdir()
+    (tmp_path / "val2017").mkdir()
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).rename(tmp_path / "val2017" / name)
+    assert read(written("annotations/instances_val2017.json")).folder == tmp_path / "val2017"
+    assert read(written("x.json"), str(tmp_path / "val2017")).folder == tmp_path / "val2017"
+    with pytest.raises(InputError, match=r"image = 'a.png': must be a file in .*: data.train_images=FOLDER .* 2 of 2"):
+        read(written("y.json"))
+
+
+def spoil(values, kind, place, **changes):
+    values[kind][place] |= changes
+    return values
+
+
+@pytest.mark.parametrize(
+    "kind, changes, words",
+    [
+        ("annotations", {"bbox": [30, 5, 20, 8]}, "annotation 0, bbox = [30, 5, 20, 8]: must be [x, y, width, height]"),
+        ("annotations", {"bbox": [-3, 5, 8, 8]}, "inside of a.png, 40 x 30 pixels: correct or remove it"),
+        ("annotations", {"image_id": 99}, "annotation 0, image_id = 99: must be the id of an image"),
+        ("annotations", {"category_id": 99}, "annotation 0, category_id = 99: must be that of a category"),
+        ("annotations", {"segmentation": []}, "model.name=faster_rcnn does without masks"),
+        ("annotations", {"id": 1}, "id of annotations = 1: must be there once"),
+        ("annotations", {"bbox": None}, "must be COCO's format"),
+        ("images", {"file_name": "no.png"}, "image = 'no.png': must be a file in"),
+    ],
+)
+def test_mistakes_are_one_line(kind, changes, words, values, written):
+    spoil(values, kind, 0, **changes)
+    with pytest.raises(InputError, match=re.escape(words)) as told:
+        read(written())
+    assert "\n" not in str(told.value) and str(told.value).startswith("data.train")
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[1]", '{"images": [], "categories": [1], "annotations": [1]}'])
+def test_other_files_are_refused(text, tmp_path):
+    (tmp_path / "x.json").write_text(text)
+    with pytest.raises(InputError, match="data.train"):
+        read(str(tmp_path / "x.json"))
+
+
+def test_missing_files_are_told(tmp_path):
+    with pytest.raises(InputError, match="must be a file of annotations in COCO's format"):
+        read(str(tmp_path / "no.json"))
+
+
+def test_an_image_of_another_size_is_told(written, tmp_path):
+    Image.new("RGB", (30, 40)).save(tmp_path / "a.png")
+    images = AnnotatedImages(read(written()), masks=False, with_objects=True)
+    with pytest.raises(InputError, match="'a.png': must be of 40 x 30 pixels, as data.train says, and is of 30 x 40"):
+        images[0]
+
+
+def test_categories_without_boxes_and_other_categories_are_told(values, written, capsys):
+    train = read(written())
+    spoil(values, "annotations", 0, category_id=5)
+    val = read(written("other.json"))
+    require_same_categories(train, val)
+    assert "has no box of cup: AP is the mean of the other categories" in capsys.readouterr().out
+    with pytest.raises(InputError, match="categories = 'cup': must be with a box in data.train: remove it"):
+        require_same_categories(val, train)
+    spoil(values, "categories", 0, name="mug")
+    with pytest.raises(InputError, match="categories = .*mug.*: must be those of data.train"):
+        require_same_categories(train, read(written("third.json")))
+
+
+def test_voc_is_read_with_its_difficult_objects_as_crowds(tmp_path):
+    place = tmp_path / "VOCdevkit/VOC2007"
+    for folder in ("ImageSets/Main", "Annotations", "JPEGImages"):
+        (place / folder).mkdir(parents=True)
+    (place / "ImageSets/Main/val.txt").write_text("01\n")
+    Image.new("RGB", (40, 30)).save(place / "JPEGImages/01.jpg")
+    box = "<bndbox><xmin>5</xmin><ymin>6</ymin><xmax>14</xmax><ymax>13</ymax></bndbox>"
+    objects = "".join(
+        f"<object><name>{n}</name><difficult>{d}</difficult>{box}</object>" for n, d in (("dog", 0), ("cat", 1))
+    )
+    (place / "Annotations/01.xml").write_text(
+        f"<annotation><size><width>40</width><height>30</height></size>{objects}</annotation>"
+    )
+    found = read_voc(str(tmp_path), ["2007_val"], key="data.val")
+    assert found.categories == {1: "cat", 2: "dog"}
+    (dog,) = found.objects(0)
+    assert dog["category_id"] == 2 and dog["bbox"] == [4, 5, 10, 8] and dog["area"] == 80
+    image, _ = AnnotatedImages(found, masks=False, with_objects=True)[0]
+    assert image.shape == (3, 30, 40)
+    with pytest.raises(InputError, match="data.val = '2007_test': must be parts YEAR_SET that are in data.root"):
+        read_voc(str(tmp_path), ["2007_test"], key="data.val")
+
+
+def test_scenes_are_a_function_of_the_seed(tmp_path):
+    for name, seed in (("one", 3), ("same", 3), ("other", 4)):
+        draw_scenes(tmp_path / name, 3, seed)
+    files = [f"{part}/{number:05}.png" for part in ("train", "val") for number in range(3)]
+    for file in ("train.json", "val.json", *files):
+        one, same, other = ((tmp_path / name / file).read_bytes() for name in ("one", "same", "other"))
+        assert one == same and one != other
+    found = read(str(tmp_path / "one/train.json"))
+    for image, target in AnnotatedImages(found, masks=True, with_objects=True):
+        assert image.shape == (3, SIZE, SIZE) and len(target["boxes"]) >= 1
+        for box, mask in zip(target["boxes"].int(), target["masks"]):
+            rows, columns = mask.nonzero(as_tuple=True)
+            assert [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1] == box.tolist()
+        assert target["masks"].sum(dim=0).max() == 1  # no digit hides another
+
+
+def test_the_order_of_images_is_a_function_of_the_step():
+    how = {"batch_size": 4, "steps": 7, "seed": 2}
+    whole = list(Steps(10, first=0, **how))
+    assert list(Steps(10, first=3, **how)) == whole[3:]
+    flat = [image for batch in whole for image in batch]
+    assert sorted(flat[:10]) == sorted(flat[10:20]) == list(range(10)) and flat[:10] != flat[10:20]
+    halves = [list(Steps(10, first=0, rank=rank, world=2, **how)) for rank in (0, 1)]
+    assert [sorted(a + b) for a, b in zip(*halves)] == [sorted(batch) for batch in whole]
+    assert torch.tensor(halves[0]).shape == (7, 2)
