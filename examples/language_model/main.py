@@ -28,7 +28,7 @@ from cplearn_solo.core.user_errors import user_errors
 NEEDED = ("transformers", "accelerate", "peft")
 # What each scale fixes. Of full the model, the data and the loss are the paper's (Section 7.1); the rest are MetaMath's
 # for a 7B model, 3 epochs, batches of 128 and a cosine from 2e-5 with 3 % of warm-up, but that LoRA takes ten times the
-# learning rate. Of mini all was chosen with cross-entropy.
+# learning rate. What mini has was not searched for.
 SCALES: dict[str, dict[str, Any]] = {
     "mini": {"model": None, "steps": 400, "batch": 64, "accumulate": 1, "lr": 3e-3, "lora": 0, "longest": 16},
     "full": {
