@@ -100,10 +100,14 @@ def _handle() -> None:
 
 
 def _ask_again(lost: sys.UnraisableHookArgs) -> None:
-    """A request that came where Python drops exceptions, as in a destructor or at a fork, is made again soon after."""
+    """A request that came where Python drops exceptions, as in a destructor or at a fork, is made again soon after.
+
+    Other exceptions there that follow from a request, or from the death of a data worker, are told elsewhere.
+    """
     global _asked_at
-    if _asked is None or not isinstance(lost.exc_value, KeyboardInterrupt):
-        sys.__unraisablehook__(lost)
+    if not isinstance(lost.exc_value, KeyboardInterrupt) or _asked is None:
+        if _asked is None and not str(lost.exc_value).startswith("DataLoader worker"):
+            sys.__unraisablehook__(lost)
         return
     _asked_at = -REPEAT
     threading.Timer(0.01, os.kill, (os.getpid(), _asked)).start()

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import TextIOWrapper
@@ -40,6 +41,7 @@ def user_errors(program: str) -> Iterator[None]:
         except KeyboardInterrupt as stop:  # its text, if any, says how to go on
             if not is_first():  # the first one tells, and takes whoever fails for lost
                 _end("", 0)
+            traceback.clear_frames(stop.__traceback__)  # what was under way ends here, and may complain of it
             number = asked() or signal.SIGINT
             if number == signal.SIGUSR1:
                 requeue()

@@ -1,6 +1,7 @@
 """What ends a program, in a line."""
 
 import errno
+import gc
 import os
 import signal
 import sys
@@ -113,3 +114,24 @@ def test_nothing_left_to_print_to_is_one_line(monkeypatch, capsys):
             print("words")
     assert end.value.code == 2
     assert capsys.readouterr().err == "it: error: standard output: No space left on device\n"
+
+
+class Complains:
+    """Something that is cut off in the midst of its work, as a loader that has not yet all of its workers."""
+
+    def __del__(self):
+        raise AttributeError("_workers_status")
+
+
+def work_of(number):
+    complaining = Complains()
+    os.kill(os.getpid(), number)
+    return complaining
+
+
+def test_what_a_stop_cuts_off_says_nothing_of_its_own(capsys):
+    with pytest.raises(SystemExit) as end, user_errors("embed"):
+        work_of(signal.SIGTERM)
+    gc.collect()
+    assert end.value.code == 143
+    assert capsys.readouterr().err == "embed: stopped\n"
