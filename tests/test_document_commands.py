@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from support import documents
+from support.images import write_images
 
 from cplearn_solo.cli.keys import KEYS
 from cplearn_solo.cli.main import COMMANDS
@@ -59,8 +60,17 @@ def example(monkeypatch):
     import align_uniform  # noqa: F401 - registers it
 
 
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    """What FOLDER stands for: keys that say auto look at the images."""
+    folder = tmp_path_factory.mktemp("images")
+    write_images(folder, ["a.png", "b.png"])
+    return str(folder)
+
+
 @pytest.mark.parametrize("program, arguments", ALL)
-def test_a_program_takes_it(program, arguments, monkeypatch, tmp_path):
+def test_a_program_takes_it(program, arguments, images, monkeypatch, tmp_path):
+    arguments = [word.replace("FOLDER", images) for word in arguments]
     if "/" in program:
         assert (documents.ROOT / f"{program}.py").is_file()
     elif program in KEYS and program != "check":

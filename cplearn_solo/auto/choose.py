@@ -14,7 +14,7 @@ from cplearn_solo.config.read import parse_config, resolved
 from cplearn_solo.config.schema import Config
 from cplearn_solo.core.errors import require
 from cplearn_solo.data.checks import check_data, check_places
-from cplearn_solo.data.schema import KNOWN_IMAGES, DataConfig
+from cplearn_solo.data.schema import KNOWN_IMAGES, MAY_LACK_LABELS, DataConfig
 from cplearn_solo.data.sources.kinds import dataset_at
 
 AUTO = "auto"
@@ -25,6 +25,7 @@ Plain = dict[str, Any]
 STAND_INS: dict[str, Any] = {
     "data.dataset": "custom",
     "data.no_labels": False,
+    "data.val_split": 0.0,
     "augmentations.N.crop_size": 32,
     "backbone.name": "resnet8",
     "backbone.kwargs.width": None,
@@ -36,6 +37,7 @@ STAND_INS: dict[str, Any] = {
     "method_kwargs.proj_output_dim": 64,
     "method_kwargs.proj_hidden_dim": 64,
 }
+FEWEST_TO_SCORE, HELD_OUT = 100, 0.1  # labelled images, and the share of them that is held out
 OF_CPLEARN = "method_kwargs."
 OF_DATA = "data."
 
@@ -88,10 +90,13 @@ def _of_data(config: Config, asked: list[str]) -> Iterator[tuple[str, tuple[Any,
 
     if "data.no_labels" in asked:
         found = found_at(cfg)
-        images = found.images
+        images, cfg = found.images, replace(cfg, no_labels=found.no_labels)
         yield "data.no_labels", (found.no_labels, found.why)
     else:
         images = DATASETS[cfg.dataset](cfg, False)[0]
+    if "data.val_split" in asked:
+        cfg, why = _held_out(cfg, len(images))
+        yield "data.val_split", (cfg.val_split, why)
     seen = look_at(images, cfg, seed=config.seed, accelerator=config.trainer.get("accelerator") or AUTO)
     plain = config.plain()
     known = Known(seen, lambda key: _value(plain, key))
@@ -109,6 +114,15 @@ def _dataset(cfg: DataConfig) -> tuple[DataConfig, str]:
     if dataset in KNOWN_IMAGES:
         return replace(cfg, dataset=dataset, train_path=DataConfig.train_path), "known by its name"
     return replace(cfg, dataset=dataset), f"reads {path}"
+
+
+def _held_out(cfg: DataConfig, images: int) -> tuple[DataConfig, str]:
+    """Scores need labelled images that the run does not learn from."""
+    if cfg.no_labels or images < FEWEST_TO_SCORE:
+        return cfg, "no labels to score with" if cfg.no_labels else f"{images} images are too few to score on some"
+    if cfg.val_path or cfg.dataset not in MAY_LACK_LABELS:
+        return cfg, "there are other images to score on"
+    return replace(cfg, val_split=HELD_OUT), "of the labelled images are held out, to score on"
 
 
 def _matching(values: Plain, pattern: str) -> list[str]:

@@ -130,7 +130,7 @@ def test_lists_and_tables_too(flat, tmp_path):
         labels(tmp_path / "y.parquet", label_column="sort")
     assert choose(auto(tmp_path / "x.parquet")).values["data"]["dataset"] == "parquet"
     assert choose(auto("digits")).values["data"] == {
-        "dataset": "digits", "train_path": "./datasets", "no_labels": False,
+        "dataset": "digits", "train_path": "./datasets", "no_labels": False, "val_split": 0.0,
     }  # fmt: skip
 
 
@@ -170,3 +170,13 @@ def test_nothing_is_left_behind_in_random_numbers(flat):
     before = torch.get_rng_state()
     choose(auto(flat))
     assert torch.equal(torch.get_rng_state(), before) and Path(flat).is_dir()
+
+
+def test_labelled_images_are_held_out_where_there_are_enough(tmp_path):
+    for count, share in ((8, 0.0), (60, 0.1)):
+        place = tmp_path / str(count)
+        write_images(place, [f"{kind}/{i}.png" for kind in ("cat", "dog") for i in range(count)])
+        assert chosen(auto(place)).data.val_split == share
+    assert chosen(auto(place, data={"val_split": 0.25})).data.val_split == 0.25
+    assert chosen(auto(place, data={"val_path": str(tmp_path / "8")})).data.val_split == 0
+    assert chosen(auto(place, data={"no_labels": True})).data.val_split == 0
