@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
+from multiprocessing.queues import Queue
 from typing import Any
 
 import torch
@@ -130,6 +132,12 @@ def _labels(images: FileSet, indices: Sequence[int], notes: Sequence[Note]) -> T
 
 def _begin_worker(worker: int) -> None:
     sys.excepthook = _unless_left
+    Queue._on_queue_feeder_error = staticmethod(_not_handed_over)
+
+
+def _not_handed_over(error: Exception, batch: Any) -> None:
+    """A batch that finds no room in shared memory would be waited for without end: its worker's death is noticed."""
+    os._exit(1)
 
 
 def _unless_left(kind: type[BaseException], error: BaseException, trace: Any) -> None:

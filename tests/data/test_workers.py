@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import warnings
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,7 +23,7 @@ from cplearn_solo.data import (
     train_loader,
     workers,
 )
-from cplearn_solo.data.file_loader import EvalDataset, FileLoader
+from cplearn_solo.data.file_loader import EvalDataset, FileLoader, lost_workers_told
 from cplearn_solo.data.workers import AHEAD, worker_number, worker_settings
 
 
@@ -95,3 +96,14 @@ def test_what_is_waited_for_is_the_next_batch_only(files: FileSet, monkeypatch) 
         for _ in loader:
             now[0] += 1000
         assert loader.waited == 10 * len(files)
+
+
+def test_a_batch_that_shared_memory_has_no_room_for_is_told(files: FileSet) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    loader = eval_loader(files, crop_size=64, batch_size=len(files), num_workers=1)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))  # of files in shared memory, too
+    try:
+        with pytest.raises(InputError, match=r"^data.num_workers = 1: .* exited unexpectedly"), lost_workers_told(1):
+            list(loader)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
