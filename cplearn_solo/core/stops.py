@@ -102,11 +102,11 @@ def _handle() -> None:
 def _ask_again(lost: sys.UnraisableHookArgs) -> None:
     """A request that came where Python drops exceptions, as in a destructor or at a fork, is made again soon after.
 
-    Other exceptions there that follow from a request, or from the death of a data worker, are told elsewhere.
+    Other exceptions there that follow from a request, or from the death of a DataLoader's worker, are told elsewhere.
     """
     global _asked_at
     if not isinstance(lost.exc_value, KeyboardInterrupt) or _asked is None:
-        if _asked is None and not str(lost.exc_value).startswith("DataLoader worker"):
+        if _asked is None and "DataLoader" not in str(lost.exc_value):
             sys.__unraisablehook__(lost)
         return
     _asked_at = -REPEAT

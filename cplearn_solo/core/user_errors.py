@@ -41,7 +41,6 @@ def user_errors(program: str) -> Iterator[None]:
         except KeyboardInterrupt as stop:  # its text, if any, says how to go on
             if not is_first():  # the first one tells, and takes whoever fails for lost
                 _end("", 0)
-            traceback.clear_frames(stop.__traceback__)  # what was under way ends here, and may complain of it
             number = asked() or signal.SIGINT
             if number == signal.SIGUSR1:
                 requeue()
@@ -79,6 +78,10 @@ def _end(line: str, code: int) -> None:
 
     These do not hear SIGTERM (:func:`cplearn_solo.core.stops.held_back`), with which Python would end them.
     """
+    error = sys.exc_info()[1]
+    while error is not None:  # what was under way ends here, and may complain of it
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
     helpers = [child for child in multiprocessing.active_children() if child.daemon]
     if helpers:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # PyTorch would take it for an accident

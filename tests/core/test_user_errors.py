@@ -120,7 +120,7 @@ class Complains:
     """Something that is cut off in the midst of its work, as a loader that has not yet all of its workers."""
 
     def __del__(self):
-        raise AttributeError("_workers_status")
+        raise AttributeError("'DataLoader' object has no attribute '_workers_status'")
 
 
 def work_of(number):
@@ -129,9 +129,30 @@ def work_of(number):
     return complaining
 
 
-def test_what_a_stop_cuts_off_says_nothing_of_its_own(capsys):
+def dead_worker():
+    complaining = Complains()
+    if complaining:
+        raise RuntimeError("DataLoader worker is killed")
+
+
+def lost_worker():
+    try:
+        dead_worker()
+    except RuntimeError as error:
+        raise InputError("data.num_workers = 2: must be lower") from error
+
+
+@pytest.mark.parametrize(
+    ("work", "code", "line"),
+    [
+        (lambda: work_of(signal.SIGTERM), 143, "embed: stopped"),
+        (lost_worker, 2, "embed: error: data.num_workers = 2: must be lower"),
+    ],
+)
+def test_what_an_end_cuts_off_says_nothing_of_its_own(work, code, line, capsys):
     with pytest.raises(SystemExit) as end, user_errors("embed"):
-        work_of(signal.SIGTERM)
+        work()
+    assert end.value.code == code
+    del end
     gc.collect()
-    assert end.value.code == 143
-    assert capsys.readouterr().err == "embed: stopped\n"
+    assert capsys.readouterr().err == f"{line}\n"
