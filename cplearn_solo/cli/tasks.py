@@ -14,12 +14,15 @@ from omegaconf import DictConfig
 
 from cplearn_solo.config.evaluation import ClusteringConfig, EvalConfig, KNNConfig, LinearConfig
 from cplearn_solo.config.read_evaluation import parse_evaluation
+from cplearn_solo.data.schema import KNOWN_IMAGES, DataConfig
 from cplearn_solo.detection.schema import parse_detection
 from cplearn_solo.engine.find import find_checkpoint
 from cplearn_solo.interface.checked import checked
 
 if TYPE_CHECKING:
     from cplearn_solo.data import Splits
+
+LOOKS = (("gallery", "gallery.html"), ("embed", "vectors.parquet"))  # programs, and what they write
 
 
 def pretrain_task(raw: DictConfig, *, references: bool = True) -> dict[str, Any] | None:
@@ -47,18 +50,20 @@ def pretrain_task(raw: DictConfig, *, references: bool = True) -> dict[str, Any]
     print_scores(f"{run.path}", {name: value for name, value in summary.items() if not name.startswith("verdict")})
     print_verdict(run.verdict)
     if config.checkpoint.enabled:
-        print("\nnext:", *next_commands(run.path, run.splits), sep="\n  ")
+        print("\nnext:", *next_commands(run.path, run.splits, config.data), sep="\n  ")
     return summary
 
 
-def next_commands(run: Path, splits: Splits) -> list[str]:
+def next_commands(run: Path, splits: Splits, data: DataConfig) -> list[str]:
     """What can be typed next for a run on these images: scores only where there are labels and held-out images."""
+    images = data.dataset if data.dataset in KNOWN_IMAGES else data.train_path
     place, labels = shlex.quote(str(run)), splits.probe.labels
     labelled = bool(labels[labels >= 0].unique().numel() > 1)
     scores = ["linear", "knn", "clustering"] if labelled and splits.test is not None else []
     return [
         *(f"cplearn {command} pretrained={place}" for command in scores),
         f"cplearn collapse {place}",
+        *(f"cplearn {what} {place} {shlex.quote(images)} {place}/{out}" for what, out in LOOKS if type(images) is str),
         f"cplearn export {place} backbone.pt",
     ]
 

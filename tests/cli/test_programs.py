@@ -72,13 +72,17 @@ def test_batch_statistics_of_one_image_are_refused(run, here):
 def test_the_commands_that_a_run_names_work(run, here):
     """With labels and held-out images; where there are none, those that need them are not named."""
     splits = load_splits(DataConfig(), seed=0)
-    commands = next_commands(run, splits)
-    assert [command.split()[1] for command in commands] == ["linear", "knn", "clustering", "collapse", "export"]
-    code, out, error = here(*shlex.split(commands[1])[1:])
+    commands = {words[1]: words[1:] for words in map(shlex.split, next_commands(run, splits, DataConfig()))}
+    looks = ["collapse", "gallery", "embed", "export"]
+    assert list(commands) == ["linear", "knn", "clustering", *looks]
+    assert commands["gallery"] == ["gallery", str(run), "digits", f"{run}/gallery.html"]
+    code, out, error = here(*commands["knn"])
     assert code == 0 and "knn_acc1" in out, error
+    of_files = next_commands(run, splits, DataConfig("custom", train_path="my images"))
+    assert f"cplearn embed {run} 'my images' {run}/vectors.parquet" in of_files
     unlabelled = replace(splits.train, labels=torch.full_like(splits.train.labels, -1))
     for without in (replace(splits, train=unlabelled, probe=unlabelled), replace(splits, test=None)):
-        assert [command.split()[1] for command in next_commands(run, without)] == ["collapse", "export"]
+        assert [command.split()[1] for command in next_commands(run, without, DataConfig())] == looks
 
 
 def test_lists_and_help(here):
