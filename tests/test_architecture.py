@@ -13,7 +13,7 @@ FLOORS = [
     {"dictionary", "code_algebra", "losses", "metrics"},
     {"objective"},
     {"methods", "backbones", "data"},
-    {"config"},
+    {"album", "config"},
     {"auto", "engine", "jobs"},
     {"inference", "hosts"},
     {"evaluation", "detection", "testing"},

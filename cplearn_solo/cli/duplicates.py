@@ -40,9 +40,9 @@ def duplicates_task(options: argparse.Namespace) -> None:
     out = options.out and new_file("out", options.out, (".csv",), ".csv")
     find_checkpoint(options.pretrained)
 
+    from cplearn_solo.album.neighbours import near_duplicates, nearest
     from cplearn_solo.cli.data_keys import data_keys
-    from cplearn_solo.gallery.neighbours import near_duplicates, nearest
-    from cplearn_solo.gallery.seen import see
+    from cplearn_solo.gallery.see import see
     from cplearn_solo.inference.images import file_names, images_at
 
     model, device = loaded_model(options)

@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator, NullFormatter, NullLocator, ScalarFor
 from torch import Tensor
 
 from cplearn_solo.collapse.comparison import Comparison
-from cplearn_solo.collapse.style import WIDE, empty, group_legend, line_style, mean_curve, panels
+from cplearn_solo.collapse.style import WIDE, empty, group_legends, line_style, mean_curve, panels
 from cplearn_solo.collapse.subject import PARTS, Subject
 from cplearn_solo.core.errors import InputError
 
@@ -19,20 +19,20 @@ ROUNDING = 1e-12  # share of the largest singular value below which others count
 
 def spectra(comparison: Comparison) -> Figure:
     """Singular values of the covariance, sorted (CPLearn, Figs. 6a, 13a, 14; the 2023 report, Fig. 8)."""
-    shown, names = _parts(comparison), dict(enumerate(comparison.group_names))
+    shown, names = _parts(comparison), {}
     figure, axes = panels(1, len(shown), width=WIDE)
     for ax, part in zip(axes.flat, shown):
+        names[ax] = {}
         for i, members in enumerate(comparison.members):
             if any(comparison.protocol.part(subject, part) is None for subject in members):
                 continue
             found = [_above_rounding(comparison, subject, part) for subject in members]
             length = min(map(len, found))
-            if not length:
-                names[i] += f": {part} is constant"
+            names[ax][i] = comparison.group_names[i] + ("" if length else f": {part} is constant")
             mean_curve(ax, range(1, length + 1), [spectrum[:length] for spectrum in found], i, log=True)
         ax.set(title=PART_NAMES[part], xlabel="index of the singular value", ylabel="singular value", yscale="log")
         ax.grid(alpha=0.3)
-    group_legend(figure, names)
+    group_legends(figure, names)
     return figure
 
 
@@ -64,7 +64,10 @@ def entropies(comparison: Comparison) -> Figure:
         ax.xaxis.set_minor_locator(NullLocator())
         ax.margins(x=0.1)
         ax.grid(alpha=0.3)
-    group_legend(figure, dict(enumerate(comparison.group_names)))
+    group_legends(
+        figure,
+        {ax: {i: comparison.group_names[i] for i in fitted[part]} for ax, part in zip(axes.flat, shown)},
+    )
     return figure
 
 
@@ -87,13 +90,13 @@ def _why_not_fitted(comparison: Comparison, part: str) -> str:
 def code_usage(comparison: Comparison) -> Figure:
     """Share of samples of each code, most used first; dotted: the share if all codes were used alike.
 
-    One subject has sorted bars, several have curves on logarithmic axes.
+    A single subject with codes has sorted bars, several have curves on logarithmic axes.
     """
     coded = {i: found for i, found in enumerate(comparison.members) if all(s.codes is not None for s in found)}
     if not coded:
         raise InputError("no code assignment")
-    if len(comparison.subjects) == 1:
-        return _sorted_bars(comparison.subjects[0])
+    if len(coded) == 1 and len(members := next(iter(coded.values()))) == 1:
+        return _sorted_bars(members[0], comparison.group_names[next(iter(coded))])
     figure, axes = panels(1, 1, width=6.4, height=4.2)
     ax, names = axes[0, 0], {}
     for i, members in coded.items():
@@ -112,11 +115,11 @@ def code_usage(comparison: Comparison) -> Figure:
         axis.set_major_formatter("{x:g}")
         axis.set_minor_formatter(NullFormatter())
     ax.grid(alpha=0.3)
-    group_legend(figure, names)
+    group_legends(figure, {ax: names})
     return figure
 
 
-def _sorted_bars(subject: Subject) -> Figure:
+def _sorted_bars(subject: Subject, name: str) -> Figure:
     figure, axes = panels(1, 1, width=6.4, height=4.2)
     ax, shares, colour = axes[0, 0], _shares(subject.codes), line_style(0)["color"]
     ax.stairs(shares, [i + 0.5 for i in range(len(shares) + 1)], fill=True, color=colour)
@@ -124,7 +127,9 @@ def _sorted_bars(subject: Subject) -> Figure:
     if subject.codes_total:
         ax.axhline(_even_share(subject), color="black", linestyle=":", linewidth=1)
         of = f" of {subject.codes_total:,}"
-    ax.set(xlabel="code, most used first", ylabel="share of samples / %", title=f"{len(shares):,}{of} codes in use")
+    ax.set(
+        xlabel="code, most used first", ylabel="share of samples / %", title=f"{name}: {len(shares):,}{of} codes in use"
+    )
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.grid(axis="y", alpha=0.3)
     return figure

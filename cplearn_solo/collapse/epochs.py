@@ -10,7 +10,7 @@ from torch import Tensor
 
 from cplearn_solo.collapse.comparison import Comparison
 from cplearn_solo.collapse.measures import classes
-from cplearn_solo.collapse.style import WIDE, group_legend, line_style, mean_curve, panels
+from cplearn_solo.collapse.style import WIDE, group_legends, line_style, mean_curve, panels
 from cplearn_solo.collapse.subject import Subject
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.metrics.intracluster import inter_class_effective_rank, intra_class_effective_rank
@@ -34,7 +34,7 @@ def scale(comparison: Comparison) -> Figure:
     ax.yaxis.set_major_formatter(LogFormatter())
     ax.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1, 0.4)))
     ax.grid(alpha=0.3)
-    group_legend(figure, {i: comparison.group_names[i] for i in logged})
+    group_legends(figure, {ax: {i: comparison.group_names[i] for i in logged}})
     return figure
 
 
@@ -74,7 +74,8 @@ def class_ranks(comparison: Comparison) -> Figure:
             ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         else:
             ax.set_xticks([])
-    group_legend(figure, {i: comparison.group_names[i] for i in labelled})
+    names = {i: comparison.group_names[i] for i in labelled}
+    group_legends(figure, dict.fromkeys(axes.flat, names))
     return figure
 
 

@@ -6,17 +6,19 @@ from collections import Counter
 from collections.abc import Iterable
 from itertools import groupby
 
+from cplearn_solo.album.sheets import COLUMNS, SIDE
 from cplearn_solo.collapse.comparison import Comparison, Row
 from cplearn_solo.collapse.figures import Drawn
 from cplearn_solo.collapse.limits import LIMIT, bars
 from cplearn_solo.collapse.measures import Measurement
+from cplearn_solo.collapse.pictures import Pictures
 from cplearn_solo.core.words import HEALTHY, TOO_EARLY
 from cplearn_solo.metrics.verdict import Verdict
 from cplearn_solo.pages import render
 
 
-def report_page(comparison: Comparison, drawn: list[Drawn]) -> str:
-    """The whole page: verdicts with their measures, figures; folded away are the table and what was left out."""
+def report_page(comparison: Comparison, drawn: list[Drawn], pictures: Pictures) -> str:
+    """The whole page: verdicts with their measures, figures, images; folded away are the table and what is left out."""
     subjects = zip(comparison.subjects, comparison.names, comparison.verdicts)
     rows = measured(comparison.rows)
     return render(
@@ -36,7 +38,12 @@ def report_page(comparison: Comparison, drawn: list[Drawn]) -> str:
         limit=LIMIT,
         shown=[figure for figure in drawn if figure.png and figure.plot.opening],
         folded=[figure for figure in drawn if figure.png and not figure.plot.opening],
-        names=comparison.group_names,
+        views=pictures.views,
+        names=pictures.names,
+        sheets=pictures.sheets,
+        columns=COLUMNS,
+        side=SIDE,
+        groups=comparison.group_names,
         words=[_word([comparison.verdicts[i] for i in group.members]) for group in comparison.groups],
         sections=[(section, _texts(group)) for section, group in groupby(rows, key=lambda row: row.section)],
         about_groups=_about_groups(comparison),
@@ -44,6 +51,7 @@ def report_page(comparison: Comparison, drawn: list[Drawn]) -> str:
         left_out=[
             *absences(comparison.rows, comparison.group_names),
             *((figure.plot.title, figure.reason) for figure in drawn if not figure.png),
+            *_without_images(comparison),
         ],
     )
 
@@ -60,6 +68,12 @@ def absences(rows: list[Row], names: list[str]) -> list[tuple[str, str]]:
             whose = "" if len(missing) == len(names) else f"{', '.join(missing)}: "
             found.setdefault((whose, reason), []).append(row)
     return [(_titles(missing, rows), f"{whose}{reason}") for (whose, reason), missing in found.items()]
+
+
+def _without_images(comparison: Comparison) -> list[tuple[str, str]]:
+    """Which subjects have no images to show, and why."""
+    names = [name for subject, name in comparison.examples if subject.images is None]
+    return [("Images", f"{', '.join(names)}: a file of features does not tell its images")] if names else []
 
 
 def _titles(missing: list[Row], rows: list[Row]) -> str:
@@ -115,8 +129,8 @@ def _about_groups(comparison: Comparison) -> str:
         return ""
     return (
         " Columns and curves are means over runs that differ in the seed alone, with their sample standard deviation "
-        "(in a figure with a logarithmic axis, of logarithms); what has a panel of its own is drawn of each group's "
-        "first run."
+        "(in a figure with a logarithmic axis, of logarithms); what has a panel of its own, and images, are those of "
+        "each group's first run."
     )
 
 

@@ -15,6 +15,7 @@ from cplearn_solo.collapse.entropy import COMPONENTS
 from cplearn_solo.collapse.figures import PLOTS, draw
 from cplearn_solo.collapse.groups import by_configuration, by_themselves, grouped
 from cplearn_solo.collapse.page import report_page
+from cplearn_solo.collapse.pictures import pictures
 from cplearn_solo.collapse.progress import Steps
 from cplearn_solo.collapse.protocols import PROTOCOLS, Protocol, Released
 from cplearn_solo.collapse.sources import read_origin, read_subject
@@ -75,18 +76,20 @@ def write_report(
 
     groups, names = (by_configuration if group else by_themselves)(subjects)
     shown = PROTOCOLS[protocol]
-    steps = Steps(count_steps(subjects, groups, components, shown) + len(PLOTS), progress)
+    steps = Steps(count_steps(subjects, groups, components, shown) + len(PLOTS) + 1, progress)
     comparison = compare(subjects, names, groups, components=components, protocol=shown, seed=seed, steps=steps)
     drawn = []
     for plot in PLOTS:
         steps.start(f"drawing {plot.file}")
         drawn.append(draw(plot, comparison))
+    steps.start("choosing images")
+    images_shown = pictures(comparison.examples, seed=seed)
     steps.start("writing")
     folder = _new_folder(output, subjects)
     for figure in drawn:
         if figure.png is not None:
             write_file(folder / figure.plot.file, figure.png)
-    return Report(comparison, write_file(folder / PAGE, report_page(comparison, drawn)))
+    return Report(comparison, write_file(folder / PAGE, report_page(comparison, drawn, images_shown)))
 
 
 def _check_free(folder: Path) -> None:

@@ -37,6 +37,7 @@ def from_run(path: Path, *, images: int, data: dict[str, Any], seed: int, releas
     features = _features(model, held_out, device)
     x = checked(f"{path}: features", features.x)
     embeddings = torch.cat([model.method.embed(part.to(device)).cpu() for part in x.split(EMBEDDED_AT_ONCE)])
+    assigned = [model.method.assign_with_confidence(part.to(device)) for part in x.split(EMBEDDED_AT_ONCE)]
     entropies = model.method.code_entropies(x.to(device))
     kept = _kept(model.run, held_out, device) if path.is_dir() else {}
     return Subject(
@@ -47,9 +48,11 @@ def from_run(path: Path, *, images: int, data: dict[str, Any], seed: int, releas
         embeddings=checked(f"{path}: embeddings", embeddings),
         labels=features.y if (features.y >= 0).any() else None,
         codes=features.codes,
+        confidence=None if features.codes is None else torch.cat([sure for _, sure in assigned]).cpu(),
         codes_total=model.method.codes_total,
         entropies=None if entropies is None else tuple(entropy.item() for entropy in entropies),
         classes=held_out.classes,
+        images=held_out,
         released=released_parts(model, held_out, device) if released else {},
         method=model.method.cpu(),
         config=model.config.stored(),

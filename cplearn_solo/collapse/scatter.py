@@ -8,14 +8,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from cplearn_solo.album.codes import class_name
 from cplearn_solo.collapse.comparison import Comparison
 from cplearn_solo.collapse.matrices import adjacency
-from cplearn_solo.collapse.style import COLOURS, empty, grid, legend_below, panel_title, panels
+from cplearn_solo.collapse.style import COLOURS, empty, grid, legends_below, panel_title, panels
 from cplearn_solo.collapse.subject import Subject
 from cplearn_solo.collapse.tsne import Map
 from cplearn_solo.core.errors import InputError
-
-Kind = tuple[bool, int]  # whether it is a code, and the number of the code or class
 
 UNLABELLED = "#7F7F7F"
 LONGEST_CLASS = 16  # characters of a class's name in a legend
@@ -28,12 +27,12 @@ def tsne(comparison: Comparison) -> Figure:
     """t-SNE of the representation, coloured by class, or else by code (Matrix-SSL, Fig. 2)."""
     if all(isinstance(found, str) for found in comparison.maps):
         raise InputError(comparison.maps[0])
-    classes = _classes(comparison)
     figure, axes = grid(len(comparison.maps))
-    for ax, found, (_, name) in zip(axes, comparison.maps, comparison.examples):
-        _scatter(ax, found, list(classes))
+    handles = {}
+    for ax, found, (subject, name) in zip(axes, comparison.maps, comparison.examples):
+        handles[ax] = _scatter(ax, found, subject)
         panel_title(ax, name)
-    _class_legend(figure, classes)
+    legends_below(figure, handles)
     return figure
 
 
@@ -58,15 +57,15 @@ def training(comparison: Comparison) -> Figure:
     runs = [(*example, found) for example, found in zip(comparison.examples, comparison.maps) if example[0].rows]
     if not runs:
         raise InputError("no run folder with a metrics.csv: there is no training to show")
-    classes = _classes(comparison)
     figure, axes = panels(len(runs), 3, width=3.8)
+    handles = {}
     for (loss, blocks, cloud), (subject, name, found) in zip(axes, runs):
         _losses(loss, subject)
         panel_title(loss, name)
         adjacency(blocks, subject, seed=comparison.seed)
-        _scatter(cloud, found, list(classes))
+        handles[cloud] = _scatter(cloud, found, subject)
         cloud.set_title("t-SNE of Z", fontsize=9)
-    _class_legend(figure, classes)
+    legends_below(figure, handles)
     return figure
 
 
@@ -84,40 +83,22 @@ def _losses(ax: Axes, subject: Subject) -> None:
     ax.legend(fontsize=7)
 
 
-def _scatter(ax: Axes, found: Map | str, classes: list[Kind]) -> None:
+def _scatter(ax: Axes, found: Map | str, subject: Subject) -> list[Line2D]:
+    """Draws a map, and gives what its legend is to show: each class, or code, that is in it."""
     if isinstance(found, str):
         empty(ax, found)
-        return
+        return []
     ax.set_xticks([])
     ax.set_yticks([])
     ax.set_xlabel("t-SNE 1", fontsize=8)
     ax.set_ylabel("t-SNE 2", fontsize=8)
     if found.labels is None:
-        colours = UNLABELLED
-    else:
-        colours = [_class_colour(classes.index((found.of_codes, label))) for label in found.labels.tolist()]
-    ax.scatter(*found.points.T.numpy(), c=colours, s=4, linewidths=0)
-
-
-def _classes(comparison: Comparison) -> dict[Kind, str]:
-    """Name of each class and code in a map; a class's number if it has no name or subjects name it differently."""
-    names: dict[Kind, set[str]] = {}
-    for (subject, _), found in zip(comparison.examples, comparison.maps):
-        if isinstance(found, Map) and found.labels is not None:
-            for label in found.labels.unique().tolist():
-                name = subject.classes[label] if label < len(subject.classes) else str(label)
-                names.setdefault((found.of_codes, label), set()).add(f"code {label}" if found.of_codes else name)
-    return {kind: names[kind].pop() if len(names[kind]) == 1 else str(kind[1]) for kind in sorted(names)}
-
-
-def _class_legend(figure: Figure, classes: dict[Kind, str]) -> None:
-    handles = [
-        Line2D([], [], linestyle="", marker="o", ms=5, color=_class_colour(k), label=name[:LONGEST_CLASS])
-        for k, name in enumerate(classes.values())
+        ax.scatter(*found.points.T.numpy(), c=UNLABELLED, s=4, linewidths=0)
+        return []
+    kinds, colours = found.labels.unique(return_inverse=True)  # at most as many as there are colours
+    ax.scatter(*found.points.T.numpy(), c=[colormaps["tab10"](i) for i in colours.tolist()], s=4, linewidths=0)
+    names = [f"code {kind}" if found.of_codes else class_name(subject.classes, kind) for kind in kinds.tolist()]
+    return [
+        Line2D([], [], linestyle="", marker="o", ms=5, color=colormaps["tab10"](i), label=name[:LONGEST_CLASS])
+        for i, name in enumerate(names)
     ]
-    if handles:
-        legend_below(figure, handles)
-
-
-def _class_colour(index: int) -> tuple[float, ...]:
-    return colormaps["tab10"](index % 10)

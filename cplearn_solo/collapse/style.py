@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.transforms import ScaledTranslation
 
 # Okabe & Ito's colours, which colour-blind readers can distinguish, without the yellow, too faint on white
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#7F7F7F")
@@ -20,6 +21,8 @@ PANEL = (3.4, 3.0)  # inches of one panel
 WIDE = 4.6  # inches of a panel of curves
 COLUMNS = 4  # most panels in a row
 TITLE = 32  # characters that fit above a panel
+LEGEND = {"fontsize": 8, "frameon": False}
+LINE, AXIS = 0.18, 0.4  # inches of a line of a legend, and of an axis with its label
 
 
 def line_style(index: int) -> dict[str, object]:
@@ -29,7 +32,7 @@ def line_style(index: int) -> dict[str, object]:
 
 def panels(rows: int, columns: int, *, width: float = PANEL[0], height: float = PANEL[1]) -> tuple[Figure, np.ndarray]:
     """A figure of ``rows`` x ``columns`` axes, each of ``width`` x ``height`` inches."""
-    figure = Figure(figsize=(width * columns, height * rows + 0.4), dpi=DPI, layout="constrained")
+    figure = Figure(figsize=(width * columns, height * rows + 0.2), dpi=DPI, layout="constrained")
     figure.get_layout_engine().set(w_pad=0.1, h_pad=0.08)
     axes = figure.subplots(rows, columns, squeeze=False)
     for ax in axes.flat:
@@ -86,16 +89,45 @@ def empty(ax: Axes, reason: str) -> None:
     ax.text(0.5, 0.5, "\n".join(wrap(reason, 26)), ha="center", va="center", fontsize=8, transform=ax.transAxes)
 
 
-def group_legend(figure: Figure, names: dict[int, str]) -> None:
-    """One legend below all panels; ``names`` by index of the group."""
-    legend_below(figure, [Line2D([], [], label=name, **line_style(index)) for index, name in names.items()])
+def group_legends(figure: Figure, names: dict[Axes, dict[int, str]]) -> None:
+    """Legends of curves; ``names`` of each panel's by index of the group."""
+    handles = {
+        ax: [Line2D([], [], label=name, **line_style(index)) for index, name in shown.items()]
+        for ax, shown in names.items()
+    }
+    legends_below(figure, handles)
 
 
-def legend_below(figure: Figure, handles: list[Line2D]) -> None:
-    """A legend below the panels, with as many columns as fit."""
-    inches = max(len(handle.get_label()) for handle in handles) * 0.075 + 0.6  # width of one entry
-    columns = max(1, min(len(handles), int(figure.get_figwidth() / inches)))
-    figure.legend(handles=handles, loc="outside lower center", ncols=columns, fontsize=8, frameon=False)
+def legends_below(figure: Figure, handles: dict[Axes, list[Line2D]]) -> None:
+    """A legend below all panels if these show the same, else one below each panel; the figure grows by as much."""
+    if not any(handles.values()):
+        return
+    first, *others = [[handle.get_label() for handle in shown] for shown in handles.values()]
+    if all(labels == first for labels in others):
+        shown, columns = next(iter(handles.values())), _columns(first, figure.get_figwidth())
+        figure.legend(handles=shown, loc="outside lower center", ncols=columns, **LEGEND)
+        growth = _lines(first, columns)
+    else:
+        grid = next(iter(handles)).get_subplotspec().get_gridspec()
+        width, lines = figure.get_figwidth() / grid.ncols, 0
+        for ax, shown in ((ax, shown) for ax, shown in handles.items() if shown):
+            labels = [handle.get_label() for handle in shown]
+            columns = _columns(labels, width)
+            below = ax.transAxes + ScaledTranslation(0, -AXIS, figure.dpi_scale_trans)
+            place = {"loc": "upper center", "bbox_to_anchor": (0.5, 0), "bbox_transform": below}
+            ax.legend(handles=shown, ncols=columns, **place, **LEGEND)
+            lines = max(lines, _lines(labels, columns))
+        growth = grid.nrows * lines
+    figure.set_figheight(figure.get_figheight() + LINE * growth)
+
+
+def _columns(labels: list[str], inches: float) -> int:
+    """Most columns of a legend that fit."""
+    return max(1, min(len(labels), int(inches / (max(map(len, labels)) * 0.075 + 0.6))))
+
+
+def _lines(labels: list[str], columns: int) -> int:
+    return math.ceil(len(labels) / columns)
 
 
 def png(figure: Figure) -> bytes:

@@ -7,10 +7,10 @@ from typing import Any
 
 from torch import Tensor
 
-from cplearn_solo.gallery.codes import Code
+from cplearn_solo.album.codes import Code, class_name
+from cplearn_solo.album.seen import Seen
+from cplearn_solo.album.sheets import COLUMNS, SIDE
 from cplearn_solo.gallery.plane import Plane
-from cplearn_solo.gallery.seen import Seen
-from cplearn_solo.gallery.sheets import COLUMNS, SIDE
 from cplearn_solo.inference.pretrained import Pretrained
 from cplearn_solo.pages import render
 
@@ -43,10 +43,7 @@ def gallery_page(contents: Contents) -> str:
     """The whole page."""
     place = {row: i for i, row in enumerate(contents.shown.tolist())}  # of a kept image among those shown
     seen = contents.seen
-    codes = [
-        {**code._asdict(), "label": _class(contents, code.label), "images": [place[row] for row in code.rows]}
-        for code in contents.codes or ()
-    ]
+    codes = [code.card(contents.classes, place) for code in contents.codes or ()]
     total = contents.model.method.codes_total
     return render(
         "gallery.html",
@@ -58,7 +55,6 @@ def gallery_page(contents: Contents) -> str:
         shown=len(contents.shown),
         unreadable=seen.unreadable,
         names=contents.names,
-        confidence=_of_shown(contents, seen.confidence),
         codes=None if contents.codes is None else codes,
         open_codes=OPEN_CODES,
         codes_used=0 if seen.codes is None else len(seen.codes.unique()),
@@ -79,7 +75,7 @@ def _data(contents: Contents) -> dict[str, Any]:
     seen, points = contents.seen, contents.plane
     codes, confidence = _of_shown(contents, seen.codes), _of_shown(contents, seen.confidence)
     labels = seen.labels[seen.kept][contents.shown].tolist()
-    known = {label: _class(contents, label) for label in sorted({*labels}) if label >= 0}
+    known = {label: class_name(contents.classes, label) for label in sorted({*labels}) if label >= 0}
     return {
         "columns": COLUMNS,
         "total": len(seen),
@@ -94,9 +90,3 @@ def _data(contents: Contents) -> dict[str, Any]:
 
 def _of_shown(contents: Contents, values: Tensor | None) -> list[Any] | None:
     return None if values is None else values[contents.seen.kept][contents.shown].tolist()
-
-
-def _class(contents: Contents, label: int | None) -> str | None:
-    if label is None:
-        return None
-    return contents.classes[label] if label < len(contents.classes) else str(label)

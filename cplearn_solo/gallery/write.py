@@ -8,18 +8,18 @@ from pathlib import Path
 
 import torch
 
+from cplearn_solo.album.codes import by_code
+from cplearn_solo.album.neighbours import fits_nowhere, near_duplicates, nearest
+from cplearn_solo.album.sheets import sheets, thumbnails
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.core.files import write_file
 from cplearn_solo.core.progress import patience
 from cplearn_solo.data import ImageSet
 from cplearn_solo.data.workers import Workers
-from cplearn_solo.gallery.codes import by_code
-from cplearn_solo.gallery.neighbours import fits_nowhere, near_duplicates, nearest
 from cplearn_solo.gallery.out import check_page
 from cplearn_solo.gallery.page import Contents, gallery_page
 from cplearn_solo.gallery.plane import plane
-from cplearn_solo.gallery.seen import see
-from cplearn_solo.gallery.sheets import sheets, thumbnails
+from cplearn_solo.gallery.see import see
 from cplearn_solo.inference.images import file_names
 from cplearn_solo.inference.pretrained import Pretrained
 
@@ -28,6 +28,7 @@ CODES, OF_CODE = 100, 10  # most codes, and images of each
 ODD = 30  # images that fit nowhere
 GROUPS, OF_GROUP = 30, 10  # most groups of near-duplicates, and images of each
 NEIGHBOURS = 10
+MOST_BYTES = 5_500_000  # of all thumbnails; the page takes a third more
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def write_gallery(
         group_count=len(groups),
         neighbours=nearest(x[shown], NEIGHBOURS).rows,
         plane=points,
-        sheets=sheets(thumbnails(chosen, num_workers)),
+        sheets=sheets(thumbnails(chosen, num_workers), MOST_BYTES),
     )
     write_file(check_page(out), gallery_page(contents))  # another process may have written it meanwhile
     return Gallery(out, len(seen), len(shown), seen.unreadable)

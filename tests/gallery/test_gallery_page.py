@@ -5,8 +5,9 @@ import re
 
 import pytest
 import torch
-from support.images import write_images
+from support.images import noise_images, write_images
 
+from cplearn_solo.album.sheets import SIDE, sheets
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.gallery import write
 from cplearn_solo.gallery.write import write_gallery
@@ -88,3 +89,8 @@ def test_a_failure_leaves_nothing_behind(model, folder, tmp_path, monkeypatch):
     with pytest.raises(InputError, match="no page"):
         made(model, folder, tmp_path / "page.html")
     assert [path.name for path in tmp_path.iterdir()] == ["images"]
+
+
+@pytest.mark.slow
+def test_sheets_of_as_many_images_of_noise_as_a_page_shows_are_within_the_limit():
+    assert sum(map(len, sheets(noise_images(write.SHOWN, SIDE, SIDE), write.MOST_BYTES))) <= write.MOST_BYTES

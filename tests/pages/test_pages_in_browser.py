@@ -4,14 +4,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from support.images import noise_images
 
 from cplearn_solo.collapse.comparison import Comparison
 from cplearn_solo.collapse.figures import PLOTS, Drawn
 from cplearn_solo.collapse.groups import by_themselves
 from cplearn_solo.collapse.page import report_page
+from cplearn_solo.collapse.pictures import pictures
 from cplearn_solo.collapse.protocols import PROTOCOLS
 from cplearn_solo.collapse.subject import Subject
 from cplearn_solo.core.files import write_file
+from cplearn_solo.data.image_set import MemorySet
 from cplearn_solo.metrics.verdict import collapse_verdict
 
 pytestmark = pytest.mark.integration
@@ -24,13 +27,15 @@ SIZES = [(390, False), (390, True), (1280, False)]
 def report(tmp_path_factory):
     """The page of a healthy and a collapsed subject with long names, and some figures."""
     h, codes = torch.randn(60, 4, generator=torch.Generator().manual_seed(0)), torch.arange(60) % 3
-    subjects = [Subject((name,), Path("long" * 40), "60 rows", h) for name in ("one", "other" * 20)]
+    seen = {"codes": codes, "confidence": torch.rand(60), "images": MemorySet(noise_images(60, 9, 9), codes, 3)}
+    subjects = [Subject((name,), Path("long" * 40), "60 rows", h, **seen) for name in ("one", "other" * 20)]
     groups, names = by_themselves(subjects)
     verdicts = [collapse_verdict(h, h, codes), collapse_verdict(h, h, 0 * codes)]
     comparison = Comparison(subjects, names, groups, verdicts, [], {}, [], PROTOCOLS["standard"], 0)
     picture = (RESULTS / "cplearn_table9-digits-mini/digits.png").read_bytes()
     drawn = [Drawn(plot, picture if i % 2 else None, reason="why" * 50) for i, plot in enumerate(PLOTS)]
-    return write_file(tmp_path_factory.mktemp("report") / "index.html", report_page(comparison, drawn))
+    images = pictures(comparison.examples, seed=0)
+    return write_file(tmp_path_factory.mktemp("report") / "index.html", report_page(comparison, drawn, images))
 
 
 @pytest.mark.parametrize("kind", ["table", "report"])
@@ -46,6 +51,14 @@ def test_nothing_sticks_out_and_nothing_is_complained_about(width, dark, kind, r
     assert browser.run("document.documentElement.scrollWidth") <= width
     assert browser.run("[...document.images].every((one) => one.complete && one.naturalWidth > 0)")
     assert browser.errors == [] and browser.requests() == []
+
+
+def test_thumbnails_of_the_report_are_in_rows_of_ten_or_five(browser, report):
+    for width, in_a_row in ((1280, 10), (390, 5)):
+        browser.open(report, width=width)
+        tops = "[...document.querySelector('.strip').children].map((one) => one.offsetTop)"
+        found = browser.run(tops)
+        assert len(found) == 10 and found.count(found[0]) == in_a_row
 
 
 def test_a_collapse_is_red_and_names_its_limit(browser, report):

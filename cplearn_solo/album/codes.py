@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from cplearn_solo.gallery.seen import Seen
+from cplearn_solo.album.seen import Seen
 
 
 class Code(NamedTuple):
     """``size`` of all images have the code ``number``; ``purity`` of those with a label have the class ``label``.
 
-    ``rows`` are some of the kept images, from the most to the least sure.
+    ``rows`` are some of the kept images, from the most to the least sure, and ``sure`` how sure those two are.
     """
 
     number: int
@@ -22,6 +23,17 @@ class Code(NamedTuple):
     label: int | None
     purity: float | None
     rows: list[int]
+    sure: tuple[float, float] | None
+
+    def card(self, classes: tuple[str, ...], place: Mapping[int, int]) -> dict[str, Any]:
+        """What a page says of it: its class by name, and its images by their ``place`` on the page."""
+        label = None if self.label is None else class_name(classes, self.label)
+        return {**self._asdict(), "label": label, "images": [place[row] for row in self.rows]}
+
+
+def class_name(classes: tuple[str, ...], label: int) -> str:
+    """The name of a class, or its number if it has none."""
+    return classes[label] if label < len(classes) else str(label)
 
 
 def by_code(seen: Seen, *, most: int, images: int) -> list[Code]:
@@ -36,7 +48,9 @@ def _code(seen: Seen, number: int, size: int, images: int) -> Code:
     counts = labels.bincount() if len(labels) else None
     label = None if counts is None else int(counts.argmax())
     purity = None if counts is None else counts[label].item() / len(labels)
-    return Code(number, size, size / len(seen), label, purity, _from_sure_to_unsure(seen, number, images))
+    rows = _from_sure_to_unsure(seen, number, images)
+    sure = (seen.confidence[seen.kept[rows[0]]].item(), seen.confidence[seen.kept[rows[-1]]].item()) if rows else None
+    return Code(number, size, size / len(seen), label, purity, rows, sure)
 
 
 def _from_sure_to_unsure(seen: Seen, number: int, images: int) -> list[int]:

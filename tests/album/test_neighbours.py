@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from cplearn_solo.gallery import neighbours
-from cplearn_solo.gallery.neighbours import fits_nowhere, near_duplicates, nearest
+from cplearn_solo.album import neighbours
+from cplearn_solo.album.neighbours import fits_nowhere, near_duplicates, nearest
 
 
 def directions(*shape, seed=0):
@@ -23,6 +23,9 @@ def test_neighbours_are_those_of_a_loop(monkeypatch):
         assert near.rows[i].tolist() == np.argsort(-cosines)[:7].tolist()
         np.testing.assert_allclose(near.cosines[i], np.sort(cosines)[::-1][:7], rtol=1e-5)
     assert told[0] == (3, 40) and told[-1] == (40, 40)
+    asked = torch.tensor([31, 2, 9, 17])
+    some = nearest(x, 7, of=asked, progress=lambda *step: told.append(step))
+    assert torch.equal(some.rows, near.rows[asked]) and told[-2:] == [(3, 4), (4, 4)]
 
 
 @pytest.mark.parametrize("n", [1, 2, 3])

@@ -17,23 +17,31 @@ ROUNDING = 1e-5  # distance of float32 representations of the same image
 
 
 class Near(NamedTuple):
-    """The k nearest other rows of each of n, nearest first: ``cosines`` ``(n, k)`` and ``rows`` ``(n, k)``."""
+    """The k nearest other rows of each of n rows, nearest first: ``cosines`` ``(n, k)`` and ``rows`` ``(n, k)``."""
 
     cosines: Tensor
     rows: Tensor
 
 
-def nearest(x: Tensor, k: int, *, progress: Callable[[int, int], None] = lambda done, total: None) -> Near:
+def nearest(
+    x: Tensor,
+    k: int,
+    *,
+    of: Tensor | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Near:
     """Neighbours of the rows of ``x`` ``(n, d)``, which have length 1, by cosine; of fewer than k others all.
 
-    ``progress`` is called with rows done and all.
+    ``of``: the rows that are asked for, all unless given. ``progress`` is called with how many are done and all.
     """
-    k, found = min(k, len(x) - 1), []
-    for rows in torch.arange(len(x)).split(max(1, BLOCK // len(x))):
+    of = torch.arange(len(x)) if of is None else of
+    k, found, done = min(k, len(x) - 1), [], 0
+    for rows in of.split(max(1, BLOCK // len(x))):
         cosines = x[rows] @ x.T
         cosines[torch.arange(len(rows)), rows] = -torch.inf
         found.append(cosines.topk(k))
-        progress(int(rows[-1]) + 1, len(x))
+        done += len(rows)
+        progress(done, len(of))
     return Near(*map(torch.cat, zip(*found)))
 
 

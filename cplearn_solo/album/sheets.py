@@ -17,7 +17,6 @@ from cplearn_solo.data.workers import Workers
 SIDE = 64  # pixels of a thumbnail; a multiple of JPEG's blocks, so that neighbours share none
 COLUMNS = 32  # thumbnails in a row of a sheet, and rows of a sheet
 QUALITIES = (85, 70, 55, 40, 25, 10)  # of JPEG, tried in this order
-MOST_BYTES = 5_500_000  # of all sheets; a page takes a third more
 
 
 def thumbnails(images: ImageSet, num_workers: Workers) -> Tensor:
@@ -31,12 +30,12 @@ def _thumbnails(batch: Tensor) -> Tensor:
     return F.resize(shown, [SIDE, SIDE], antialias=True)
 
 
-def sheets(thumbs: Tensor) -> list[bytes]:
-    """JPEG files of COLUMNS x COLUMNS thumbnails ``(n, 3, SIDE, SIDE)`` each, as good as the limit allows."""
+def sheets(thumbs: Tensor, most_bytes: int) -> list[bytes]:
+    """JPEG files of COLUMNS x COLUMNS thumbnails ``(n, 3, SIDE, SIDE)`` each, as good as the limit of all allows."""
     pictures = [_sheet(part) for part in thumbs.split(COLUMNS**2)]
     for quality in QUALITIES:
         files = [_jpeg(picture, quality) for picture in pictures]
-        if sum(map(len, files)) <= MOST_BYTES:
+        if sum(map(len, files)) <= most_bytes:
             break
     return files
 

@@ -1,0 +1,140 @@
+"""The images of a collapse report: of the largest codes and near each other, and figures' panels and legends."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from support.images import noise_images
+
+from cplearn_solo.album.sheets import COLUMNS, SIDE
+from cplearn_solo.collapse.comparison import Comparison
+from cplearn_solo.collapse.curves import code_usage, spectra
+from cplearn_solo.collapse.groups import by_themselves
+from cplearn_solo.collapse.page import report_page
+from cplearn_solo.collapse.pictures import ASKED, CODES, MOST_BYTES, NEIGHBOURS, OF_CODE, Pictures, pictures
+from cplearn_solo.collapse.protocols import PROTOCOLS
+from cplearn_solo.collapse.scatter import tsne
+from cplearn_solo.collapse.subject import Subject
+from cplearn_solo.collapse.tsne import map_of
+from cplearn_solo.data.image_set import MemorySet
+from cplearn_solo.metrics.verdict import collapse_verdict
+
+N = 240
+KINDS = torch.arange(N) % 12
+CLASSES = ["cat", "dog", "2", "3", "4", "5"]
+COLOURS = noise_images(N, 1, 1)
+X = torch.eye(12)[KINDS] + 0.01 * torch.randn(N, 12, generator=torch.Generator().manual_seed(0))
+CONFIDENCE = torch.linspace(0.1, 0.9, N)
+CODED = {"codes": torch.where(KINDS < 11, KINDS, 40), "confidence": CONFIDENCE, "codes_total": 64}
+LABELLED = {"labels": KINDS // 2, "classes": ("cat", "dog")}
+
+
+def subject(name, images=True, **parts):
+    held = MemorySet(COLOURS.expand(-1, -1, 8, 8), torch.full((N,), -1), 0)
+    parts = {"features": X, "images": held if images else None, **parts}
+    return Subject((name,), Path(name), f"{N} images", **parts)
+
+
+def compared(*subjects, mapped=False):
+    groups, names = by_themselves(list(subjects))
+    verdicts = [collapse_verdict(one.features, one.embeddings, one.codes) for one in subjects]
+    maps = [map_of(one, seed=0) for one in subjects] if mapped else []
+    return Comparison(list(subjects), names, groups, verdicts, [], {}, maps, PROTOCOLS["standard"], 0)
+
+
+def made(*subjects):
+    return pictures(compared(*subjects).examples, seed=0)
+
+
+def colour(found, i):
+    """The mean colour of a page's thumbnail."""
+    sheet = np.asarray(Image.open(io.BytesIO(found.sheets[i // COLUMNS**2])), dtype=float)
+    y, x = i // COLUMNS % COLUMNS * SIDE, i % COLUMNS * SIDE
+    return sheet[y : y + SIDE, x : x + SIDE].mean(axis=(0, 1))
+
+
+def test_codes_and_neighbours_are_those_of_their_images():
+    found = made(subject("other"), subject("coded", **CODED, **LABELLED))
+    without, coded = found.views
+    assert without.codes is None and (coded.used, len(coded.codes)) == (12, CODES)
+    first = coded.codes[0]
+    assert (first["size"], first["share"], first["purity"]) == (20, 1 / 12, 1)
+    assert [code["label"] for code in coded.codes[:6]] == ["cat", "cat", "dog", "dog", "2", "2"]
+    assert all(len(code["images"]) == OF_CODE for code in coded.codes)
+    rows = [int(name) for name in found.names]
+    for code in coded.codes:
+        assert {KINDS[rows[i]].item() for i in code["images"]} == {code["number"]}
+        sure = [CONFIDENCE[rows[i]].item() for i in code["images"]]
+        assert sure == sorted(sure, reverse=True) and code["sure"] == (sure[0], sure[-1])
+    centred = X - X.mean(dim=0)
+    for view in found.views:
+        assert len(view.neighbours) == ASKED
+        for one in view.neighbours:
+            asked, *near = (rows[i] for i in one["images"])
+            cosines = torch.cosine_similarity(centred[asked], centred, dim=1)
+            cosines[asked] = -1
+            assert near == cosines.topk(NEIGHBOURS).indices.tolist()
+    assert {(one["known"], one["alike"]) for one in coded.neighbours} == {(NEIGHBOURS, NEIGHBOURS)}
+    asked = [[rows[one["images"][0]] for one in view.neighbours] for view in found.views]
+    assert asked[0] == asked[1] and {one["label"] for one in without.neighbours} == {None}
+    for i in (0, len(rows) - 1):
+        assert np.abs(colour(found, i) - COLOURS[rows[i], :, 0, 0].numpy()).max() < 6
+
+
+def test_the_page_shows_them_without_a_script():
+    comparison = compared(subject("coded", **CODED), subject("file", images=False))
+    found = pictures(comparison.examples, seed=0)
+    page = report_page(comparison, [], found)
+    assert page.count('<span role="img"') == CODES * OF_CODE + ASKED * (1 + NEIGHBOURS)
+    assert "The 10 largest of 12 codes in use" in page and "20 images, from" not in page
+    assert "Images as coded sees them" in page and "Images as file sees them" not in page
+    assert "file: a file of features does not tell its images" in page and "<script" not in page
+    assert page.count("data:image/jpeg;base64,") == len(found.sheets) == 1
+
+
+def test_files_of_features_have_no_images():
+    assert made(subject("file", images=False)) == Pictures([], [], [])
+
+
+def test_images_of_eight_runs_of_noise_are_within_the_limit():
+    noise = MemorySet(noise_images(N, SIDE, SIDE), torch.full((N,), -1), 0)
+    runs = [Subject((str(i),), Path(str(i)), "", features=X, images=noise, **CODED) for i in range(8)]
+    assert sum(map(len, made(*runs).sheets)) <= MOST_BYTES
+
+
+# --- figures ------------------------------------------------------------------------------------------------------
+
+
+def legends(figure):
+    """Labels of the figure's own legends, and of those of its panels."""
+    whole = [[text.get_text() for text in legend.get_texts()] for legend in figure.legends]
+    return whole, [[text.get_text() for text in ax.get_legend().get_texts()] for ax in figure.axes if ax.get_legend()]
+
+
+def sizes(figure):
+    figure.canvas.draw()
+    return {tuple(np.round(ax.get_window_extent().size)) for ax in figure.axes}
+
+
+def test_panels_that_show_the_same_share_a_legend():
+    figure = spectra(compared(*(subject(name, embeddings=X[:, :4]) for name in "ab")))
+    assert legends(figure) == ([["a", "b"]], []) and len(sizes(figure)) == 1
+    figure = tsne(compared(*(subject(name, **LABELLED) for name in "ab"), mapped=True))
+    assert legends(figure) == ([CLASSES], []) and len(sizes(figure)) == 1
+
+
+def test_a_legend_names_what_is_in_its_own_panel():
+    figure = spectra(compared(subject("a", embeddings=X[:, :4]), subject("b")))
+    assert legends(figure) == ([], [["a", "b"], ["a"]]) and len(sizes(figure)) == 1
+    comparison = compared(subject("a", **LABELLED), subject("b", **CODED), subject("c"), mapped=True)
+    figure, codes = tsne(comparison), comparison.maps[1].labels.unique().tolist()
+    assert legends(figure) == ([], [CLASSES, [f"code {code}" for code in codes]]) and len(sizes(figure)) == 1
+
+
+def test_one_subject_with_codes_has_bars_whatever_is_beside_it():
+    (ax,) = code_usage(compared(subject("a"), subject("b", **CODED))).axes
+    assert ax.get_title() == "b: 12 of 64 codes in use" and len(ax.patches) == 1
+    (ax,) = code_usage(compared(subject("a", **CODED), subject("b", **CODED))).axes
+    assert not ax.patches and ax.get_xscale() == "log"
