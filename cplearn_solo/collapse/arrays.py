@@ -29,10 +29,10 @@ def read_arrays(path: Path) -> dict[str, Any]:
         raise InputError(f"{path} does not exist: give a run folder, a checkpoint or a file of features")
     try:
         if path.suffix in (".npy", ".npz"):
-            stored = np.load(path, allow_pickle=False)
-            if not isinstance(stored, np.ndarray):
-                with stored as archive:
-                    stored = dict(archive)
+            with path.open("rb") as file:  # which NumPy would leave open where it is damaged
+                stored = np.load(file, allow_pickle=False)
+                if not isinstance(stored, np.ndarray):
+                    stored = dict(stored)
         else:
             stored = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, pickle.UnpicklingError, OSError, ValueError, KeyError, *BROKEN) as error:
