@@ -1,5 +1,6 @@
 """The collapse report on features and hand-made subjects; tests/cli/test_collapse_program.py has the program."""
 
+import io
 import math
 import re
 import time
@@ -406,7 +407,7 @@ def test_the_page_holds_all_figures_and_reasons(report):
     pictures = sorted(p.name for p in folder.glob("*.png"))
     assert pictures == sorted({plot.file for plot in PLOTS} - {"training.png", "dictionary.png", "scale.png"})
     assert page.count("data:image/png;base64,") == len(pictures)
-    assert all(Image.open(folder / name).width > 500 for name in pictures)
+    assert all(Image.open(io.BytesIO((folder / name).read_bytes())).width > 500 for name in pictures)
     for words in ("verdict", "no run with a dictionary", "120 samples are too few for 50 components", ": no labels"):
         assert words in page, words
     assert "CPLearn's optimum" not in page
