@@ -55,3 +55,13 @@ def keys_named(names: Mapping[str, str]) -> Iterator[None]:
         renamed = InputError(names[error.key] + str(error)[len(error.key) :])
         renamed.key = names[error.key]
         raise renamed from error
+
+
+def lost_worker(error: BaseException | None) -> str:
+    """What PyTorch says of a data worker that has died, if that is behind ``error``, which may be of another kind: the
+    libraries on the way out may have stumbled over it."""
+    while error is not None and not isinstance(error, InputError):
+        if isinstance(error, RuntimeError) and str(error).startswith("DataLoader worker"):
+            return str(error).partition("\n")[0].strip().removesuffix(".")
+        error = error.__cause__ or error.__context__
+    return ""

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import TextIOWrapper
 
-from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.errors import InputError, lost_worker
 from cplearn_solo.core.files import why_not_written
 from cplearn_solo.core.messages import messages_apart
 from cplearn_solo.core.processes import is_first
@@ -49,12 +49,14 @@ def user_errors(program: str) -> Iterator[None]:
             _end("", 128 + signal.SIGPIPE)
         except OSError as error:
             if not (reason := why_not_written(error)):
+                _end_helpers()
                 raise
             _end(f"{program}: error: {error.filename or 'standard output'}: {reason}", 2)
-        except RuntimeError as error:  # of a process that reads images, told wherever the program is at that moment
-            if not str(error).startswith("DataLoader worker"):
+        except Exception as error:
+            if not (how := lost_worker(error)):
+                _end_helpers()
                 raise
-            _end(f"{program}: error: {str(error).partition(chr(10))[0].strip()} perhaps for want of memory", 2)
+            _end(f"{program}: error: {how}, perhaps for want of memory", 2)
         finally:
             if is_first():
                 messages.tell()
@@ -74,22 +76,24 @@ def _consequences_of_a_stop() -> Iterator[None]:
 
 
 def _end(line: str, code: int) -> None:
-    """Ends the program with a line on standard error, though there may be nothing left to write to, and its helpers.
-
-    These do not hear SIGTERM (:func:`cplearn_solo.core.stops.held_back`), with which Python would end them.
-    """
+    """Ends the program with a line on standard error, though there may be nothing left to write to, and its helpers."""
     error = sys.exc_info()[1]
     while error is not None:  # what was under way ends here, and may complain of it
         traceback.clear_frames(error.__traceback__)
         error = error.__cause__ or error.__context__
-    helpers = [child for child in multiprocessing.active_children() if child.daemon]
-    if helpers:
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # PyTorch would take it for an accident
-    for child in helpers:
-        child.kill()
+    _end_helpers()
     for stream, text in ((sys.stdout, ""), (sys.stderr, line)):
         try:
             print(text, end="\n" if text else "", file=stream, flush=True)
         except OSError:  # Python would try again at its end, and tell
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     raise SystemExit(code) from None
+
+
+def _end_helpers() -> None:
+    """They do not hear SIGTERM (:func:`cplearn_solo.core.stops.held_back`), with which Python would end them."""
+    helpers = [child for child in multiprocessing.active_children() if child.daemon]
+    if helpers:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # PyTorch would take it for an accident
+    for child in helpers:
+        child.kill()

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.errors import InputError, lost_worker
 from cplearn_solo.core.stops import held_back
 from cplearn_solo.data.batch_views import BatchAugment
 from cplearn_solo.data.centre import centre, sides_of_files
@@ -76,10 +76,9 @@ def lost_workers_told(num_workers: int) -> Iterator[None]:
     """A worker that dies, at whatever moment the training process hears of it, is an ``InputError`` of one line."""
     try:
         yield
-    except RuntimeError as error:
-        if not str(error).startswith("DataLoader worker"):
+    except Exception as error:
+        if not (how := lost_worker(error)):
             raise
-        how = str(error).partition("\n")[0].strip().removesuffix(".")
         raise InputError(f"data.num_workers = {num_workers}: must be lower if memory ran out: {how}") from error
 
 

@@ -2,6 +2,7 @@
 
 import errno
 import gc
+import multiprocessing
 import os
 import signal
 import sys
@@ -24,7 +25,7 @@ from cplearn_solo.core.user_errors import user_errors
         (
             RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed.\nmore"),
             2,
-            "it: error: DataLoader worker (pid 7) is killed by signal: Killed. perhaps for want of memory",
+            "it: error: DataLoader worker (pid 7) is killed by signal: Killed, perhaps for want of memory",
         ),
         (OSError(errno.EDQUOT, "?"), 2, "it: error: standard output: Disk quota exceeded"),
     ],
@@ -156,3 +157,31 @@ def test_what_an_end_cuts_off_says_nothing_of_its_own(work, code, line, capsys):
     del end
     gc.collect()
     assert capsys.readouterr().err == f"{line}\n"
+
+
+def stumbled():
+    try:
+        raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. ")
+    except RuntimeError:
+        raise AttributeError("no loader any more")  # noqa: B904 - as libraries do
+
+
+def test_a_lost_worker_is_told_though_libraries_stumble_over_it(capsys):
+    with pytest.raises(SystemExit) as end, user_errors("it"):
+        stumbled()
+    line = "it: error: DataLoader worker (pid 7) is killed by signal: Killed, perhaps for want of memory\n"
+    assert end.value.code == 2 and capsys.readouterr().err == line
+
+
+def test_helpers_do_not_outlive_a_mistake_of_the_program():
+    helper = multiprocessing.get_context("fork").Process(target=deaf, daemon=True)
+    helper.start()
+    with pytest.raises(ZeroDivisionError), user_errors("it"):
+        1 / 0  # noqa: B018
+    helper.join(timeout=20)
+    assert helper.exitcode == -signal.SIGKILL
+
+
+def deaf():
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    time.sleep(60)
