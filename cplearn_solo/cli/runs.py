@@ -12,7 +12,6 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from cplearn_solo.cli.report import width
 from cplearn_solo.core.errors import InputError, require, unknown
 from cplearn_solo.core.locks import try_lock
 from cplearn_solo.core.progress import duration
@@ -20,6 +19,7 @@ from cplearn_solo.core.words import given_verdict
 
 SCORES = {"linear_acc1": "linear", "knn_acc1": "kNN", "ami": "AMI", "verdict": "verdict"}  # and their headings
 NAMED = ("age", "data", "method", "name", "state")  # what can be sorted by, beside scores
+LONGEST = 10_000  # columns: a run is a line wherever it is printed, so that its path can be copied and searched for
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -107,9 +107,8 @@ def _agrees(value: Any, text: str) -> bool:
 
 def _print(runs: list[Run], total: int, folder: str) -> None:
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    table.add_column("run", overflow="fold")
-    for column in ("method", "data", "seed", "age", "state", *SCORES.values()):
-        table.add_column(column, overflow="fold", no_wrap=column in ("age", "state"))
+    for column in ("run", "method", "data", "seed", "age", "state", *SCORES.values()):
+        table.add_column(column, no_wrap=True)
     for run in runs:
         epochs = "" if run.state == "done" else f" {run.epochs}/{run.config.get('max_epochs', '?')}"
         values = (run.summary.get(key) for key in SCORES)
@@ -123,7 +122,7 @@ def _print(runs: list[Run], total: int, folder: str) -> None:
             *("" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value) for value in values),
         )
     if runs:
-        Console(width=width()).print(table)
+        Console(width=LONGEST).print(table)
     counts = {state: sum(run.state == state for run in runs) for state in ("done", "running", "killed")}
     words = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
     print(f"{len(runs)} of {total} runs below {folder}{f': {words}' if words else ''}")

@@ -15,7 +15,8 @@ def show(sheet: Sheet, console: Console, *, rows: int = 10) -> None:
     for block in sheet.blocks:
         table = Table(title=escape_markup(block.title), title_justify="left", show_edge=False)
         for i, heading in enumerate(block.header):
-            table.add_column(escape_markup(heading), justify="right" if i else "left", no_wrap=i == 0)
+            name = escape_markup(heading)
+            table.add_column(name, justify="right" if i else "left", no_wrap=i == 0, overflow="fold")
         for row in block.rows[:rows]:
             table.add_row(*map(escape_markup, row))
         console.print(table, "")

@@ -46,6 +46,13 @@ def test_state_epochs_and_scores_are_listed_by_age(some, here):
     assert out.splitlines()[-1] == "3 of 3 runs below runs: 1 done, 1 running, 1 killed"
 
 
+def test_a_run_is_a_line_in_a_narrow_terminal(some, here, monkeypatch):
+    """Its path can be copied."""
+    wide = here("runs")[1]
+    monkeypatch.setenv("COLUMNS", "40")
+    assert here("runs")[1] == wide and "runs/a/1 " in wide
+
+
 def test_a_run_that_was_not_judged_says_so(some, here):
     """Also one of a release that wrote no verdict then."""
     file = some / "runs/a/1/summary.json"

@@ -40,6 +40,16 @@ def root(tmp_path: Path) -> Path:
 # --- what is in a folder -----------------------------------------------------------------------------------------
 
 
+def test_what_is_ignored_is_said_once_however_the_folder_is_written(
+    root: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (root / "cat/a.txt").write_bytes(b"")
+    monkeypatch.chdir(root.parent)
+    read(Path("root"))
+    read(root)
+    assert capsys.readouterr().out.count("ignored in root: 1 .txt") == 1
+
+
 def test_what_is_ignored_is_said(root: Path, capsys: pytest.CaptureFixture) -> None:
     for name in ("cat/a.txt", "cat/deep/b.txt", "dog/c.mov", "dog/README", "cat/.DS_Store", "loose.png"):
         (root / name).parent.mkdir(exist_ok=True)

@@ -71,7 +71,7 @@ def test_images_that_cannot_be_read_are_counted(model, folder, tmp_path):
     (folder / "cat/05.png").write_bytes(b"no image")
     with pytest.warns(UserWarning, match="could not be read"):
         found, text, data = made(model, folder, tmp_path / "page.html")
-    assert (found.images, found.unreadable) == (39, 1) and "1 other images could not be read" in text
+    assert (found.images, found.unreadable) == (39, 1) and "1 other image could not be read" in text
     assert "cat/05.png" not in data["names"] and data["names"][5] == "cat/06.png"
 
 

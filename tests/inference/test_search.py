@@ -116,7 +116,7 @@ def test_bad_input_is_one_line(made, tmp_path, capsys, checkpoint):
     other = checkpoint(max_train_images=100)
     assert "INDEX = " in (line := refused(capsys, made.run, image, image)) and "that cplearn embed wrote" in line
     assert "it is of another run" in refused(capsys, other, index, image)
-    assert "QUERY = 'nowhere.png': must be an image file" in refused(capsys, made.run, index, "nowhere.png")
+    assert "QUERY = 'nowhere.png': must be an image file that exists" in refused(capsys, made.run, index, "nowhere.png")
     assert "text.png" in refused(capsys, made.run, index, tmp_path / "text.png")
     assert "top = 0: must be at least 1" in refused(capsys, made.run, index, image, "--top", 0)
     assert "without = " in refused(capsys, made.run, index, image, image, "--without", image)

@@ -1,11 +1,14 @@
 """What a page says of a search."""
 
+from io import StringIO
+
 import pytest
+from rich.console import Console
 
 from cplearn_solo.tuning.figure import draw
 from cplearn_solo.tuning.importance import importances
 from cplearn_solo.tuning.record import Record
-from cplearn_solo.tuning.render import markdown, page
+from cplearn_solo.tuning.render import markdown, page, show
 from cplearn_solo.tuning.search import run_search
 from cplearn_solo.tuning.sheet import make_sheet
 
@@ -17,6 +20,12 @@ def record(make, measure):
     record = Record(make(budget=12, sampler="random"))
     run_search(record, lambda trials, add: [add(measure(trial)) for trial in trials])
     return record
+
+
+def test_a_narrow_terminal_has_whole_headings(record):
+    console = Console(width=60, record=True, file=StringIO())
+    show(make_sheet(record, train=TRAIN, search=SEARCH), console)
+    assert "…" not in console.export_text()
 
 
 def test_every_format_has_the_best_keys_each_trial_and_the_reason_of_failures(record):

@@ -29,9 +29,11 @@ def kind(name: str) -> str:
 
 
 def tell_ignored(place: Path, ignored: Counter[str]) -> None:
-    """Says once what was not read."""
+    """Says once what was not read, whether the place is written from here or from the root."""
     if any(ignored.values()):
-        say_once(f"ignored in {place}: {counted(ignored)}")
+        path = Path(os.path.abspath(place))
+        shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+        say_once(f"ignored in {shown}: {counted(ignored)}")
 
 
 class Listing:
