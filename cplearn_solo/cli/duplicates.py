@@ -37,7 +37,7 @@ def duplicates_task(options: argparse.Namespace) -> None:
     from cplearn_solo.inference.targets import new_file
 
     workers = checked_workers(options)
-    out = options.out and new_file("out", options.out, (".csv",), ".csv")
+    out = options.out and new_file("--out", options.out, (".csv",), ".csv")
     find_checkpoint(options.pretrained)
 
     from cplearn_solo.album.neighbours import near_duplicates, nearest

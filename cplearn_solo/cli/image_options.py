@@ -34,8 +34,8 @@ def add_image_options(parser: argparse.ArgumentParser) -> None:
 def checked_workers(options: argparse.Namespace) -> Workers:
     """The number of workers, or auto; raises ``InputError`` for that and for the batch size."""
     workers = int(options.num_workers) if options.num_workers.isdecimal() else options.num_workers
-    check_workers("num_workers", workers)
-    require(options.batch_size >= 1, "batch_size", options.batch_size, "at least 1")
+    check_workers("--num-workers", workers)
+    require(options.batch_size >= 1, "--batch-size", options.batch_size, "at least 1")
     return workers
 
 

@@ -38,10 +38,10 @@ def read_options(arguments: list[str]) -> argparse.Namespace:
 
 def search_task(options: argparse.Namespace) -> None:
     """Searches and prints what is found."""
-    require(options.top >= 1, "top", options.top, "at least 1")
+    require(options.top >= 1, "--top", options.top, "at least 1")
     one = options.together or len(options.queries) == 1
-    require(one or not options.without, "without", " ".join(options.without), "with --together, or with one query")
-    out = options.out and new_file("out", options.out, (".csv",), ".csv")
+    require(one or not options.without, "--without", " ".join(options.without), "with --together, or with one query")
+    out = options.out and new_file("--out", options.out, (".csv",), ".csv")
     find_checkpoint(options.pretrained)
 
     from cplearn_solo.inference.images import image_files

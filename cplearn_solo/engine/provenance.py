@@ -7,10 +7,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import cplearn_solo
 from cplearn_solo.config.identity import LEARNING_VERSION
 from cplearn_solo.config.score_names import SCORES_VERSION
 
-DECISIVE = ("cplearn-solo", "torch", "torchvision", "lightning", "timm", "lightly", "scikit-learn")
+DECISIVE = ("torch", "torchvision", "lightning", "timm", "lightly", "scikit-learn")
 
 
 def provenance() -> dict[str, Any]:
@@ -20,8 +21,8 @@ def provenance() -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Versions of the packages that decide a result, those that are installed."""
-    found = {}
+    """Versions of the packages that decide a result, those that are installed, and of the code that runs."""
+    found = {"cplearn-solo": cplearn_solo.__version__}  # what pip says of a source tree is of its installation
     for package in DECISIVE:
         try:
             found[package] = version(package)

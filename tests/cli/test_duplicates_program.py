@@ -44,7 +44,7 @@ def test_groups_can_be_a_table(model, here, images, tmp_path):
     assert code == 0 and out.startswith("groups.csv: 2 groups"), error
     assert sorted(row["file"] for row in rows) == ["03.png", "11.png", "another.png", "copy.png", "twin.png"]
     code, _, error = here("duplicates", model, "images", "--out", "groups.csv")
-    assert code == 2 and error.endswith("out = 'groups.csv': must be a new file, that one exists already\n")
+    assert code == 2 and error.endswith("--out = 'groups.csv': must be a new file, that one exists already\n")
 
 
 def test_images_without_copies_are_no_group(model, here, images):

@@ -16,6 +16,7 @@ from cplearn_solo.data import Augmentation, load_splits
 from cplearn_solo.engine.checkpoint import CHECKPOINT_KEY, read_checkpoint
 from cplearn_solo.engine.find import LAST
 from cplearn_solo.engine.log import EpochLog
+from cplearn_solo.engine.provenance import versions
 from cplearn_solo.engine.runs import open_run
 from cplearn_solo.engine.train import pretrain
 from cplearn_solo.inference.features import extract
@@ -127,3 +128,9 @@ def test_a_run_of_another_learning_version_is_not_continued(tmp_path, capsys):
     with pytest.raises(InputError, match=words) as error:
         open_run(parse_config({**config, "resume_from_checkpoint": str(run)}), {})
     assert "\n" not in str(error.value) and len(folders(tmp_path)) == 2
+
+
+def test_results_name_the_release_of_the_code_that_ran(monkeypatch):
+    """Not that of an older installation of the same source tree."""
+    monkeypatch.setattr("cplearn_solo.__version__", "9.9")
+    assert versions()["cplearn-solo"] == "9.9"

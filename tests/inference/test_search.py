@@ -118,8 +118,8 @@ def test_bad_input_is_one_line(made, tmp_path, capsys, checkpoint):
     assert "it is of another run" in refused(capsys, other, index, image)
     assert "QUERY = 'nowhere.png': must be an image file that exists" in refused(capsys, made.run, index, "nowhere.png")
     assert "text.png" in refused(capsys, made.run, index, tmp_path / "text.png")
-    assert "top = 0: must be at least 1" in refused(capsys, made.run, index, image, "--top", 0)
-    assert "without = " in refused(capsys, made.run, index, image, image, "--without", image)
+    assert "--top = 0: must be at least 1" in refused(capsys, made.run, index, image, "--top", 0)
+    assert "--without = " in refused(capsys, made.run, index, image, image, "--without", image)
     assert "that one exists already" in refused(capsys, made.run, index, image, "--out", tmp_path / "there.csv")
     with mock.patch.dict(sys.modules, {"faiss": None}):
         assert "pip install 'cplearn-solo[search]'" in refused(capsys, made.run, index, image)
