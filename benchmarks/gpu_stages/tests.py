@@ -44,6 +44,7 @@ def run(report: Report, options: Options) -> None:
             sys.exit(f"pytest ended with {code} before its tests did, see log.txt")
     finally:
         pytest.kill()
+        pytest.stdout.close()
         for outcome, count in counts.items():
             report.add(outcome=outcome.lower(), tests=count)
         report.say(*(f"{test}: {outcome}" for test, outcome in notable.items()))

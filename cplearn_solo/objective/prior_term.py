@@ -39,13 +39,13 @@ def prior_term(log_mean: Tensor, grad_sum: Tensor, spec: LossSpec) -> PriorTerm:
     ``log_ratio`` in place."""
     log_q = spec.log_prior(slice(None), like=log_mean)
     reverse = spec.prior_loss == "reverse"
-    by_code = log_mean.exp() * (log_mean - log_q) if reverse else -log_q.exp() * log_mean
+    mean = log_mean.exp()
+    by_code = mean * (log_mean - log_q) if reverse else -log_q.exp() * log_mean
     loss = by_code.sum(dim=2, dtype=torch.float64)
-    mean_entropy = -(log_mean.exp() * log_mean).sum(dim=2, dtype=torch.float64)
+    mean_entropy = -(mean * log_mean).sum(dim=2, dtype=torch.float64)
     if spec.codes_shared:
         loss, mean_entropy, grad_sum = sum_ranks(loss), sum_ranks(mean_entropy), sum_ranks(grad_sum)
-    mean_assignment = log_mean[0].exp().mean(dim=0)
-    return PriorTerm(loss, mean_entropy, mean_assignment, log_mean.sub_(log_q), grad_sum)
+    return PriorTerm(loss, mean_entropy, mean[0].mean(dim=0), log_mean.sub_(log_q), grad_sum)
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ def shipped() -> dict[str, list[Augmentation]]:
         written = OmegaConf.to_container(OmegaConf.load(file)).get("augmentations", [])
         found.setdefault(json.dumps(written), f"{file.parent.name}/{file.stem}")
     schema = OmegaConf.structured(Augmentation)
+    found = {written.replace('"auto"', "32"): name for written, name in found.items()}  # the size of crops
     parsed = {
         name: [OmegaConf.to_object(OmegaConf.merge(schema, one)) for one in json.loads(written)]
         for written, name in found.items()

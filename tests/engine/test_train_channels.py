@@ -112,4 +112,4 @@ def test_augmentations_of_colour_are_refused_before_anything_is_read(tmp_path):
     with pytest.raises(
         InputError, match="^data.channels = 1: must be 3 .*: augmentations.0.color_jitter.saturation=0 "
     ):
-        parse_config(tiny(tmp_path, "cplearn", "custom", data={"channels": 1}))
+        parse_config(tiny(tmp_path, "cplearn", "cifar_mini", data={"dataset": "custom", "channels": 1}))

@@ -79,6 +79,7 @@ def test_gradients_in_a_forward_pass_read_no_number():
         assert not not_listed(waits.found)
 
 
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")  # torch.compile looks at it
 @pytest.mark.parametrize("case", LISTED["one graph"])
 def test_a_loss_is_one_graph(case):
     """Nothing in it makes ``torch.compile`` fall back to Python."""
