@@ -142,9 +142,12 @@ def _standing_in(values: Plain, asked: list[str]) -> Plain:
 
 
 def _value(values: Any, key: str) -> Any:
+    """What is at a key, ``None`` where nothing is: the checks that follow say what is wrong with a configuration."""
     for part in key.split("."):
-        inside = isinstance(values, dict) and part in values
-        values = values[int(part)] if isinstance(values, list) else values[part] if inside else None
+        if isinstance(values, list):
+            values = dict(enumerate(values)).get(int(part)) if part.isdecimal() else None
+        else:
+            values = values.get(part) if isinstance(values, dict) else None
     return values
 
 

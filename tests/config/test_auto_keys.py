@@ -180,3 +180,9 @@ def test_labelled_images_are_held_out_where_there_are_enough(tmp_path):
     assert chosen(auto(place, data={"val_split": 0.25})).data.val_split == 0.25
     assert chosen(auto(place, data={"val_path": str(tmp_path / "8")})).data.val_split == 0
     assert chosen(auto(place, data={"no_labels": True})).data.val_split == 0
+
+
+@pytest.mark.parametrize("key", ["method_kwargs", "data", "scheduler", "optimizer", "backbone", "augmentations"])
+def test_a_configuration_of_another_shape_is_told_by_its_key(key):
+    with pytest.raises(InputError, match=key):
+        checked({**shipped("cplearn", "digits"), key: [{"a": 1}, 2]})

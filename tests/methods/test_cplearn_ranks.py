@@ -10,7 +10,7 @@ pytestmark = pytest.mark.distributed
 
 
 @pytest.mark.parametrize(
-    "ranks, words", [(1, "False on one process"), (3, "proj_output_dim = 64: must be divisible by 3")]
+    "ranks, words", [(1, "False on one process"), (3, "_dim = 64: must be divisible by 3")]
 )
 def test_codes_that_cannot_be_shared(ranks, words):
     settings = dict(batch_size=4, proj_hidden_dim=32, proj_output_dim=64)
