@@ -29,8 +29,8 @@ QUIET = (  # in a sweep Hydra makes no folders and logs but a note of the sweep:
     "hydra.output_subdir=null",
     "hydra.sweep.dir=runs/.sweep",
     "hydra.sweep.subdir=.",
-    "hydra/job_logging=disabled",
-    "hydra/hydra_logging=disabled",
+    "hydra/job_logging=none",
+    "hydra/hydra_logging=none",
 )
 
 

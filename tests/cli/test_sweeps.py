@@ -1,6 +1,7 @@
 """``-m``: one job for each combination of values, each of which its own command line would repeat."""
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -44,6 +45,15 @@ def test_each_job_has_its_values_and_a_command_line_of_its_own(tmp_path, monkeyp
         sweep(lambda config: repeated.append((config.seed, config.method_kwargs.beta, config.name)), *argv[2:],
               monkeypatch=monkeypatch)  # fmt: skip
     assert repeated == [job[:3] for job in jobs]
+
+
+def test_what_other_packages_say_is_not_silenced(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    heard = []
+    logging.getLogger("a.package")  # is there before
+    sweep(lambda _: heard.append(logging.getLogger("a.package").isEnabledFor(logging.WARNING)), "-m", "seed=1,2",
+          monkeypatch=monkeypatch)  # fmt: skip
+    assert heard == [True, True]
 
 
 def test_one_bad_job_is_one_line_and_the_others_are_done(tmp_path, monkeypatch, capfd):
