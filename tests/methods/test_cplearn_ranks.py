@@ -9,9 +9,7 @@ from cplearn_solo.methods.simclr import SimCLR
 pytestmark = pytest.mark.distributed
 
 
-@pytest.mark.parametrize(
-    "ranks, words", [(1, "False on one process"), (3, "_dim = 64: must be divisible by 3")]
-)
+@pytest.mark.parametrize("ranks, words", [(1, "False on one process"), (3, "_dim = 64: must be divisible by 3")])
 def test_codes_that_cannot_be_shared(ranks, words):
     settings = dict(batch_size=4, proj_hidden_dim=32, proj_output_dim=64)
     method = METHODS.get("cplearn")(8, **settings, dictionary_parallel=True)
