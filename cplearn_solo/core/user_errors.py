@@ -23,8 +23,8 @@ def user_errors(program: str) -> Iterator[None]:
     """Ends ``program`` with one line on standard error where its block raises ``InputError`` or nothing more can be
     written, with exit code 2, or is asked to end by a signal, with 128 and its number as shells do.
 
-    In the block our warnings are lines too, what other packages say goes to a file, and letters that the terminal lacks
-    (ASCII, code page 437) are question marks; afterwards all is as it was before.
+    In the block our warnings are lines too, what other packages say goes to a file, which a line names at a good end,
+    and letters that the terminal lacks (ASCII, code page 437) are question marks; afterwards all is as it was before.
     """
     streams = [stream for stream in (sys.stdout, sys.stderr) if isinstance(stream, TextIOWrapper)]
     on_missing_letters = [stream.errors for stream in streams]
@@ -35,6 +35,8 @@ def user_errors(program: str) -> Iterator[None]:
             with _consequences_of_a_stop():
                 yield
             sys.stdout.flush()
+            if is_first():
+                messages.tell()
         except InputError as error:
             reason = str(error).rsplit("InputError: ")[-1]  # one from a data worker carries the worker's traceback
             _end(f"{program}: error: {' '.join(reason.split())}", 2)
@@ -54,12 +56,11 @@ def user_errors(program: str) -> Iterator[None]:
             _end(f"{program}: error: {error.filename or 'standard output'}: {reason}", 2)
         except Exception as error:
             if not (how := lost_worker(error)):
+                messages.tell()
                 _end_helpers()
                 raise
             _end(f"{program}: error: {how}, perhaps for want of memory", 2)
         finally:
-            if is_first():
-                messages.tell()
             for stream, errors in zip(streams, on_missing_letters):
                 stream.reconfigure(errors=errors)
 
