@@ -104,7 +104,7 @@ def test_methods_with_a_teacher_and_with_images(method, tmp_path, digits):
 
 
 @needs_checkout
-@pytest.mark.filterwarnings("ignore:Importing from timm", "ignore:Overwriting .* in registry")  # its own imports
+@pytest.mark.filterwarnings("default")  # its modules warn of much
 @pytest.mark.parametrize("dataset", ["cifar10", "custom"])
 def test_features_of_a_resnet_trained_there_are_the_same_here(dataset, tmp_path, digits, monkeypatch):
     monkeypatch.syspath_prepend(CHECKOUT)
