@@ -63,23 +63,17 @@ class Constants:
 
 
 def _auto_beta(given: Keywords) -> str | None:
-    return "auto" if given["beta"] == 1 and given["prior"] is None else None
+    return "auto" if given["beta"] == 1 and given["prior"] in (None, "uniform") else None
 
 
 def _codes_stay(given: Keywords) -> bool:
-    """Whether 64 codes are not possible: with so large an eps, a prior over others, or too short a Hadamard matrix."""
+    """Whether 64 codes are not possible: with so large an eps, numbers for others, or too short a Hadamard matrix."""
     short = given["dictionary"] == "hadamard" and given["proj_hidden_dim"] < 64
-    return given["eps"] >= 1 / 64 or given["prior"] is not None or short
+    return given["eps"] >= 1 / 64 or isinstance(given["prior"], list) or short
 
 
 def _few_codes_stay(given: Keywords) -> bool:
     return _soft_pays(given) or _codes_stay(given)
-
-
-def _width_stays(given: Keywords) -> bool:
-    """The same of 64 as width."""
-    hadamard = given["dictionary"] == "hadamard" and given["proj_output_dim"] > 64
-    return _soft_pays(given) or hadamard or not given["linear_bn"]
 
 
 def _soft_pays(given: Keywords) -> bool:
@@ -119,7 +113,6 @@ class CPLearn(Method):
         "told_apart": (
             raise_to(1.0, "beta", "below 1 soft assignments pay, and at 0 there is no invariance, Fig. 12"),
             lower_to(64, "proj_output_dim", "samples come to prefer one of few codes sooner", unless=_few_codes_stay),
-            lower_to(64, "proj_hidden_dim", "the first logits are log(1/eps)/sqrt(f) wide", unless=_width_stays),
         ),
         "stable_rank": (raise_to(64, "proj_output_dim", "few codes lie in few directions", unless=_codes_stay),),
         "within_code": (raise_to(64, "proj_output_dim", "a code has many samples, Fig. 13", unless=_codes_stay),),

@@ -116,7 +116,7 @@ def test_codes_that_tell_nothing_at_beta_1_are_not_blamed_on_beta():
         many = {"method_kwargs.proj_output_dim": 4096, "method_kwargs.proj_hidden_dim": 512, "method_kwargs.beta": beta}
         words = said("never told apart", "cplearn", **many, max_epochs=60)
         assert words.startswith("try method_kwargs.proj_output_dim=64 (now 4096: ")
-        assert "; or method_kwargs.proj_hidden_dim=64 (now 512: " in words and "beta" not in words
+        assert "proj_hidden_dim" not in words and "beta" not in words  # docs/your-images.md: a smaller f does not help
         assert "max_epochs=125 (now 60: 240 steps are hardly enough" in words
         assert "max_epochs" not in said("never told apart", "cplearn", derived={}, **many)
 
@@ -130,6 +130,8 @@ def test_nothing_is_said_to_explain_it_where_nothing_does():
     nothing = "nothing in the configuration explains it"
     assert said("stable_rank", "byol") == f"{nothing}; in general, strengthen decorrelation"
     assert said("no better", "byol", derived={"steps_per_epoch": 1000}) == nothing
+    for prior, named in ((None, True), ("uniform", True), ("power_law", False), ("learned", False)):
+        assert ("method_kwargs.beta=auto" in said("code_use", "cplearn", **{"method_kwargs.prior": prior})) == named
     auto = said("code_use", "cplearn", **{"method_kwargs.beta": "auto"})
     assert auto.startswith(nothing) and "beta" not in auto
 
