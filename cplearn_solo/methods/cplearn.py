@@ -32,8 +32,8 @@ from cplearn_solo.losses import assignments, cplearn_loss, strict_bound, strict_
 from cplearn_solo.methods.auto_beta import AutoBeta
 from cplearn_solo.methods.base import METHODS, Method, Progress, ReportMeasure, Views
 from cplearn_solo.methods.code_prior import LearnedPrior, fixed_prior
+from cplearn_solo.methods.cplearn_advice import ADVICE
 from cplearn_solo.methods.optimum import optimum_measures
-from cplearn_solo.methods.remedy import Keywords, Remedy, lower_to, raise_to
 from cplearn_solo.objective import Objective, PackedDictionary, check_shares, objective
 from cplearn_solo.objective.interface import check_impl, check_impl_on
 
@@ -62,25 +62,6 @@ class Constants:
     bound: float
 
 
-def _auto_beta(given: Keywords) -> str | None:
-    return "auto" if given["beta"] == 1 and given["prior"] in (None, "uniform") else None
-
-
-def _codes_stay(given: Keywords) -> bool:
-    """Whether 64 codes are not possible: with so large an eps, numbers for others, or too short a Hadamard matrix."""
-    short = given["dictionary"] == "hadamard" and given["proj_hidden_dim"] < 64
-    return given["eps"] >= 1 / 64 or isinstance(given["prior"], list) or short
-
-
-def _few_codes_stay(given: Keywords) -> bool:
-    return _soft_pays(given) or _codes_stay(given)
-
-
-def _soft_pays(given: Keywords) -> bool:
-    """Whether beta alone is to blame where no sample prefers a code."""
-    return given["beta"] != "auto" and given["beta"] < 1
-
-
 @METHODS.register("cplearn")
 class CPLearn(Method):
     """CPLearn's projector and loss (Eqs. 1 and 2, Appendix N).
@@ -105,18 +86,7 @@ class CPLearn(Method):
 
     multicrop = True
     capturable = True
-    advice = {
-        "code_use": (
-            lower_to(1.0, "beta", "above 1 the prior loses, Table 9"),
-            Remedy("beta", _auto_beta, "auto lowers it while codes are being lost"),
-        ),
-        "told_apart": (
-            raise_to(1.0, "beta", "below 1 soft assignments pay, and at 0 there is no invariance, Fig. 12"),
-            lower_to(64, "proj_output_dim", "samples come to prefer one of few codes sooner", unless=_few_codes_stay),
-        ),
-        "stable_rank": (raise_to(64, "proj_output_dim", "few codes lie in few directions", unless=_codes_stay),),
-        "within_code": (raise_to(64, "proj_output_dim", "a code has many samples, Fig. 13", unless=_codes_stay),),
-    }
+    advice = ADVICE
 
     def __init__(
         self,

@@ -1,0 +1,38 @@
+"""Which of CPLearn's keys to change against a collapse, and to which value."""
+
+from __future__ import annotations
+
+from cplearn_solo.methods.remedy import Keywords, Remedy, lower_to, raise_to
+
+
+def _auto_beta(given: Keywords) -> str | None:
+    return "auto" if given["beta"] == 1 and given["prior"] in (None, "uniform") else None
+
+
+def _codes_stay(given: Keywords) -> bool:
+    """Whether 64 codes are not possible: with so large an eps, numbers for others, or too short a Hadamard matrix."""
+    short = given["dictionary"] == "hadamard" and given["proj_hidden_dim"] < 64
+    return given["eps"] >= 1 / 64 or isinstance(given["prior"], list) or short
+
+
+def _few_codes_stay(given: Keywords) -> bool:
+    return _soft_pays(given) or _codes_stay(given)
+
+
+def _soft_pays(given: Keywords) -> bool:
+    """Whether beta alone is to blame where no sample prefers a code."""
+    return given["beta"] != "auto" and given["beta"] < 1
+
+
+ADVICE = {
+    "code_use": (
+        lower_to(1.0, "beta", "above 1 the prior loses, Table 9"),
+        Remedy("beta", _auto_beta, "auto lowers it while codes are being lost"),
+    ),
+    "told_apart": (
+        raise_to(1.0, "beta", "below 1 soft assignments pay, and at 0 there is no invariance, Fig. 12"),
+        lower_to(64, "proj_output_dim", "samples come to prefer one of few codes sooner", unless=_few_codes_stay),
+    ),
+    "stable_rank": (raise_to(64, "proj_output_dim", "few codes lie in few directions", unless=_codes_stay),),
+    "within_code": (raise_to(64, "proj_output_dim", "a code has many samples, Fig. 13", unless=_codes_stay),),
+}
