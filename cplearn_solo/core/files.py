@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
 import os
 import re
@@ -13,6 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from cplearn_solo.core.errors import InputError, NotWritten
+
+try:
+    import fcntl
+except ImportError:  # Windows, where an open file cannot take the place of another
+    fcntl = None  # type: ignore[assignment]
 
 PARTIAL = ".{}.partial"  # what a file is called while it is written
 
@@ -31,23 +35,34 @@ def whole_file(path: Path) -> Iterator[Path]:
     Raises ``NotWritten`` where the disk is full, the folder read-only or gone, or another process is writing the file.
     """
     partial = path.with_name(PARTIAL.format(path.name))
+    with _held(partial, path):
+        try:
+            with written(path):
+                yield partial
+                os.replace(partial, path)
+        except BaseException:
+            with suppress(OSError):
+                partial.unlink()
+            raise
+
+
+@contextmanager
+def _held(partial: Path, path: Path) -> Iterator[None]:
+    """A block in which no other process writes ``partial``, which becomes ``path``, where the system has such locks."""
+    if fcntl is None:
+        yield
+        return
     with written(path):
-        held = _held(partial)
+        held = _locked(partial)
     if held is None:
         raise NotWritten(f"{path}: could not be written: another process is writing it")
     try:
-        with written(path):
-            yield partial
-            os.replace(partial, path)
-    except BaseException:
-        with suppress(OSError):
-            partial.unlink()
-        raise
+        yield
     finally:
         os.close(held)
 
 
-def _held(partial: Path) -> int | None:
+def _locked(partial: Path) -> int | None:
     """The file as a lock that ends with this process, or ``None`` where another one holds it."""
     while True:
         held = os.open(partial, os.O_CREAT | os.O_RDWR, 0o666)

@@ -16,8 +16,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+SLURMS = getattr(signal, "SIGUSR1", None)  # absent on Windows
 # Seconds in which a program should have ended: containers are killed after 10, and a person waits.
-PATIENCE = {signal.SIGINT: 5.0, signal.SIGTERM: 6.0, signal.SIGUSR1: 60.0}
+PATIENCE = {signal.SIGINT: 5.0, signal.SIGTERM: 6.0, **({SLURMS: 60.0} if SLURMS else {})}
 REPEAT = 1.0  # seconds in which the same request may arrive twice, as from timeout(1)
 
 Postpone = Callable[[float], bool]  # whether work will end by itself within so many seconds
@@ -38,7 +39,7 @@ def stops() -> Iterator[None]:
     if _ours or threading.current_thread() is not threading.main_thread():
         yield
         return
-    possible = [number for number in PATIENCE if number != signal.SIGUSR1 or "SLURM_JOB_ID" in os.environ]
+    possible = [number for number in PATIENCE if number != SLURMS or "SLURM_JOB_ID" in os.environ]
     before = {number: signal.getsignal(number) for number in possible}
     _ours[:] = [n for n, how in before.items() if how in (signal.SIG_DFL, signal.default_int_handler)]
     _handle()
@@ -80,6 +81,9 @@ def at_stop(text: str) -> Iterator[None]:
 @contextmanager
 def held_back() -> Iterator[None]:
     """In this block the signals wait, and processes that it starts never get them: their program is asked."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
     before = signal.pthread_sigmask(signal.SIG_BLOCK, PATIENCE)
     try:
         yield

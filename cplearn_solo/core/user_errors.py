@@ -15,7 +15,9 @@ from cplearn_solo.core.errors import InputError, lost_worker
 from cplearn_solo.core.files import why_not_written
 from cplearn_solo.core.messages import messages_apart
 from cplearn_solo.core.processes import is_first
-from cplearn_solo.core.stops import asked, requeue, stops
+from cplearn_solo.core.stops import SLURMS, asked, requeue, stops
+
+PIPE = 13  # SIGPIPE, which Windows has not
 
 
 @contextmanager
@@ -44,11 +46,11 @@ def user_errors(program: str) -> Iterator[None]:
             if not is_first():  # the first one tells, and takes whoever fails for lost
                 _end("", 0)
             number = asked() or signal.SIGINT
-            if number == signal.SIGUSR1:
+            if number == SLURMS:
                 requeue()
             _end(f"{program}: {stop if str(stop) else 'stopped'}", 128 + number)
         except BrokenPipeError:  # whoever read what is printed has enough, as head(1)
-            _end("", 128 + signal.SIGPIPE)
+            _end("", 128 + PIPE)
         except OSError as error:
             if not (reason := why_not_written(error)):
                 _end_helpers()
@@ -94,7 +96,7 @@ def _end(line: str, code: int) -> None:
 def _end_helpers() -> None:
     """They do not hear SIGTERM (:func:`cplearn_solo.core.stops.held_back`), with which Python would end them."""
     helpers = [child for child in multiprocessing.active_children() if child.daemon]
-    if helpers:
+    if helpers and hasattr(signal, "SIGCHLD"):
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # PyTorch would take it for an accident
     for child in helpers:
         child.kill()

@@ -20,7 +20,7 @@ from torchvision.transforms.v2 import RandomHorizontalFlip
 from cplearn_solo.backbones import build_backbone
 from cplearn_solo.core.errors import InputError, require
 from cplearn_solo.core.files import whole_file, write_file, write_json
-from cplearn_solo.core.locks import try_lock
+from cplearn_solo.core.locks import locked_folder
 from cplearn_solo.core.progress import say, tracked
 from cplearn_solo.data.schema import RGB
 from cplearn_solo.data.workers import worker_number
@@ -154,11 +154,7 @@ def _held(folder: Path, config: DetectConfig, fabric: Fabric) -> Iterator[None]:
     if not fabric.is_global_zero:
         yield
         return
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = try_lock(folder / ".lock")
-    if lock is None:
-        raise InputError(f"{folder}: another process works on this transfer")
-    with lock:
+    with locked_folder(folder, key="folder", work="works on this transfer"):
         write_file(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(asdict(config))))
         yield
 

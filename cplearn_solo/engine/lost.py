@@ -32,7 +32,7 @@ def lost_processes_told(trainer: Trainer) -> Iterator[None]:
         left = isinstance(error, RuntimeError) and LEFT.search(str(error))
         lost = _first_lost(started) if left else None
         if started:
-            launcher.kill(signal.SIGKILL)
+            launcher.kill(getattr(signal, "SIGKILL", signal.SIGTERM))
         if lost:
             raise InputError(f"devices = {trainer.num_devices}: {lost}") from error
         if left and not is_first():

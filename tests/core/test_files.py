@@ -3,6 +3,9 @@
 import errno
 import os
 import resource
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from safetensors import SafetensorError
@@ -75,3 +78,26 @@ def test_what_a_killed_process_had_half_written_goes(tmp_path):
         (tmp_path / name).write_text("kept")
     clear_partial(tmp_path)
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["a", "deep"]
+
+
+def test_systems_without_these_locks_and_signals_write_files_and_tell_errors(tmp_path):
+    """Windows has none of them."""
+    program = """
+import signal, sys
+sys.modules["fcntl"] = None
+for name in ("SIGUSR1", "SIGCHLD", "SIGPIPE", "SIGKILL", "pthread_sigmask"):
+    delattr(signal, name)
+from pathlib import Path
+from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.files import write_file
+from cplearn_solo.core.stops import held_back
+from cplearn_solo.core.user_errors import user_errors
+with user_errors("it"), held_back():
+    write_file(Path("a.txt"), "whole")
+    raise InputError("seed = -1: must be at least 0")
+"""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    call = [sys.executable, "-c", program]
+    done = subprocess.run(call, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (2, "it: error: seed = -1: must be at least 0\n")
+    assert (tmp_path / "a.txt").read_text() == "whole" and [p.name for p in tmp_path.iterdir()] == ["a.txt"]
