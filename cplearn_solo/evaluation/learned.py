@@ -59,10 +59,11 @@ def learned_nothing(scores: dict[str, Any], labels: int, views: list[Measured]) 
 
 
 def _view_pairs(images: ImageSet, config: Config, size: int) -> Iterator[list[Tensor]]:
-    """Batches of the first two views, which no epoch of training has seen."""
+    """Batches of the first two views, which no epoch of training has seen; small crops that follow are not made."""
     settings = {"batch_size": size, "num_workers": config.data.num_workers, "seed": config.seed, "colour": False}
-    loader = train_loader(images, config.augmentations, **settings)
-    augment = BatchAugment(config.augmentations, images.mean, images.std)
+    views = config.augmentations[: 1 if config.augmentations[0].num_crops > 1 else 2]
+    loader = train_loader(images, views, **settings)
+    augment = BatchAugment(views, images.mean, images.std)
     loader.batch_sampler.set_epoch(config.max_epochs)
     for step, (_, batch, _) in enumerate(loader):
         yield augment(batch, step_generator(config.seed, config.max_epochs, step))[:2]
