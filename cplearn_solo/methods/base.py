@@ -112,8 +112,8 @@ class Method(nn.Module, ABC):
         return self.projector(feats)
 
     def assign(self, feats: Tensor) -> Tensor | None:
-        """Code of each sample ``(n,)``, or ``None`` for a method without codes."""
-        return None
+        """Code of each sample ``(n,)``: that of the largest of its scores; ``None`` for a method without codes."""
+        return None if self.codes_total is None else self(feats).argmax(dim=1)
 
     def assign_with_confidence(self, feats: Tensor) -> tuple[Tensor, Tensor] | None:
         """Code of each sample and the probability of that code, each ``(n,)``, or ``None`` without codes."""

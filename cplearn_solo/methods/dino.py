@@ -77,9 +77,6 @@ class DINO(Method):
         """Unit embeddings ``(n, f)``."""
         return self.projector.embed(feats)
 
-    def assign(self, feats: Tensor) -> Tensor:
-        return self(feats).argmax(dim=1)
-
     def forward(self, feats: Tensor) -> Tensor:
         """Scores ``(n, K)``."""
         return self.projector(feats)

@@ -54,9 +54,6 @@ class GEDINoGen(Method):
         z1, z2 = (gather(self(feats)) for feats in views.feats)
         return {**gedi_loss(z1, z2, beta=self.beta)._asdict(), "codes": z1.argmax(dim=1)}
 
-    def assign(self, feats: Tensor) -> Tensor:
-        return self(feats).argmax(dim=1)
-
     def forward(self, feats: Tensor) -> Tensor:
         """Logits ``(n, c)``."""
         return at_least_float32(self.projector(feats)) / self.temperature

@@ -101,9 +101,6 @@ class MCR2(Method):
     def embed(self, feats: Tensor) -> Tensor:
         return F.normalize(at_least_float32(self.projector(feats)), dim=1)
 
-    def assign(self, feats: Tensor) -> Tensor | None:
-        return None if self.head is None else self(feats).argmax(dim=1)
-
     def forward(self, feats: Tensor) -> Tensor:
         """Scores of clusters ``(n, k)``, or without clusters embeddings."""
         z = self.embed(feats)

@@ -84,9 +84,6 @@ class SelfClassifier(Method):
         """Embeddings ``(n, f)``: of length 1, or CPLearn's."""
         return self.projector.embed(feats)
 
-    def assign(self, feats: Tensor) -> Tensor:
-        return self(feats).argmax(dim=1)
-
     def forward(self, feats: Tensor) -> Tensor:
         """Scores or logits ``(n, c)``."""
         return self.projector(feats)

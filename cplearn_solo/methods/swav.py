@@ -86,9 +86,6 @@ class SwAV(Method):
         """Unit embeddings Z ``(n, f)``."""
         return F.normalize(at_least_float32(self.projector(feats)), dim=1)
 
-    def assign(self, feats: Tensor) -> Tensor:
-        return self(feats).argmax(dim=1)
-
     def released_codes(self, feats: Tensor, codes: Tensor | None) -> Tensor:
         return self.embed(feats).argmax(dim=1)  # solo-learn's z is the embedding, not the prototypes' scores
 
