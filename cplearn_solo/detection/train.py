@@ -97,7 +97,8 @@ def _train_and_score(
     flip = RandomHorizontalFlip()
     network.train()
     for step, batch in enumerate(tracked(loader, "training", total=len(steps)), first):
-        # what is drawn is a function of the step, so that a resumed training draws the same
+        # What is drawn is a function of the step, so that a resumed training draws the same. Python's hash of numbers
+        # is the same in every process, and what results/ keeps was drawn by it: hash_seed would be another draw.
         torch.manual_seed(hash((config.seed, step, fabric.global_rank)))
         for group in optimizer.param_groups:
             group["lr"] = solver.lr * _factor(solver, step)

@@ -44,15 +44,7 @@ def train_on_images(
     for parameter in classifier.parameters():
         nn.init.zeros_(parameter)
     backbone.train(finetune).requires_grad_(finetune)
-    groups = [{"params": list(classifier.parameters()), "lr": optimizer.lr}]
-    if finetune:
-        lr = optimizer.lr if optimizer.backbone_lr is None else optimizer.backbone_lr
-        groups.append({"params": list(backbone.parameters()), "lr": lr})
-    settings = {"weight_decay": optimizer.weight_decay}
-    if optimizer.name == "sgd":
-        solver: torch.optim.Optimizer = torch.optim.SGD(groups, lr=optimizer.lr, momentum=0.9, **settings)
-    else:
-        solver = torch.optim.Adam(groups, lr=optimizer.lr, **settings)
+    solver = _solver(optimizer, classifier, backbone if finetune else None)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(solver, epochs)
     batches = _Batches(images, crop_size, min(optimizer.batch_size, len(images)), num_workers, seed, device)
     with torch.random.fork_rng(), torch.enable_grad():
@@ -71,6 +63,16 @@ def train_on_images(
         raise InputError(f"optimizer.lr = {optimizer.lr}: must be smaller, training diverged")
     backbone.eval().requires_grad_(False)
     return classifier.requires_grad_(False)
+
+
+def _solver(given: ProbeOptimizer, classifier: nn.Module, backbone: nn.Module | None) -> torch.optim.Optimizer:
+    groups = [{"params": list(classifier.parameters()), "lr": given.lr}]
+    if backbone is not None:
+        lr = given.lr if given.backbone_lr is None else given.backbone_lr
+        groups.append({"params": list(backbone.parameters()), "lr": lr})
+    if given.name == "sgd":
+        return torch.optim.SGD(groups, momentum=0.9, weight_decay=given.weight_decay)
+    return torch.optim.Adam(groups, weight_decay=given.weight_decay)
 
 
 class _Batches:

@@ -1,4 +1,4 @@
-"""GEDI: clusters that also model the density of images (Sansone & Manhaeve, 2022).
+"""GEDI: clusters that also model the density of images (Sansone & Manhaeve, 2024).
 
 The logits of an image over the clusters give its energy. Training lowers the energy of images and raises that of
 samples, which Langevin dynamics draw in pixel space, starting from a replay buffer of earlier samples.

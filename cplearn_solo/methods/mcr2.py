@@ -22,12 +22,21 @@ from cplearn_solo.core.errors import require
 from cplearn_solo.core.precision import at_least_float32, without_autocast
 from cplearn_solo.losses import coding_rate, eigen_atoms, partition_rate, variational_rate, views_rate
 from cplearn_solo.methods.base import METHODS, Method, Views
+from cplearn_solo.methods.remedy import Keywords, Remedy
 
-# The less it is, the more atoms give up of the covariances for a smaller rate; the more it is, the more embeddings are
-# pulled towards the covariances of earlier batches, from which those of a small batch differ by chance.
+# The less it is, the more atoms give up of the covariances for a smaller rate. The more it is, the more it costs that
+# covariances of a batch differ by chance from those of all images, by (1 - tr C_j^2) / n_j on average: k clusters cost
+# about k times as much as one.
 MISFIT_WEIGHT = 100
 LATCH = 100  # steps
 LEAST_AMOUNT = 1e-6  # whose logarithm can still be learned
+
+
+def _exact(given: Keywords) -> str | None:
+    return "exact" if given["rate"] == "variational" else None
+
+
+EXACT = Remedy("rate", _exact, "with few images a cluster one cluster has the least misfit")
 
 
 @METHODS.register("mcr2")
@@ -35,10 +44,12 @@ class MCR2(Method):
     """``proj_hidden_dim``, ``proj_output_dim``: widths of the two-layer projector. ``eps``: squared distortion of the
     code. ``num_clusters``: k, clusters that are learned beside the views; ``null`` for none. ``rate``: that of the
     clusters, ``exact`` or ``variational`` (Baek et al., CVPR 2022), where ``atoms`` directions a cluster, of which each
-    cluster has some, are learned too and set to the optimal ones of a batch every 100 steps.
+    cluster has some, are learned too and set to the optimal ones of a batch every 100 steps; that takes batches with
+    hundreds of images a cluster.
     """
 
     multicrop = True
+    advice = {"code_use": (EXACT,)}
 
     def __init__(
         self,

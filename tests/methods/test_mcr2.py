@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from cplearn_solo.core.errors import InputError
-from cplearn_solo.losses import coding_rate, partition_rate, variational_rate
+from cplearn_solo.losses import coding_rate, eigen_atoms, partition_rate, variational_rate
 from cplearn_solo.methods import Progress, Views, build_method
 from cplearn_solo.methods.mcr2 import MISFIT_WEIGHT
 from cplearn_solo.testing import check_method
@@ -64,6 +64,41 @@ def test_atoms_are_set_to_the_optimal_ones():
     exact = make(**CLUSTERS).loss(given)
     assert parts["clusters"].item() == pytest.approx(exact["clusters"].item(), rel=1e-4)
     assert parts["misfit"].item() == pytest.approx(0, abs=1e-6)
+
+
+def test_the_variational_rate_takes_batches_with_many_images_a_cluster():
+    """Ten groups of images in four directions each: by the exact rate they cost less than one cluster, whatever the
+    batch. In variational form, with the parameters that are right for all images, one cluster costs less in a small
+    batch, whose covariances differ from those of all images."""
+    generator, d, k = torch.Generator().manual_seed(0), 128, 10
+    directions = torch.linalg.qr(torch.randn(k, d, 4, generator=generator)).Q
+
+    def images(n):
+        groups = torch.arange(n) % k
+        z = torch.einsum("ndr,nr->nd", directions[groups], torch.randn(n, 4, generator=generator))
+        clusters = torch.eye(k)
+        return F.normalize(z, dim=1), {"groups": clusters[groups], "one": clusters[0].expand(n, k)}
+
+    z, memberships = images(5000)
+    learned = {name: eigen_atoms(z, given, 16) for name, given in memberships.items()}
+
+    def gain(n, rate):
+        """What the groups save in nats, mean of three batches."""
+        total = 0.0
+        for z, memberships in (images(n) for _ in range(3)):
+            costs = {name: rate(z, given, learned[name]) for name, given in memberships.items()}
+            total += (costs["one"] - costs["groups"]).item() / 3
+        return total
+
+    def exact(z, memberships, _):
+        return partition_rate(z, memberships, eps=32.0)
+
+    def variational(z, memberships, parameters):
+        found = variational_rate(z, memberships, *parameters, eps=32.0)
+        return found.rate + MISFIT_WEIGHT * found.misfit
+
+    assert gain(64, exact) > 0.3 and gain(4096, exact) > 0.3
+    assert gain(64, variational) < -5 and gain(4096, variational) > 0
 
 
 @pytest.mark.slow
