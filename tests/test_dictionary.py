@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from cplearn_solo.core.errors import InputError
-from cplearn_solo.dictionary import make_dictionary, temperature
+from cplearn_solo.dictionary import make_dictionary, pack_dictionary, temperature
 
 
 def hash_bit(seed, i, j):
@@ -74,6 +74,8 @@ def test_hadamard_is_orthogonal(f, c):
         (dict(f=12, c=8, kind="hadamard"), "power of two"),
         (dict(f=4, c=4, kind="rademacer"), "did you mean 'rademacher'"),
         (dict(f=4, c=4, seed=-1), "seed = -1"),
+        (dict(f=4, c=4, seed=2**32), "seed = 4294967296: must be in 0 ... 4294967295"),
+        (dict(f=4, c=5, kind="hadamard"), "no more codes"),
     ],
 )
 def test_bad_dictionaries(arguments, words):
@@ -90,6 +92,13 @@ def test_temperature_gives_lemma_1_assignments():
     expected = torch.full((c,), eps, dtype=torch.float64)
     expected[4] = 1 - eps * (c - 1)
     torch.testing.assert_close(p, expected, rtol=1e-12, atol=0)
+
+
+def test_a_seed_that_is_not_said_is_0():
+    for f, c, kind in ((40, 3, "rademacher"), (4, 3, "hadamard")):
+        assert torch.equal(make_dictionary(f, c, kind=kind), make_dictionary(f, c, kind=kind, seed=0))
+        assert not torch.equal(make_dictionary(f, c, kind=kind), make_dictionary(f, c, kind=kind, seed=1))
+        assert torch.equal(pack_dictionary(f, c, kind=kind), pack_dictionary(f, c, kind=kind, seed=0))
 
 
 def test_released_temperature():

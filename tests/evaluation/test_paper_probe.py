@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import inspect
 from dataclasses import replace
 from functools import partial
 
@@ -39,6 +40,13 @@ def test_close_to_logistic_regression_on_digits() -> None:
     assert result.acc1 == pytest.approx(expected, abs=0.03)
     assert result.acc1 < result.acc5 <= 1
     assert result.train_acc1 > 0.98
+
+
+def test_what_is_not_said_is_the_protocol_of_the_paper() -> None:
+    """Appendix I: Adam, learning rate 1e-2 without a schedule, 100 epochs."""
+    parameters = inspect.signature(paper_probe).parameters
+    said = {name: parameters[name].default for name in ("optimizer", "lr", "epochs", "batch_size", "weight_decay")}
+    assert said == {"optimizer": "adam", "lr": 1e-2, "epochs": 100, "batch_size": 256, "weight_decay": 0.0}
 
 
 def by_autograd(x: Tensor, y: Tensor, rows: Tensor, *, lr: float, weight_decay: float, optimizer: str) -> Tensor:

@@ -111,6 +111,14 @@ def test_the_largest_directions_of_each_class():
     assert variational_rate(z, pi, atoms, amounts, eps=EPS).misfit.item() == pytest.approx(expected, rel=1e-9)
 
 
+def test_more_directions_than_there_are_and_empty_classes():
+    """``per_class`` beyond d is d; a class of nobody has no weight and no amounts, in whatever precision."""
+    z, hard = torch.tensor(Z), torch.eye(K + 1, dtype=torch.float64)[torch.arange(N) % K]
+    for found, all_of_them in zip(eigen_atoms(z, hard, D + 3), eigen_atoms(z, hard)):
+        assert torch.equal(found, all_of_them)
+    assert not eigen_atoms(z, hard)[1][K].any()
+
+
 @pytest.mark.parametrize(
     "call, words",
     [

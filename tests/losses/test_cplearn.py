@@ -3,12 +3,14 @@
 import itertools
 import math
 
+import numpy as np
 import pytest
 import torch
 
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.dictionary import make_dictionary, temperature
-from cplearn_solo.losses import cplearn_loss, strict_bound
+from cplearn_solo.losses import assignments, cplearn_loss, strict_bound
+from cplearn_solo.losses.cplearn import check_prior
 
 UNEVEN = [0.4, 0.3, 0.2, 0.06, 0.04]
 
@@ -145,6 +147,31 @@ def test_strict_bound_of_an_uneven_prior():
     assert strict_bound(8, 100, beta=0.3, prior=even) == pytest.approx(strict_bound(8, 100, beta=0.3))
 
 
+def test_strict_bound_is_the_largest_of_sixteen():
+    """b = beta k / 16 for k = 1 ... 16; with b = 1, the limit is the most likely code's."""
+    q = torch.tensor(UNEVEN, dtype=torch.float64)
+    for n, beta in ((1, 0.9), (2, 0.9), (2, 0.4), (2, 1.0), (1, 1.0), (2, 7.0)):
+        values = []
+        for share in range(1, 17):
+            b = min(beta, 1.0) * share / 16
+            sharp = math.log(0.4) if b == 1 else (1 - b) * math.log(sum(v ** (1 / (1 - b)) for v in UNEVEN))
+            values.append(-sharp - b * math.log(n))
+        assert strict_bound(n, 5, beta=beta, prior=q) == pytest.approx(max(0.0, *values), rel=1e-12), (n, beta)
+
+
+def test_logged_entropies_are_sums_of_p_log_p():
+    """Also of assignments so hard that float32 has none but zeros and ones."""
+    z = torch.randn(7, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    p = torch.softmax(z, dim=1).numpy()
+    found = assignments(z)
+    assert found.entropy.item() == pytest.approx(-(p * np.log(p)).sum(axis=1).mean(), rel=1e-12)
+    assert found.mean_entropy.item() == pytest.approx(-(p.mean(0) * np.log(p.mean(0))).sum(), rel=1e-12)
+    np.testing.assert_allclose(found.mean.numpy(), p.mean(axis=0), rtol=1e-12)
+    assert found.codes.tolist() == p.argmax(axis=1).tolist()
+    hard = assignments(1e4 * torch.eye(4)[:2])
+    assert hard.entropy.item() == 0 and hard.mean_entropy.item() == pytest.approx(math.log(2))
+
+
 def descend(n, f, c, *, beta, prior_loss, steps=300):
     """Free embeddings, both views the same, by Adam from a random start: first and last gap to the bound, codes."""
     generator = torch.Generator().manual_seed(0)
@@ -193,6 +220,14 @@ def test_more_codes_than_samples_end_soft_below_beta_1():
 def test_bad_input(arguments, words):
     with pytest.raises(InputError, match=words):
         cplearn_loss(**{"z1": torch.zeros(4, 5), "z2": torch.zeros(4, 5), "beta": 1.0, **arguments})
+
+
+def test_a_prior_sums_to_1_within_a_ten_thousandth():
+    check_prior(torch.tensor([0.5, 0.5001]), 2, "reverse")
+    with pytest.raises(InputError, match="sum of prior = 1.00011: must be 1"):
+        check_prior(torch.tensor([0.5, 0.50011]), 2, "reverse")
+    with pytest.raises(InputError, match="sum of prior = 0.9998: must be 1"):
+        check_prior(torch.tensor([0.5, 0.4998]), 2, "forward")
 
 
 def test_forward_prior_with_a_zero_entry():

@@ -35,6 +35,11 @@ def test_values_and_gradients_are_the_loops():
         assert z.grad[tuple(index)].item() == pytest.approx((sides[0] - sides[1]) / (2 * step), rel=1e-6, abs=1e-8)
 
 
+def test_beta_is_a_tenth_where_it_is_not_said():
+    z = torch.randn(2, 5, 4, generator=torch.Generator().manual_seed(1))
+    assert gedi_loss(*z).loss.item() == pytest.approx(loops(*z.tolist(), 0.1), rel=1e-6)
+
+
 def test_saturated_logits_stay_finite():
     z = torch.tensor([[1e4, 0.0, 0.0], [1e4, 0.0, 0.0]]).requires_grad_()
     loss = gedi_loss(z, z).loss

@@ -113,6 +113,13 @@ def test_a_small_model_learns(order, mu):
     assert losses[-1].matrix_cross_entropy < 0.6 * losses[0].matrix_cross_entropy
 
 
+def test_bounds_that_are_allowed_and_what_is_not_said():
+    given = torch.zeros(4, 7), torch.tensor(TARGETS), torch.ones(7, 2)
+    assert language_model_loss(*given, mu=1.0, order=1).loss.isfinite()
+    said = language_model_loss(*given, mu=1e-5, order=None)
+    assert language_model_loss(*given) == said and said != language_model_loss(*given, mu=2e-5)
+
+
 @pytest.mark.parametrize(
     "arguments, words",
     [

@@ -133,6 +133,20 @@ def test_float32_and_autocast():
     assert result.loss.item() == pytest.approx(slow_loss(P, Z, **WEIGHTS), rel=1e-5)
 
 
+def test_what_is_not_said_is_what_the_released_code_has():
+    said = {"lamb": 0.5, "mu": 0.5, "gamma": 1.0, "order": 4, "divergence": "mce", "trace_term": False}
+    p, z = torch.tensor(P), torch.tensor(Z)
+    assert matrix_ssl_loss(p, z) == matrix_ssl_loss(p, z, **said)
+
+
+def test_bounds_that_are_allowed():
+    p, z = torch.tensor(P), torch.tensor(Z)
+    assert matrix_ssl_loss(p, z, mu=1.0, order=1).loss.isfinite()
+    assert matrix_ssl_loss(p, z, mu=3.0, order=None).loss.isfinite()
+    with pytest.raises(InputError, match="mu = 0.0: must be above 0, for the exact log"):
+        matrix_ssl_loss(p, z, mu=0.0, order=None)
+
+
 @pytest.mark.parametrize(
     "arguments, words",
     [

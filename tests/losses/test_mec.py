@@ -79,6 +79,12 @@ def test_float32_and_autocast():
     assert loss.dtype == torch.float32 and loss.item() == pytest.approx(expected, rel=1e-5)
 
 
+def test_where_nothing_else_is_said_four_terms_after_the_warm_up():
+    p, z = torch.tensor(P), torch.tensor(Z)
+    assert mec_loss(p, z, scale=0.3).loss.item() == mec_loss(p, z, scale=0.3, order=4).loss.item()
+    assert coding_scale(8, 4, eps=2.0) == coding_scale(8, 4, eps=2.0, warmed_up=1.0)
+
+
 def test_two_shapes():
     with pytest.raises(InputError, match="shapes of embeddings = \\(\\(3, 2\\), \\(2, 3\\)\\)"):
         mec_loss(torch.ones(3, 2), torch.ones(2, 3), scale=1.0)

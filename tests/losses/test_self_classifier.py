@@ -46,6 +46,11 @@ def test_values_and_gradients_are_the_loops():
         assert z.grad[tuple(index)].item() == pytest.approx((sides[0] - sides[1]) / (2 * step), rel=1e-6, abs=1e-8)
 
 
+def test_temperatures_that_are_not_said_are_the_released_ones():
+    z = torch.randn(2, 5, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64) * 0.2
+    assert self_classifier_loss(*z).item() == pytest.approx(loops(z.tolist(), 0.1, 0.05), rel=1e-9)
+
+
 def test_degenerate_solutions_lose():
     """All samples in one class, and uniform assignments, are worse than even clusters."""
     even = torch.eye(4).repeat(2, 1)

@@ -13,6 +13,7 @@ from torchmetrics import clustering as reference
 
 from cplearn_solo import metrics
 from cplearn_solo.core.errors import InputError
+from cplearn_solo.metrics import clustering
 
 RNG = np.random.default_rng(0)
 LABELS = RNG.integers(0, 4, 60)
@@ -81,6 +82,21 @@ def test_nmi_at_chance_grows_with_codes_and_follows_the_seed() -> None:
     assert metrics.nmi_at_chance(CODES, LABELS, seed=3) != metrics.nmi_at_chance(CODES, LABELS, seed=4)
     at_seed = metrics.clustering_scores(CODES, LABELS, seed=3)["nmi_chance"]
     assert at_seed == metrics.nmi_at_chance(CODES, LABELS, seed=3)
+
+
+def test_chance_is_the_mean_over_ten_permutations() -> None:
+    rng = np.random.default_rng(0)
+    ten = [metrics.nmi(CODES, rng.permutation(LABELS)) for _ in range(10)]
+    assert metrics.nmi_at_chance(CODES, LABELS) == pytest.approx(np.mean(ten), rel=1e-12)
+    assert metrics.clustering_scores(CODES, LABELS)["nmi_chance"] == metrics.nmi_at_chance(CODES, LABELS, seed=0)
+
+
+def test_kmeans_is_the_best_of_ten_starts_from_a_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, kmeans = [], clustering.KMeans
+    monkeypatch.setattr(clustering, "KMeans", lambda **how: asked.append(how) or kmeans(**how))
+    for seed in ({}, {"seed": 3}):
+        metrics.kmeans_ami(RNG.normal(size=(12, 2)), np.arange(12) % 3, **seed)
+    assert asked == [{"n_clusters": 3, "n_init": 10, "random_state": seed} for seed in (0, 3)]
 
 
 def test_perfect_codes_score_one_whatever_their_names() -> None:

@@ -76,6 +76,17 @@ def test_power_law_is_fitted_to_the_4th_to_100th_eigenvalue_with_weights():
     assert collapse.power_law_exponent(with_spectrum(other_ends)) == pytest.approx(-slope, rel=1e-6)
 
 
+def test_a_power_law_needs_five_directions_and_a_correlation_two():
+    few = with_spectrum(np.arange(1, 6.0) ** -2.0)
+    assert collapse.power_law_exponent(few) == pytest.approx(2, abs=1e-6)
+    with pytest.raises(InputError, match="fewer than 5 directions: a power law needs as many"):
+        collapse.power_law_exponent(with_spectrum([1.0, 0.5, 0.3, 0.2]))
+    with pytest.raises(InputError, match="features vary in 1 of 3 dimensions: a correlation needs at least 2"):
+        collapse.mean_correlation(np.outer(np.arange(9.0), [0, 1, 0]))
+    two = np.array([[0, 0], [1, 0], [0, 1], [1, 1.0]])
+    assert collapse.mean_correlation(two) == pytest.approx(0, abs=1e-12)
+
+
 def test_constant_features():
     assert collapse.spread(CONSTANT) == pytest.approx(0, abs=1e-15) and collapse.stable_rank(CONSTANT) == 0
     assert collapse.dimension_variances(CONSTANT).max() < 1e-30

@@ -38,6 +38,15 @@ def test_gaussian_entropy():
     assert point == pytest.approx(2 * math.log(2 * math.pi * math.e * 0.01))
 
 
+def test_noise_and_draws_that_are_not_said():
+    """The collapse report compares numbers that were made with them."""
+    assert intracluster.gaussian_entropy(X) == intracluster.gaussian_entropy(X, noise=1e-3)
+    assert intracluster.pairwise_entropy(X) == intracluster.pairwise_entropy(X, noise=1e-3)
+    said = intracluster.gmm_entropy(X, components=2, samples=10_000, seed=0)
+    assert intracluster.gmm_entropy(X, components=2) == said
+    assert intracluster.gmm_entropy(X, components=90, samples=1) < 0  # as many components as samples
+
+
 def test_pairwise_entropy():
     squared = ((X[:, None] - X[None]) ** 2).sum(axis=2)
     mixing = -(logsumexp(-squared / 0.4, axis=1) - math.log(len(X))).mean()

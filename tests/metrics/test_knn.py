@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import inspect
 from functools import partial
 
 import numpy as np
@@ -9,6 +10,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.metrics import knn_accuracy
+from cplearn_solo.metrics.knn import knn_accuracies
 
 RNG = np.random.default_rng(0)
 CENTRES = RNG.normal(size=(5, 6))
@@ -31,6 +33,13 @@ def test_against_scikit_learn(k: int, temperature: float) -> None:
     expected = model.fit(TRAIN_X - mean, TRAIN_Y).score(TEST_X - mean, TEST_Y)
     centred = knn_accuracy(*SPLIT, k=k, temperature=temperature, num_classes=5)
     assert centred == pytest.approx(expected, abs=1e-9)
+
+
+def test_what_is_not_said_is_what_kept_scores_were_made_with() -> None:
+    """k and temperature of Wu et al. (2018) for few images, which solo-learn and DINO have as defaults, too."""
+    parameters = inspect.signature(knn_accuracies).parameters
+    said = {name: parameters[name].default for name in ("k", "temperature", "nearness")}
+    assert said == {"k": 20, "temperature": 0.07, "nearness": "centred"}
 
 
 @pytest.mark.parametrize("k", [1, 5, 20, 200])

@@ -28,6 +28,14 @@ def test_neither_shift_nor_scale_counts_and_features_that_are_alike_are_chance()
     assert own_view_accuracy(torch.zeros(9, 4), torch.zeros(9, 4)) == (0.5, 0.0)
 
 
+def test_two_images_are_enough_and_half_of_a_tie_is_right():
+    """Around their mean two images lie opposite each other, so that each view is nearer to its own or to the other."""
+    assert own_view_accuracy([[0.0], [1.0]], [[0.0], [2.0]]) == (1.0, 0.0)
+    assert own_view_accuracy([[0.0], [1.0]], [[2.0], [0.0]]) == (0.0, 0.0)
+    one_of_two_others_is_as_near = own_view_accuracy([[1.0], [1.0], [-2.0]], [[1.0], [1.0], [-2.0]])
+    assert one_of_two_others_is_as_near.value == pytest.approx((3 / 4 + 3 / 4 + 1) / 3)
+
+
 def test_bad_input():
     with pytest.raises(InputError, match="one for each row of first"):
         own_view_accuracy(FIRST, SECOND[:5])

@@ -103,6 +103,7 @@ def test_what_cannot_be_told_is_absent():
     assert "features" in collapse_verdict(np.ones((5, 3))).reason
     each_its_own = collapse_verdict(HEALTHY, codes=np.arange(600), codes_total=1000)
     assert "within_code" not in each_its_own.measures
+    assert each_its_own.measures["code_use"] == pytest.approx(1)  # no more than 600 codes could be in use
     assert "code_use" not in collapse_verdict(HEALTHY, codes=np.zeros(600, dtype=int), codes_total=1).measures
 
 
