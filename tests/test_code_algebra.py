@@ -51,10 +51,15 @@ def test_permuting():
     assert (permute(permute(a, F, 2), F, 3) == permute(a, F, 5)).all()
     assert (permute(bind(a, b), F) == bind(permute(a, F), permute(b, F))).all()
     assert (permute(bundle(np.stack([a, b, c])), F) == bundle(np.stack([permute(x, F) for x in (a, b, c)]))).all()
+    several = np.stack([[a, b], [b, c]])  # batches, along the last dimension
+    assert (permute(several, F) == [[permute(x, F) for x in row] for row in several]).all()
     assert distances(permute(a, F)[None], permute(b, F)[None]) == distances(a[None], b[None])
     assert 0.4 * F < distances(permute(a, F)[None], a[None]) < 0.6 * F
-    with pytest.raises(InputError, match="f = 900: must be the bits of codes of 126 bytes"):
-        permute(a, 900)
+    for f in (900, 1000, 1009):
+        with pytest.raises(InputError, match=f"f = {f}: must be the bits of codes of 126 bytes"):
+            permute(a, f)
+    for f in (1001, 1008):
+        permute(a, f)
 
 
 def test_a_memory_finds_what_was_bundled_and_bound():
