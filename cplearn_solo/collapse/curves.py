@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator, NullFormatter, NullLocator, ScalarFor
 from torch import Tensor
 
 from cplearn_solo.collapse.comparison import Comparison
-from cplearn_solo.collapse.style import WIDE, empty, group_legends, line_style, mean_curve, panels
+from cplearn_solo.collapse.style import WIDE, as_written, empty, group_legends, line_style, mean_curve, panels
 from cplearn_solo.collapse.subject import PARTS, Subject
 from cplearn_solo.core.errors import InputError
 
@@ -128,7 +128,9 @@ def _sorted_bars(subject: Subject, name: str) -> Figure:
         ax.axhline(_even_share(subject), color="black", linestyle=":", linewidth=1)
         of = f" of {subject.codes_total:,}"
     ax.set(
-        xlabel="code, most used first", ylabel="share of samples / %", title=f"{name}: {len(shares):,}{of} codes in use"
+        xlabel="code, most used first",
+        ylabel="share of samples / %",
+        title=as_written(f"{name}: {len(shares):,}{of} codes in use"),
     )
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.grid(axis="y", alpha=0.3)

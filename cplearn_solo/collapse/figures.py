@@ -118,6 +118,10 @@ PLOTS = (
 def draw(plot: Plot, comparison: Comparison) -> Drawn:
     """The plot as PNG, or the reason why it is left out."""
     try:
-        return Drawn(plot, png(plot.draw(comparison)), about=plot.about.format(protocol=comparison.protocol))
+        image, numbers = png(plot.draw(comparison))
     except InputError as error:
         return Drawn(plot, None, reason=str(error))
+    about = plot.about.format(protocol=comparison.protocol)
+    if numbers:
+        about += f" No font here has the letters of {', '.join(f'{n} {words}' for n, words in numbers.items())}."
+    return Drawn(plot, image, about)

@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from cplearn_solo.album.codes import class_name
 from cplearn_solo.collapse.comparison import Comparison
 from cplearn_solo.collapse.matrices import adjacency
-from cplearn_solo.collapse.style import COLOURS, empty, grid, legends_below, panel_title, panels
+from cplearn_solo.collapse.style import COLOURS, as_written, empty, grid, legends_below, panel_title, panels
 from cplearn_solo.collapse.subject import Subject
 from cplearn_solo.collapse.tsne import Map
 from cplearn_solo.core.errors import InputError
@@ -99,6 +99,8 @@ def _scatter(ax: Axes, found: Map | str, subject: Subject) -> list[Line2D]:
     ax.scatter(*found.points.T.numpy(), c=[colormaps["tab10"](i) for i in colours.tolist()], s=4, linewidths=0)
     names = [f"code {kind}" if found.of_codes else class_name(subject.classes, kind) for kind in kinds.tolist()]
     return [
-        Line2D([], [], linestyle="", marker="o", ms=5, color=colormaps["tab10"](i), label=name[:LONGEST_CLASS])
+        Line2D(
+            [], [], linestyle="", marker="o", ms=5, color=colormaps["tab10"](i), label=as_written(name[:LONGEST_CLASS])
+        )
         for i, name in enumerate(names)
     ]

@@ -12,6 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation
+from rich.cells import cell_len
+
+from cplearn_solo.collapse.letters import find_letters
 
 # Okabe & Ito's colours, which colour-blind readers can distinguish, without the yellow, too faint on white
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#7F7F7F")
@@ -79,20 +82,27 @@ def mean_curve(
 
 def panel_title(ax: Axes, name: str, more: str = "") -> None:
     """The name of a subject above its panel, in as many lines as it needs, and what else is to be said."""
-    ax.set_title("\n".join([*wrap(name, TITLE), *filter(None, [more])]), fontsize=9)
+    letters = TITLE * len(name) // max(cell_len(name), 1)  # of wide scripts half as many
+    ax.set_title("\n".join([*map(as_written, wrap(name, letters)), *filter(None, [more])]), fontsize=9)
+
+
+def as_written(text: str) -> str:
+    """What matplotlib writes as ``text``: dollars in names begin no formula."""
+    return text.replace("$", r"\$")
 
 
 def empty(ax: Axes, reason: str) -> None:
     """An empty panel with the reason why."""
     ax.set_xticks([])
     ax.set_yticks([])
-    ax.text(0.5, 0.5, "\n".join(wrap(reason, 26)), ha="center", va="center", fontsize=8, transform=ax.transAxes)
+    text = as_written("\n".join(wrap(reason, 26)))
+    ax.text(0.5, 0.5, text, ha="center", va="center", fontsize=8, transform=ax.transAxes)
 
 
 def group_legends(figure: Figure, names: dict[Axes, dict[int, str]]) -> None:
     """Legends of curves; ``names`` of each panel's by index of the group."""
     handles = {
-        ax: [Line2D([], [], label=name, **line_style(index)) for index, name in shown.items()]
+        ax: [Line2D([], [], label=as_written(name), **line_style(index)) for index, name in shown.items()]
         for ax, shown in names.items()
     }
     legends_below(figure, handles)
@@ -123,15 +133,15 @@ def legends_below(figure: Figure, handles: dict[Axes, list[Line2D]]) -> None:
 
 def _columns(labels: list[str], inches: float) -> int:
     """Most columns of a legend that fit."""
-    return max(1, min(len(labels), int(inches / (max(map(len, labels)) * 0.075 + 0.6))))
+    return max(1, min(len(labels), int(inches / (max(map(cell_len, labels)) * 0.075 + 0.6))))
 
 
 def _lines(labels: list[str], columns: int) -> int:
     return math.ceil(len(labels) / columns)
 
 
-def png(figure: Figure) -> bytes:
-    """The figure as a PNG file."""
-    buffer = io.BytesIO()
+def png(figure: Figure) -> tuple[bytes, dict[str, str]]:
+    """The figure as a PNG file, and what the ``[1]``, ``[2]``, ... in it stand for, words that no font here has."""
+    numbers, buffer = find_letters(figure), io.BytesIO()
     figure.savefig(buffer, format="png")
-    return buffer.getvalue()
+    return buffer.getvalue(), numbers
