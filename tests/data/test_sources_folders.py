@@ -193,6 +193,7 @@ def test_file_in_the_place_of_a_folder(tmp_path: Path, name: str) -> None:
         ("\ufeffimg;klasse\nroot/cat/1.png;2\nroot/dog/3.png;0\n", [2, 0], ()),
         ("label\timage\n1.0\troot/cat/1.png\n\troot/dog/3.png\n", [1, -1], ()),
         ("root/cat/1.png,001\nroot/dog/3.png,002\n", [0, 1], ("001", "002")),
+        (f"root/cat/1.png,1\nroot/dog/3.png,{10**20}\n", [0, 1], ("1", str(10**20))),
         ('id,path,label\n7,"root/cat/1.png",b\n8,root/dog/3.png,a\n', [1, 0], ("a", "b")),
     ],
 )
@@ -220,6 +221,7 @@ def test_list_of_absolute_paths_without_labels(root: Path) -> None:
         ("path,a,b\nroot/cat/1.png,1,2\n", r"data.label_column = 'label': must be a column of .*\(path, a, b\)"),
         ("", "data.image_column = 'img'"),
         ("path,label\n", "data.image_column"),
+        ("path,label\nroot/cat/1.png,123456789\n", "labels below 1000000, and it holds 123456789"),
     ],
 )
 def test_bad_lists(root: Path, text: str, message: str) -> None:

@@ -168,6 +168,9 @@ def test_kinds_of_labels(tmp_path: Path, column: pa.Array, labels: list[int], cl
 def test_labels_that_are_none(tmp_path: Path) -> None:
     path = write_table(tmp_path / "a.parquet", img=cells(LARGE[:2]), label=[0.5, 1.0])
     fails("data.label_column = 'label': must be a column of whole numbers, .* holds fractions", train_path=path)
+    for number, kind in ((2**64 - 1, pa.uint64()), (1e300, pa.float64()), (1_000_000, pa.int32())):
+        path = write_table(tmp_path / "a.parquet", img=cells(LARGE[:2]), label=pa.array([0, number], kind))
+        fails("data.label_column = 'label': must be a column of labels from 0 to 999999, .* holds 1", train_path=path)
     features = {"label": {"_type": "ClassLabel", "names": ["a", "b"]}}
     path = write_table(tmp_path / "b.parquet", features, img=cells(LARGE[:2]), label=[-1, 1])
     assert splits(train_path=path).train.labels.tolist() == [-1, 1]  # the hub's sign for a hidden label

@@ -16,7 +16,7 @@ from cplearn_solo.core.errors import require
 from cplearn_solo.data.decoding import EncodedImage
 from cplearn_solo.data.index import PIECE, Files, Index, Names
 from cplearn_solo.data.schema import DataConfig
-from cplearn_solo.data.sources.labels import Labels, from_words
+from cplearn_solo.data.sources.labels import MOST_CLASSES, Labels, from_words
 
 COARSE = "coarse_label"  # CIFAR-100's second column of labels
 
@@ -103,14 +103,13 @@ def column_labels(table: pa.Table, name: str, origin: object) -> Labels:
     else:
         wanted = f"a column of integers, whole floats, booleans or strings, and in {origin} it is {kind}"
         require(pa.types.is_integer(kind), "data.label_column", name, wanted)
-    values = pc.fill_null(column.cast(pa.int64()), -1).to_numpy()
-    lowest = pc.min(column).as_py()
+    lowest, highest = pc.min_max(column).as_py().values()
     fits = lowest is None or lowest >= (-1 if names else 0)
     require(fits, "data.label_column", name, f"a column of labels from 0 up, and {origin} holds {lowest}")
-    highest = int(values.max(initial=-1))
-    wanted = f"a column of labels from 0 to {len(names) - 1}, and {origin} holds {highest}"
-    require(not names or highest < len(names), "data.label_column", name, wanted)
-    return Labels(values, names)
+    most = len(names) or MOST_CLASSES
+    wanted = f"a column of labels from 0 to {most - 1}, and {origin} holds {highest}"
+    require(highest is None or highest < most, "data.label_column", name, wanted)
+    return Labels(pc.fill_null(column.cast(pa.int64()), -1).to_numpy(), names)
 
 
 def _column(key: str, name: str, fitting: list[str], names: list[str], origin: object) -> str:

@@ -10,7 +10,8 @@ import numpy as np
 
 from cplearn_solo.core.errors import require
 
-NUMBER = re.compile(r"(0|[1-9]\d*)(\.0*)?")  # 007 is a name
+NUMBER = re.compile(r"(0|[1-9]\d{0,17})(\.0*)?")  # 007 is a name, and so is what int64 may not hold
+MOST_CLASSES = 1_000_000  # of labels that are numbers; larger ones are known to number something else
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from cplearn_solo.core.errors import require
 from cplearn_solo.data.image_set import FileSet
 from cplearn_solo.data.index import Index
 from cplearn_solo.data.schema import DataConfig
-from cplearn_solo.data.sources.labels import Labels, matched
+from cplearn_solo.data.sources.labels import MOST_CLASSES, Labels, matched
 
 
 def paired(
@@ -18,13 +18,15 @@ def paired(
 ) -> tuple[FileSet, FileSet | None]:
     """The two sets; where training images have no labels, the classes are those of the scored ones.
 
-    Raises ``InputError`` for classes that no training image can have.
+    Raises ``InputError`` for classes that no training image can have, and for numbers that are none of classes.
     """
     index, labels = train
+    _check_count(labels, "data.train_path", cfg.train_path)
     if test is None:
         return _file_set(index, labels), None
     scored, found = test
     if cfg.no_labels:
+        _check_count(found, "data.val_path", cfg.val_path)
         test_set = _file_set(scored, found)
         return replace(_file_set(index, labels), num_classes=found.num_classes, classes=found.names), test_set
     found = matched(found, labels, "data.val_path", cfg.val_path)
@@ -32,6 +34,11 @@ def paired(
     wanted = f"images with labels from 0 to {labels.num_classes - 1}, as in training, and it holds {highest}"
     require(highest < labels.num_classes, "data.val_path", cfg.val_path, wanted)
     return _file_set(index, labels), replace(_file_set(scored, found), num_classes=labels.num_classes)
+
+
+def _check_count(labels: Labels, key: str, value: object) -> None:
+    wanted = f"images with labels below {MOST_CLASSES}, and it holds {labels.num_classes - 1}: number classes from 0"
+    require(labels.num_classes <= MOST_CLASSES, key, value, wanted)
 
 
 def _file_set(index: Index, labels: Labels) -> FileSet:
