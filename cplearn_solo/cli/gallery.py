@@ -35,10 +35,10 @@ def read_options(arguments: list[str]) -> argparse.Namespace:
 def gallery_task(options: argparse.Namespace) -> None:
     """Writes the page with a progress bar and says what is on it."""
     from cplearn_solo.engine.find import find_checkpoint
-    from cplearn_solo.gallery.out import check_page
+    from cplearn_solo.inference.targets import PAGES, new_file
 
     workers = checked_workers(options)
-    check_page(options.out)
+    new_file("OUT", options.out, PAGES)
     find_checkpoint(options.pretrained)
 
     from cplearn_solo.cli.data_keys import data_keys

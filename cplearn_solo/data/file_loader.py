@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from multiprocessing.queues import Queue
 from typing import Any
 
@@ -19,7 +19,7 @@ from cplearn_solo.core.errors import InputError, lost_worker
 from cplearn_solo.core.stops import held_back
 from cplearn_solo.data.batch_views import BatchAugment
 from cplearn_solo.data.centre import centre, sides_of_files
-from cplearn_solo.data.crops import Crop, as_tensor, channels_first, cut, draw_crops, spare_pixels
+from cplearn_solo.data.crops import as_tensor, channels_first, cut, draw_crops, spare_pixels
 from cplearn_solo.data.image_set import FileSet
 from cplearn_solo.data.order import Batch, hash_seed, step_generator
 from cplearn_solo.data.schema import Augmentation
@@ -101,10 +101,8 @@ class TrainDataset(Dataset):
         return [torch.tensor(batch.indices), views, _labels(self.images, batch.indices, notes), torch.tensor(notes)]
 
     def _crops(self, epoch: int, index: int) -> tuple[list[Tensor], Note]:
-        @cache  # as it is asked before decoding and after
-        def crops_of(width: int, height: int) -> list[Crop]:
-            return draw_crops(self.augmentations, width, height, hash_seed(self.seed, epoch, index))
-
+        seed = hash_seed(self.seed, epoch, index)
+        crops_of = cache(partial(draw_crops, self.augmentations, seed=seed))  # asked before decoding and after
         image, note = self.images.read(index, lambda *size: spare_pixels(crops_of(*size)))
         return cut(image, crops_of(*image.size)), note
 

@@ -44,10 +44,8 @@ def overlap(train: Index, scored: Index) -> np.ndarray:
     """
     ours, theirs = np.arange(len(scored)), np.arange(len(train))
     ours, theirs = _alike(ours, theirs, scored.sizes, train.sizes)
-    ours, theirs = _alike(ours, theirs, content_hashes(scored, ours, "piece"), content_hashes(train, theirs, "piece"))
-    ours, theirs = _alike(
-        ours, theirs, content_hashes(scored, ours, "content"), content_hashes(train, theirs, "content")
-    )
+    for what in ("piece", "content"):
+        ours, theirs = _alike(ours, theirs, content_hashes(scored, ours, what), content_hashes(train, theirs, what))
     return ours
 
 

@@ -16,12 +16,12 @@ from cplearn_solo.core.files import write_file
 from cplearn_solo.core.progress import patience
 from cplearn_solo.data import ImageSet
 from cplearn_solo.data.workers import Workers
-from cplearn_solo.gallery.out import check_page
 from cplearn_solo.gallery.page import Contents, gallery_page
 from cplearn_solo.gallery.plane import plane
 from cplearn_solo.gallery.see import see
 from cplearn_solo.inference.images import file_names
 from cplearn_solo.inference.pretrained import Pretrained
+from cplearn_solo.inference.targets import PAGES, new_file
 
 SHOWN = 3000  # most images of a page
 CODES, OF_CODE = 100, 10  # most codes, and images of each
@@ -59,7 +59,7 @@ def write_gallery(
     a seeded choice. ``progress`` is called with the name of a step, and how much of how much of it is done. Raises
     ``InputError`` for bad input, before anything is written.
     """
-    out = check_page(out)
+    out = new_file("OUT", out, PAGES)
     seen = see(
         model,
         images,
@@ -100,7 +100,7 @@ def write_gallery(
         plane=points,
         sheets=sheets(thumbnails(chosen, num_workers), MOST_BYTES),
     )
-    write_file(check_page(out), gallery_page(contents))  # another process may have written it meanwhile
+    write_file(new_file("OUT", out, PAGES), gallery_page(contents))  # another process may have written it meanwhile
     return Gallery(out, len(seen), len(shown), seen.unreadable)
 
 

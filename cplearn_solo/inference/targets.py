@@ -10,6 +10,7 @@ from pathlib import Path
 from cplearn_solo.core.errors import require
 
 PREDICTIONS = (".csv", ".parquet")  # endings of what classes of images can be written to
+PAGES = (".html",)  # of a gallery
 EXPORTS = (".pt", ".safetensors", ".onnx", ".pkl")  # and weights
 NEEDED = ("onnx", "onnxscript", "onnxruntime")  # packages for .onnx
 

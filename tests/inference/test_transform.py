@@ -1,5 +1,6 @@
 """Images in memory as a backbone wants them: what is made of the same images in files."""
 
+import io
 import pickle
 from dataclasses import replace
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from support.encoded import png
 from support.images import noise_images, pil, smooth_image
 
 from cplearn_solo import load_backbone
@@ -51,6 +53,13 @@ def test_an_opened_image_is_what_its_file_is(name, model, tmp_path):
         assert torch.equal(transform(image), wanted) and torch.equal(transform(image), wanted)  # and stays as it was
     if name != "16 bits":  # whose range the file's format says
         assert torch.equal(transform(IMAGES[name]), wanted)
+
+
+def test_colours_of_16_bits_from_a_file_in_memory(model, tmp_path):
+    content = png(np.random.default_rng(0).integers(0, 65536, (30, 21, 3)), 16, 2)
+    (tmp_path / "x.png").write_bytes(content)
+    with Image.open(io.BytesIO(content)) as image:
+        assert torch.equal(transform_of(model)(image), from_file(model, tmp_path))
 
 
 def test_a_turned_photograph_is_upright_and_nearly_its_file(model, tmp_path):

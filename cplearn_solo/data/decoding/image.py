@@ -15,7 +15,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from cplearn_solo.core.errors import InputError, require
 from cplearn_solo.data.decoding.bands import ORIENTATION, Bands, read_bands
 from cplearn_solo.data.decoding.samples import Samples, has_samples, raw_mode, read_samples, to_8_bits
-from cplearn_solo.data.decoding.source import Source, opened, source_name
+from cplearn_solo.data.decoding.source import EncodedImage, Source, opened, source_name
 from cplearn_solo.data.decoding.tiff import check_tiff
 from cplearn_solo.data.schema import DataConfig
 
@@ -108,13 +108,25 @@ def decode_opened(image: Image.Image, decoding: Decoding = STANDARD) -> Picture:
         if decoding.channels in COLOURS:
             if image.format == "TIFF":
                 check_tiff(image)
-            picture = _in_colours(image, name, decoding)
+            picture = _in_colours(image, _where(image, name), decoding)
         else:
             bands = len(image.getbands())
             if bands != decoding.channels or image.mode in ("CMYK", "YCbCr", "LAB", "HSV"):
                 raise ValueError(f"its mode is {image.mode}; data.channels is {decoding.channels}")
             picture = Bands(np.asarray(image))
         return _upright(picture, image.getexif().get(ORIENTATION))
+
+
+def _where(image: Image.Image, name: str) -> Source:
+    """What an opened image can be opened from again, as those of 16-bit colours are: its file, or all of its bytes."""
+    file = getattr(image, "fp", None)
+    if file is None or getattr(image, "filename", "") or not has_samples(image):
+        return name
+    place = file.tell()
+    file.seek(0)
+    content = file.read()
+    file.seek(place)
+    return EncodedImage(content, name)
 
 
 def _upright(picture: Picture, orientation: int | None) -> Picture:
