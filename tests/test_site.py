@@ -87,9 +87,10 @@ def test_every_key_of_a_pretraining_is_on_the_page_of_keys():
         ("tutorials/first-run.md", "new-method.ipynb", "new-method.md"),
         ("CONTRIBUTING.md", "docs/tables.md#a-table-of-your-own", "tables.md#a-table-of-your-own"),
         ("methods/cplearn.md", "../../results/gpu-h200/gpu.txt", "../results/gpu-h200/gpu.txt"),
-        ("index.md", "../cplearn_solo/methods/swav.py", "methods/swav.md"),
-        ("index.md", "../cplearn_solo/config/schema.py", "keys.md"),
-        ("index.md", "https://example.org/a.md", "https://example.org/a.md"),
+        ("results.md", "../cplearn_solo/methods/swav.py", "methods/swav.md"),
+        ("results.md", "../cplearn_solo/config/schema.py", "keys.md"),
+        ("results.md", "https://example.org/a.md", "https://example.org/a.md"),
+        ("README.md", "docs/tutorials/first-run.ipynb", "tutorials/first-run.md"),
     ],
 )
 def test_links_of_the_repository_become_links_of_the_site(page, link, place):

@@ -40,7 +40,7 @@ keys here, such as data.no_labels=true to ignore class folders, or augmentations
 
 PRETRAIN = """Trains a backbone without labels and scores it.
 
-Keys are solo-learn's; any argument of Lightning's Trainer is a key too. docs/configuration.md lists them all.
+Keys are solo-learn's; any argument of Lightning's Trainer is a key too. --cfg job lists them all.
 
   cplearn pretrain --config-name cplearn.yaml                       digits, about a minute, no download
   cplearn pretrain data.train_path=FOLDER                           your images, with settings that fit them

@@ -44,6 +44,10 @@ def search_task(options: argparse.Namespace) -> None:
     out = options.out and new_file("--out", options.out, (".csv",), ".csv")
     find_checkpoint(options.pretrained)
 
+    from cplearn_solo.inference.formats import check_index  # before what waits for PyTorch
+
+    check_index(options.index)
+
     from cplearn_solo.inference.images import image_files
     from cplearn_solo.inference.search import Index, names_of, vectors
 

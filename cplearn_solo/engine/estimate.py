@@ -96,7 +96,7 @@ def _line(images: ImageSet, seconds: float, trainer: Trainer, module: Pretrainer
     what = [f"{len(images)} images", *([f"{codes} codes"] if codes else [])]
     what.append(f"{config.backbone.name} at {config.augmentations[0].crop_size} pixels")
     device = trainer.strategy.root_device
-    where = f"{cores()} cores"
+    where = f"{cores()} CPU core{'s' if cores() > 1 else ''}"
     if device.type != "cpu":
         where = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     if trainer.world_size > 1:

@@ -6,9 +6,11 @@ A table has the columns ``file``, ``representation`` (a list of one length) and,
 
 from __future__ import annotations
 
+import json
 import zipfile
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
+from importlib.util import find_spec
 from pathlib import Path
 from typing import IO
 
@@ -18,12 +20,25 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 from numpy.lib import format as npy
 
+from cplearn_solo.core.errors import InputError, require
 from cplearn_solo.core.files import whole_file
 
 X = "representation"
 ABOUT = b"cplearn_solo"  # in the metadata of a table and of .parquet: what it is of, in JSON
 # names in .npz, those that a collapse report reads
 NPZ = {"file": "file", X: "features", "code": "codes", "confidence": "confidence"}
+
+
+def check_index(file: str | Path) -> None:
+    """Raises ``InputError`` unless it is a file of ``cplearn embed`` and faiss is there to search it."""
+    try:
+        metadata = pq.read_schema(file).metadata or {}
+    except (OSError, pa.ArrowInvalid):
+        metadata = {}
+    wanted = "a .parquet that cplearn embed wrote"
+    require(ABOUT in metadata and "space" in json.loads(metadata[ABOUT]), "INDEX", str(file), wanted)
+    if find_spec("faiss") is None:
+        raise InputError("search needs faiss: pip install 'cplearn-solo[search]'")
 
 
 def companion(target: Path) -> Path | None:

@@ -38,7 +38,7 @@ def loaders(model: Pretrained) -> str:
     who = "no library has it, torchvision makes it in the lines below"
     if model.config.backbone.name not in RESNETS:
         who = "no other library has it"
-    return f"{name}: {who}; .onnx needs no network"
+    return f"{name}: {who}; an .onnx file brings its own"
 
 
 def _network(model: Pretrained) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,10 +13,10 @@ import pyarrow.parquet as pq
 import torch
 
 from cplearn_solo.code_algebra import bundle
-from cplearn_solo.core.errors import InputError, require
+from cplearn_solo.core.errors import require
 from cplearn_solo.data import FileSet, ImageSet
 from cplearn_solo.inference.embed import embedding_columns
-from cplearn_solo.inference.formats import ABOUT, X, as_array
+from cplearn_solo.inference.formats import ABOUT, X, as_array, check_index
 from cplearn_solo.inference.pretrained import Pretrained
 from cplearn_solo.inference.rows import representations, run_hash
 
@@ -85,18 +84,6 @@ class Index:
     def _directions(self, x: np.ndarray) -> np.ndarray:
         centred = x - self._mean
         return centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
-
-
-def check_index(file: str | Path) -> None:
-    """Raises ``InputError`` unless it is a file of ``cplearn embed`` and faiss is there to search it."""
-    try:
-        metadata = pq.read_schema(file).metadata or {}
-    except (OSError, pa.ArrowInvalid):
-        metadata = {}
-    wanted = "a .parquet that cplearn embed wrote"
-    require(ABOUT in metadata and "space" in json.loads(metadata[ABOUT]), "INDEX", str(file), wanted)
-    if find_spec("faiss") is None:
-        raise InputError("search needs faiss: pip install 'cplearn-solo[search]'")
 
 
 @torch.no_grad()

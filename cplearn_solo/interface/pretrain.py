@@ -43,8 +43,8 @@ def pretrain(
     ``data``: a folder, list, archive or parquet file, the name of a data set on the Hugging Face hub, or one known by
     its name, such as ``cifar10``; or keys of ``data``, as ``{"train_path": "photos", "no_labels": True}``. ``config``:
     a YAML file, or one of those in ``scripts/pretrain``, by default ``digits/cplearn.yaml`` where the data is digits or
-    left out, and else ``auto/cplearn.yaml``. ``keys`` are all other keys, which docs/configuration.md lists: nested,
-    as ``optimizer={"lr": 0.01}``, or dotted, as ``**{"optimizer.lr": 0.01}``. With ``dry_run`` it says what the run
+    left out, and else ``auto/cplearn.yaml``. ``keys`` are all other keys of a configuration: nested, as
+    ``optimizer={"lr": 0.01}``, or dotted, as ``**{"optimizer.lr": 0.01}``. With ``dry_run`` it says what the run
     takes, and there is none.
 
     The same call goes on with a run that was killed. With several devices each process returns the run, and the first

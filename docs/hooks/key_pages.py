@@ -44,7 +44,7 @@ def pages() -> dict[str, str]:
         "# Every key",
         "Written by a program from what checks configurations. `--cfg job` after any of these commands prints every key"
         " with the value that a run of that command would have, those of its method included, and does nothing else."
-        " [The same of a pretraining as YAML](configuration.md).",
+        " [What keys do](configuration.md).",
     ]
     for title, (schema, about) in PROGRAMS.items():
         parts += [f"## {title}", about, table(schema)]

@@ -12,7 +12,7 @@ PAGES = {
     r"docs/(.*)\.ipynb": r"\1.md",
     r"docs/(.*)": r"\1",
     r"cplearn_solo/methods/(\w+)\.py": r"methods/\1.md",
-    r"cplearn_solo/config/schema\.py": "keys.md",
+    r"cplearn_solo/(config|data)/schema\.py": "keys.md",
 }
 LINK = re.compile(r"(\]\()([^)\s#:]+)((?:#[^)\s]*)?\))")
 

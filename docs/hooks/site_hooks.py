@@ -13,6 +13,7 @@ import reference_pages
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
+START = "README.md"  # is the first page
 GENERATORS = (method_pages, key_pages, reference_pages, notebooks)  # each has pages(): place to Markdown
 
 
@@ -23,7 +24,8 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Adds generated pages, and what pages link to outside of ``docs/``."""
+    """Adds the start, generated pages, and what pages link to outside of ``docs/``."""
+    files.append(File.generated(config, START, abs_src_path=str(links.ROOT / START)))
     for place, text in _generated().items():
         files.append(File.generated(config, place, content=text))
     texts = {file.src_uri: file.content_string for file in files.documentation_pages()}

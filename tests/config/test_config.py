@@ -12,9 +12,7 @@ from cplearn_solo.auto.choose import choose
 from cplearn_solo.config.earlier import EARLIER_DEFAULTS, with_earlier_defaults
 from cplearn_solo.config.identity import AS_DINO, DRAWN_BY_NAME, TEACHER_KEEPS_ALL, difference, identifying
 from cplearn_solo.config.read import parse_config
-from cplearn_solo.config.schema import Config, MomentumConfig
 from cplearn_solo.core.errors import InputError
-from cplearn_solo.data import Augmentation
 from cplearn_solo.methods import method_facts
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
@@ -238,10 +236,3 @@ precision: 16-mixed
 
 def test_none_as_a_value_means_absent():
     assert parse_config(OmegaConf.create({**BASE, "resume_from_checkpoint": None})).resume_from_checkpoint is None
-
-
-def test_the_documented_keys_and_defaults_are_the_real_ones():
-    text = (SCRIPTS.parent / "docs/configuration.md").read_text().split("```yaml")[1].split("```")[0]
-    documented = OmegaConf.to_container(OmegaConf.create(text))
-    real = Config(augmentations=[Augmentation()], momentum=MomentumConfig()).plain()
-    assert documented == real

@@ -13,7 +13,7 @@ from cplearn_solo.engine import estimate
 from cplearn_solo.engine.estimate import Estimate
 from cplearn_solo.engine.train import pretrain, rehearse
 
-LINE = r"(\d+) images, (?:(\d+) codes, )?resnet8 at 8 pixels: about ([\d.]+) (s|min|h) on \d+ cores, [\d.]+ GB"
+LINE = r"(\d+) images, (?:(\d+) codes, )?resnet8 at 8 pixels: about ([\d.]+) (s|min|h) on \d+ CPU cores?, [\d.]+ GB"
 
 
 def nothing(*_):
