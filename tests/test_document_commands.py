@@ -13,13 +13,13 @@ from cplearn_solo.cli.main import COMMANDS
 
 # What each program without --cfg does with options that it has understood.
 TASKS = {
-    "check": "check.check_task",
-    "collapse": "collapse.report",
+    "check": "tasks.check_task",
+    "collapse": "collapse.collapse_task",
     "dino": "dino.run",
     "dino --write-patch": "dino.write_patch",
     "duplicates": "duplicates.duplicates_task",
     "embed": "embed.embed_task",
-    "export": "export.find_checkpoint",
+    "export": "export.export_task",
     "gallery": "gallery.gallery_task",
     "predict": "predict.predict_task",
     "runs": "runs.list_runs",

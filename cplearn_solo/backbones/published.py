@@ -12,8 +12,6 @@ from torch import Tensor
 from cplearn_solo.backbones.registry import build_backbone, out_of_reach
 from cplearn_solo.core.errors import require, unknown
 
-LIBRARIES = ("timm", "torchvision")
-
 
 def published_weights(source: str, name: str, *, crop_size: int, **kwargs: Any) -> dict[str, Tensor]:
     """State dict for the backbone ``name``: ``timm`` or ``torchvision`` for a library's first choice, or with a name.

@@ -8,14 +8,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from omegaconf import DictConfig
 
-from cplearn_solo.auto.choose import choose
-from cplearn_solo.config.read import parse_config
 from cplearn_solo.config.schema import Config
 from cplearn_solo.core.errors import require
 from cplearn_solo.core.files import whole_file
-from cplearn_solo.data import DATASETS, FileSet, check_data, eval_loader, train_loader
+from cplearn_solo.data import DATASETS, FileSet, eval_loader, train_loader
 from cplearn_solo.data.decoding import Decoding, measured_range
 from cplearn_solo.data.inspect import Findings, Look, contact_sheet, inspect
 from cplearn_solo.data.notes import counted
@@ -27,19 +24,14 @@ NAMED = 3  # files in a line
 CLASSES = 10  # in a line
 
 
-def check_task(raw: DictConfig, *, everything: bool, sheet: str) -> None:
+def look(config: Config, *, everything: bool, sheet: Path) -> None:
     """Prints what a training with that configuration would see, and writes the contact sheet to ``sheet``."""
-    require(Path(sheet).absolute().parent.is_dir(), "--sheet", sheet, "a file in a folder that exists")
-    values, lines = choose(raw)
-    config = parse_config(values)
     cfg = config.data
-    check_data(cfg)
     train, scored = DATASETS[cfg.dataset](cfg, True)
     require(isinstance(train, FileSet), "data.dataset", cfg.dataset, "one of images of your own, as custom")
     decoding = Decoding.of(cfg)
     if cfg.range == "auto":
         decoding = replace(decoding, limits=measured_range(train.sources, decoding, config.seed))
-    print(*lines, sep="\n", end="\n" if lines else "")
     found = inspect(replace(train, decoding=decoding), seed=config.seed, everything=everything)
     _print("training", found)
     if scored is not None:
@@ -47,7 +39,7 @@ def check_task(raw: DictConfig, *, everything: bool, sheet: str) -> None:
         both = overlap(train.sources, scored.sources).tolist()
         print(f"validation images that are also training images: {_some(scored, both)}")
     if found.readable:
-        with whole_file(Path(sheet)) as file:
+        with whole_file(sheet) as file:
             contact_sheet(_views(found, config)).save(file, "PNG")
         print(f"{sheet}: of {min(SHOWN, len(found.readable))} images, the centre that is scored and a view to train on")
 

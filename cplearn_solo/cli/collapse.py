@@ -4,35 +4,95 @@ from __future__ import annotations
 
 import argparse
 from itertools import groupby
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from cplearn_solo.cli.options import parser_of
 
-from cplearn_solo.cli.data_keys import data_keys
-from cplearn_solo.collapse import Report, write_report
-from cplearn_solo.collapse.comparison import Comparison
-from cplearn_solo.collapse.page import absences, measured, number
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from cplearn_solo.collapse import Report
+    from cplearn_solo.collapse.comparison import Comparison
+
+COLLAPSE = """Shows whether representations have collapsed and how: figures, a table and one page to open in a browser.
+
+  cplearn collapse RUN                         a run folder, or a checkpoint
+  cplearn collapse RUN RUN RUN                 side by side
+  cplearn collapse RUN RUN RUN RUN --group     side by side, but a curve for runs that differ in the seed alone
+  cplearn collapse RUN features.npy            beside features of other software
+
+A tensor (n, d) in .npy or .pt is features; .npz, or a dict in .pt, holds 'features' and optionally 'embeddings' (n, f),
+'labels' (n,) and 'codes' (n,). Runs are measured on their held-out images."""
 
 TITLES, VALUES, SPREAD = 41, 13, 8  # characters of the table's first column, each other, and a spread, with borders
 
 
-def report(options: argparse.Namespace) -> None:
+def command_line() -> argparse.ArgumentParser:
+    """Its options."""
+    parser = parser_of("collapse", COLLAPSE)
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="run folder, checkpoint, or file of features")
+    parser.add_argument(
+        "--output", metavar="FOLDER", help="new folder (default: RUN/figures/TIME for one run, else collapse/TIME)"
+    )
+    parser.add_argument(
+        "--images", type=int, default=10_000, metavar="N", help="most images or rows of each (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--max-components",
+        type=int,
+        default=200,
+        metavar="N",
+        help="most components of a Gaussian mixture; 1000 is the paper's protocol (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--data",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="other data than the runs were trained on, as val_path=FOLDER; repeat for more keys",
+    )
+    parser.add_argument(
+        "--group", action="store_true", help="mean and spread of runs that differ in the seed alone, as one curve"
+    )
+    parser.add_argument(
+        "--protocol",
+        default="standard",
+        metavar="NAME",
+        help="of spectra and entropies: standard, or released, as the released code of CPLearn (default: %(default)s)",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of every random choice (default: %(default)s)")
+    return parser
+
+
+def collapse_task(options: argparse.Namespace) -> None:
     """Writes the report with a progress bar, prints its table and the path of its page."""
+    from cplearn_solo.cli.data_keys import data_keys
+    from cplearn_solo.collapse.asked import check_asked, check_path
+    from cplearn_solo.config.checks import check_numbers
+
+    for run in options.runs:
+        check_path(run)
+    asked = {key: getattr(options, key) for key in ("images", "max_components", "protocol", "output")}
+    check_asked(**asked)
+    check_numbers({}, seed=options.seed)
+    data = data_keys(options.data)
+
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from cplearn_solo.collapse import write_report
+
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
     console = Console()
     with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as bar:
         task = bar.add_task("reading", total=None)
         written = write_report(
             options.runs,
-            output=options.output,
-            images=options.images,
-            max_components=options.max_components,
-            data=data_keys(options.data),
+            **asked,
+            data=data,
             seed=options.seed,
             group=options.group,
-            protocol=options.protocol,
             progress=lambda done, total, title: bar.update(
                 task, completed=done, total=total, description=f"{title:<50.50}"
             ),
@@ -42,6 +102,11 @@ def report(options: argparse.Namespace) -> None:
 
 
 def _table(comparison: Comparison, groups: slice) -> Table:
+    from rich.markup import escape
+    from rich.table import Table
+
+    from cplearn_solo.collapse.page import measured, number
+
     table = Table(show_edge=False)
     table.add_column("measure", no_wrap=True)
     for name in comparison.group_names[groups]:
@@ -60,6 +125,8 @@ def _width(comparison: Comparison) -> int:
 
 
 def _print(console: Console, written: Report) -> None:
+    from cplearn_solo.collapse.page import absences
+
     comparison = written.comparison
     for name, verdict in zip(comparison.names, comparison.verdicts):
         for line in (f"{name}: {verdict.message}", f"  {verdict.numbers}"):

@@ -11,6 +11,8 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.schema import read_schema
+from cplearn_solo.data.schema import DataConfig
 
 
 def data_keys(overrides: list[str]) -> dict[str, Any]:
@@ -19,7 +21,9 @@ def data_keys(overrides: list[str]) -> dict[str, Any]:
         if "=" not in override:
             raise InputError(f"--data = {override!r}: must be key=value")
     try:
-        return OmegaConf.to_container(OmegaConf.from_dotlist([_quoted(o.removeprefix("data.")) for o in overrides]))
+        keys = OmegaConf.to_container(OmegaConf.from_dotlist([_quoted(o.removeprefix("data.")) for o in overrides]))
+        read_schema(keys, DataConfig)
+        return keys
     except (OmegaConfBaseException, YAMLError) as error:
         raise InputError(f"--data = {' '.join(overrides)!r}: {str(error).splitlines()[0]}") from error
 

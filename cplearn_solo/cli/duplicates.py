@@ -6,7 +6,8 @@ import argparse
 import csv
 from functools import partial
 
-from cplearn_solo.cli.image_options import add_image_options, checked_workers, loaded_model, progress_bar
+from cplearn_solo.cli.image_options import add_image_options, check_image_options, loaded_model, progress_bar
+from cplearn_solo.cli.options import parser_of
 
 DUPLICATES = """Finds images that are nearly the same to a trained model, and groups them, the closest group first.
 
@@ -19,40 +20,35 @@ hub. All pairs are compared: twice as many images take four times as long."""
 NEIGHBOURS = 10  # of each image that are looked at
 
 
-def read_options(arguments: list[str]) -> argparse.Namespace:
-    """What the command line says."""
-    parser = argparse.ArgumentParser(
-        prog="duplicates", description=DUPLICATES, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def command_line() -> argparse.ArgumentParser:
+    """Its options."""
+    parser = parser_of("duplicates", DUPLICATES)
     parser.add_argument("pretrained", metavar="RUN_OR_CHECKPOINT")
     parser.add_argument("images", metavar="IMAGES", help="labels are not needed")
     parser.add_argument("--out", metavar="FILE", help="a new .csv for the groups")
     add_image_options(parser)
-    return parser.parse_args(arguments)
+    return parser
 
 
 def duplicates_task(options: argparse.Namespace) -> None:
     """Compares all images, with a progress bar, and tells the groups."""
-    from cplearn_solo.engine.find import find_checkpoint
     from cplearn_solo.inference.targets import new_file
 
-    workers = checked_workers(options)
-    out = options.out and new_file("--out", options.out, (".csv",), ".csv")
-    find_checkpoint(options.pretrained)
+    out = options.out and new_file("out", options.out, (".csv",), ".csv")
+    reading = check_image_options(options)
 
     from cplearn_solo.album.neighbours import near_duplicates, nearest
-    from cplearn_solo.cli.data_keys import data_keys
     from cplearn_solo.gallery.see import see
     from cplearn_solo.inference.images import file_names, images_at
 
     model, device = loaded_model(options)
-    images = images_at(model, options.images, data_keys(options.data))
+    images = images_at(model, options.images, reading.data)
     with progress_bar(len(images)) as show:
         seen = see(
             model,
             images,
             batch_size=options.batch_size,
-            num_workers=workers,
+            num_workers=reading.num_workers,
             device=device,
             most=len(images),
             progress=partial(show, "images"),

@@ -6,8 +6,8 @@ import argparse
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from cplearn_solo.cli.over_images import over_images, parser_of, tell_unreadable
-from cplearn_solo.inference.targets import new_file
+from cplearn_solo.cli.over_images import image_parser, over_images, tell_unreadable
+from cplearn_solo.inference.targets import check_asked, new_file
 
 if TYPE_CHECKING:
     from cplearn_solo.inference.pretrained import Pretrained
@@ -21,12 +21,12 @@ EMBED = """Writes representations of images, their codes and the confidence of t
   cplearn embed RUN IMAGES out.parquet --space bits        signs of the embeddings, eight to a byte"""
 
 
-def read_options(arguments: list[str]) -> argparse.Namespace:
-    """What the command line says."""
-    parser = parser_of("embed", EMBED, out="a new .parquet (also without an ending), .npz, .npy or .csv")
+def command_line() -> argparse.ArgumentParser:
+    """Its options."""
+    parser = image_parser("embed", EMBED, out="a new .parquet (also without an ending), .npz, .npy or .csv")
     parser.add_argument("--space", default="backbone", help="backbone, projector or bits (default: %(default)s)")
     parser.add_argument("--half", action="store_true", help="float16 instead of float32")
-    return parser.parse_args(arguments)
+    return parser
 
 
 def embed_task(options: argparse.Namespace) -> None:
@@ -34,6 +34,7 @@ def embed_task(options: argparse.Namespace) -> None:
     from cplearn_solo.inference.formats import WRITERS
 
     new_file("OUT", options.out, WRITERS, ".parquet")
+    check_asked(options.space, options.half)
 
     def writer_of(model: Pretrained) -> Any:
         from cplearn_solo.inference.embed import check_space, embed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from cplearn_solo.cli.options import parser_of
 from cplearn_solo.engine.find import find_checkpoint
 from cplearn_solo.inference.targets import new_export
 
@@ -16,16 +17,18 @@ EXPORT = """Writes the trained backbone for other software, by the ending of OUT
   cplearn export RUN backbone/                 a folder for timm and transformers, with a model card"""
 
 
-def export(arguments: list[str]) -> None:
-    """Writes the backbone and says how to load it."""
-    parser = argparse.ArgumentParser(
-        prog="export", description=EXPORT, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def command_line() -> argparse.ArgumentParser:
+    """Its options."""
+    parser = parser_of("export", EXPORT)
     parser.add_argument("pretrained", metavar="RUN_OR_CHECKPOINT")
     parser.add_argument(
         "out", metavar="OUT", help="a new .pt, .safetensors, .onnx or .pkl; or a folder, ending in / or bare"
     )
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def export_task(options: argparse.Namespace) -> None:
+    """Writes the backbone and says how to load it."""
     _, ending = new_export(options.out)
     find_checkpoint(options.pretrained)
 

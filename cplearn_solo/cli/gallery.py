@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from cplearn_solo.cli.image_options import add_image_options, checked_workers, loaded_model, progress_bar
+from cplearn_solo.cli.image_options import add_image_options, check_image_options, loaded_model, progress_bar
+from cplearn_solo.cli.options import parser_of
 
 GALLERY = """Writes one page of images as a trained model sees them: by code, by nearest neighbours, on a map, those
 that fit nowhere, near-duplicates. It opens in any browser and needs no other file.
@@ -16,37 +17,34 @@ that fit nowhere, near-duplicates. It opens in any browser and needs no other fi
 IMAGES is a folder, a list, an archive, a parquet file, several of them ('part-*'), or the name of a data set on the
 hub. Labels are shown if there are any; in a folder, the folders below it are the classes."""
 
+PAGE = "gallery.html"
 
-def read_options(arguments: list[str]) -> argparse.Namespace:
-    """What the command line says."""
-    parser = argparse.ArgumentParser(
-        prog="gallery", description=GALLERY, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+
+def command_line() -> argparse.ArgumentParser:
+    """Its options."""
+    parser = parser_of("gallery", GALLERY)
     parser.add_argument("pretrained", metavar="RUN_OR_CHECKPOINT")
     parser.add_argument("images", metavar="IMAGES", help="labels are not needed")
-    parser.add_argument(
-        "out", metavar="OUT", nargs="?", default="gallery.html", help="a new .html (default: %(default)s)"
-    )
+    parser.add_argument("out", metavar="OUT", nargs="?", default=PAGE, help=f"a new .html (default: {PAGE})")
     parser.add_argument("--seed", type=int, default=0, help="of every random choice (default: %(default)s)")
     add_image_options(parser)
-    return parser.parse_args(arguments)
+    return parser
 
 
 def gallery_task(options: argparse.Namespace) -> None:
     """Writes the page with a progress bar and says what is on it."""
-    from cplearn_solo.engine.find import find_checkpoint
+    from cplearn_solo.config.checks import check_numbers
     from cplearn_solo.inference.targets import PAGES, new_file
 
-    workers = checked_workers(options)
     new_file("OUT", options.out, PAGES)
-    find_checkpoint(options.pretrained)
+    check_numbers({}, seed=options.seed)
+    reading = check_image_options(options)
 
-    from cplearn_solo.cli.data_keys import data_keys
     from cplearn_solo.gallery.write import write_gallery
     from cplearn_solo.inference.images import labelled_images_at
 
     model, device = loaded_model(options)
-    images = labelled_images_at(model, options.images, data_keys(options.data))
+    images = labelled_images_at(model, options.images, reading.data)
     with progress_bar(len(images)) as show:
         found = write_gallery(
             model,
@@ -54,7 +52,7 @@ def gallery_task(options: argparse.Namespace) -> None:
             options.out,
             title=options.images,
             batch_size=options.batch_size,
-            num_workers=workers,
+            num_workers=reading.num_workers,
             device=device,
             seed=options.seed,
             progress=show,

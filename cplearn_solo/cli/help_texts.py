@@ -82,24 +82,6 @@ DETECT = """Puts the backbone of a run into a detector, trains it on images with
 RUN is a run folder or a checkpoint of a ResNet. docs/detection.md explains the keys. A killed call goes on when the
 same command is typed again. It needs pip install "cplearn-solo[detection]"."""
 
-COLLAPSE = """Shows whether representations have collapsed and how: figures, a table and one page to open in a browser.
-
-  cplearn collapse RUN                         a run folder, or a checkpoint
-  cplearn collapse RUN RUN RUN                 side by side
-  cplearn collapse RUN RUN RUN RUN --group     side by side, but a curve for runs that differ in the seed alone
-  cplearn collapse RUN features.npy            beside features of other software
-
-A tensor (n, d) in .npy or .pt is features; .npz, or a dict in .pt, holds 'features' and optionally 'embeddings' (n, f),
-'labels' (n,) and 'codes' (n,). Runs are measured on their held-out images."""
-
-RUNS = """Lists the runs below a folder, oldest first: done, running or killed, with epochs and scores.
-
-  cplearn runs                                    those below ./runs
-  cplearn runs results method=byol state=done     only some; any key of a configuration, and state
-  cplearn runs --sort linear_acc1                 by a score of summary.json, the best first; or name, method, data, age
-
-A killed run goes on when its command is typed again."""
-
 SOLO_LEARN = """usage: cplearn solo-learn PATH/SCRIPT.py [solo-learn's own arguments]
 
 Runs main_pretrain.py, main_linear.py, main_knn.py or main_umap.py of a solo-learn checkout (1.0.6; nothing has to be

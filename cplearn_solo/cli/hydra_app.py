@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import re
 import sys
@@ -11,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cplearn_solo.cli.options import parser_of
 from cplearn_solo.config.compose import composed
 from cplearn_solo.core.errors import InputError, require, unknown
 from cplearn_solo.core.scripts import SCRIPTS, config_folder
@@ -40,9 +40,7 @@ def hydra_app(task: Task, arguments: list[str], *, program: str, folder: str, co
     ``folder`` below ``scripts/`` and ``config`` are the defaults of ``--config-path`` and ``--config-name``. An
     ``InputError`` ends the program with one line and exit code 2.
     """
-    parser = argparse.ArgumentParser(
-        prog=program, description=about, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(program, about)
     parser.add_argument("--config-name", "-cn", default=config, help="YAML file in the folder (default: %(default)s)")
     parser.add_argument("--config-path", "-cp", default=None, help=f"folder of YAML files (default: scripts/{folder})")
     parser.add_argument("--multirun", "-m", action="store_true", help="sweep over comma-separated values")

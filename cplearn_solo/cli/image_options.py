@@ -5,11 +5,17 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from cplearn_solo.cli.data_keys import data_keys
+from cplearn_solo.config.checks import check_choices
+from cplearn_solo.config.evaluation import ACCELERATORS
 from cplearn_solo.core.errors import require
 from cplearn_solo.data.checks import check_workers
+from cplearn_solo.data.sources.kinds import dataset_at
+from cplearn_solo.data.sources.places import places
 from cplearn_solo.data.workers import Workers
+from cplearn_solo.engine.find import find_checkpoint
 
 if TYPE_CHECKING:
     import torch
@@ -21,7 +27,7 @@ def add_image_options(parser: argparse.ArgumentParser) -> None:
     """How images are read, and where the model runs."""
     parser.add_argument("--batch-size", type=int, default=256, metavar="N", help="(default: %(default)s)")
     parser.add_argument("--num-workers", default="auto", metavar="N", help="that read files (default: %(default)s)")
-    parser.add_argument("--accelerator", default="auto", help="auto, cpu or gpu (default: %(default)s)")
+    add_accelerator(parser)
     parser.add_argument(
         "--data",
         action="append",
@@ -31,12 +37,38 @@ def add_image_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def checked_workers(options: argparse.Namespace) -> Workers:
-    """The number of workers, or auto; raises ``InputError`` for that and for the batch size."""
+def add_accelerator(parser: argparse.ArgumentParser) -> None:
+    """Where the model runs."""
+    parser.add_argument("--accelerator", default="auto", help="auto, cpu or gpu (default: %(default)s)")
+
+
+class Reading(NamedTuple):
+    """How images are read: processes, and keys of ``data`` that differ from the run's."""
+
+    num_workers: Workers
+    data: dict[str, Any]
+
+
+def check_image_options(options: argparse.Namespace) -> Reading:
+    """What these options say; raises ``InputError`` for what they cannot say, and where run or images are not there."""
     workers = int(options.num_workers) if options.num_workers.isdecimal() else options.num_workers
-    check_workers("--num-workers", workers)
-    require(options.batch_size >= 1, "--batch-size", options.batch_size, "at least 1")
-    return workers
+    check_workers("num_workers", workers)
+    require(options.batch_size >= 1, "batch_size", options.batch_size, "at least 1")
+    check_accelerator(options.accelerator)
+    data = data_keys(options.data)
+    find_checkpoint(options.pretrained)
+    if dataset_at(options.images) in ("custom", "parquet"):
+        places(options.images, "IMAGES")
+    return Reading(workers, data)
+
+
+def check_accelerator(accelerator: str) -> None:
+    """Raises ``InputError`` for none of ``ACCELERATORS``, and for a GPU where there is none."""
+    check_choices({"accelerator": (accelerator, ACCELERATORS)})
+    if accelerator not in ("auto", "cpu"):
+        from cplearn_solo.inference.devices import choose_device
+
+        choose_device(accelerator)
 
 
 def loaded_model(options: argparse.Namespace) -> tuple[Pretrained, torch.device]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from collections.abc import Callable
@@ -10,10 +9,11 @@ from importlib import import_module
 from typing import Any
 
 import cplearn_solo
-from cplearn_solo.cli.help_texts import CHECK, COLLAPSE, DETECT, DINO, PRETRAIN, RUNS, SOLO_LEARN, TABLE, TUNE, USAGE
+from cplearn_solo.cli.help_texts import CHECK, DETECT, DINO, PRETRAIN, SOLO_LEARN, TABLE, TUNE, USAGE
 from cplearn_solo.cli.hydra_app import hydra_app
+from cplearn_solo.cli.options import flags, parser_of
 from cplearn_solo.core.commands import typed
-from cplearn_solo.core.errors import require
+from cplearn_solo.core.errors import keys_named, unknown
 from cplearn_solo.core.user_errors import user_errors
 
 # Keys of one call that the command under a table, which is to make all of it again, does without.
@@ -34,17 +34,13 @@ def main() -> None:
     elif command in COMMANDS:
         COMMANDS[command](arguments)
     else:
-        from cplearn_solo.core.errors import unknown
-
         with user_errors("cplearn"):
             raise unknown("command", command, COMMANDS)
 
 
 def check(arguments: list[str] | None = None) -> None:
     """What a training would see of images."""
-    parser = argparse.ArgumentParser(
-        prog="check", description=CHECK, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of("check", CHECK)
     parser.add_argument("train", metavar="FOLDER", help="images to train on")
     parser.add_argument(
         "others", nargs="*", metavar="[VAL] key=value", help="images to score on; keys of a pretraining"
@@ -59,7 +55,7 @@ def check(arguments: list[str] | None = None) -> None:
         overrides[1] = f"data.val_path={options.others[0]}"
 
     def run(raw: Any) -> None:
-        from cplearn_solo.cli.check import check_task
+        from cplearn_solo.cli.tasks import check_task
 
         check_task(raw, everything=options.all, sheet=options.sheet)
 
@@ -135,69 +131,28 @@ def detect(arguments: list[str] | None = None) -> None:
     hydra_app(_task("detect"), arguments, program="detect", folder="detection", config=config, about=DETECT)
 
 
-def collapse(arguments: list[str] | None = None) -> None:
-    """The collapse report."""
-    parser = argparse.ArgumentParser(
-        prog="collapse", description=COLLAPSE, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("runs", nargs="+", metavar="RUN", help="run folder, checkpoint, or file of features")
-    parser.add_argument(
-        "--output", metavar="FOLDER", help="new folder (default: RUN/figures/TIME for one run, else collapse/TIME)"
-    )
-    parser.add_argument(
-        "--images", type=int, default=10_000, metavar="N", help="most images or rows of each (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--max-components",
-        type=int,
-        default=200,
-        metavar="N",
-        help="most components of a Gaussian mixture; 1000 is the paper's protocol (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--data",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="other data than the runs were trained on, as val_path=FOLDER; repeat for more keys",
-    )
-    parser.add_argument(
-        "--group", action="store_true", help="mean and spread of runs that differ in the seed alone, as one curve"
-    )
-    parser.add_argument(
-        "--protocol",
-        default="standard",
-        metavar="NAME",
-        help="of spectra and entropies: standard, or released, as the released code of CPLearn (default: %(default)s)",
-    )
-    parser.add_argument("--seed", type=int, default=0, help="of every random choice (default: %(default)s)")
-    options = parser.parse_args(sys.argv[1:] if arguments is None else arguments)
-    with user_errors("collapse"):
-        for run in options.runs:
-            require(os.path.exists(run), "RUN", run, "a run folder, a checkpoint or a file of features")
-        from cplearn_solo.cli.collapse import report
-
-        report(options)
-
-
 def _with_options(name: str, about: str) -> Callable[..., None]:
-    """The program whose ``read_options`` and task are in the file of its name, imported when it runs."""
+    """The program whose ``command_line`` and task are in the file of its name, imported when it runs."""
 
     def program(arguments: list[str] | None = None) -> None:
         module = import_module(f"{__package__}.{name}")
-        options = module.read_options(sys.argv[1:] if arguments is None else arguments)
-        with user_errors(name):
+        parser = module.command_line()
+        options = parser.parse_intermixed_args(sys.argv[1:] if arguments is None else arguments)
+        with user_errors(name), keys_named(flags(parser)):
             getattr(module, f"{name}_task")(options)
 
     program.__doc__ = about
     return program
 
 
+collapse = _with_options("collapse", "The collapse report.")
 embed = _with_options("embed", "Representations, codes and their confidence in a file.")
 gallery = _with_options("gallery", "Images as a model sees them, as one page.")
 predict = _with_options("predict", "Classes and their probabilities in a file.")
 search = _with_options("search", "Images of an index that are nearest to others.")
 duplicates = _with_options("duplicates", "Groups of images that are nearly the same.")
+export = _with_options("export", "The trained backbone in a file of other software.")
+runs = _with_options("runs", "What there is below a folder.")
 
 
 def _folder_for(arguments: list[str]) -> str:
@@ -228,29 +183,6 @@ def _evaluate(name: str, about: str, arguments: list[str] | None) -> None:
     )
 
 
-def _export(arguments: list[str]) -> None:
-    with user_errors("export"):
-        from cplearn_solo.cli.export import export
-
-        export(arguments)
-
-
-def _runs(arguments: list[str]) -> None:
-    parser = argparse.ArgumentParser(
-        prog="runs", description=RUNS, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("given", nargs="*", metavar="[FOLDER] key=value", help="where to look (default: runs); filters")
-    parser.add_argument("--sort", default="age", metavar="NAME", help="what to sort by (default: %(default)s)")
-    options = parser.parse_intermixed_args(arguments)
-    with user_errors("runs"):
-        from cplearn_solo.cli.runs import list_runs
-
-        folders = [text for text in options.given if "=" not in text or os.path.isdir(text)]
-        require(len(folders) <= 1, "FOLDER", " ".join(folders), "one folder")
-        filters = [text for text in options.given if text not in folders]
-        list_runs(folders[0] if folders else "runs", dict(text.split("=", 1) for text in filters), options.sort)
-
-
 def _solo_learn(arguments: list[str]) -> None:
     if not arguments or arguments[0] in ("-h", "--help"):
         print(SOLO_LEARN)
@@ -269,7 +201,7 @@ def _dino(arguments: list[str]) -> None:
 
 
 def _list(kind: str, arguments: list[str]) -> None:
-    argparse.ArgumentParser(prog=kind, description=f"Lists {kind}.").parse_args(arguments)
+    parser_of(kind, f"Lists {kind}.").parse_args(arguments)
     with user_errors(kind):
         from cplearn_solo.cli import listing
 
@@ -291,8 +223,8 @@ COMMANDS = {
     "search": search,
     "predict": predict,
     "detect": detect,
-    "export": _export,
-    "runs": _runs,
+    "export": export,
+    "runs": runs,
     "solo-learn": _solo_learn,
     "dino": _dino,
     "methods": lambda arguments: _list("methods", arguments),

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from cplearn_solo.cli.image_options import add_image_options, checked_workers, loaded_model, progress_bar
-from cplearn_solo.engine.find import find_checkpoint
+from cplearn_solo.cli.image_options import add_image_options, check_image_options, loaded_model, progress_bar
+from cplearn_solo.cli.options import parser_of
 
 if TYPE_CHECKING:
     from cplearn_solo.inference.pretrained import Pretrained
@@ -18,11 +18,9 @@ SOURCES = """IMAGES is a folder, a list, an archive, a parquet file, several of 
 set on the hub. A killed call goes on where it was when the same command is typed again."""
 
 
-def parser_of(program: str, about: str, *, out: str) -> argparse.ArgumentParser:
+def image_parser(program: str, about: str, *, out: str) -> argparse.ArgumentParser:
     """The options that all have; ``out`` says which files can be written."""
-    parser = argparse.ArgumentParser(
-        prog=program, description=f"{about}\n\n{SOURCES}", formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(program, f"{about}\n\n{SOURCES}")
     parser.add_argument("pretrained", metavar="RUN_OR_CHECKPOINT")
     parser.add_argument("images", metavar="IMAGES", help="labels are not needed")
     parser.add_argument("out", metavar="OUT", help=out)
@@ -37,21 +35,19 @@ def over_images(
 
     ``writer_of`` takes the model, raises what is wrong with it, and returns what writes rows of images.
     """
-    workers = checked_workers(options)
-    find_checkpoint(options.pretrained)
+    reading = check_image_options(options)
 
-    from cplearn_solo.cli.data_keys import data_keys
     from cplearn_solo.inference.images import images_at
 
     model, device = loaded_model(options)
     write = writer_of(model)
-    images = images_at(model, options.images, data_keys(options.data), in_order=True)
+    images = images_at(model, options.images, reading.data, in_order=True)
     with progress_bar(len(images)) as show:
         found = write(
             images,
             options.out,
             batch_size=options.batch_size,
-            num_workers=workers,
+            num_workers=reading.num_workers,
             device=device,
             progress=partial(show, "images"),
         )

@@ -6,7 +6,7 @@ import argparse
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from cplearn_solo.cli.over_images import over_images, parser_of, tell_unreadable
+from cplearn_solo.cli.over_images import image_parser, over_images, tell_unreadable
 from cplearn_solo.inference.targets import PREDICTIONS, new_file
 
 if TYPE_CHECKING:
@@ -19,9 +19,9 @@ that was trained beside a run with labels; online_acc1 in the run's summary is i
   cplearn predict RUN IMAGES out.parquet     the same"""
 
 
-def read_options(arguments: list[str]) -> argparse.Namespace:
-    """What the command line says."""
-    return parser_of("predict", PREDICT, out="a new .csv (also without an ending) or .parquet").parse_args(arguments)
+def command_line() -> argparse.ArgumentParser:
+    """Its options."""
+    return image_parser("predict", PREDICT, out="a new .csv (also without an ending) or .parquet")
 
 
 def predict_task(options: argparse.Namespace) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import json
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +14,19 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
+from cplearn_solo.cli.options import parser_of
 from cplearn_solo.core.errors import InputError, require, unknown
 from cplearn_solo.core.locks import try_lock
 from cplearn_solo.core.progress import duration
 from cplearn_solo.core.words import given_verdict
+
+RUNS = """Lists the runs below a folder, oldest first: done, running or killed, with epochs and scores.
+
+  cplearn runs                                    those below ./runs
+  cplearn runs results method=byol state=done     only some; any key of a configuration, and state
+  cplearn runs --sort linear_acc1                 by a score of summary.json, the best first; or name, method, data, age
+
+A killed run goes on when its command is typed again."""
 
 SCORES = {"linear_acc1": "linear", "knn_acc1": "kNN", "ami": "AMI", "verdict": "verdict"}  # and their headings
 NAMED = ("age", "data", "method", "name", "state")  # what can be sorted by, beside scores
@@ -45,13 +56,29 @@ class Run:
         return value
 
 
+def command_line() -> argparse.ArgumentParser:
+    """Its options."""
+    parser = parser_of("runs", RUNS)
+    parser.add_argument("given", nargs="*", metavar="[FOLDER] key=value", help="where to look (default: runs); filters")
+    parser.add_argument("--sort", default="age", metavar="NAME", help="what to sort by (default: %(default)s)")
+    return parser
+
+
+def runs_task(options: argparse.Namespace) -> None:
+    """Prints the runs that are asked for."""
+    folders = [text for text in options.given if "=" not in text or os.path.isdir(text)]
+    require(len(folders) <= 1, "FOLDER", " ".join(folders), "one folder")
+    filters = [text for text in options.given if text not in folders]
+    list_runs(folders[0] if folders else "runs", dict(text.split("=", 1) for text in filters), options.sort)
+
+
 def list_runs(folder: str, filters: dict[str, str], sort: str) -> None:
     """Prints the runs below ``folder`` that agree with all ``filters``, sorted."""
     require(Path(folder).is_dir(), "FOLDER", folder, "a folder that exists")
     runs = find_runs(Path(folder))
     scores = {key for run in runs for key, value in run.summary.items() if isinstance(value, (int, float))}
     if runs and sort not in scores and sort not in NAMED:
-        raise unknown("--sort", sort, scores | set(NAMED))
+        raise unknown("sort", sort, scores | set(NAMED))
     for key in filters:
         if runs and all(run.get(key) is None for run in runs):
             raise InputError(f"{key} = {filters[key]!r}: no run below {folder} says this key")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import csv
+import os
 
-from cplearn_solo.cli.image_options import loaded_model
+from cplearn_solo.cli.image_options import add_accelerator, check_accelerator, loaded_model
+from cplearn_solo.cli.options import parser_of
 from cplearn_solo.core.errors import require
 from cplearn_solo.engine.find import find_checkpoint
 from cplearn_solo.inference.targets import new_file
@@ -20,11 +22,9 @@ cosine around the mean of the index.
   cplearn search RUN index.parquet a.jpg --without b.jpg     like the one and unlike the other"""
 
 
-def read_options(arguments: list[str]) -> argparse.Namespace:
-    """What the command line says."""
-    parser = argparse.ArgumentParser(
-        prog="search", description=SEARCH, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def command_line() -> argparse.ArgumentParser:
+    """Its options."""
+    parser = parser_of("search", SEARCH)
     parser.add_argument("pretrained", metavar="RUN_OR_CHECKPOINT", help="the run that made the index")
     parser.add_argument("index", metavar="INDEX", help="a .parquet of cplearn embed")
     parser.add_argument("queries", nargs="+", metavar="QUERY", help="image files")
@@ -32,17 +32,24 @@ def read_options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--together", action="store_true", help="all queries as one")
     parser.add_argument("--without", nargs="+", default=[], metavar="IMAGE", help="with --together or one query")
     parser.add_argument("--out", metavar="FILE", help="a new .csv for what is found")
-    parser.add_argument("--accelerator", default="auto", help="auto, cpu or gpu (default: %(default)s)")
-    return parser.parse_args(arguments)
+    add_accelerator(parser)
+    return parser
 
 
 def search_task(options: argparse.Namespace) -> None:
     """Searches and prints what is found."""
-    require(options.top >= 1, "--top", options.top, "at least 1")
+    from cplearn_solo.inference.formats import check_index
+
+    require(options.top >= 1, "top", options.top, "at least 1")
     one = options.together or len(options.queries) == 1
-    require(one or not options.without, "--without", " ".join(options.without), "with --together, or with one query")
-    out = options.out and new_file("--out", options.out, (".csv",), ".csv")
+    require(one or not options.without, "without", " ".join(options.without), "with --together, or with one query")
+    out = options.out and new_file("out", options.out, (".csv",), ".csv")
+    check_accelerator(options.accelerator)
     find_checkpoint(options.pretrained)
+    check_index(options.index)
+    for key, paths in (("QUERY", options.queries), ("without", options.without)):
+        for path in paths:
+            require(os.path.isfile(path), key, path, "an image file that exists")
 
     from cplearn_solo.inference.formats import check_index  # before what waits for PyTorch
 

@@ -14,6 +14,7 @@ from cplearn_solo.core.files import write_file
 from cplearn_solo.core.schema import read_schema
 from cplearn_solo.core.scripts import SCRIPTS
 from cplearn_solo.core.stops import at_stop
+from cplearn_solo.jobs.launch import check_launcher
 from cplearn_solo.tables.numbers import numbers
 from cplearn_solo.tables.plan import Grid, plan
 from cplearn_solo.tables.render import latex, markdown, page, show
@@ -30,6 +31,7 @@ def table_task(raw: Any, *, command: str) -> None:
     values = OmegaConf.to_container(raw, resolve=True)
     own = {field.name for field in fields(GridConfig)}
     request = read_schema({key: value for key, value in values.items() if key in own}, GridConfig)
+    check_launcher(request.launcher, request.workers)
     grid = plan(request, {key: value for key, value in values.items() if key not in own}, scripts=SCRIPTS)
     results = Results(grid)
     found = results.find(grid.cells)

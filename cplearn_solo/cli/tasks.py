@@ -10,10 +10,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import yaml
 from omegaconf import DictConfig
 
+from cplearn_solo.cli.image_options import check_accelerator
 from cplearn_solo.config.evaluation import ClusteringConfig, EvalConfig, KNNConfig, LinearConfig
 from cplearn_solo.config.read_evaluation import parse_evaluation
+from cplearn_solo.core.errors import require
+from cplearn_solo.core.schema import read_schema
+from cplearn_solo.data.checks import check_data, check_places
 from cplearn_solo.data.schema import KNOWN_IMAGES, DataConfig
 from cplearn_solo.detection.schema import parse_detection
 from cplearn_solo.engine.find import find_checkpoint
@@ -68,10 +73,21 @@ def next_commands(run: Path, splits: Splits, data: DataConfig) -> list[str]:
     ]
 
 
+def check_task(raw: DictConfig, *, everything: bool, sheet: str) -> None:
+    """Prints what a training with that configuration would see, and writes the contact sheet to ``sheet``."""
+    require(Path(sheet).absolute().parent.is_dir(), "--sheet", sheet, "a file in a folder that exists")
+    config = checked(raw)
+
+    from cplearn_solo.cli.check import look
+
+    look(config, everything=everything, sheet=Path(sheet))
+
+
 def evaluation_task(raw: DictConfig, *, schema: type[EvalConfig]) -> None:
     """Prints the scores of a run, of the kind that ``schema`` configures, and adds them to its records."""
     config = parse_evaluation(raw, schema)
-    find_checkpoint(config.pretrained)
+    check_accelerator(config.accelerator)
+    _check_images(config)
 
     from tqdm import tqdm
 
@@ -91,10 +107,21 @@ def evaluation_task(raw: DictConfig, *, schema: type[EvalConfig]) -> None:
         print(f"added to {found.record}")
 
 
+def _check_images(config: EvalConfig) -> None:
+    """Raises ``InputError`` where the images of a run folder's run, but for what ``config`` says, are not there."""
+    _, run = find_checkpoint(config.pretrained)
+    if run is not None:
+        trained = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
+        data = read_schema({**trained["data"], **config.data}, DataConfig)
+        check_data(data)
+        check_places(data)
+
+
 def detect_task(raw: DictConfig) -> None:
     """Prints the average precision of a detector on top of a run's backbone, once it is trained."""
     config = parse_detection(raw)
     find_checkpoint(config.pretrained)
+    check_accelerator(config.accelerator)
 
     from cplearn_solo.cli.report import print_scores
     from cplearn_solo.detection.train import RESULT, detect

@@ -14,6 +14,7 @@ from cplearn_solo.core.files import write_file
 from cplearn_solo.core.schema import read_schema
 from cplearn_solo.core.scripts import SCRIPTS
 from cplearn_solo.core.stops import at_stop
+from cplearn_solo.jobs.launch import check_launcher
 from cplearn_solo.tuning.halving import due
 from cplearn_solo.tuning.plan import plan
 from cplearn_solo.tuning.record import Record
@@ -31,6 +32,7 @@ def tune_task(raw: Any, arguments: Sequence[str], place: Sequence[str]) -> None:
     """
     values = OmegaConf.to_container(raw, resolve=True)
     request = read_schema({key: value for key, value in values.items() if key in OWN}, TuneConfig)
+    check_launcher(request.launcher, request.workers)
     pretraining = {key: value for key, value in values.items() if key not in OWN}
     search = plan(request, pretraining, fixed=_keys(arguments), spaces=SCRIPTS / "tune/spaces.yaml")
     record = Record(search)

@@ -16,10 +16,9 @@ from torch import Tensor
 
 from cplearn_solo.collapse.subject import Subject, checked, choice, described
 from cplearn_solo.core.errors import InputError, require
-from cplearn_solo.engine.checkpoint import CHECKPOINT_KEY
+from cplearn_solo.engine.find import CHECKPOINT_KEY
 from cplearn_solo.metrics.checks import as_tensor, check_integers, check_length
 
-ARRAYS = (".npy", ".npz", ".pt", ".pth")
 BROKEN = (zipfile.BadZipFile, zlib.error, tokenize.TokenError, SyntaxError, NotImplementedError)  # of NumPy's files
 
 

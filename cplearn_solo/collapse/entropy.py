@@ -9,7 +9,6 @@ from torch import Tensor
 from cplearn_solo.collapse.protocols import Protocol
 from cplearn_solo.core.errors import InputError
 
-COMPONENTS = (10, 20, 50, 100, 200, 500, 1000)  # as in the paper
 # The paper fits 1000 components to 10,000 images. A component with far fewer samples has a variance due to chance.
 SAMPLES_A_COMPONENT = 5
 

@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor
 
+from cplearn_solo.collapse.asked import RELEASED, STANDARD
 from cplearn_solo.collapse.scale import unit_scale
 from cplearn_solo.collapse.subject import Subject
 from cplearn_solo.core.errors import InputError
@@ -21,7 +22,7 @@ REGULARISATION = 1e-6  # variance that scikit-learn adds to each dimension of a 
 class Protocol:
     """The report's own: spectra of the centred covariance, entropies at unit scale."""
 
-    name = "standard"
+    name = STANDARD
     spectra = "Eigenvalues are of the centred covariance, at the scale that features have."
     entropies = (
         "Differential entropy depends on scale, so all features were centred and divided by one number that makes "
@@ -54,7 +55,7 @@ class Released(Protocol):
     that scikit-learn adds, so that dimension adds the entropy of one Gaussian, whatever the others hold.
     """
 
-    name = "released"
+    name = RELEASED
     spectra = (
         "As released: BatchNorm in training mode in batches of 64; H of Barlow Twins and GEDI is the hidden layer "
         "after its ReLU; all entries were scaled to [0, 1] by the smallest and the largest of the matrix, and the "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,19 +9,18 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from cplearn_solo.collapse.asked import COMPONENTS, RELEASED, STANDARD, check_asked, check_free
 from cplearn_solo.collapse.comparison import Comparison, compare, count_steps
-from cplearn_solo.collapse.entropy import COMPONENTS
 from cplearn_solo.collapse.figures import PLOTS, draw
 from cplearn_solo.collapse.groups import by_configuration, by_themselves, grouped
 from cplearn_solo.collapse.page import report_page
 from cplearn_solo.collapse.pictures import pictures
 from cplearn_solo.collapse.progress import Steps
-from cplearn_solo.collapse.protocols import PROTOCOLS, Protocol, Released
+from cplearn_solo.collapse.protocols import PROTOCOLS
 from cplearn_solo.collapse.sources import read_origin, read_subject
 from cplearn_solo.collapse.subject import Subject
-from cplearn_solo.core.errors import InputError, require, unknown
+from cplearn_solo.core.errors import InputError, require
 from cplearn_solo.core.files import write_file
-from cplearn_solo.metrics.checks import check_count
 
 PAGE = "index.html"
 
@@ -44,7 +42,7 @@ def write_report(
     data: dict[str, Any] | None = None,
     seed: int = 0,
     group: bool = False,
-    protocol: str = Protocol.name,
+    protocol: str = STANDARD,
     progress: Callable[[int, int, str], None] = lambda done, total, title: None,
 ) -> Report:
     """Compares the runs, checkpoints and files of features at ``paths`` in a new folder.
@@ -56,23 +54,17 @@ def write_report(
     called before each step with the steps done, their total and the step's title. Raises ``InputError`` for bad input,
     before anything is written.
     """
-    check_count("images", images)
-    require(images >= 2, "images", images, "at least 2")
+    check_asked(images=images, max_components=max_components, protocol=protocol, output=output)
     components = tuple(count for count in COMPONENTS if count <= max_components)
-    require(len(components) > 0, "max_components", max_components, f"at least {COMPONENTS[0]}")
-    if protocol not in PROTOCOLS:
-        raise unknown("protocol", protocol, PROTOCOLS)
-    if output is not None:
-        _check_free(Path(output))  # this and groups before minutes of work
-    if group:
+    if group:  # before minutes of work
         grouped([read_origin(path) for path in paths])
     subjects, reading = [], Steps(len(paths), progress)
     for path in paths:
         reading.start(f"reading {path}")
-        released = protocol == Released.name
+        released = protocol == RELEASED
         subjects.append(read_subject(path, images=images, data=data or {}, seed=seed, released=released))
-    if data and all(subject.method is None for subject in subjects):
-        raise InputError(f"data = {data}: must be left out, as none of {', '.join(map(str, paths))} is a run")
+    a_run = any(subject.method is not None for subject in subjects)
+    require(a_run or not data, "data", data, f"left out, as none of {', '.join(map(str, paths))} is a run")
 
     groups, names = (by_configuration if group else by_themselves)(subjects)
     shown = PROTOCOLS[protocol]
@@ -92,19 +84,11 @@ def write_report(
     return Report(comparison, write_file(folder / PAGE, report_page(comparison, drawn, images_shown)))
 
 
-def _check_free(folder: Path) -> None:
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"output = {folder}: must be an empty folder or one that does not exist yet")
-    parent = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
-    if not parent.is_dir() or not os.access(parent, os.W_OK):
-        raise InputError(f"output = {folder}: must be in a folder that can be written to, {parent} is not")
-
-
 def _new_folder(output: str | None, subjects: list[Subject]) -> Path:
     try:
         if output is not None:
             folder = Path(output)
-            _check_free(folder)
+            check_free(folder)
             folder.mkdir(parents=True, exist_ok=True)
             return folder
         run = subjects[0].run if len(subjects) == 1 else None

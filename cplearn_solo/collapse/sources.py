@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from cplearn_solo.collapse.arrays import ARRAYS, from_arrays, read_arrays
+from cplearn_solo.collapse.arrays import from_arrays, read_arrays
+from cplearn_solo.collapse.asked import ARRAYS
 from cplearn_solo.collapse.runs import from_run, run_origin
 from cplearn_solo.collapse.subject import Origin, Subject
-from cplearn_solo.engine.checkpoint import CHECKPOINT_KEY
+from cplearn_solo.engine.find import CHECKPOINT_KEY
 
 
 def read_subject(path: str | Path, *, images: int, data: dict[str, Any], seed: int, released: bool = False) -> Subject:

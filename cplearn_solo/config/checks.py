@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from typing import Any
 
 from cplearn_solo.backbones.catalog import check_backbone
 from cplearn_solo.config.schema import Config
+from cplearn_solo.config.trainer_keys import trainer_keys
 from cplearn_solo.core.errors import require, unknown
+from cplearn_solo.core.types import check_type
 from cplearn_solo.data.checks import check_augmentation, check_channels
 from cplearn_solo.methods.catalog import check_method_kwargs, method_facts
 
 # Of products only: weights stay in float32. The short ones are Lightning's other words for the same.
 PRECISIONS = ("None", "32", "32-true", "16", "16-mixed", "bf16", "bf16-mixed")
 ACCELERATORS = ("auto", "cpu", "cuda", "gpu", "mps")
+STRATEGIES = ("auto", "ddp", "deepspeed", "fsdp", "single_device")  # and what Lightning has that begins so
 
 
 def check_config(config: Config) -> None:
@@ -22,12 +27,8 @@ def check_config(config: Config) -> None:
     has_teacher = method_facts(config.method).teacher is not None
     wanted = f"a mapping with base_tau, as method {config.method!r} has a teacher"
     require(not has_teacher or config.momentum is not None, "momentum", config.momentum, wanted)
-    precision = config.trainer.get("precision")
-    require(str(precision) in PRECISIONS, "precision", precision, "32-true, 16-mixed or bf16-mixed")
-    accelerator = config.trainer.get("accelerator") or "auto"
-    if accelerator not in ACCELERATORS:
-        raise unknown("accelerator", accelerator, ACCELERATORS)
     check_backbone(config.backbone.name)
+    _check_trainer(config)
     _check_strategy(config)
     check_numbers(
         {
@@ -58,9 +59,33 @@ def check_config(config: Config) -> None:
     require(config.scheduler.name != "step" or bool(steps), "scheduler.lr_decay_steps", steps, wanted)
 
 
+def _check_trainer(config: Config) -> None:
+    """What Lightning would say itself, seconds later."""
+    for key, value in config.trainer.items():
+        if value is not None:
+            check_type(key, value, trainer_keys()[key])
+    precision, accelerator = config.trainer.get("precision"), config.trainer.get("accelerator") or "auto"
+    require(str(precision) in PRECISIONS, "precision", precision, "32-true, 16-mixed or bf16-mixed")
+    check_choices({"accelerator": (accelerator, ACCELERATORS)})
+    wanted = "a number from 1, a list of numbers of GPUs, or auto for all there are"
+    require(_are_devices(config.devices), "devices", config.devices, wanted)
+    require(config.num_nodes >= 1, "num_nodes", config.num_nodes, "at least 1")
+    time = config.trainer.get("max_time")
+    fits = not isinstance(time, str) or re.fullmatch(r"\d+:\d\d:\d\d:\d\d", time.strip()) is not None
+    require(fits, "max_time", time, "days, hours, minutes and seconds, as in 00:12:00:00")
+
+
+def _are_devices(devices: Any) -> bool:
+    if isinstance(devices, list):
+        return bool(devices) and all(type(each) is int and each >= 0 for each in devices)
+    return re.fullmatch(r"auto|-1|0*[1-9]\d*|\d+(,\s*\d+)+,?|\d+,", str(devices)) is not None
+
+
 def _check_strategy(config: Config) -> None:
     """FSDP2 is there, with what has been tested; Lightning's older FSDP loses weight decay and teachers."""
-    strategy, clip = config.trainer.get("strategy"), config.trainer.get("gradient_clip_val")
+    strategy, clip = config.trainer.get("strategy") or "auto", config.trainer.get("gradient_clip_val")
+    if not str(strategy).startswith(STRATEGIES):
+        raise unknown("strategy", strategy, ("auto", "ddp", "fsdp2"))
     if not str(strategy).startswith("fsdp"):
         return
     require(strategy == "fsdp2", "strategy", strategy, "fsdp2 to split weights over devices")

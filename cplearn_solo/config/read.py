@@ -26,7 +26,7 @@ def parse_config(raw: DictConfig | dict[str, Any]) -> Config:
     drop_ignored(values)
     note_activation(values)
     own = {f.name for f in fields(Config)} - {"trainer"}
-    trainer = trainer_keys() - own
+    trainer = trainer_keys().keys() - own
     for key in values:
         if key not in own | trainer:
             raise unknown("configuration key", key, own | trainer)

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from omegaconf import DictConfig
 
-from cplearn_solo.config.checks import check_numbers
+from cplearn_solo.config.checks import check_choices, check_numbers
 from cplearn_solo.config.evaluation import (
     ACCELERATORS,
     LINEAR_PROTOCOLS,
@@ -21,7 +21,7 @@ from cplearn_solo.config.evaluation import (
 )
 from cplearn_solo.config.read import resolved
 from cplearn_solo.config.schema import Config
-from cplearn_solo.core.errors import InputError, require, unknown
+from cplearn_solo.core.errors import InputError, require
 from cplearn_solo.core.schema import read_schema
 from cplearn_solo.data.checks import check_workers
 
@@ -39,7 +39,7 @@ def parse_evaluation(raw: DictConfig | dict[str, Any], schema: type[E]) -> E:
     read_schema({"data": config.data}, Config)
     at_least: dict[str, tuple[float, float]] = {"batch_size": (config.batch_size, 1)}
     check_workers("num_workers", config.num_workers)
-    _one_of("accelerator", config.accelerator, ACCELERATORS)
+    check_choices({"accelerator": (config.accelerator, ACCELERATORS)})
     if isinstance(config, LinearConfig):
         optimizer = config.optimizer
         _check_linear(config)
@@ -49,15 +49,14 @@ def parse_evaluation(raw: DictConfig | dict[str, Any], schema: type[E]) -> E:
         at_least["k"] = (config.k, 1)
         require(config.temperature > 0, "temperature", config.temperature, "a number above 0")
     if isinstance(config, ClusteringConfig):
-        _one_of("protocol", config.protocol, PROTOCOLS)
+        check_choices({"protocol": (config.protocol, PROTOCOLS)})
     check_numbers(at_least, seed=config.seed)
     return config
 
 
 def _check_linear(config: LinearConfig) -> None:
     optimizer, steps = config.optimizer, config.protocol == "paper"
-    _one_of("protocol", config.protocol, LINEAR_PROTOCOLS)
-    _one_of("optimizer.name", optimizer.name, OPTIMIZERS)
+    check_choices({"protocol": (config.protocol, LINEAR_PROTOCOLS), "optimizer.name": (optimizer.name, OPTIMIZERS)})
     rates = learning_rates("optimizer.lr", optimizer.lr)
     for key in ("augment", "finetune"):
         asked = getattr(config, key)
@@ -80,8 +79,3 @@ def learning_rates(key: str, value: Any) -> list[float]:
         fits = type(rate) in (int, float) and 0 < rate < math.inf
         require(fits, key, rate, "a finite number above 0")
     return rates
-
-
-def _one_of(key: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise unknown(key, value, choices)

@@ -126,11 +126,15 @@ class Config:
     trainer: Dict[str, Any] = field(default_factory=dict)  # other Trainer arguments, given as top-level keys
 
     @property
+    def device_count(self) -> Optional[int]:
+        """How many devices a node is asked for; ``None`` where that depends on what there is."""
+        devices = self.devices
+        return len(devices) if isinstance(devices, list) else int(devices) if str(devices).isdigit() else None
+
+    @property
     def single_process(self) -> bool:
         """Whether exactly one device of one node is asked for."""
-        devices = self.devices
-        count = len(devices) if isinstance(devices, list) else int(devices) if str(devices).isdigit() else None
-        return count == 1 and self.num_nodes == 1
+        return self.device_count == 1 and self.num_nodes == 1
 
     @property
     def n_large(self) -> int:

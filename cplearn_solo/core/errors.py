@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from difflib import get_close_matches
+
+_KEY = re.compile(r"(?:unknown )?([\w.]+)(?: = | ['\"])")  # of a line of bad input
 
 
 class InputError(ValueError):
     """Bad input from a user: one line that names the key, the value and the choices.
 
     Command-line programs print it without a traceback and exit with code 2; everything else is a bug and
-    keeps its traceback. ``key`` is what its line begins with, if that is one.
+    keeps its traceback.
     """
-
-    key: str | None = None
 
 
 class NotWritten(InputError):
@@ -39,22 +40,21 @@ def unknown(kind: str, name: object, choices: Iterable[str]) -> UnknownName:
 def require(ok: bool, key: str, value: object, wanted: str) -> None:
     """Raises ``InputError``, ``key = value: must be wanted``, unless ``ok``."""
     if not ok:
-        error = InputError(f"{key} = {value!r}: must be {wanted}")
-        error.key = key
-        raise error
+        raise InputError(f"{key} = {value!r}: must be {wanted}")
 
 
 @contextmanager
 def keys_named(names: Mapping[str, str]) -> Iterator[None]:
-    """In this block errors of :func:`require` name keys as a user wrote them: a function has names of its own."""
+    """In this block errors ``key = value: ...`` and ``unknown key value: ...`` name keys as a user wrote them: a
+    function has names of its own."""
     try:
         yield
     except InputError as error:
-        if error.key is None or error.key not in names:
+        found = _KEY.match(str(error))
+        if found is None or found[1] not in names:
             raise
-        renamed = InputError(names[error.key] + str(error)[len(error.key) :])
-        renamed.key = names[error.key]
-        raise renamed from error
+        text = str(error)
+        raise type(error)(text[: found.start(1)] + names[found[1]] + text[found.end(1) :]) from error
 
 
 def lost_worker(error: BaseException | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import is_dataclass
+from functools import cache
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -43,7 +44,7 @@ def read_schema(values: Any, schema: type[T], where: str = "") -> T:
 def _check(values: Any, schema: Any, path: str, place: str) -> None:
     """Refuses keys that the dataclass ``schema`` does not have, and values of another type than it says."""
     require(isinstance(values, dict), f"{place}{path or 'configuration'}", values, _IN_WORDS[dict])
-    hints, node = get_type_hints(schema), OmegaConf.structured(schema)
+    hints = get_type_hints(schema)
     for key, value in values.items():
         full = f"{path}.{key}" if path else str(key)
         if key not in hints:
@@ -53,7 +54,7 @@ def _check(values: Any, schema: Any, path: str, place: str) -> None:
         if value is None and type(None) in kinds:
             continue
         if inner is None:
-            _check_leaf(node, key, value, f"{place}{full}", kinds)
+            _check_leaf(_node(schema), key, value, f"{place}{full}", kinds)
         elif get_origin(kinds[0]) is list:
             require(isinstance(value, list), f"{place}{full}", value, _IN_WORDS[list])
             for i, item in enumerate(value):
@@ -64,6 +65,12 @@ def _check(values: Any, schema: Any, path: str, place: str) -> None:
                 _check(item, inner, f"{full}.{name}", place)
         else:
             _check(value, inner, full, place)
+
+
+@cache
+def _node(schema: type) -> DictConfig:
+    """One to try values on: to make it takes longer than to try a hundred."""
+    return OmegaConf.structured(schema)
 
 
 def _check_leaf(node: DictConfig, key: str, value: Any, full: str, kinds: tuple[Any, ...]) -> None:

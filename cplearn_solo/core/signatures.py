@@ -26,7 +26,8 @@ class ClassText:
     bases: list[str]
     decorators: list[str]
     attributes: dict[str, str]
-    keyword_only: dict[str, Argument]  # of its own __init__
+    arguments: list[str]  # of its own __init__, in order
+    keyword_only: dict[str, Argument]  # those of them that have to be named
 
 
 @cache
@@ -77,6 +78,7 @@ def _class(node: ast.ClassDef) -> ClassText:
         bases=[ast.unparse(base) for base in node.bases],
         decorators=[ast.unparse(decorator) for decorator in node.decorator_list],
         attributes=attributes,
+        arguments=[argument.arg for argument in (*init.args.args, *init.args.kwonlyargs)] if init else [],
         keyword_only={
             argument.arg: Argument(
                 None if argument.annotation is None else ast.unparse(argument.annotation),

@@ -39,6 +39,8 @@ def _fits(value: Any, expected: Any) -> bool:
         return isinstance(value, list) and all(_fits(item, args[0]) for item in value)
     if expected is None or expected is type(None):
         return value is None
+    if origin is not None:
+        return isinstance(value, origin)
     if isinstance(value, bool):
         return expected is bool
     return isinstance(value, (int, float) if expected is float else expected)

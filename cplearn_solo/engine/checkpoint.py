@@ -20,10 +20,8 @@ from cplearn_solo.config.schema import CheckpointConfig, Config
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.core.files import clear_partial, whole_file, written
 from cplearn_solo.data.decoding.samples import Limits
-from cplearn_solo.engine.find import LAST
+from cplearn_solo.engine.find import CHECKPOINT_KEY, LAST
 from cplearn_solo.engine.log import EpochLog
-
-CHECKPOINT_KEY = "cplearn_solo"
 
 
 class EpochCheckpoint(Checkpoint):

@@ -2,26 +2,43 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
+from zipfile import BadZipFile, ZipFile
 
 from cplearn_solo.core.errors import InputError
 
 LAST = "checkpoints/last.ckpt"  # of a run folder
+CHECKPOINT_KEY = "cplearn_solo"  # of our entry in a checkpoint
 
 
 def find_checkpoint(path: str | Path) -> tuple[Path, Path | None]:
-    """Checkpoint and run folder of a path that is either; raises ``InputError`` where it is neither."""
+    """Checkpoint and run folder of a path that is either; raises ``InputError`` where it is neither, or not ours."""
     path = Path(path)
     if path.is_dir():
         if not (path / "config.yaml").is_file():
             raise InputError(f"{path} is not a run folder: it has no config.yaml")
         if not (path / LAST).is_file():
             raise InputError(f"{path} has no {LAST}: the run ended before its first checkpoint")
+        _require_ours(path / LAST)
         return path / LAST, path
     if not path.is_file():
         raise InputError(f"{path} does not exist: give a run folder or a checkpoint")
+    _require_ours(path)
     run = path.resolve().parent.parent
     return path, run if (run / "config.yaml").is_file() else None
+
+
+def _require_ours(file: Path) -> None:
+    """A look at the words of a checkpoint, which PyTorch keeps apart from its numbers in an archive."""
+    try:
+        with ZipFile(file) as archive:
+            words = b"".join(archive.read(name) for name in archive.namelist() if name.endswith("/data.pkl"))
+    except (BadZipFile, OSError, EOFError, ValueError, KeyError, NotImplementedError, zlib.error) as error:
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise InputError(f"{file} is damaged or no checkpoint: {reason}") from error
+    if CHECKPOINT_KEY.encode() not in words:
+        raise InputError(f"{file} is not a checkpoint of this program: it has no {CHECKPOINT_KEY!r} entry")
 
 
 def finished_runs(folder: Path) -> list[Path]:

@@ -17,11 +17,12 @@ from omegaconf import OmegaConf
 
 from cplearn_solo.config.identity import DEVICES, LEARNING_VERSION, PATHS, difference, learning_version
 from cplearn_solo.config.schema import Config
-from cplearn_solo.core.errors import InputError, require
+from cplearn_solo.core.errors import InputError
 from cplearn_solo.core.files import clear_partial, whole_file, write_file, write_json, written
 from cplearn_solo.core.locks import try_lock
 from cplearn_solo.data.fingerprint import describe_change
 from cplearn_solo.data.schema import KNOWN_IMAGES
+from cplearn_solo.engine.asked import require_outside_of_images
 from cplearn_solo.engine.checkpoint import CHECKPOINT_KEY, read_checkpoint
 from cplearn_solo.engine.find import LAST, find_checkpoint
 
@@ -63,7 +64,7 @@ def open_run(config: Config, data: dict[str, Any]) -> RunFolder:
     if its configuration or its data would make it learn something different, with what differs. With a larger
     ``max_epochs`` it goes on in a new folder, at its epoch's place in the longer schedule.
     """
-    _require_outside_of_images(config)
+    require_outside_of_images(config)
     if config.resume_from_checkpoint:
         return _named_resume(config, data)
     return _auto_resume(config, data) or _new_run(config, data, resume=None)
@@ -187,16 +188,6 @@ def _other_version(checkpoint: dict[str, Any]) -> list[str]:
     """A line, as :func:`difference` has them, where it was written by a program that learns something else."""
     theirs = learning_version(checkpoint[CHECKPOINT_KEY])
     return [] if theirs == LEARNING_VERSION else [f"learning version: {theirs} there, {LEARNING_VERSION} here"]
-
-
-def _require_outside_of_images(config: Config) -> None:
-    """Raises ``InputError`` for runs in a folder of images, where their figures would be images, too."""
-    place = Path(config.checkpoint.dir).resolve()
-    for key in PATHS:
-        value = getattr(config.data, key.partition(".")[2])
-        for path in value if isinstance(value, list) else [value]:
-            within = config.data.dataset not in KNOWN_IMAGES and path and place.is_relative_to(Path(path).resolve())
-            require(not within, "checkpoint.dir", config.checkpoint.dir, f"a folder outside of {key}, {path}")
 
 
 def _change_of_data(folder: Path, config: Config, data: dict[str, Any]) -> str:

@@ -12,10 +12,11 @@ from safetensors.torch import load_file
 from timm.models import adapt_input_conv
 from torch import Tensor
 
-from cplearn_solo.backbones.published import LIBRARIES, published_weights
+from cplearn_solo.backbones.published import published_weights
 from cplearn_solo.core.errors import InputError, require
 from cplearn_solo.data.notes import say_once
 from cplearn_solo.data.schema import RGB
+from cplearn_solo.engine.asked import WEIGHTS, in_library
 from cplearn_solo.engine.find import find_checkpoint
 from cplearn_solo.engine.module import Pretrainer
 
@@ -37,8 +38,7 @@ def start_from_weights(module: Pretrainer) -> None:
     if config.weights is None:
         return
     size = module.config.augmentations[0].crop_size
-    library = config.weights.partition("/")[0] in LIBRARIES and not Path(config.weights).exists()
-    if library:
+    if in_library(config.weights):
         found = published_weights(config.weights, config.name, crop_size=size, **config.kwargs)
     else:
         found = _read(config.weights)
@@ -71,17 +71,16 @@ def _only_channels_differ(there: Tensor, here: Tensor, channels: int) -> bool:
 
 
 def _read(path: str) -> dict[str, Tensor]:
-    where = "a run folder, a checkpoint, a file with a state dict, timm, timm/TAG, torchvision or torchvision/NAME"
-    require(Path(path).exists(), "backbone.weights", path, where)
-    file, _ = find_checkpoint(path)
+    require(Path(path).exists(), "backbone.weights", path, WEIGHTS)
+    file = find_checkpoint(path)[0] if Path(path).is_dir() else Path(path)
     try:
         values: Any = load_file(file) if file.suffix == ".safetensors" else _unpickled(file)
     except (RuntimeError, EOFError, pickle.UnpicklingError, OSError, ValueError, KeyError, SafetensorError) as error:
         reason = str(error).partition("\n")[0] or type(error).__name__
-        raise InputError(f"backbone.weights = {path!r}: must be {where}: {reason}") from error
+        raise InputError(f"backbone.weights = {path!r}: must be {WEIGHTS}: {reason}") from error
     for name in INSIDE:
         values = values.get(name, values) if isinstance(values, dict) else values
-    require(isinstance(values, dict), "backbone.weights", path, f"{where}, and holds a {type(values).__name__}")
+    require(isinstance(values, dict), "backbone.weights", path, f"{WEIGHTS}, and holds a {type(values).__name__}")
     for prefix in PREFIXES:
         if any(name.startswith(prefix) for name in values):
             values = {name.removeprefix(prefix): value for name, value in values.items() if name.startswith(prefix)}

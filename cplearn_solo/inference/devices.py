@@ -5,14 +5,14 @@ from __future__ import annotations
 import torch
 
 from cplearn_solo.config import Config
+from cplearn_solo.config.checks import check_choices
 from cplearn_solo.config.evaluation import ACCELERATORS
-from cplearn_solo.core.errors import require, unknown
+from cplearn_solo.core.errors import require
 
 
 def choose_device(accelerator: str = "auto") -> torch.device:
     """The CPU for "cpu", a GPU for "cuda" or "gpu", and for "auto" a GPU where there is one; ``InputError`` else."""
-    if accelerator not in ACCELERATORS:
-        raise unknown("accelerator", accelerator, ACCELERATORS)
+    check_choices({"accelerator": (accelerator, ACCELERATORS)})
     gpu = torch.cuda.is_available()
     require(gpu or accelerator in ("auto", "cpu"), "accelerator", accelerator, "auto or cpu, no GPU was found here")
     return torch.device("cuda" if gpu and accelerator != "cpu" else "cpu")

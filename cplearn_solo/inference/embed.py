@@ -10,14 +10,12 @@ import numpy as np
 import pyarrow as pa
 from torch import Tensor
 
-from cplearn_solo.core.errors import require, unknown
+from cplearn_solo.core.errors import require
 from cplearn_solo.data import ImageSet
 from cplearn_solo.inference.formats import WRITERS, X, as_column
 from cplearn_solo.inference.pretrained import Pretrained
 from cplearn_solo.inference.rows import Written, write_rows
-from cplearn_solo.inference.targets import new_file
-
-SPACES = ("backbone", "projector", "bits")
+from cplearn_solo.inference.targets import check_asked, new_file
 
 
 def embed(
@@ -47,11 +45,9 @@ def embed(
 
 def check_space(model: Pretrained, space: str, half: bool) -> None:
     """Raises ``InputError`` for a space that the run does not have."""
-    if space not in SPACES:
-        raise unknown("space", space, SPACES)
+    check_asked(space, half)
     wanted = f"backbone or projector, {model.config.method} has no codes"
     require(space != "bits" or model.method.codes_total is not None, "space", space, wanted)
-    require(not half or space != "bits", "half", half, "left out where space is bits")
 
 
 def embedding_columns(model: Pretrained, feats: Tensor, *, space: str, half: bool = False) -> pa.Table:

@@ -77,9 +77,7 @@ def labelled_images_at(model: Pretrained, where: str, overrides: Mapping[str, An
 
 
 def image_files(model: Pretrained, paths: Sequence[str]) -> FileSet:
-    """Image files by their paths, read as :func:`images_at` reads those below a folder."""
-    for path in paths:
-        require(os.path.isfile(path), "QUERY", path, "an image file that exists")
+    """Image files by their paths, which exist, read as :func:`images_at` reads those below a folder."""
     names = Names.of(os.fsencode(os.path.abspath(path)) for path in paths)
     sizes = np.array([os.path.getsize(path) for path in paths])
     decoding = Decoding.of(model.config.data)

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
 
-from cplearn_solo.core.errors import require
+from cplearn_solo.core.errors import require, unknown
 
+SPACES = ("backbone", "projector", "bits")  # of what is embedded
 PREDICTIONS = (".csv", ".parquet")  # endings of what classes of images can be written to
 PAGES = (".html",)  # of a gallery
 EXPORTS = (".pt", ".safetensors", ".onnx", ".pkl")  # and weights
@@ -25,6 +26,13 @@ def new_file(key: str, given: str | Path, endings: Iterable[str], default: str =
     require(path.suffix in endings, key, str(given), f"a file that ends in {', '.join(endings)}")
     _require_room(key, given, path)
     return path
+
+
+def check_asked(space: str, half: bool) -> None:
+    """Raises ``InputError`` for what no run can be embedded in."""
+    if space not in SPACES:
+        raise unknown("space", space, SPACES)
+    require(not half or space != "bits", "half", half, "left out where space is bits")
 
 
 def new_export(given: str | Path) -> tuple[Path, str]:

@@ -11,7 +11,7 @@ from cplearn_solo.config.read import parse_config
 from cplearn_solo.config.schema import Config
 from cplearn_solo.data.checks import check_data, check_places
 from cplearn_solo.data.notes import say_once
-from cplearn_solo.engine.find import find_checkpoint
+from cplearn_solo.engine.asked import check_asked
 
 
 def checked(raw: DictConfig | dict[str, Any]) -> Config:
@@ -23,8 +23,7 @@ def checked(raw: DictConfig | dict[str, Any]) -> Config:
     config = parse_config(values)
     check_data(config.data)
     check_places(config.data)
-    if config.resume_from_checkpoint:
-        find_checkpoint(config.resume_from_checkpoint)
+    check_asked(config)
     for line in lines:
         say_once(line)
     return config

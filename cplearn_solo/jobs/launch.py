@@ -43,12 +43,17 @@ def make_launcher(
     ``devices`` (GPUs of each job), ``use_gpus`` and ``preload`` (modules that jobs import) are of the first; ``folder``
     (of its logs) and ``slurm`` (submitit's parameters) of the second. Raises ``InputError`` where that cannot be.
     """
-    if name not in ("local", "slurm"):
-        raise unknown("launcher", name, ("local", "slurm"))
-    require(workers is None or workers >= 1, "workers", workers, "at least 1")
+    check_launcher(name, workers)
     if name == "slurm":
         return Slurm(workers, folder=folder, parameters=slurm or {})
     return Local(workers, devices=devices, use_gpus=use_gpus, preload=preload)
+
+
+def check_launcher(name: str, workers: int | None) -> None:
+    """Raises ``InputError`` for names and numbers that :func:`make_launcher` does not take."""
+    if name not in ("local", "slurm"):
+        raise unknown("launcher", name, ("local", "slurm"))
+    require(workers is None or workers >= 1, "workers", workers, "at least 1")
 
 
 class LocalProcess:

@@ -22,6 +22,7 @@ from cplearn_solo.config.read import parse_config
 from cplearn_solo.config.schema import Config, EvaluationConfig
 from cplearn_solo.core.errors import InputError, require, unknown
 from cplearn_solo.data.checks import check_data, check_places
+from cplearn_solo.engine.asked import check_asked
 from cplearn_solo.methods.catalog import method_facts
 from cplearn_solo.tuning.domains import Choice, Keys
 from cplearn_solo.tuning.halving import Rules, Trial, rungs_of
@@ -88,6 +89,8 @@ def plan(request: TuneConfig, raw: Plain, *, fixed: Iterable[str] = (), spaces: 
     _require_labels(request, given.data.no_labels)
     config = parse_config(_held_out(request, given))
     check_places(config.data)
+    if request.launcher == "local":
+        check_asked(config)
     trained = config.plain()
     whole = {**trained, "method_kwargs": {**method_facts(config.method).defaults, **config.method_kwargs}}
     file = Path(request.space) if request.space else spaces

@@ -50,7 +50,7 @@ def test_images_of_other_sizes_and_channels_are_read(model, here, tmp_path):
         ("RUN images there.html", "OUT = 'there.html': must be a new file, that one exists already"),
         ("RUN images --batch-size 0", "--batch-size = 0: must be at least 1"),
         ("RUN images --num-workers few", "--num-workers = 'few': must be auto or an integer from 0 up"),
-        ("RUN images --accelerator tpu", "unknown accelerator 'tpu'"),
+        ("RUN images --accelerator tpu", "unknown --accelerator 'tpu'"),
         ("RUN images --data channels=1", "data.channels = 1: must be 3, which the model was trained on"),
         ("RUN images --data chanels=1", "unknown key 'chanels': did you mean 'channels'?"),
     ],

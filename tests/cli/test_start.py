@@ -72,6 +72,29 @@ MISTAKES = {
     "dino x --method byol": "must be one without a teacher",
     "dino x --method cplearn --bta 1": "did you mean 'beta'?",
     "dino nowhere --method cplearn": "nowhere: looked for",
+    "pretrain devices=0": "devices = 0: must be a number from 1, a list",
+    "pretrain devices=9999 accelerator=cpu": "devices = 9999: must be at most",
+    "pretrain strategy=dpp": "unknown strategy 'dpp': did you mean 'ddp'?",
+    "pretrain max_time=1h": "max_time = '1h': must be days, hours",
+    "pretrain max_steps=many": "max_steps = 'many': must be of type int",
+    "pretrain optimizer.kwargs.bets=1": "unknown key of optimizer.kwargs for adam 'bets': did you mean 'betas'?",
+    "pretrain optimizer.name=lars optimizer.kwargs.etaa=1": "did you mean 'eta'?",
+    "pretrain backbone.weights=nowhere": "backbone.weights = 'nowhere': must be a run folder",
+    "pretrain resume_from_checkpoint=damaged.npy": "damaged.npy is damaged or no checkpoint",
+    "linear pretrained=damaged.npy": "damaged.npy is damaged or no checkpoint",
+    "check nowhere": "data.train_path = 'nowhere': must be a file or folder that exists",
+    "check . --sheet nowhere/x.png": "--sheet = 'nowhere/x.png': must be",
+    "collapse damaged.npy --images 1": "--images = 1: must be at least 2",
+    "collapse damaged.npy --protocol relased": "unknown --protocol 'relased': did you mean 'released'?",
+    "collapse damaged.npy --data val_pth=x": "unknown key 'val_pth': did you mean 'val_path'?",
+    "embed x images out --accelerator gpuu": "unknown --accelerator 'gpuu': did you mean 'gpu'?",
+    "embed x images out --space bots": "unknown --space 'bots': did you mean 'bits'?",
+    "embed x images out --batch-size 0": "--batch-size = 0: must be at least 1",
+    "gallery x images --seed -1": "--seed = -1: must be at least 0",
+    "search nowhere index.parquet a.jpg": "nowhere does not exist",
+    "search x index.parquet a.jpg --top 0": "--top = 0: must be at least 1",
+    "table workers=0": "workers = 0: must be at least 1",
+    "tune devices=9999 accelerator=cpu": "devices = 9999: must be at most",
     "solo-learn nowhere.py": "PATH = 'nowhere.py': must be a script",
 }
 LISTS = (
@@ -86,6 +109,7 @@ LISTS = (
     "detect --cfg job",
     "linear --help",
     "embed --help",
+    "collapse --help",
     "gallery --help",
     "dino --method cplearn --help",
     "methods",
@@ -103,6 +127,7 @@ def python(program, *arguments, cwd):
 
 
 def test_what_is_wrong_is_told_before_anything_large_is_imported(tmp_path):
+    (tmp_path / "damaged.npy").touch()
     arguments = [line.split() for line in (*LISTS, *MISTAKES)]
     done, _ = python(PROGRAM, json.dumps(arguments), cwd=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -427,11 +427,11 @@ def test_each_report_has_a_folder_of_its_own(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "settings, words",
     [
-        ({"output": "full"}, "output = full: must be an empty folder"),
-        ({"output": "a.npy"}, "output = a.npy: must be an empty folder"),
-        ({"output": "a.npy/sub"}, "output = a.npy/sub"),
+        ({"output": "full"}, "output = 'full': must be an empty folder"),
+        ({"output": "a.npy"}, "output = 'a.npy': must be an empty folder"),
+        ({"output": "a.npy/sub"}, "output = 'a.npy/sub'"),
         ({"images": 1}, "images = 1: must be at least 2"),
-        ({"images": 0}, "images = 0: must be an integer from 1"),
+        ({"images": 0}, "images = 0: must be at least 2"),
         ({"protocol": "relased"}, "unknown protocol 'relased': did you mean 'released'?"),
         ({"group": True}, "group = a.npy: must hold at least two runs"),
         ({"max_components": 9}, "max_components = 9: must be at least 10"),

@@ -172,7 +172,7 @@ def test_mixed_precision_and_trainer_arguments(tmp_path):
 @pytest.mark.parametrize(
     "change, words",
     [
-        ({"strategy": "nonsense"}, "Trainer arguments"),
+        ({"gradient_clip_algorithm": "nonsense"}, "Trainer arguments"),
         ({"optimizer": {"batch_size": 300}}, "optimizer.batch_size = 300: must be from 1 to 200"),
         ({"performance": {"matmul_precision": "hi"}}, "unknown performance.matmul_precision 'hi': did you mean 'high'"),
         ({"optimizer": {"kwargs": {"bets": 1}}}, "optimizer.kwargs"),

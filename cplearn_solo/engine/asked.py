@@ -1,0 +1,81 @@
+"""What a configuration asks for that is not here, told before anything is imported that takes seconds."""
+
+from __future__ import annotations
+
+import os
+from importlib.util import find_spec
+from pathlib import Path
+
+from cplearn_solo.config.identity import PATHS
+from cplearn_solo.config.schema import Config, OptimizerConfig
+from cplearn_solo.core.cores import cores
+from cplearn_solo.core.errors import require, unknown
+from cplearn_solo.core.processes import RANKS
+from cplearn_solo.core.signatures import read_classes
+from cplearn_solo.data.schema import KNOWN_IMAGES
+from cplearn_solo.engine.find import find_checkpoint
+
+LIBRARIES = ("timm", "torchvision")  # whose weights have names
+WEIGHTS = "a run folder, a checkpoint, a file with a state dict, timm, timm/TAG, torchvision or torchvision/NAME"
+
+
+def check_asked(config: Config) -> None:
+    """Raises ``InputError`` for devices, weights, a checkpoint or a place for runs that are not here.
+
+    The same is found again where each of them is used, with all that only PyTorch can tell.
+    """
+    require_outside_of_images(config)
+    _check_optimizer(config.optimizer)
+    weights = config.backbone.weights
+    if weights is not None and not in_library(weights):
+        require(Path(weights).exists(), "backbone.weights", weights, WEIGHTS)
+    if config.resume_from_checkpoint:
+        find_checkpoint(config.resume_from_checkpoint)
+    _check_devices(config)
+
+
+def in_library(weights: str) -> bool:
+    """Whether ``backbone.weights`` names those of a library, not a file."""
+    return weights.partition("/")[0] in LIBRARIES and not Path(weights).exists()
+
+
+def require_outside_of_images(config: Config) -> None:
+    """Raises ``InputError`` for runs in a folder of images, where their figures would be images, too."""
+    place = Path(config.checkpoint.dir).resolve()
+    for key in PATHS:
+        value = getattr(config.data, key.partition(".")[2])
+        for path in value if isinstance(value, list) else [value]:
+            within = config.data.dataset not in KNOWN_IMAGES and path and place.is_relative_to(Path(path).resolve())
+            require(not within, "checkpoint.dir", config.checkpoint.dir, f"a folder outside of {key}, {path}")
+
+
+def _check_optimizer(config: OptimizerConfig) -> None:
+    """Keywords that the optimizer has not, by the source of its class."""
+    known = _arguments(config.name) - {"self", "params", "lr", "weight_decay", "fused"}
+    known |= {"exclude_bias_n_norm", *(("eta", "clip_lr") if config.name == "lars" else ())}
+    for key in config.kwargs:
+        if key not in known:
+            raise unknown(f"key of optimizer.kwargs for {config.name}", key, known)
+
+
+def _arguments(optimizer: str) -> set[str]:
+    classes = {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD", "lars": "LARS"}
+    torch = Path(str(find_spec("torch").origin)).parent / "optim"  # type: ignore[union-attr]
+    folder = Path(__file__).parent if optimizer == "lars" else torch
+    return set(read_classes(folder / f"{optimizer}.py")[classes[optimizer]].arguments)
+
+
+def _check_devices(config: Config) -> None:
+    """PyTorch is asked for GPUs only where the answer may be an error."""
+    accelerator, count = config.trainer.get("accelerator") or "auto", config.device_count
+    if accelerator in ("cuda", "gpu"):
+        require(_gpus_here(), "accelerator", accelerator, "auto or cpu, no GPU was found here")
+    elif accelerator != "mps" and count and count > cores() and not any(rank in os.environ for rank in RANKS):
+        fits = accelerator == "auto" and _gpus_here()
+        require(fits, "devices", config.devices, f"at most {cores()}, the processor cores there are")
+
+
+def _gpus_here() -> bool:
+    import torch
+
+    return torch.cuda.is_available() or torch.backends.mps.is_available()
