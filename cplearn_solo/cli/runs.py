@@ -19,16 +19,19 @@ from cplearn_solo.core.errors import InputError, require, unknown
 from cplearn_solo.core.locks import try_lock
 from cplearn_solo.core.progress import duration
 from cplearn_solo.core.words import given_verdict
+from cplearn_solo.jobs.job import RESULT
 
-RUNS = """Lists the runs below a folder, oldest first: done, running or killed, with epochs and scores.
+RUNS = """Lists the runs below a folder, oldest first: done, running, paused or killed, with epochs and scores.
 
   cplearn runs                                    those below ./runs
   cplearn runs results method=byol state=done     only some; any key of a configuration, and state
   cplearn runs --sort linear_acc1                 by a score of summary.json, the best first; or name, method, data, age
 
-A killed run goes on when its command is typed again."""
+A killed run goes on when its command is typed again. A paused one is a trial of cplearn tune that has trained as long as
+its search asked for."""
 
 SCORES = {"linear_acc1": "linear", "knn_acc1": "kNN", "ami": "AMI", "verdict": "verdict"}  # and their headings
+STATES = ("done", "running", "paused", "killed")
 NAMED = ("age", "data", "method", "name", "state")  # what can be sorted by, beside scores
 LONGEST = 10_000  # columns: a run is a line wherever it is printed, so that its path can be copied and searched for
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -41,7 +44,7 @@ class Run:
     path: Path
     config: dict[str, Any]
     summary: dict[str, Any]
-    state: str  # done, running or killed
+    state: str  # one of STATES
     epochs: int
     changed: float
 
@@ -106,10 +109,18 @@ def _read(path: Path) -> Run | None:
     summary = _summary(path)
     if summary:
         summary["verdict"] = given_verdict(summary)
-    state = "done" if summary else "running" if _locked(path) else "killed"
     epochs = max(0, log.read_text().count("\n") - 1) if log.is_file() else 0
     changed = (log if log.is_file() else path / "config.yaml").stat().st_mtime
-    return Run(path, config, summary, state, epochs, changed)
+    return Run(path, config, summary, "done" if summary else _state(path), epochs, changed)
+
+
+def _state(path: Path) -> str:
+    """That of a run without a summary; a search has a folder for each rung beside a trial's run."""
+    if _locked(path):
+        return "running"
+    rungs = [file.parent for file in path.parents[1].glob("rung-*/trial.json")] if len(path.parents) > 1 else []
+    told = rungs and (max(rungs, key=lambda rung: int(rung.name[5:])) / RESULT).is_file()
+    return "paused" if told else "killed"
 
 
 def _summary(path: Path) -> dict[str, Any]:
@@ -150,6 +161,6 @@ def _print(runs: list[Run], total: int, folder: str) -> None:
         )
     if runs:
         Console(width=LONGEST).print(table)
-    counts = {state: sum(run.state == state for run in runs) for state in ("done", "running", "killed")}
+    counts = {state: sum(run.state == state for run in runs) for state in STATES}
     words = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
     print(f"{len(runs)} of {total} runs below {folder}{f': {words}' if words else ''}")

@@ -65,6 +65,16 @@ def test_a_run_that_was_not_judged_says_so(some, here):
     assert code == 0 and [row[0] for row in rows(out)][:1] == ["runs/a/1"]
 
 
+def test_a_trial_whose_rung_is_done_is_paused(some, here):
+    """Until its search asks for more of it, if it does."""
+    for rung, state in ((0, "paused"), (1, "killed")):
+        (some / f"runs/rung-{rung}").mkdir()
+        (some / f"runs/rung-{rung}/trial.json").write_text("{}")
+        if state == "paused":
+            (some / f"runs/rung-{rung}/result.json").write_text("{}")
+        assert f"1 running, 1 {state}" in here("runs")[1] and f"{state} 2/9" in here("runs")[1]
+
+
 def test_filters_and_order(some, here):
     for filters, found in ((["method=cplearn"], "cb"), (["state=done"], "a"), (["optimizer.lr=0.2"], "b"),
                            (["seed=2", "name=c"], "c"), (["--sort", "name"], "abc"), (["--sort", "ami"], "acb"),
