@@ -475,6 +475,14 @@ def test_range_measured_on_a_sample(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert np.abs(np.asarray(fixed.load(0))[..., 0] - eight(np.trunc(scans[0]), -2000, 2000)).max() <= 1
 
 
+def test_range_is_that_of_ten_thousand_values_of_each_of_200_images(tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "a.tif").write_bytes(grey_tiff(grey(8).astype("<i2").tobytes(), 16, kind=2))
+    asked, percentile = [], np.percentile
+    monkeypatch.setattr(np, "percentile", lambda values, at: asked.append((len(values), at)) or percentile(values, at))
+    measured_range([str(tmp_path / "a.tif")] * 201, Decoding(), 0)
+    assert asked == [(200 * 10_000, (0.5, 99.5))]
+
+
 def test_constant_images_have_a_range_too(tmp_path: Path) -> None:
     path = tmp_path / "a.tif"
     path.write_bytes(grey_tiff(np.full(SHAPE, 7).astype("<i2").tobytes(), 16, kind=2))

@@ -97,6 +97,11 @@ def test_changes_of_the_data_are_described(folder: Path, tmp_path: Path) -> None
     assert "200 -> 202 images" in change(old, splits(train_path=str(root)))
 
 
+def test_a_fingerprint_is_what_it_was_for_runs_that_were_begun_before() -> None:
+    found = load_splits(DataConfig(), seed=0).fingerprint["train"]
+    assert found == {"images": 1438, "classes": 10, "labels": "f81211fe46664384"}
+
+
 def test_changed_labels_are_described(tmp_path: Path) -> None:
     images = noise_images(4, 8, 8)
     old, new, named = (

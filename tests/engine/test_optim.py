@@ -51,6 +51,8 @@ def test_a_warmup_of_the_whole_run_is_silent_and_a_longer_one_is_clipped():
     whole = SchedulerConfig(warmup_epochs=3, warmup_start_lr=0.1, min_lr=0.02)
     climb = [0.1 + 0.4 * t / 6 for t in range(7)]
     assert rates(whole, epochs=3, steps=6) == pytest.approx(climb)
+    but_one = SchedulerConfig(warmup_epochs=2, warmup_start_lr=0.1, min_lr=0.02, interval="epoch")
+    assert rates(but_one, epochs=3, steps=3) == pytest.approx([0.1, 0.3, 0.5, 0.02])
     with pytest.warns(Notice, match="scheduler.warmup_epochs = 5 clipped to the run's 3 epochs"):
         longer = rates(SchedulerConfig(warmup_epochs=5, warmup_start_lr=0.1, min_lr=0.02), epochs=3, steps=6)
     assert longer == pytest.approx(climb)

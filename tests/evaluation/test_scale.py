@@ -62,6 +62,8 @@ def test_drift_is_told_from_the_log():
     found = features_scale(rows)
     assert found["features_std"] == 400 and "0.5 in the first epoch and of 400 in the last" in found["scale_note"]
     assert "scale_note" in features_scale(rows[::-1])
+    assert "scale_note" in features_scale([{"train_features_std": value} for value in (3.0, 30.0)])  # ten times
+    assert "scale_note" not in features_scale([{"train_features_std": value} for value in (3.0, 29.9)])
     assert features_scale(rows[1:]) == {"features_std": 400.0} and features_scale([{"epoch": 0}]) == {}
 
 
