@@ -11,6 +11,7 @@ import pytest
 import torch
 import torchvision
 from omegaconf import OmegaConf
+from sklearn.datasets import load_digits
 from support.images import noise_images, write_images, write_parquet
 
 from cplearn_solo.core.errors import InputError
@@ -108,6 +109,7 @@ class FakeCIFAR:
     classes = ("cat", "dog")
 
     def __init__(self, root: str, train: bool, download: bool) -> None:
+        assert download  # nothing is fetched that is there
         self.root, n = root, 6 if train else 4
         self.data = noise_images(n, 32, 32, seed=int(train)).permute(0, 2, 3, 1).numpy()
         self.targets = [i % 2 for i in range(n)]
@@ -132,6 +134,18 @@ def test_torchvision_arrays(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     stl = splits(dataset="stl10", train_path=str(tmp_path), val_split=0.4)
     assert (stl.test.labels >= 0).all()  # only labelled images are worth holding out
     assert sorted(stl.train.labels.tolist() + stl.test.labels.tolist()) == [-1, -1, -1, 0, 1, 2]
+
+
+def test_digits_are_scikit_learns_and_every_fifth_of_a_class_is_held_out() -> None:
+    raw, found = load_digits(), splits()
+    images = np.round(raw.images * 255 / 16).astype(np.uint8)
+    assert (len(found.train), len(found.test)) == (1438, 359)
+    known = {image.tobytes(): label for image, label in zip(images, raw.target)}
+    for part in (found.train, found.test):
+        assert [known[image[0].numpy().tobytes()] for image in part.images] == part.labels.tolist()
+        assert (part.images[:, 0] == part.images[:, 2]).all() and part.classes == tuple("0123456789")
+    assert (found.test.labels.bincount() - torch.from_numpy(np.bincount(raw.target)) / 5).abs().max() <= 1
+    assert torch.equal(found.test.images, splits(seed=1).test.images)
 
 
 def test_failed_download(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -439,6 +439,16 @@ def test_names_of_images() -> None:
     assert not any(map(is_image_name, no_images))
 
 
+@pytest.mark.parametrize("at", [8, 20])
+def test_tags_of_a_tiff_that_pillow_cannot_read_are_told_wherever_they_are(at: int) -> None:
+    tags = [(256, 4), (257, 4), (258, 64), (277, 5), (339, 3)]
+    directory = b"".join(struct.pack("<HHIHH", tag, 3, 1, value, 0) for tag, value in tags)
+    data = struct.pack("<4sI", b"II*\0", at) + bytes(at - 8) + struct.pack("<H", len(tags)) + directory + bytes(4)
+    said = "a TIFF that Pillow cannot read, 5 bands of 64 bits; data.channels=5 takes them as they are"
+    with pytest.raises(InputError, match=said):
+        decode(EncodedImage(data, "x.tif"), Decoding())
+
+
 # --- data.range, data.background ---------------------------------------------------------------------------------
 
 

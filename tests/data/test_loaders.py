@@ -26,6 +26,7 @@ from cplearn_solo.data import (
     train_loader,
 )
 from cplearn_solo.data.file_loader import Batch, lost_workers_told
+from cplearn_solo.data.order import hash_seed
 from cplearn_solo.data.schema import ColorJitter, GaussianNoise, Prob
 
 SIZE = 23
@@ -76,6 +77,16 @@ def test_too_few_images_for_a_batch() -> None:
         InputError, match="optimizer.batch_size = 12: must be from 1 to 11 on each of 2 devices, as .* 23"
     ):
         EpochSampler(SIZE, seed=0, batch_size=12, world=2)
+    with pytest.raises(InputError, match="optimizer.batch_size = 0: must be from 1 to 23, as"):
+        EpochSampler(SIZE, seed=0, batch_size=0)
+    assert (
+        len(EpochSampler(SIZE, seed=0, batch_size=11, world=2)) == len(EpochSampler(SIZE, seed=0, batch_size=23)) == 1
+    )
+
+
+def test_orders_are_what_they_were_for_runs_that_were_begun_before() -> None:
+    assert hash_seed(0, 1, 2) == 3545498880833913751
+    assert EpochSampler(7, seed=3, batch_size=3).batches().tolist() == [[6, 5, 1], [2, 4, 0]]
 
 
 def test_memory_batches(memory: MemorySet) -> None:

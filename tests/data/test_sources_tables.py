@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,6 +16,7 @@ from support.images import encode, noise_images, write_images, write_parquet
 
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.data import DataConfig, FileSet, Splits, load_splits
+from cplearn_solo.data.sources.hub import hub_parts
 from cplearn_solo.data.sources.parquet import folder_parts
 
 LARGE = noise_images(8, 70, 65)  # these stay encoded
@@ -243,6 +246,37 @@ def test_hub_without_a_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
     found = splits(dataset="hub", train_path="me/set")
     assert torch.equal(found.train.images, noise_images(2, 8, 8, seed=0))
     assert torch.equal(found.test.images, noise_images(2, 8, 8, seed=1))
+
+
+def test_parts_of_the_library_are_whole_words_and_keep_what_labels_mean(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stand-in for the library: some columns without their meaning, which the features have."""
+
+    def images(labels: list[int]) -> SimpleNamespace:
+        info = {"info": {"features": {"label": {"names": ["a", "b"], "_type": "ClassLabel"}}}}
+        cells = pa.array([{"bytes": encode(image), "path": None} for image in noise_images(len(labels), 8, 8)])
+        arrow = SimpleNamespace(metadata={b"huggingface": json.dumps(info).encode()})
+        table = pa.table({"img": cells, "label": labels})
+        return SimpleNamespace(data=SimpleNamespace(table=table), features=SimpleNamespace(arrow_schema=arrow))
+
+    library = ModuleType("datasets")
+    parts = {"training": images([0, 1]), "dev": images([1]), "trained": images([0, 0, 0])}
+    library.load_dataset = lambda name: parts
+    monkeypatch.setitem(sys.modules, "datasets", library)
+    monkeypatch.setattr("cplearn_solo.data.sources.hub.find_spec", lambda name: name)
+    assert list(hub_parts("me/set", "data.train_path")) == ["train", "validation", "trained"]
+    found = splits(dataset="hub", train_path="me/set")
+    assert (found.train.labels.tolist(), found.test.labels.tolist()) == ([0, 1], [1])
+    assert found.train.classes == ("a", "b")
+
+    def away(name: str) -> None:
+        raise OSError("no network\nat all")
+
+    library.load_dataset = away
+    fails(
+        r"data.train_path = 'me/set': must be a data set in the cache .* \(no network\), or put",
+        dataset="hub",
+        train_path="me/set",
+    )
 
 
 @pytest.mark.skipif(find_spec("datasets") is None, reason="the library of the hub is not installed")

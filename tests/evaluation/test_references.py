@@ -3,11 +3,13 @@
 import pytest
 import torch
 from support.configs import tiny
+from support.images import write_images
 
 from cplearn_solo.config.read import parse_config
+from cplearn_solo.core.errors import InputError
 from cplearn_solo.data import load_splits
 from cplearn_solo.evaluation import reference_rows
-from cplearn_solo.evaluation.reference_rows import RANDOM_BACKBONE, chance_scores, random_backbone_scores
+from cplearn_solo.evaluation.reference_rows import RANDOM_BACKBONE, RAW_PIXELS, chance_scores, random_backbone_scores
 
 
 def test_chance_is_the_most_frequent_class_and_what_is_corrected_for_it_is_zero():
@@ -18,6 +20,13 @@ def test_chance_is_the_most_frequent_class_and_what_is_corrected_for_it_is_zero(
     found = chance_scores(labels, scores)
     assert found == pytest.approx({"knn_acc1": 3 / 5, "knn_balanced_acc1": 1 / 3, "nmi": 0.3, **zeros})
     assert chance_scores(torch.zeros(4), scores) == {} == chance_scores(-torch.ones(4), scores)
+
+
+def test_a_reference_row_needs_held_out_images(tmp_path):
+    write_images(tmp_path, ["images/1.png", "images/2.png"])
+    config = parse_config(tiny(tmp_path, data={"dataset": "custom", "train_path": str(tmp_path), "no_labels": True}))
+    with pytest.raises(InputError, match="data.no_labels = True: must be false to have scores"):
+        reference_rows.reference_row_summary(RAW_PIXELS, config)
 
 
 def test_a_random_backbone_scores_as_the_reference_row_of_tables(tmp_path, monkeypatch):

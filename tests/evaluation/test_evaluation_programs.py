@@ -1,0 +1,102 @@
+"""Which score a configuration of an evaluation asks for, with what, on which images."""
+
+from types import SimpleNamespace
+
+import pytest
+from torch import nn
+
+from cplearn_solo.config.evaluation import ClusteringConfig, KNNConfig, LinearConfig, ProbeOptimizer
+from cplearn_solo.evaluation import programs
+from cplearn_solo.evaluation.linear import LinearResult
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """Calls of scores by name, and features that say of which images they are."""
+    calls = []
+
+    def answer(name, result=None):
+        monkeypatch.setattr(
+            programs, name, lambda *given, **settings: calls.append((name, given, settings)) or result or {name: 1.0}
+        )
+
+    for name in ("linear_scores", "paper_linear_scores", "knn_scores", "cluster_scores", "_recorded"):
+        answer(name)
+    answer("train_on_images", nn.Identity())
+    answer("scored", LinearResult(0.5, 0.4, None, 0.6))
+    splits = SimpleNamespace(name="test", probe="probe", test=["one", "two"], train=SimpleNamespace(num_classes=3))
+
+    def seen(images, **how):
+        return SimpleNamespace(of=images, how=how, labelled=lambda: SimpleNamespace(x=images, y=LABELS))
+
+    network = SimpleNamespace(num_features=7)
+    config = SimpleNamespace(augmentations=[SimpleNamespace(crop_size=8)])
+    model = SimpleNamespace(backbone=network, method=SimpleNamespace(codes_total=5), config=config, run=None)
+    monkeypatch.setattr(programs, "load_pretrained", lambda *_, **__: model)
+    monkeypatch.setattr(programs, "splits_of", lambda *_: (splits, "data"))
+    monkeypatch.setattr(programs, "require_held_out", lambda *given: calls.append(("held out", given, {})))
+    monkeypatch.setattr(programs, "extractor", lambda *_, **__: seen)
+    return calls
+
+
+LABELS = programs.torch.tensor([0, 0, 1, 2])
+
+
+def scores(config, asked):
+    found = programs.evaluate(config)
+    assert asked.pop(0)[0] == "held out" and found.record is None
+    assert found.scores["scored_on"] == "test" and found.scores["scored_images"] == 2
+    return found.scores
+
+
+def test_the_converged_probe_is_what_is_not_asked_otherwise(asked):
+    assert scores(LinearConfig("run", accelerator="cpu", seed=4), asked)["linear_scores"] == 1.0
+    ((name, (train, test), settings),) = asked
+    assert (name, train.of, test.of) == ("linear_scores", "probe", ["one", "two"])
+    assert settings["num_classes"] == 3 and settings["seed"] == 4
+
+
+def test_the_papers_probe_has_the_optimizer_of_the_configuration(asked):
+    optimizer = ProbeOptimizer("sgd", lr=[0.1, 1.0], batch_size=32, weight_decay=0.01)
+    scores(LinearConfig("run", protocol="paper", optimizer=optimizer, max_epochs=9, accelerator="cpu"), asked)
+    ((name, (train, test), settings),) = asked
+    assert (name, train.of, test.of) == ("paper_linear_scores", "probe", ["one", "two"])
+    wanted = {"optimizer": "sgd", "lr": [0.1, 1.0], "batch_size": 32, "weight_decay": 0.01, "epochs": 9}
+    assert {key: settings[key] for key in wanted} == wanted
+
+
+@pytest.mark.parametrize(
+    ("how", "name"), [({"augment": True}, "paper_linear_augmented"), ({"finetune": True}, "finetuned")]
+)
+def test_a_classifier_trained_on_images_is_scored_on_features(asked, how, name):
+    found = scores(LinearConfig("run", protocol="paper", accelerator="cpu", **how), asked)
+    assert found[f"{name}_acc1"] == 0.5 and found[f"{name}_train_acc1"] == 0.6
+    (training, (_, images), settings), (_, (_, train_x, _, test_x, _), sizes) = asked
+    assert (training, images, settings["crop_size"], settings["features_dim"]) == ("train_on_images", "probe", 8, 7)
+    assert settings["finetune"] == how.get("finetune", False) and settings["epochs"] == 100
+    assert (train_x, test_x, sizes) == ("probe", ["one", "two"], {"num_classes": 3})
+
+
+def test_neighbours_are_those_of_training_images(asked):
+    scores(KNNConfig("run", k=3, temperature=0.5, accelerator="cpu"), asked)
+    ((name, (train, test), settings),) = asked
+    assert (name, train.of, test.of) == ("knn_scores", "probe", ["one", "two"])
+    assert {key: settings[key] for key in ("k", "temperature", "num_classes")} == {
+        **{"k": 3, "temperature": 0.5, "num_classes": 3}
+    }
+
+
+@pytest.mark.parametrize(("protocol", "by_batch"), [("eval", False), ("train", True)])
+def test_codes_take_the_statistics_that_the_protocol_says(asked, protocol, by_batch):
+    scores(ClusteringConfig("run", protocol=protocol, accelerator="cpu"), asked)
+    ((name, (test,), settings),) = asked
+    assert (name, test.of, test.how) == ("cluster_scores", ["one", "two"], {"batch_statistics": by_batch})
+    assert settings == {"codes_total": 5, "seed": 0}
+
+
+def test_what_is_not_said_is_the_protocol_of_the_paper():
+    """Appendix I of CPLearn for the probe; k and temperature of Wu et al. (2018) for few images."""
+    assert ProbeOptimizer() == ProbeOptimizer("adam", lr=1e-2, batch_size=256, weight_decay=0.0, backbone_lr=None)
+    linear, knn = LinearConfig(), KNNConfig()
+    assert (linear.protocol, linear.max_epochs, linear.last_blocks) == ("converged", 100, 0)
+    assert (knn.k, knn.temperature, knn.batch_size, knn.seed) == (20, 0.07, 256, 0)
