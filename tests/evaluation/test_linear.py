@@ -126,6 +126,15 @@ def test_constant_dimensions_count_nothing_and_constant_features_give_the_larges
     assert linear_probe(constant, y, constant, y, num_classes=3).acc1 == pytest.approx(largest)
 
 
+def test_penalties_that_are_tried_are_powers_of_ten() -> None:
+    """``l2`` of kept scores is one of them."""
+    tried = linear.STRENGTHS
+    assert tried == pytest.approx((1, 0.1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8), rel=1e-12)
+    assert linear.FEW_ROWS_STRENGTH == 1e-2 and linear.HELD_OUT == 10
+    enough = [linear_probe(x[:n], y[:n], x, y, num_classes=3).l2 for x, y in [unequal(30, 3, seed=0)] for n in (9, 10)]
+    assert enough[0] == 1e-2 and enough[1] in linear.STRENGTHS
+
+
 def test_few_rows_classes_and_inference_mode() -> None:
     calls: list[tuple[int, int]] = []
     with torch.inference_mode():  # as Lightning's validation loop does

@@ -75,6 +75,14 @@ def test_statistics_are_those_of_float64_far_from_the_origin_and_constant_dimens
     assert scale.standardise(x)[:, 3:].abs().max() == 0
 
 
+@pytest.mark.parametrize(("errors", "varies"), [(3.9, False), (4.1, True)])
+def test_four_roundings_of_float32_are_no_variation(errors, varies):
+    """Features may have been computed in float32, and their mean is as inexact as the sum of a few of them."""
+    away = errors * torch.finfo(torch.float32).eps
+    x = torch.tensor([[7 * (1 - away)], [7 * (1 + away)]], dtype=torch.float64)
+    assert bool(scale_of(x).factor > 0) == varies
+
+
 def test_looking_at_the_scale_leaves_features_as_they_are():
     x = torch.randn(9, 3, dtype=torch.float64)
     before = x.clone()
