@@ -222,6 +222,7 @@ def test_list_of_absolute_paths_without_labels(root: Path) -> None:
         ("", "data.image_column = 'img'"),
         ("path,label\n", "data.image_column"),
         ("path,label\nroot/cat/1.png,123456789\n", "labels below 1000000, and it holds 123456789"),
+        ("img,label\n", "list.csv': must be a list with a row for each image"),
     ],
 )
 def test_bad_lists(root: Path, text: str, message: str) -> None:

@@ -59,6 +59,8 @@ def test_a_langevin_step_follows_the_gradient_and_leaves_weights_alone():
     torch.testing.assert_close(x, torch.full_like(start, 0.5 - 0.1 * 2 * 0.5 + 0.01))
     assert weight.grad is None and not x.requires_grad and torch.equal(start, torch.full_like(start, 0.5))
     downhill = {"energies": lambda x: -10 * x.sum(dim=(1, 2, 3)), "x": start, "noises": lambda: 0.0}
+    uphill = {**downhill, "energies": lambda x: 10 * x.sum(dim=(1, 2, 3))}
+    assert torch.equal(langevin(**uphill, steps=3, step_size=1.0, clamp=True), -torch.ones_like(start))
     far, kept = (langevin(**downhill, steps=3, step_size=1.0, clamp=clamp) for clamp in (False, True))
     assert torch.equal(far, torch.full_like(start, 30.5)) and torch.equal(kept, torch.ones_like(start))
 

@@ -180,6 +180,7 @@ def test_bad_matrices(value: object, words: str) -> None:
     "call, words",
     [
         (lambda: matrix_kl(np.eye(2), np.eye(3)), "q.shape = \\(3, 3\\): must be that of p, \\(2, 2\\)"),
+        (lambda: matrix_log(np.zeros((3, 3)), 4), "\\|\\|a - I\\|\\| = 1.0: must be below 1"),
         (lambda: matrix_log(2 * np.eye(3), 4), "\\|\\|a - I\\|\\| = 1.*: must be below 1, where the Taylor series"),
         (lambda: matrix_log(np.zeros((2, 2)), 4), "must be below 1"),
         (lambda: matrix_log(np.eye(2), 0), "order = 0: must be an integer from 1"),

@@ -69,6 +69,7 @@ def test_random_weights_must_be_beaten_by_views_or_labels():
 
 def test_random_weights_that_recognise_everything_leave_it_open():
     assert not not_learned([labelled(0.5)], views(0.985, 0.99))
+    assert not_learned([labelled(0.5)], views(0.95, 0.95)).startswith("recognised views 0.950")  # 1 is clearly better
 
 
 @pytest.mark.parametrize("above, learned", [(1.9, False), (2.1, True)])
