@@ -33,4 +33,4 @@ def balanced(labels: Tensor) -> bool:
     The largest has at most a tenth more than the smallest.
     """
     counts = labels.unique(return_counts=True)[1]
-    return len(counts) == 0 or bool(counts.max() <= 1.1 * counts.min())
+    return bool(counts.max() <= 1.1 * counts.min())

@@ -66,6 +66,11 @@ def test_crops_depend_on_the_seed_and_the_size_only() -> None:
     assert [crop.size for crop in one] == [32, 32, 16]
 
 
+def test_without_a_random_crop_the_centre_is_cut() -> None:
+    (crop,) = draw_crops([Augmentation(RRC(False), crop_size=16)], 70, 40, seed=0)  # 40 x 70 pixels become 16 x 28
+    assert (crop.box, crop.resized, crop.padding, list(crop.window)) == ((0, 0, 40, 70), (16, 28), 0, [0, 6])
+
+
 def test_how_much_smaller_an_image_may_be() -> None:
     crops = [plain((0, 0, 400, 300), 100), plain((0, 0, 90, 300), 30), plain((5, 5, 500, 500), 20)]
     assert spare_pixels(crops) == 3

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import shutil
+import struct
 import subprocess
 import tarfile
 import zipfile
@@ -121,6 +122,12 @@ def test_damaged_archives(root: Path) -> None:
     fails("packed.tar': must be a .tar without compression, or a .zip, and it cannot be read: ", path)
     subprocess.run(["tar", "-czf", path, "-C", root, "cat"], check=True)
     fails("must be a .tar without compression", path)
+    path = packed(root, "zip")
+    longer = bytearray(path.read_bytes())
+    entry = longer.rindex(b"PK\1\2")  # the last one of the list of files, whose sizes are said to be larger
+    longer[entry + 20 : entry + 28] = struct.pack("<II", 10**6, 10**6)
+    path.write_bytes(longer)
+    fails(f"packed.zip': must be a whole archive, and it ends after {len(longer)} bytes within an image", path)
     path = packed(root, "zip-deflated")
     whole = bytearray(path.read_bytes())
     path.write_bytes(whole[:-30])

@@ -74,6 +74,8 @@ def test_blocks_of_rows_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     problem = Ours(x, y, 3)
     assert problem.rows == 7
     torch.testing.assert_close(problem.solve(1e-2).weights, whole.weights, rtol=1e-3, atol=1e-3)
+    monkeypatch.setitem(convex.BLOCKS, "cpu", 1)
+    assert Ours(x, y, 3).rows == 1  # however many dimensions
 
 
 def test_close_to_logistic_regression_with_the_penalty_that_was_chosen() -> None:
