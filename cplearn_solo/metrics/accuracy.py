@@ -28,7 +28,8 @@ def accuracies(found: Tensor, labels: Tensor) -> Accuracies:
 
 
 def balanced(labels: Tensor) -> bool:
-    """Whether the classes that occur have about equally many rows, so that both accuracies tell the same.
+    """Whether the classes that occur in ``labels`` (n,), n >= 1, have about equally many rows, so that both accuracies
+    tell the same.
 
     The largest has at most a tenth more than the smallest.
     """
