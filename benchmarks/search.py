@@ -53,10 +53,11 @@ class Signs:
 
 
 def main() -> None:
-    print(f"{'run':34}{'space':8}{'bytes':>6}{'recall':>9}{'precision':>11}{'a and b':>9}{'queries/s':>11}")
+    print(f"{'run':40}{'space':8}{'bytes':>6}{'recall':>9}{'precision':>11}{'a and b':>9}{'queries/s':>11}")
     for place in sys.argv[1:]:
         model = load_pretrained(place)
         z, h, y = embedded(model)
+        codes = f", {c} codes" if (c := model.method.codes_total) else ""
         ways = {"Z": Floats(z), "H": Floats(h), "bits": Signs(h)}
         near = {name: neighbours(way) for name, way in ways.items()}
         a, b = pairs(y)
@@ -65,9 +66,9 @@ def main() -> None:
             precision = (y[near[name]] == y[:, None]).mean()
             found = without(way.index.search(way.both(a, b), NEAREST + 2)[1], a, b)
             either = ((y[found] == y[a, None]) | (y[found] == y[b, None])).mean()
-            title = f"{model.config.name} {model.config.seed}" if name == "Z" else ""
+            title = f"{model.config.name} {model.config.seed}{codes}" if name == "Z" else ""
             numbers = f"{way.bytes:6}{recall:9.3f}{precision:11.3f}{either:9.3f}{speed(way):11.0f}"
-            print(f"{title:34}{name:8}{numbers}", flush=True)
+            print(f"{title:40}{name:8}{numbers}", flush=True)
 
 
 @torch.no_grad()

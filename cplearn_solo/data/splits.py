@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from cplearn_solo.data.checks import check_data
@@ -65,17 +66,8 @@ def load_splits(
         test = first(test, cfg.max_val_images)
         check_overlap(train, test, cfg)
 
-    if isinstance(train, FileSet):
-        decoding = Decoding.of(cfg)
-        if cfg.range == "auto":
-            decoding = replace(decoding, limits=limits or measured_range(train.sources, decoding, seed))
-        reading = {"decoding": decoding, "max_unreadable": cfg.max_unreadable}
-        train, test = replace(train, **reading), None if test is None else replace(test, **reading)
-        train.read(0)  # where none can be read, this says so at once
-    else:
-        train, test = in_channels(train, cfg), test and in_channels(test, cfg)
-    if cfg.dataset in TABLES:
-        train, test = decoded_if_small(train), test and decoded_if_small(test)
+    read = _reader(train, cfg, seed, limits)
+    train, test = read(train), test and read(test)
     customary = NORMALISATION.get(cfg.dataset) if cfg.channels == RGB else None
     own = (mean, std) if mean and std else customary or channel_statistics(train, seed)
     normalisation = {"mean": tuple(mean or own[0]), "std": tuple(std or own[1])}
@@ -88,3 +80,17 @@ def load_splits(
         name="val" if cfg.val_split else "test",
         fingerprint=found,
     )
+
+
+def _reader(
+    train: ImageSet, cfg: DataConfig, seed: int, limits: tuple[float, float] | None
+) -> Callable[[ImageSet], ImageSet]:
+    """What makes pixels of either part: of files when they are asked for, but of small ones in tables at once."""
+    if not isinstance(train, FileSet):
+        return partial(in_channels, cfg=cfg)
+    decoding = Decoding.of(cfg)
+    if cfg.range == "auto":
+        decoding = replace(decoding, limits=limits or measured_range(train.sources, decoding, seed))
+    with_decoding = partial(replace, decoding=decoding, max_unreadable=cfg.max_unreadable)
+    with_decoding(train).read(0)  # where none can be read, this says so at once
+    return (lambda images: decoded_if_small(with_decoding(images))) if cfg.dataset in TABLES else with_decoding

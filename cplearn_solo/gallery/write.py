@@ -17,7 +17,7 @@ from cplearn_solo.core.progress import patience
 from cplearn_solo.data import ImageSet
 from cplearn_solo.data.workers import Workers
 from cplearn_solo.gallery.page import Contents, gallery_page
-from cplearn_solo.gallery.plane import plane
+from cplearn_solo.gallery.plane import Plane, plane
 from cplearn_solo.gallery.see import see
 from cplearn_solo.inference.images import file_names
 from cplearn_solo.inference.pretrained import Pretrained
@@ -78,11 +78,7 @@ def write_gallery(
     needed += [row for group in groups[:GROUPS] for row in group[:OF_GROUP]]
     shown = _chosen(len(x), needed, seed)
     progress("map", 0, 1)
-    with patience("map"):
-        try:
-            points = plane(x[shown], seed=seed)
-        except InputError as error:
-            points = str(error)
+    points = _plane(x[shown], seed)
     progress("thumbnails", 0, 1)
     chosen = images.subset(seen.rows[shown])
     contents = Contents(
@@ -102,6 +98,15 @@ def write_gallery(
     )
     write_file(new_file("OUT", out, PAGES), gallery_page(contents))  # another process may have written it meanwhile
     return Gallery(out, len(seen), len(shown), seen.unreadable)
+
+
+def _plane(x: torch.Tensor, seed: int) -> Plane | str:
+    """The map, or the reason why there is none."""
+    with patience("map"):
+        try:
+            return plane(x, seed=seed)
+        except InputError as error:
+            return str(error)
 
 
 def _chosen(count: int, needed: list[int], seed: int) -> torch.Tensor:
