@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from cplearn_solo.data.decoding.source import Source
+from cplearn_solo.data.decoding.source import Source, as_text
 
 PIECE = 256  # bytes from the middle of a file, which differ between nearly all files of one size
 
@@ -183,15 +183,6 @@ class Selected(Index):
 
     def known_by(self) -> Iterable[np.ndarray]:
         return (*self.sources.known_by(), self.rows)
-
-
-def as_text(name: bytes) -> str:
-    r"""A name as text that can be stored in UTF-8, whatever bytes it is of.
-
-    >>> as_text("ä".encode()), as_text(b"\xe4")
-    ('ä', '\\xe4')
-    """
-    return name.decode(errors="backslashreplace")
 
 
 def joined(parts: Sequence[Index]) -> Index:

@@ -133,9 +133,11 @@ def test_names_of_any_letters(tmp_path: Path) -> None:
     write_images(tmp_path / "Käfer {a,b} [1] #&'", ["猫/ä b.png", "dog/1.png"])
     odd = os.fsdecode(b"\xff\xfe.png")
     shutil.copy(tmp_path / "Käfer {a,b} [1] #&'/dog/1.png", tmp_path / "Käfer {a,b} [1] #&'/dog" / odd)
+    os.mkdir(os.fsencode(tmp_path / "Käfer {a,b} [1] #&'") + b"/caf\xe9")
+    shutil.copy(tmp_path / "Käfer {a,b} [1] #&'/dog/1.png", tmp_path / "Käfer {a,b} [1] #&'" / os.fsdecode(b"caf\xe9"))
     images = read(tmp_path / "Käfer {a,b} [1] #&'")
-    assert [Path(source).name for source in images.sources] == ["1.png", odd, "ä b.png"]
-    assert images.classes == ("dog", "猫") and images.load(1).size == (24, 20)
+    assert [Path(source).name for source in images.sources] == ["1.png", "1.png", odd, "ä b.png"]
+    assert images.classes == (r"caf\xe9", "dog", "猫") and images.load(2).size == (24, 20)
 
 
 def test_home_and_relative_paths(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

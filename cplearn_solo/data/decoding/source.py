@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from io import BytesIO
 from typing import BinaryIO, NamedTuple
 
@@ -27,7 +28,16 @@ Source = str | EncodedImage
 
 def source_name(source: Source) -> str:
     """The path of a file, or where encoded bytes came from."""
-    return source.name if isinstance(source, EncodedImage) else source
+    return source.name if isinstance(source, EncodedImage) else as_text(source)
+
+
+def as_text(name: bytes | str) -> str:
+    r"""The name of a file as text that can be stored in UTF-8, whatever bytes it is of.
+
+    >>> as_text("ä"), as_text(b"\xe4")
+    ('ä', '\\xe4')
+    """
+    return os.fsencode(name).decode(errors="backslashreplace")
 
 
 def opened(source: Source) -> ImageFile.ImageFile:

@@ -16,7 +16,8 @@ import numpy as np
 
 from cplearn_solo.core.errors import InputError, require
 from cplearn_solo.data.decoding import EncodedImage, is_image_name
-from cplearn_solo.data.index import PIECE, Index, Names, as_text, joined
+from cplearn_solo.data.decoding.source import as_text
+from cplearn_solo.data.index import PIECE, Index, Names, joined
 from cplearn_solo.data.notes import counted
 from cplearn_solo.data.sources.labels import Labels, from_words, unlabelled
 from cplearn_solo.data.sources.listing import is_hidden, kind, tell_ignored
@@ -81,7 +82,7 @@ class Members(Index):
             return file.read(length)
 
     def _name(self, i: int) -> str:
-        return f"{self.names[i].decode(errors='replace')} in {self.archive}"
+        return f"{self.file(i)} in {self.archive}"
 
 
 def read_archives(paths: Sequence[Path], key: str, *, labelled: bool) -> tuple[Index, Labels]:
@@ -169,4 +170,4 @@ def _class_names(path: Path, names: list[str], key: str) -> list[str]:
         depth += 1
     wanted = "an archive of class folders, or of WebDataset shards, or set data.no_labels=true"
     require(shallowest > 0, key, str(path), wanted)
-    return [folder[depth] for folder in folders]
+    return [as_text(folder[depth]) for folder in folders]

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from cplearn_solo.core.errors import require
+from cplearn_solo.data.decoding.source import as_text
 from cplearn_solo.data.image_set import FileSet
 from cplearn_solo.data.index import Index, joined
 from cplearn_solo.data.notes import counted
@@ -75,7 +76,7 @@ def _read_folder(root: Path, key: str, labelled: bool) -> tuple[Index, Labels]:
         listing.ignored.update({"outside the class folders": len(names) - len(classes)})
         ends = [listing.add(name) for name in classes]
         counts = np.diff(ends, prepend=0)
-        labels = Labels(np.repeat(np.arange(len(classes)), counts), classes)
+        labels = Labels(np.repeat(np.arange(len(classes)), counts), tuple(map(as_text, classes)))
     found = f", and it holds {counted(listing.ignored)}" if listing.ignored else ""
     require(len(listing) > 0, key, str(root), f"a folder with images{found}")
     if labelled:
