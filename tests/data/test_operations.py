@@ -126,3 +126,12 @@ def test_eval_crops_photographs(crop_size: int, resized: int) -> None:
 
 def pillows_centre(image: torch.Tensor, resized: int, size: int) -> torch.Tensor:
     return F.pil_to_tensor(F.center_crop(F.resize(pil(image), resized, v2.InterpolationMode.BICUBIC), size))
+
+
+def test_of_a_line_only_the_middle_is_resized(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = torch.randint(0, 256, (3, 4, 400), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    ours = centre(line, 32, 28)
+    monkeypatch.setattr("cplearn_solo.data.centre.LONGEST", 1000)
+    assert torch.equal(ours, centre(line, 32, 28))
+    monkeypatch.undo()
+    assert centre(torch.zeros(3, 10**6, 1, dtype=torch.uint8), 256, 224).shape == (3, 224, 224)  # else 200 GB
