@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from cplearn_solo.config import Config, parse_config
 from cplearn_solo.config.earlier import with_earlier_defaults
 from cplearn_solo.core.errors import InputError
+from cplearn_solo.data.decoding.source import as_text
 from cplearn_solo.engine.checkpoint import CHECKPOINT_KEY, read_checkpoint
 from cplearn_solo.engine.find import find_checkpoint
 from cplearn_solo.engine.module import Pretrainer
@@ -51,7 +52,7 @@ def load_pretrained(path: str | Path, *, device: torch.device | str = "cpu") -> 
     except RuntimeError as error:
         raise InputError(f"{file} does not fit its own configuration: {str(error).splitlines()[-1].strip()}") from error
     module.eval().requires_grad_(False).to(device)
-    probe, classes = nn.Sequential(module.features_scale, module.classifier), tuple(saved.get("classes", ()))
+    probe, classes = nn.Sequential(module.features_scale, module.classifier), tuple(map(as_text, saved.get("classes", ())))
     epochs = checkpoint["epoch"] + 1 if "epoch" in checkpoint else None
     known = {"checkpoint": file, "run": run, "probe": probe, "classes": classes, "epochs": epochs}
     return Pretrained(module.backbone, module.method, config, **statistics, **known)
