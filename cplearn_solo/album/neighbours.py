@@ -36,8 +36,10 @@ def nearest(
     """
     of = torch.arange(len(x)) if of is None else of
     k, found, done = min(k, len(x) - 1), [], 0
-    for rows in of.split(max(1, BLOCK // len(x))):
-        cosines = x[rows] @ x.T
+    step = max(1, min(len(of), BLOCK // len(x)))
+    block = x.new_empty(step, len(x))  # once, as fresh memory for each block costs a third of the time
+    for rows in of.split(step):
+        cosines = torch.mm(x[rows], x.T, out=block[: len(rows)])
         cosines[torch.arange(len(rows)), rows] = -torch.inf
         found.append(cosines.topk(k))
         done += len(rows)
