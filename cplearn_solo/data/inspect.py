@@ -19,6 +19,7 @@ from cplearn_solo.data.decoding.bands import ORIENTATION, read_bands
 from cplearn_solo.data.decoding.image import UPRIGHT
 from cplearn_solo.data.decoding.samples import raw_mode
 from cplearn_solo.data.decoding.source import Source, opened
+from cplearn_solo.data.decoding.tiff import BITS
 from cplearn_solo.data.image_set import FileSet, ImageSet
 from cplearn_solo.data.notes import counted
 from cplearn_solo.data.overlap import content_hashes
@@ -27,7 +28,6 @@ FEW = 32  # images that are looked at before a training
 SAMPLE = 500  # images that are looked at unless all are asked for
 BLOCK = 50  # images of one task
 NEARLY_ONE_COLOUR = 2.0  # standard deviation of the levels, 0 to 255, below which an image shows nothing
-TIFF_BITS = 258  # the tag
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +155,7 @@ def header_of(source: Source, decoding: Decoding) -> Header:
 def _bits(image: ImageFile.ImageFile) -> int:
     """Of a number in the file, as far as Pillow tells."""
     if image.format == "TIFF":
-        return max(image.tag_v2.get(TIFF_BITS, (1,)))
+        return max(image.tag_v2.get(BITS, (1,)))
     if ";16" in image.mode + raw_mode(image) or (image.mode == "I" and image.format in ("PNG", "PPM")):
         return 16
     return {"1": 1, "I": 32, "F": 32}.get(image.mode, 8)

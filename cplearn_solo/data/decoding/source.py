@@ -10,10 +10,10 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 from PIL.TiffImagePlugin import ImageFileDirectory_v2 as Tags
 
 from cplearn_solo.data.decoding.formats import LEFT_OUT
+from cplearn_solo.data.decoding.tiff import BITS, SAMPLES
 
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 TIFF = (b"II*\0", b"MM\0*")
-TIFF_BITS, TIFF_SAMPLES = 258, 277
 
 
 class EncodedImage(NamedTuple):
@@ -80,6 +80,6 @@ def _what_it_is(source: Source) -> str:
         tags = Tags(file.read(8))
         file.seek(tags.next)
         tags.load(file)
-        bands, bits = tags.get(TIFF_SAMPLES, 1), max(tags.get(TIFF_BITS, (1,)))
+        bands, bits = tags.get(SAMPLES, 1), max(tags.get(BITS, (1,)))
         hint = f"; data.channels={bands} takes them as they are" if bands not in (1, 3) else ""
         return f"a TIFF that Pillow cannot read, {bands} {'band' if bands == 1 else 'bands'} of {bits} bits{hint}"

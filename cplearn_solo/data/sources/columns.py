@@ -81,7 +81,7 @@ def image_index(table: pa.Table, name: str, origin: str, folder: Path) -> Index:
     if pa.types.is_null(column.type):
         column = column.cast(pa.binary())
     wanted = f"a column of binary or struct<bytes: binary, path>, or of paths, and in {origin} it is {column.type}"
-    require(_is_binary(column.type), "data.image_column", name, wanted)
+    require(is_binary(column.type), "data.image_column", name, wanted)
     return Rows(column, origin)
 
 
@@ -133,12 +133,13 @@ def _type(features: dict[str, Any], name: str) -> str | None:
     return features.get(name, {}).get("_type")
 
 
-def _is_binary(kind: pa.DataType) -> bool:
+def is_binary(kind: pa.DataType) -> bool:
+    """Whether a column of that type holds bytes."""
     return pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
 
 
 def _holds_bytes(kind: pa.DataType) -> bool:
-    return _is_binary(kind) or (pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0)
+    return is_binary(kind) or (pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0)
 
 
 def _files(column: pa.ChunkedArray, name: str, origin: str, folder: Path) -> Files:

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from cplearn_solo.data.index import Index
-from cplearn_solo.data.sources.columns import Rows
+from cplearn_solo.data.sources.columns import Rows, is_binary
 
 HELD = 64  # rows
 READ = 1 << 20  # bytes of a column at once
@@ -61,7 +61,7 @@ def rows_in_order(file: Path, name: str) -> RowsInOrder | None:
         kind = parquet.schema_arrow.field(name).type
         groups = [parquet.metadata.row_group(i).num_rows for i in range(parquet.metadata.num_row_groups)]
     inner = kind.field("bytes").type if pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0 else kind
-    if not (pa.types.is_binary(inner) or pa.types.is_large_binary(inner)):
+    if not is_binary(inner):
         return None
     sizes = [pc.fill_null(pc.binary_length(part), 0).to_numpy() for part in _parts(str(file), name)]
     total = np.concatenate(sizes).astype(np.int64) if sizes else np.zeros(0, np.int64)
