@@ -1,9 +1,11 @@
 """Arithmetic with codes of f bits, packed as ``cplearn embed --space bits`` writes them.
 
-Binary spatter codes (Kanerva, 1996; a vector symbolic architecture, which CPLearn names as future work): codes are
-bound, bundled and permuted to codes of the same length, and what was put together is found again in a memory of the
-codes that there are. A code is uint8 ``(ceil(f / 8),)``, its first bit the highest of the first byte; bits beyond f are
-0 and stay so. Everything works along the last dimension.
+Binary spatter codes (Kanerva, 1996), which are CPLearn's multiply-add-permute codes of +-1 (Section 3.3) as bits, but
+for the sign of a product; the paper leaves their algebra to future work. Codes are bound, bundled and permuted to codes
+of the same length, and what was put together is found again in a memory of the codes that there are.
+
+A code is uint8 ``(ceil(f / 8),)``, its first bit the highest of the first byte; bits beyond f are 0 and stay so.
+Everything works along the last dimension.
 
 >>> cat, dog = np.array([[0b10110000], [0b01101000]], np.uint8)
 >>> unbound = bind(bind(cat, dog), dog)

@@ -9,15 +9,17 @@ from rich.table import Table
 from cplearn_solo.pages import render
 from cplearn_solo.tuning.sheet import Sheet
 
+ROWS = 10  # of each table that a terminal shows at most
 
-def show(sheet: Sheet, console: Console, *, rows: int = 10) -> None:
-    """Prints the sheet, of each table at most so many rows."""
+
+def show(sheet: Sheet, console: Console) -> None:
+    """Prints the sheet, of each table its first rows."""
     for block in sheet.blocks:
         table = Table(title=escape_markup(block.title), title_justify="left", show_edge=False)
         for i, heading in enumerate(block.header):
             name = escape_markup(heading)
             table.add_column(name, justify="right" if i else "left", no_wrap=i == 0, overflow="fold")
-        for row in block.rows[:rows]:
+        for row in block.rows[:ROWS]:
             table.add_row(*map(escape_markup, row))
         console.print(table, "")
     for note in sheet.notes:
