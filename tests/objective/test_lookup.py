@@ -18,6 +18,7 @@ from test_objective import (
 )
 
 from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.messages import Notice
 from cplearn_solo.dictionary import temperature
 from cplearn_solo.objective import objective
 from cplearn_solo.objective.lookup import sweeps as lookup
@@ -107,3 +108,10 @@ def test_without_a_compiler_it_says_what_there_is(monkeypatch):
     with pytest.raises(InputError, match=words):
         objective(embeddings(dtype=torch.float32), dictionary(), **SETTINGS, impl="lookup")
     assert objective(embeddings(dtype=torch.float32), dictionary(), **SETTINGS).loss.isfinite()
+
+
+@needs_lookup
+def test_an_installation_without_compiler_is_told(monkeypatch):
+    monkeypatch.setattr(lookup, "EXTENSION_SUFFIXES", [])
+    with pytest.warns(Notice, match="no C.. compiler at the installation"):
+        assert lookup.library.__wrapped__() is None

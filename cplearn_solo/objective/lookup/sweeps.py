@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import ctypes
 import math
+import sys
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from importlib.machinery import EXTENSION_SUFFIXES
@@ -17,6 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from cplearn_solo.core.messages import Notice
 from cplearn_solo.objective.packed import PackedDictionary
 from cplearn_solo.objective.softmax_sums import SoftmaxSums, TileSums
 from cplearn_solo.objective.spec import LossAndGradient, LossSpec
@@ -24,15 +27,22 @@ from cplearn_solo.objective.sweeps import Sweeps
 
 LANES = 32  # as in lookup.cpp
 TABLE = 8 * 16 * LANES
+VECTORS = ("avx2", "avx512")  # that setup.py builds for
 TILE = 1024  # codes: the logits of a hundred samples stay in a core's cache
 
 
 @cache
 def library() -> ctypes.CDLL | None:
-    """``lookup.cpp`` as built for this processor's vectors, or ``None`` where it was not built."""
+    """``lookup.cpp`` as built for this processor's vectors, or ``None`` where it was not built; then a line says so if
+    it could have been.
+    """
     vectors = torch.backends.cpu.get_cpu_capability().lower()
     files = [Path(__file__).with_name(f"_lookup_{vectors}{suffix}") for suffix in EXTENSION_SUFFIXES]
-    return next((ctypes.CDLL(str(file)) for file in files if file.exists()), None)
+    built = next((ctypes.CDLL(str(file)) for file in files if file.exists()), None)
+    if built is None and vectors in VECTORS and sys.platform == "linux":
+        lacking = "CPLearn's loss takes up to three times as long: there was no C++ compiler at the installation"
+        warnings.warn(lacking, Notice, stacklevel=2)
+    return built
 
 
 def lookup(h: Tensor, spec: LossSpec) -> LossAndGradient:
