@@ -27,8 +27,8 @@ RUNS = """Lists the runs below a folder, oldest first: done, running, paused or 
   cplearn runs results method=byol state=done     only some; any key of a configuration, and state
   cplearn runs --sort linear_acc1                 by a score of summary.json, the best first; or name, method, data, age
 
-A killed run goes on when its command is typed again. A paused one is a trial of cplearn tune that has trained as long
-as its search asked for."""
+A killed run goes on when its command is typed again. A paused one is a trial of cplearn tune that has trained as
+long as its search asked for."""
 
 SCORES = {"linear_acc1": "linear", "knn_acc1": "kNN", "ami": "AMI", "verdict": "verdict"}  # and their headings
 STATES = ("done", "running", "paused", "killed")

@@ -77,7 +77,7 @@ def pretrain(config: Config, *, until: int | None = None, estimate: Estimate | N
     """
     require(not config.dry_run, "dry_run", True, "false here: cplearn pretrain alone has it")
     trainer, module, splits, loaders = _prepared(config)
-    derived = _derived(config, module, trainer.world_size, loaders.steps_per_epoch(trainer.world_size))
+    derived = _derived(config, module, trainer.world_size, _steps(config, trainer, loaders))
     run = _open_run(config, trainer, module, splits.fingerprint)
     watch = CollapseWatch(config, derived)
     trainer.callbacks += [watch, WaitingWatch(), *([estimate] if estimate else [])]
@@ -85,7 +85,7 @@ def pretrain(config: Config, *, until: int | None = None, estimate: Estimate | N
         trainer.callbacks.append(PauseAfter(until))
     try:
         with shared_with_processes(run), _matmul_precision(config, trainer):
-            unfinished = _fit(trainer, module, loaders, run, derived, epochs=until or config.max_epochs)
+            unfinished = _fit(trainer, module, loaders, run, derived, epochs=until or trainer.max_epochs)
         if isinstance(trainer.strategy, ShardedStrategy):  # what follows is done by one process
             state, device = trainer.strategy.whole_state(), module.device
             module = Pretrainer(config, **image_statistics(splits.train)).to(device)
@@ -99,7 +99,7 @@ def pretrain(config: Config, *, until: int | None = None, estimate: Estimate | N
 def rehearse(config: Config, estimate: Estimate) -> None:
     """Trains until ``estimate``, which ends it, has said what the run takes; nothing is kept."""
     trainer, module, _, loaders = _prepared(config)
-    loaders.steps_per_epoch(trainer.world_size)
+    _steps(config, trainer, loaders)
     trainer.callbacks.append(estimate)
     with _matmul_precision(config, trainer):
         trainer.fit(module, datamodule=loaders)
@@ -131,6 +131,9 @@ def _prepared(config: Config) -> Prepared:
         require(not config.knn_eval.enabled, "knn_eval.enabled", True, wanted)
         trainer.limit_val_batches = 0
     loaders = Loaders(splits, config)
+    if trainer.max_steps > 0 and trainer.limit_train_batches == 1.0:
+        # all that counts epochs is to know which is the last one
+        trainer.fit_loop.max_epochs = min(config.max_epochs, -(-trainer.max_steps // _steps(config, trainer, loaders)))
     return Prepared(trainer, module, splits, loaders)
 
 
@@ -219,7 +222,7 @@ def _fit(
     """Trains, and says why that ended before ``epochs``, if it did."""
     config = module.config
     first_epoch = read_checkpoint(run.resume)["epoch"] + 1 if run.resume else 0
-    log = EpochLog(run.path, epochs=config.max_epochs, first_epoch=first_epoch)
+    log = EpochLog(run.path, epochs=trainer.max_epochs, first_epoch=first_epoch)
     trainer.loggers = [log, *extra_loggers(config, run.path)]
     if config.checkpoint.enabled:
         trainer.callbacks.append(EpochCheckpoint(run.path, config.checkpoint, log))
@@ -232,7 +235,7 @@ def _fit(
         return ""
 
     def ended(why: str, *, epoch: int) -> str:
-        return f"{why} at epoch {epoch} of {config.max_epochs}; {how_to_go_on(run.path, config)}"
+        return f"{why} at epoch {epoch} of {trainer.max_epochs}; {how_to_go_on(run.path, config)}"
 
     (early,) = (callback for callback in trainer.callbacks if isinstance(callback, EarlyEnd))
     try:
@@ -253,13 +256,18 @@ def _fit(
     return ended(by, epoch=trainer.current_epoch) if early.reason else ""
 
 
+def _steps(config: Config, trainer: Trainer, loaders: Loaders) -> int:
+    """Optimizer steps of an epoch; ``InputError`` if there is not one."""
+    return math.ceil(loaders.steps_per_epoch(trainer.world_size) / config.accumulate_grad_batches)
+
+
 def _derived(config: Config, module: Pretrainer, world: int, steps_per_epoch: int) -> dict[str, Any]:
     """What follows from the configuration and the machine."""
     scale = lr_scale(config, world)
     limits = {} if config.data.range != "auto" or module.limits is None else {"data_range": list(module.limits)}
     return {
         **limits,
-        "steps_per_epoch": math.ceil(steps_per_epoch / config.accumulate_grad_batches),
+        "steps_per_epoch": steps_per_epoch,
         "devices": world,
         "n": config.optimizer.batch_size * (world if module.method.loss_scope == "global" else 1),
         "n_is": "samples of "

@@ -69,12 +69,13 @@ def test_checkpoint_frequency_always_keeps_the_last_epoch(tmp_path):
     assert {p.name for p in (run / "checkpoints").iterdir()} == {"last.ckpt", "epoch=2.ckpt", "epoch=3.ckpt"}
 
 
-def test_a_run_of_so_many_steps_keeps_its_weights_and_means(tmp_path):
+def test_a_run_of_so_many_steps_keeps_its_weights_and_means(tmp_path, capsys):
     pretrain(parse_config(tiny(tmp_path, max_epochs=5, max_steps=9, checkpoint={"frequency": 5})))
     (run,) = folders(tmp_path)
     assert torch.load(run / "checkpoints/last.ckpt", weights_only=True)["global_step"] == 9
     rows = EpochLog.read(run)
     assert [row["train_images"] for row in rows] == [6 * 32, 3 * 32]
+    assert "epoch 2/2" in capsys.readouterr().out
     assert 0.5 < rows[1]["train_loss"] / rows[0]["train_loss"] < 1.5
 
 
