@@ -21,7 +21,8 @@ from cplearn_solo.data.decoding.samples import Limits
 from cplearn_solo.data.notes import say_once
 from cplearn_solo.data.order import hash_seed
 from cplearn_solo.engine.captured import Capture, CapturedStep, NotCaptured, StepOutput, cuda_graph
-from cplearn_solo.engine.captured_updates import CapturedOptimizer, CapturedTeacher
+from cplearn_solo.engine.captured_training import CapturedTraining
+from cplearn_solo.engine.captured_updates import CapturedTeacher
 from cplearn_solo.engine.captured_views import CapturedViews
 from cplearn_solo.engine.checkpoint import checkpoint_entry
 from cplearn_solo.engine.epoch import CodesInUse, FiniteCheck, NotFinite, StepSums, Stopwatch
@@ -92,10 +93,7 @@ class Pretrainer(LightningModule):
         # optimizer steps: of the run, of an epoch; and the Trainer's count before this epoch and after the last step
         self._total_steps = self._epoch_steps = self._steps_before = self._steps_seen = 0
         self._generator: torch.Generator | None = None  # of views
-        self._captured_views: CapturedViews | None = None
-        self._captured: CapturedStep | None = None
-        self._captured_optimizer: CapturedOptimizer | None = None
-        self._captured_teacher: CapturedTeacher | None = None
+        self._captured: CapturedTraining | None = None
         self._rates: list[float] = []  # learning rates of the optimizer's groups, before the schedule
 
     def encode(self, images: Tensor) -> Tensor:
@@ -120,8 +118,8 @@ class Pretrainer(LightningModule):
         """Moves the teacher towards the online network; ``done`` is the share of the run that has passed."""
         base, final = self.config.momentum.base_tau, self.config.momentum.final_tau
         tau = final - (final - base) * (math.cos(math.pi * done) + 1) / 2
-        if self._captured_teacher is not None:
-            self._captured_teacher(1 - tau)
+        if self._captured is not None and self._captured.teacher is not None:
+            self._captured.teacher(1 - tau)
             return
         teacher, online = ([local(p) for p in parameters] for parameters in (self.teacher.parameters(), self._online()))
         torch._foreach_lerp_(teacher, online, 1 - tau)
@@ -176,8 +174,8 @@ class Pretrainer(LightningModule):
         return output.loss
 
     def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
-        if self._captured is not None and self._captured.replays:
-            self._captured.set_gradients()
+        if self._captured is not None and self._captured.step.replays:
+            self._captured.step.set_gradients()
         else:
             super().backward(loss, *args, **kwargs)
 
@@ -259,8 +257,8 @@ class Pretrainer(LightningModule):
             rates = [rate * factor(scheduler.last_epoch) for rate, factor in zip(rates, scheduler.lr_lambdas)]
         for group, rate in zip(groups, rates):
             group["lr"] = rate
-        if self._captured is not None and CapturedOptimizer.is_possible(self.trainer.optimizers[0]):
-            self._captured_optimizer = CapturedOptimizer(self.trainer.optimizers[0], self._captured.capture)
+        if self._captured is not None:
+            self._captured.take(self.trainer.optimizers[0])
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Adds what evaluation and a resumed run need to know."""
@@ -269,27 +267,27 @@ class Pretrainer(LightningModule):
 
     def capture_steps(self, capture: Capture = cuda_graph) -> None:
         """Steps are captured and replayed from now on, until training ends."""
-        self._captured_views = CapturedViews(self.config.augmentations, self.mean, self.std, capture)
-        self._captured = CapturedStep(self._compute, self.parameters, capture)
-        if self.teacher is not None:
-            self._captured_teacher = CapturedTeacher(self.teacher.parameters(), self._online(), capture)
+        teacher = None if self.teacher is None else CapturedTeacher(self.teacher.parameters(), self._online(), capture)
+        views = CapturedViews(self.config.augmentations, self.mean, self.std, capture)
+        self._captured = CapturedTraining(views, CapturedStep(self._compute, self.parameters, capture), teacher)
 
     # ---- details
 
     def _capture_nothing(self) -> None:
         """Steps are made as they come from now on, and the graphs' memory is free."""
-        if self._captured_optimizer is not None:
-            self._captured_optimizer.release()
-        self._captured_views = self._captured = None
-        self._captured_optimizer = self._captured_teacher = None
+        if self._captured is not None:
+            self._captured.release()
+        self._captured = None
 
     def _step(self, images: Any, labels: Tensor, batch_idx: int) -> StepOutput:
         """Views, networks, loss and online probe, with all that is random drawn anew."""
         generator = self._seeded(batch_idx)
-        augment = self._captured_views or self.augment
+        augment, compute = self.augment, self._compute
+        if self._captured is not None:
+            augment, compute = self._captured.views, self._captured.step
         crops = images if images[0].is_floating_point() else augment(images, generator)
         self.method.before_step(self._progress())
-        return (self._captured or self._compute)(crops, labels)
+        return compute(crops, labels)
 
     def _compute(self, crops: list[Tensor], labels: Tensor) -> StepOutput:
         """Networks, loss and online probe."""

@@ -105,7 +105,7 @@ def twenty_steps(case, device, capture=None, **changes):
     if capture:
         module.capture_steps(capture)
     if capture is tape:
-        module._captured_views = None  # 24 tapes take seconds, and have tests of their own
+        module._captured.views = module.augment  # 24 tapes take seconds, and have tests of their own
     step, losses = Step(module), []
     for number in range(20):
         for group, rate in zip(step.optimizer.param_groups, module._rates):
@@ -114,10 +114,10 @@ def twenty_steps(case, device, capture=None, **changes):
         step.backward(loss)
         losses.append(loss.item())
         del loss  # a capture must find nothing of another stream
-    assert (module._captured is not None and module._captured.replays) == (capture is not None)
+    assert (module._captured is not None and module._captured.step.replays) == (capture is not None)
     if capture:
-        assert module._captured_optimizer._replay is not None
-        assert module.teacher is None or module._captured_teacher._replay is not None
+        assert module._captured.optimizer._replay is not None
+        assert module.teacher is None or module._captured.teacher._replay is not None
         assert all(isinstance(group["lr"], float) for group in step.optimizer.param_groups)
     return torch.tensor(losses), module
 
@@ -250,7 +250,7 @@ def test_replayed_steps_do_not_wait(case):
             step.backward(loss)
         losses.append(loss.item())
         del loss  # a capture must find nothing of another stream
-    assert module._captured.replays and torch.tensor(losses).isfinite().all()
+    assert module._captured.step.replays and torch.tensor(losses).isfinite().all()
 
 
 # --- what a method promises -----------------------------------------------------------------------------------------
