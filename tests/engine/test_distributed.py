@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ import torch
 from PIL import Image
 
 from cplearn_solo.config.read import parse_config
+from cplearn_solo.core.cores import cores
 from cplearn_solo.data import eval_loader, load_splits
 from cplearn_solo.engine.find import LAST
 from cplearn_solo.engine.log import EpochLog
@@ -41,6 +44,7 @@ PROGRAM = """
 import json, sys
 import torch, torch.distributed as dist
 from cplearn_solo.config.read import parse_config
+from cplearn_solo.core.cores import cores
 from cplearn_solo.core.distributed import gather, sum_ranks
 from cplearn_solo.engine.train import pretrain
 
@@ -208,3 +212,32 @@ def test_sharded_networks_learn_what_one_process_learns(alone):
     ]
     for key in ("teacher.0.conv1.weight", "teacher.0.blocks.1.conv2.bias", "teacher.1.layers.0.weight"):
         torch.testing.assert_close(*(each["state_dict"][key] for each in weights), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(cores() < 2, reason="needs two cores")
+def test_a_process_that_dies_is_told_in_a_line(tmp_path):
+    """By the first one, which ends as well; nothing is left behind."""
+    keys = ["devices=2", "accelerator=cpu", "data.max_train_images=200", "max_epochs=100000", "checkpoint.dir=runs"]
+    command = [sys.executable, str(ROOT / "main_pretrain.py"), "--config-name", "cplearn.yaml", *keys]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    with open(tmp_path / "said", "w") as said:
+        program = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=said, stderr=said)
+    try:
+        waited_for(lambda: list(tmp_path.glob("runs/*/*/checkpoints/last.ckpt")), 300)
+        (other,) = Path(f"/proc/{program.pid}/task/{program.pid}/children").read_text().split()
+        os.kill(int(other), signal.SIGKILL)
+        assert program.wait(60) == 2
+    finally:
+        program.kill()
+    said = (tmp_path / "said").read_text()
+    killed = "process 1 of the training was killed by signal 9, perhaps for want of memory"
+    assert said.splitlines()[-1] == f"pretrain: error: devices = 2: {killed}", said
+    assert "Traceback" not in said
+
+
+def waited_for(there, seconds):
+    end = time.monotonic() + seconds
+    while not there():
+        assert time.monotonic() < end
+        time.sleep(0.1)
