@@ -71,12 +71,12 @@ def collapse_task(options: argparse.Namespace) -> None:
     from cplearn_solo.collapse.asked import check_asked, check_path
     from cplearn_solo.config.checks import check_numbers
 
-    for run in options.runs:
-        check_path(run)
     asked = {key: getattr(options, key) for key in ("images", "max_components", "protocol", "output")}
     check_asked(**asked)
     check_numbers({}, seed=options.seed)
     data = data_keys(options.data)
+    for run in options.runs:
+        check_path(run)
 
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn

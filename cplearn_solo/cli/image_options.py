@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -51,7 +52,7 @@ class Reading(NamedTuple):
 
 def check_image_options(options: argparse.Namespace) -> Reading:
     """What these options say; raises ``InputError`` for what they cannot say, and where run or images are not there."""
-    workers = int(options.num_workers) if options.num_workers.isdecimal() else options.num_workers
+    workers = int(options.num_workers) if re.fullmatch(r"\d{1,9}", options.num_workers) else options.num_workers
     check_workers("num_workers", workers)
     require(options.batch_size >= 1, "batch_size", options.batch_size, "at least 1")
     check_accelerator(options.accelerator)

@@ -7,9 +7,9 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
 from rich.console import Console
 
+from cplearn_solo.config.read import resolved
 from cplearn_solo.core.files import write_file
 from cplearn_solo.core.schema import read_schema
 from cplearn_solo.core.scripts import SCRIPTS
@@ -28,16 +28,20 @@ PRELOAD = ("cplearn_solo.cli.cell", "cplearn_solo.engine.train", "cplearn_solo.e
 
 def table_task(raw: Any, *, command: str) -> None:
     """Plans the grid, runs what is missing, writes every format and prints the table."""
-    values = OmegaConf.to_container(raw, resolve=True)
-    own = {field.name for field in fields(GridConfig)}
-    request = read_schema({key: value for key, value in values.items() if key in own}, GridConfig)
-    check_launcher(request.launcher, request.workers)
-    grid = plan(request, {key: value for key, value in values.items() if key not in own}, scripts=SCRIPTS)
+    grid = planned(raw)
     results = Results(grid)
     found = results.find(grid.cells)
-    if request.run and not _complete(grid, found):
+    if grid.request.run and not _complete(grid, found):
         found = _run(grid, results, found)
     _render(grid, results, found, command)
+
+
+def planned(raw: Any) -> Grid:
+    """The grid that a configuration asks for; ``InputError`` for one that makes no sense."""
+    values, own = resolved(raw), {field.name for field in fields(GridConfig)}
+    request = read_schema({key: value for key, value in values.items() if key in own}, GridConfig)
+    check_launcher(request.launcher, request.workers)
+    return plan(request, {key: value for key, value in values.items() if key not in own}, scripts=SCRIPTS)
 
 
 def _complete(grid: Grid, found: Found) -> bool:

@@ -6,17 +6,17 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
-from omegaconf import OmegaConf
 from rich.console import Console
 
 from cplearn_solo.cli.report import width
+from cplearn_solo.config.read import resolved
 from cplearn_solo.core.files import write_file
 from cplearn_solo.core.schema import read_schema
 from cplearn_solo.core.scripts import SCRIPTS
 from cplearn_solo.core.stops import at_stop
 from cplearn_solo.jobs.launch import check_launcher
 from cplearn_solo.tuning.halving import due
-from cplearn_solo.tuning.plan import plan
+from cplearn_solo.tuning.plan import Search, plan
 from cplearn_solo.tuning.record import Record
 from cplearn_solo.tuning.schema import TuneConfig
 from cplearn_solo.tuning.sheet import make_sheet
@@ -30,12 +30,8 @@ def tune_task(raw: Any, arguments: Sequence[str], place: Sequence[str]) -> None:
 
     ``arguments`` are those of the command line, and ``place`` the ones of the configuration that they do not say.
     """
-    values = OmegaConf.to_container(raw, resolve=True)
-    request = read_schema({key: value for key, value in values.items() if key in OWN}, TuneConfig)
-    check_launcher(request.launcher, request.workers)
-    pretraining = {key: value for key, value in values.items() if key not in OWN}
-    search = plan(request, pretraining, fixed=_keys(arguments), spaces=SCRIPTS / "tune/spaces.yaml")
-    record = Record(search)
+    search = planned(raw, arguments)
+    record, request = Record(search), search.request
     if due(search.rules, record.outcomes):
         from cplearn_solo.tuning.search import as_jobs, run_search
 
@@ -44,6 +40,15 @@ def tune_task(raw: Any, arguments: Sequence[str], place: Sequence[str]) -> None:
             run_search(record, as_jobs(search))
     train = ["cplearn", "pretrain", *place, *_without(arguments, OWN)]
     _render(record, train, ["cplearn", "tune", *_without(arguments, OF_ONE_CALL)])
+
+
+def planned(raw: Any, arguments: Sequence[str] = ()) -> Search:
+    """The search that a configuration asks for; ``InputError`` for one that makes no sense."""
+    values = resolved(raw)
+    request = read_schema({key: value for key, value in values.items() if key in OWN}, TuneConfig)
+    check_launcher(request.launcher, request.workers)
+    pretraining = {key: value for key, value in values.items() if key not in OWN}
+    return plan(request, pretraining, fixed=_keys(arguments), spaces=SCRIPTS / "tune/spaces.yaml")
 
 
 def _render(record: Record, train: Sequence[str], again: Sequence[str]) -> None:

@@ -21,11 +21,8 @@ except ImportError:  # Windows, where an open file cannot take the place of anot
 PARTIAL = ".{}.partial"  # what a file is called while it is written
 
 # What disks and file systems say, not what is wrong with a program.
-FULL_OR_GONE = {
-    getattr(errno, name)
-    for name in ("ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EACCES", "EPERM", "EIO", "ENOENT", "ENOTDIR", "ESTALE")
-    if hasattr(errno, name)
-}
+_NAMES = "ENOSPC EDQUOT EFBIG EROFS EACCES EPERM EIO ENOENT ENOTDIR ESTALE ENAMETOOLONG"
+FULL_OR_GONE = {getattr(errno, name) for name in _NAMES.split() if hasattr(errno, name)}
 
 
 @contextmanager

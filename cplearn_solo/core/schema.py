@@ -8,7 +8,7 @@ from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from cplearn_solo.core.errors import InputError, require, unknown
 
@@ -38,7 +38,8 @@ def read_schema(values: Any, schema: type[T], where: str = "") -> T:
         return filled
     except OmegaConfBaseException as error:
         key = getattr(error, "full_key", None) or "configuration"
-        raise InputError(f"{place}{key}: {str(error).splitlines()[0]}") from error
+        missing = isinstance(error, MissingMandatoryValue)
+        raise InputError(f"{place}{key}{' is missing' if missing else f': {str(error).splitlines()[0]}'}") from error
 
 
 def _check(values: Any, schema: Any, path: str, place: str) -> None:

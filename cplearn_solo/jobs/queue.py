@@ -26,7 +26,7 @@ def run_jobs(
 
     The processes that still run are stopped when this is left, whatever for.
     """
-    waiting, running, free = deque(jobs), [], deque(range(launcher.workers))
+    waiting, running, free = deque(jobs), [], deque(range(min(launcher.workers, len(jobs))))
     board.begin(jobs, launcher.workers)
     try:
         while waiting or running:

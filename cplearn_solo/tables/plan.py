@@ -20,6 +20,7 @@ from cplearn_solo.evaluation.reference_rows import RAW_PIXELS, REFERENCE_ROWS
 from cplearn_solo.tables.paper import load_table
 from cplearn_solo.tables.schema import Column, GridConfig, Metric, Overrides, PaperTable, Setting
 
+MOST_SEEDS = 1000
 BASELINE = "baseline"  # of ``against``: the best of them
 
 
@@ -80,7 +81,10 @@ def plan(request: GridConfig, overrides: dict[str, Any], *, scripts: Path) -> Gr
     ``scripts`` is the folder with ``pretrain/``. Raises ``InputError`` naming the key, its value and the choices.
     """
     table = load_table(request.table)
-    dataset = overrides.get("data", {}).get("dataset")
+    data = overrides.get("data", {})
+    require(isinstance(data, dict), "data", data, "a mapping of keys to values")
+    dataset = data.get("dataset")
+    require(dataset is None or isinstance(dataset, str), "data.dataset", dataset, "text")
     setting = _setting(request, table, dataset)
     columns = _columns(request, table, table.settings[setting], dataset)
     names = [*REFERENCE_ROWS, *(row.name for row in table.rows)]
@@ -138,10 +142,11 @@ def _columns(request: GridConfig, table: PaperTable, setting: Setting, dataset: 
 
 
 def _seeds(given: Any) -> list[int]:
-    seeds = list(range(given)) if isinstance(given, int) and not isinstance(given, bool) else given
+    seeds = list(range(min(given, MOST_SEEDS + 1))) if type(given) is int else given
     whole = isinstance(seeds, list) and seeds and all(isinstance(s, int) and s >= 0 for s in seeds)
     different = bool(whole) and len(set(seeds)) == len(seeds)
-    require(different, "seeds", given, "how many, at least 1, or a list of different seeds")
+    fits = different and len(seeds) <= MOST_SEEDS
+    require(fits, "seeds", given, f"how many, at least 1 and at most {MOST_SEEDS}, or a list of different seeds")
     return seeds
 
 

@@ -81,7 +81,8 @@ def plan(request: TuneConfig, raw: Plain, *, fixed: Iterable[str] = (), spaces: 
     require(request.generation >= 1, "generation", request.generation, "at least 1")
     if request.score not in SCORES:
         raise unknown("score", request.score, SCORES)
-    _require_labels(request, raw.get("data", {}).get("no_labels") is True)
+    data = raw.get("data")
+    _require_labels(request, isinstance(data, dict) and data.get("no_labels") is True)
     given = parse_config(choose(raw).values)
     begin, wanted = given.resume_from_checkpoint, "null in a search; backbone.weights=RUN starts from weights"
     require(begin is None, "resume_from_checkpoint", begin, wanted)
