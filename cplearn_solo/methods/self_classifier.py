@@ -22,9 +22,17 @@ from cplearn_solo.losses import self_classifier_loss
 from cplearn_solo.methods.base import METHODS, Method, Views
 from cplearn_solo.methods.cplearn import CPLearn
 from cplearn_solo.methods.heads import PrototypeHead
+from cplearn_solo.methods.remedy import Keywords, Remedy
 
 if TYPE_CHECKING:
     from cplearn_solo.objective.packed import PackedDictionary
+
+
+def _own(given: Keywords) -> str | None:
+    return "own" if given["projector"] == "cplearn" else None
+
+
+OWN_HEAD = Remedy("projector", _own, "on frozen codes it loses them on digits, with its authors' head it does not")
 
 
 @METHODS.register("self_classifier")
@@ -36,6 +44,7 @@ class SelfClassifier(Method):
     """
 
     multicrop = True
+    advice = {"code_use": (OWN_HEAD,)}
 
     def __init__(
         self,

@@ -35,6 +35,7 @@ CASES = [(name, {}) for name in DIGITS] + [
     ("cplearn", {"augmentations.0.color_jitter.prob": 0, "augmentations.0.rrc.enabled": False}),
     ("vicreg", {"method_kwargs.var_loss_weight": 0, "method_kwargs.cov_loss_weight": 0.0}),
     ("mcr2", {"method_kwargs.rate": "variational", "method_kwargs.num_clusters": 10}),
+    ("self_classifier", {"method_kwargs.projector": "cplearn"}),
     ("simsiam", {"method_kwargs.stop_gradient": False}),
     ("byol", {"momentum.base_tau": 0.0}),
     ("byol", {"momentum.base_tau": 1.0, "optimizer.lr": 100}),
