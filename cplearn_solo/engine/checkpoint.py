@@ -42,13 +42,13 @@ class EpochCheckpoint(Checkpoint):
         if done % self.config.frequency and not ends:
             return
         if not trainer.is_global_zero:
-            trainer.save_checkpoint(self.last)  # all processes take part, and only the first one writes
+            trainer.save_checkpoint(self.last, weights_only=False)  # all take part, and only the first one writes
             return
         with written(self.last):
             self.last.parent.mkdir(exist_ok=True)
         with ExitStack() as stack:
             file = stack.enter_context(whole_file(self.last))
-            trainer.save_checkpoint(file)
+            trainer.save_checkpoint(file, weights_only=False)
             if self.config.keep_prev:
                 with whole_file(self.last.with_name(f"epoch={done}.ckpt")) as copy:
                     shutil.copyfile(file, copy)

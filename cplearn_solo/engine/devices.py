@@ -27,6 +27,9 @@ def check_device(config: Config, method: Method, device: torch.device) -> None:
     """Raises ``InputError`` for what ``config`` names and ``device`` cannot do."""
     with method_keys_named(config.method):
         method.check_device(device)
+    if config.trainer.get("strategy") == "fsdp2" and not config.single_process and device.type == "cpu":
+        possible = hasattr(torch.cpu.Stream, "record_event")  # which PyTorch 2.6 lacks
+        require(possible, "strategy", "fsdp2", "ddp, as this PyTorch has fsdp2 on GPUs only")
     precision = str(config.trainer.get("precision"))
     if device.type == "cuda" and precision.startswith("bf16"):
         with torch.cuda.device(device):

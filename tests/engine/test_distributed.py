@@ -24,6 +24,7 @@ from cplearn_solo.inference.pretrained import load_pretrained
 pytestmark = pytest.mark.distributed
 
 ROOT = Path(__file__).parents[2]
+SHARDED_ON_CPUS = hasattr(torch.cpu.Stream, "record_event")  # PyTorch 2.6 has fsdp2 on GPUs only
 CONFIG = {
     "method": "cplearn",
     "method_kwargs": {"proj_output_dim": 64},
@@ -97,9 +98,10 @@ def test_two_processes(tmp_path):
         }
         for method, kwargs in queues.items()
     ]
-    train([config, *others, sharded], tmp_path)
-    (run,) = (tmp_path / "byol").glob("*/*")
-    assert load_pretrained(run).backbone.conv1.weight.shape == (8, 3, 3, 3)  # whole
+    train([config, *others, *([sharded] if SHARDED_ON_CPUS else [])], tmp_path)
+    if SHARDED_ON_CPUS:
+        (run,) = (tmp_path / "byol").glob("*/*")
+        assert load_pretrained(run).backbone.conv1.weight.shape == (8, 3, 3, 3)  # whole
     (run,) = (tmp_path / "runs").glob("*/*")
     header, row = ((run / "metrics.csv").read_text()).splitlines()
     logged = dict(zip(header.split(","), row.split(","), strict=True))
