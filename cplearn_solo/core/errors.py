@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from difflib import get_close_matches
 
-_KEY = re.compile(r"(?:unknown )?([\w.]+)(?: = | ['\"])")  # of a line of bad input
+_KEY = re.compile(r"(?:unknown )?(.+?)(?: = | ['\"])")  # of a line of bad input
 
 
 class InputError(ValueError):
