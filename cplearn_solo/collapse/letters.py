@@ -40,7 +40,7 @@ def _fonts_with(letters: frozenset[str]) -> tuple[list[str], set[str]]:
     for path in sorted(findSystemFonts()):
         try:
             font = FT2Font(path)
-        except RuntimeError:  # a font that FreeType does not read
+        except (RuntimeError, OSError):  # a font that FreeType does not read, or nobody may
             continue
         found = {letter for letter in letters if _has(font, letter)}
         if found and font.scalable and NO_FONT not in font.family_name.replace(" ", ""):
