@@ -208,6 +208,13 @@ def test_lists(root: Path, text: str, labels: list[int], classes: tuple[str, ...
     assert len(read(path, no_labels=True)) == len(labels)
 
 
+def test_lists_in_which_no_image_has_a_label(root: Path) -> None:
+    for name, image in (("train", "cat/1.png"), ("scored", "dog/3.png")):
+        (root.parent / f"{name}.csv").write_text(f"path,label\nroot/{image},\n")
+    found = splits(train_path=str(root.parent / "train.csv"), val_path=str(root.parent / "scored.csv"))
+    assert found.train.labels.tolist() == found.test.labels.tolist() == [-1] and found.train.num_classes == 0
+
+
 def test_list_of_absolute_paths_without_labels(root: Path) -> None:
     (root.parent / "list.tsv").write_text(f"{root / 'cat/1.png'}\n{root / 'dog/3.png'}\n")
     assert read(root.parent / "list.tsv", no_labels=True).load(1).size == (24, 20)
