@@ -3,7 +3,7 @@
 The views of an image are a class; with ``num_clusters`` so are the clusters of a head with soft memberships. Unit
 embeddings Z ``(n, f)`` come from SimCLR's projector, which is lightly's.
 
-    L = R_c(Z | views) - R(Z) [+ R_c(Z | clusters) - R(Z)],   R(Z) = 1/2 log det(I + f / (n eps) Z^T Z)
+    L = R_c(Z | views) - R(Z) [+ R_c(Z | clusters) - R(Z)],   R(Z) = 1/(2 gamma) log det(I + gamma f / (n eps) Z^T Z)
 
 R_c is the mean rate of the classes' embeddings, each coded by itself.
 """
@@ -42,7 +42,8 @@ EXACT = Remedy("rate", _exact, "with few images a cluster one cluster has the le
 @METHODS.register("mcr2")
 class MCR2(Method):
     """``proj_hidden_dim``, ``proj_output_dim``: widths of the two-layer projector. ``eps``: squared distortion of the
-    code. ``num_clusters``: k, clusters that are learned beside the views; ``null`` for none. ``rate``: that of the
+    code. ``gamma``: above 1, R has less weight and grows longer; 20 in the authors' self-supervised runs (MCR2-CTRL), 1
+    in their definition. ``num_clusters``: k, clusters that are learned beside the views; ``null`` for none. ``rate``: that of the
     clusters, ``exact`` or ``variational`` (Baek et al., CVPR 2022), where ``atoms`` directions a cluster, of which each
     cluster has some, are learned too and set to the optimal ones of a batch every 100 steps; that takes batches with
     hundreds of images a cluster.
@@ -59,12 +60,14 @@ class MCR2(Method):
         proj_hidden_dim: int = 2048,
         proj_output_dim: int = 128,
         eps: float = 0.5,
+        gamma: float = 1.0,
         num_clusters: int | None = None,
         rate: Literal["exact", "variational"] = "exact",
         atoms: int = 16,
     ) -> None:
         super().__init__(features_dim, batch_size=batch_size)
         require(eps > 0, "method_kwargs.eps", eps, "above 0")
+        require(gamma > 0, "method_kwargs.gamma", gamma, "above 0")
         require(num_clusters is None or num_clusters >= 2, "method_kwargs.num_clusters", num_clusters, "at least 2")
         possible = rate == "exact" or num_clusters is not None
         require(possible, "method_kwargs.rate", rate, "exact without num_clusters, as the rate of views is cheap")
@@ -72,7 +75,7 @@ class MCR2(Method):
         require(possible, "method_kwargs.atoms", atoms, f"from 1 to {proj_output_dim}, the proj_output_dim")
         self.projector = SimCLRProjectionHead(features_dim, proj_hidden_dim, proj_output_dim)
         self.head = nn.Linear(proj_output_dim, num_clusters) if num_clusters else None
-        self.num_clusters, self.eps = num_clusters, eps
+        self.num_clusters, self.eps, self.gamma = num_clusters, eps, gamma
         self.atoms = self.log_amounts = None
         if num_clusters and rate == "variational":
             self.atoms = nn.Parameter(torch.randn(num_clusters * atoms, proj_output_dim))
@@ -87,7 +90,8 @@ class MCR2(Method):
         z = torch.stack([gather(self.embed(feats)) for feats in views.feats])
         with without_autocast(z):
             every = z.flatten(0, 1)
-            parts = {"expansion": coding_rate(every, eps=self.eps), "views": views_rate(z, eps=self.eps)}
+            expansion = coding_rate(every, eps=self.eps / self.gamma) / self.gamma
+            parts = {"expansion": expansion, "views": views_rate(z, eps=self.eps)}
             if self.head is None:
                 return {"loss": parts["views"] - parts["expansion"], **parts}
             memberships = self.head(z).softmax(dim=2).mean(dim=0)

@@ -38,6 +38,16 @@ def test_views_of_an_image_are_a_class(crops):
     assert method.codes_total is None and method.assign(given.feats[0]) is None
 
 
+def test_gamma_weighs_the_rate_of_all_as_the_authors_do():
+    """Their gam1 = 20 stands before Z^T Z, and gam2 = 1 / 20 before the logarithm."""
+    method, given = make(**HEADS, eps=2.0, gamma=20.0), views()
+    z = torch.cat([F.normalize(method.projector(feats), dim=1) for feats in given.feats])
+    n, d = z.shape
+    expansion = torch.logdet(torch.eye(d).double() + 20 * d / (n * 2.0) * z.T @ z) / 2 / 20
+    expected = partition_rate(z, torch.eye(N).double().repeat(2, 1), eps=2.0) - expansion
+    assert method.loss(given)["loss"].item() == pytest.approx(expected.item(), rel=1e-12)
+
+
 @pytest.mark.parametrize("form", [{}, {"rate": "variational", "atoms": 3}])
 def test_clusters_are_classes_too(form):
     method, given = make(**CLUSTERS, **form), views()
@@ -113,6 +123,7 @@ def test_promises_with_clusters(kwargs):
     "kwargs, words",
     [
         ({"eps": 0.0}, "method_kwargs.eps = 0.0: must be above 0"),
+        ({"gamma": 0.0}, "method_kwargs.gamma = 0.0: must be above 0"),
         ({"num_clusters": 1}, "method_kwargs.num_clusters = 1: must be at least 2"),
         (
             {"rate": "variatonal", "num_clusters": 3},
