@@ -87,6 +87,10 @@ def test_paths_in_a_table_are_files(tmp_path):
         assert [found.sources.file(i) for i in range(2)] == ["b.png", "a.png"]
 
 
+def test_other_sources_are_as_they_are():
+    assert len(images_in_order(DataConfig())) == 1438  # digits
+
+
 def test_mistakes_are_those_of_any_reader(tmp_path):
     (tmp_path / "x.parquet").write_bytes(b"no table")
     pq.write_table(pa.table({"img": [1, 2]}), tmp_path / "y.parquet")

@@ -239,6 +239,15 @@ def test_bad_lists(root: Path, text: str, message: str) -> None:
     fails(message, train_path=str(root.parent / "list.csv"))
 
 
+def test_numbers_that_are_none_of_classes_are_refused_where_only_scored_images_have_labels(root: Path) -> None:
+    scored = root.parent / "scored.csv"
+    scored.write_text("path,label\nroot/cat/1.png,123456789\n")
+    fails(
+        "data.val_path = .*labels below 1000000, and it holds 123456789",
+        **{"train_path": str(root), "val_path": str(scored), "no_labels": True},
+    )
+
+
 def test_list_beside_a_folder(root: Path) -> None:
     path = root.parent / "list.csv"
     path.write_text("root/cat/1.png,1\nroot/dog/3.png,0\n")

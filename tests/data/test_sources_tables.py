@@ -52,6 +52,7 @@ def write_parts(root: Path, names: list[str], **kwargs) -> None:
         (["0.parquet", "1.parquet"], [0, 1], []),
         (["trained-0.parquet", "latest-0.parquet"], [1, 0], []),  # parts are whole words
         (["train-0.parquet", ".train-1.parquet", "extra.parquet"], [0], []),
+        (["data/train-0.parquet", ".old/train-1.parquet"], [0], []),  # hidden, too
     ],
 )
 def test_parts_of_a_folder(tmp_path: Path, files: list[str], train: list[int], scored: list[int]) -> None:
