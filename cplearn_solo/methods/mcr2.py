@@ -42,11 +42,11 @@ EXACT = Remedy("rate", _exact, "with few images a cluster one cluster has the le
 @METHODS.register("mcr2")
 class MCR2(Method):
     """``proj_hidden_dim``, ``proj_output_dim``: widths of the two-layer projector. ``eps``: squared distortion of the
-    code. ``gamma``: above 1, R has less weight and grows longer; 20 in the authors' self-supervised runs (MCR2-CTRL), 1
-    in their definition. ``num_clusters``: k, clusters that are learned beside the views; ``null`` for none. ``rate``:
-    that of the clusters, ``exact`` or ``variational`` (Baek et al., CVPR 2022), where ``atoms`` directions a cluster,
-    of which each cluster has some, are learned too and set to the optimal ones of a batch every 100 steps; that takes
-    batches with hundreds of images a cluster.
+    code. ``gamma``: 1 in the paper's definition, 20 in the authors' runs without labels (MCR2-CTRL). ``num_clusters``:
+    k, clusters that are learned beside the views; ``null`` for none. ``rate``: that of the clusters, ``exact`` or
+    ``variational`` (Baek et al., CVPR 2022), where ``atoms`` directions a cluster, of which each cluster has some, are
+    learned too and set to the optimal ones of a batch every 100 steps; that takes batches with hundreds of images a
+    cluster.
     """
 
     multicrop = True
