@@ -57,11 +57,11 @@ setup(
         "scikit-learn>=1.4",
         "matplotlib>=3.8",
         "jinja2>=3.1",
-        "pillow>=11",
+        "pillow>=11.3",
         "pyarrow>=15",
         "filelock>=3.12",
         "joblib>=1.2",
-        "rich>=14.1",
+        "rich>=14.3",
         "tqdm>=4.60",
     ],
     extras_require={
