@@ -1,6 +1,7 @@
 """What is found out about images before a training."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -42,6 +43,11 @@ def test_kinds_are_counted_by_what_files_hold_not_by_their_names(photos):
     assert found.counts("mode") == {"RGB": 11, "I;16": 2, "1": 1}
     assert found.counts("bits") == {"8": 11, "16": 2, "1": 1}
     assert [look.header.size for look in found.readable if look.header.turned] == [(30, 8)]
+
+
+def test_bits_of_a_tiff_are_those_of_its_widest_band():
+    image = SimpleNamespace(tag_v2={258: (5, 6, 5)}, tile=[], mode="RGB", format="TIFF", info={})
+    assert module._bits(image) == 6 and module._bits(SimpleNamespace(**{**vars(image), "tag_v2": {}})) == 1
 
 
 def test_damaged_and_nearly_empty_images_are_told_apart(photos):
