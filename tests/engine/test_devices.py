@@ -36,3 +36,13 @@ def test_bfloat16_needs_a_gpu_with_units_for_it(tmp_path, monkeypatch, has_units
     line = "^precision = 'bf16-mixed': must be 16-mixed or 32-true, as cuda:1 has no units for bfloat16$"
     with nullcontext() if has_units else pytest.raises(InputError, match=line):
         check_device(half, method, gpu)
+
+
+@pytest.mark.parametrize("has_streams", [True, False])
+def test_fsdp2_on_cpus_takes_a_pytorch_that_has_it(tmp_path, monkeypatch, has_streams):
+    monkeypatch.setattr(torch.cpu, "Stream", type("Stream", (), {"record_event": None} if has_streams else {}))
+    method = build_method("simsiam", 8, batch_size=4, method_kwargs={})
+    config = parse_config(tiny(tmp_path, strategy="fsdp2", devices=2))
+    line = "^strategy = 'fsdp2': must be ddp, as this PyTorch has fsdp2 on GPUs only$"
+    with nullcontext() if has_streams else pytest.raises(InputError, match=line):
+        check_device(config, method, torch.device("cpu"))
