@@ -164,12 +164,9 @@ def test_methods_without_a_teacher_run(method, twelve, tmp_path):
     "options, words",
     [
         (["--method", "cplern"], "unknown method 'cplern': did you mean 'cplearn'?"),
-        (
-            ["--method", "byol"],
-            "--method = 'byol': must be one without a teacher; choices are barlow_twins",
-        ),
+        (["--method", "byol"], "--method = 'byol': must be one without a teacher; choices are "),
         (["--method", "gedi"], "--method = 'gedi': must be one that does not need the images"),
-        ([], "--method is missing: choices are barlow_twins"),
+        ([], "--method is missing: choices are "),
         (["--method", "cplearn", "--bta", "1"], "unknown key of cplearn's method_kwargs 'bta': did you mean 'beta'?"),
         (["--method", "cplearn", "--beta", "[1"], "method_kwargs.beta = '[1': cannot be read"),
         (["--method", "swav", "--dict_size", "16"], "unknown key of swav's method_kwargs 'dict_size'"),

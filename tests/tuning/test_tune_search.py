@@ -147,10 +147,10 @@ def test_another_search_has_another_folder_and_one_process_makes_it(make):
         pass
 
 
-def test_keys_that_a_user_has_given_do_not_vary_and_no_test_image_takes_part(planned):
+def test_keys_that_a_user_has_given_do_not_vary_and_no_test_image_takes_part(planned, tmp_path):
     search = planned(fixed=["method_kwargs.beta"])
     assert list(search.rules.space) == ["optimizer.lr"] and search.config["data"]["val_split"] == 0.2
-    own = {"dataset": "custom", "train_path": ".", "val_path": ".", "no_labels": True}
+    own = {"dataset": "custom", "train_path": str(tmp_path), "val_path": str(tmp_path), "no_labels": True}
     assert planned(score="rankme", data=own).config["data"]["val_path"] is None
 
 
