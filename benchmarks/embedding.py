@@ -66,17 +66,6 @@ class Nothing(nn.Module):
         return images.flatten(1)[:, :512]
 
 
-def of_the_processor(work: Callable[[], object]) -> Callable[[], float]:
-    """A way for :func:`turn_by_turn` of the processor's seconds."""
-
-    def way() -> float:
-        start = time.process_time()
-        work()
-        return time.process_time() - start
-
-    return way
-
-
 def small_images(folder: Path, n: int) -> dict[str, float]:
     (folder / "images").mkdir()
     for i, image in enumerate(torch.rand(n, 3, SIDE, SIDE)):
@@ -101,9 +90,9 @@ def photographs(folder: Path) -> dict[str, float]:
     normalise = Normalise(images.mean, images.std)
     write = partial(embed, model, images, batch_size=BATCH, num_workers=0)
     ways = {
-        "decoding alone": of_the_processor(lambda: [decode(source) for source in images.sources]),
-        "views alone": of_the_processor(lambda: [len(normalise(batch)) for _, batch, _ in loader]),
-        "embed": of_the_processor(lambda: write(folder / f"photographs{next(number)}.parquet")),
+        "decoding alone": timed(lambda: [decode(source) for source in images.sources], time.process_time),
+        "views alone": timed(lambda: [len(normalise(batch)) for _, batch, _ in loader], time.process_time),
+        "embed": timed(lambda: write(folder / f"photographs{next(number)}.parquet"), time.process_time),
     }
     spent = turn_by_turn(ways, rounds=ROUNDS)
     return shown(f"{PHOTOGRAPHS} JPEGs of 500 x 375 at {CROP}, of the processor", PHOTOGRAPHS, spent)

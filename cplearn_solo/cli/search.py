@@ -51,10 +51,6 @@ def search_task(options: argparse.Namespace) -> None:
         for path in paths:
             require(os.path.isfile(path), key, path, "an image file that exists")
 
-    from cplearn_solo.inference.formats import check_index  # before what waits for PyTorch
-
-    check_index(options.index)
-
     from cplearn_solo.inference.images import image_files
     from cplearn_solo.inference.search import Index, names_of, vectors
 
