@@ -1,4 +1,7 @@
-"""Names to backbones: ours, torchvision's ResNets, timm's ViTs, and any timm model as ``timm/<name>``."""
+"""Names to backbones: ours, torchvision's ResNets, timm's ViTs, and any timm model as ``timm/<name>``.
+
+Both libraries take a second or two to import, so that they are where a network of theirs is built.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,12 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-import timm
 import torch
-import torchvision
 from torch import nn
 
 from cplearn_solo.backbones.catalog import BACKBONES
 from cplearn_solo.backbones.elsewhere import has_small_stem, vit_in_timm
 from cplearn_solo.backbones.resnet8 import ResNet8
-from cplearn_solo.backbones.vit import as_dino
 from cplearn_solo.core.errors import InputError, require, unknown
 
 
@@ -57,7 +57,9 @@ def _resnet(name: str, crop_size: int, channels: int, /, *, small_stem: bool | N
 
     The stem's padding of 2 is solo-learn's, so that weights mean the same there and here.
     """
-    model = getattr(torchvision.models, name)(weights=None, **kwargs)
+    from torchvision import models
+
+    model = getattr(models, name)(weights=None, **kwargs)
     model.num_features, model.fc = model.fc.in_features, nn.Identity()
     if has_small_stem(name, crop_size, small_stem):
         model.conv1 = nn.Conv2d(channels, 64, kernel_size=3, stride=1, padding=2, bias=False)
@@ -70,6 +72,8 @@ def _resnet(name: str, crop_size: int, channels: int, /, *, small_stem: bool | N
 
 def _vit(size: str, crop_size: int, channels: int, /, *, patch_size: int | None = None, **kwargs: Any) -> nn.Module:
     """timm's plain ViT, with DINO's start of the class token and DINO's positions for crops of another size."""
+    from cplearn_solo.backbones.vit import as_dino
+
     name, arguments = vit_in_timm(size, crop_size, channels, patch_size)
     _check_patches(crop_size, arguments["patch_size"])
     return as_dino(_timm(name, **{**arguments, **kwargs}), start=not kwargs.get("pretrained"))
@@ -96,6 +100,8 @@ def _any_timm(name: str, crop_size: int, channels: int, /, **kwargs: Any) -> nn.
 
 
 def _timm(name: str, **kwargs: Any) -> nn.Module:
+    import timm
+
     if not timm.is_model(name):
         raise unknown("timm model", name, timm.list_models())
     kwargs = {"pretrained": False, "num_classes": 0, **kwargs}

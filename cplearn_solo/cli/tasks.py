@@ -20,7 +20,7 @@ from cplearn_solo.core.errors import require
 from cplearn_solo.core.schema import read_schema
 from cplearn_solo.data.checks import check_data, check_places
 from cplearn_solo.data.schema import KNOWN_IMAGES, DataConfig
-from cplearn_solo.detection.schema import parse_detection
+from cplearn_solo.detection.schema import check_annotated, parse_detection
 from cplearn_solo.engine.find import find_checkpoint
 from cplearn_solo.interface.checked import checked
 
@@ -121,6 +121,7 @@ def detect_task(raw: DictConfig) -> None:
     """Prints the average precision of a detector on top of a run's backbone, once it is trained."""
     config = parse_detection(raw)
     find_checkpoint(config.pretrained)
+    check_annotated(config.data)
     check_accelerator(config.accelerator)
 
     from cplearn_solo.cli.report import print_scores

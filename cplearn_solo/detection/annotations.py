@@ -13,6 +13,7 @@ from typing import Any
 
 from cplearn_solo.core.errors import InputError, require
 from cplearn_solo.core.progress import say
+from cplearn_solo.detection.schema import coco_places
 
 ROUNDING = 1.0  # pixels by which a box may stick out
 NAMED = 3  # in a message
@@ -46,12 +47,7 @@ def pycocotools(module: str) -> Any:
 
 def read_coco(file: str, images: str | None, *, key: str, masks: bool) -> Annotations:
     """Annotations of a JSON file. Raises ``InputError`` for all that :func:`checked` does."""
-    path = Path(file)
-    require(path.is_file(), key, file, "a file of annotations in COCO's format")
-    of_coco = path.parent.parent / path.stem.partition("_")[2]  # train2017 of annotations/instances_train2017.json
-    own_layout = path.parent.name == "annotations" and of_coco.is_dir()
-    folder = Path(images) if images else of_coco if own_layout else path.parent
-    require(folder.is_dir(), f"{key}_images", images, "a folder")
+    path, folder = coco_places(file, images, key=key)
     try:
         values = json.loads(path.read_text())
     except ValueError as error:

@@ -4,6 +4,7 @@ The dataclasses are OmegaConf structured configs, which need real types: no post
 """
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, List, Optional
 
 from omegaconf import DictConfig
@@ -124,3 +125,24 @@ def parse_detection(raw: DictConfig | dict[str, Any]) -> DetectConfig:
         needed = config.data.dataset != "digits"
         require(bool(given) or not needed, f"data.{key}", given, f"set with data.dataset={config.data.dataset}")
     return config
+
+
+def check_annotated(data: Annotated) -> None:
+    """Raises ``InputError`` for annotations in COCO's format, or folders of their images, that are not there."""
+    if data.dataset == "coco":
+        coco_places(data.train, data.train_images, key="data.train")
+        coco_places(data.val, data.val_images, key="data.val")
+
+
+def coco_places(file: Any, images: Optional[str], *, key: str) -> tuple[Path, Path]:
+    """The file, and the folder of its images: ``images``, else as COCO has them, else the file's own.
+
+    Raises ``InputError`` for what is not there.
+    """
+    require(isinstance(file, str) and Path(file).is_file(), key, file, "a file of annotations in COCO's format")
+    path = Path(file)
+    of_coco = path.parent.parent / path.stem.partition("_")[2]  # train2017 of annotations/instances_train2017.json
+    own_layout = path.parent.name == "annotations" and of_coco.is_dir()
+    folder = Path(images) if images else of_coco if own_layout else path.parent
+    require(folder.is_dir(), f"{key}_images", images, "a folder")
+    return path, folder

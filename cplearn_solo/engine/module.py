@@ -12,7 +12,6 @@ import torch
 from lightning import LightningModule
 from torch import Tensor, nn
 
-from cplearn_solo.backbones import build_backbone
 from cplearn_solo.config.schema import Config
 from cplearn_solo.core.distributed import max_ranks, rank, world_size
 from cplearn_solo.core.errors import InputError
@@ -26,11 +25,12 @@ from cplearn_solo.engine.captured_updates import CapturedTeacher
 from cplearn_solo.engine.captured_views import CapturedViews
 from cplearn_solo.engine.checkpoint import checkpoint_entry
 from cplearn_solo.engine.epoch import CodesInUse, FiniteCheck, NotFinite, StepSums, Stopwatch
+from cplearn_solo.engine.networks import build_networks
 from cplearn_solo.engine.online_probe import OnlineProbe
 from cplearn_solo.engine.optim import build_optimizer, build_scheduler, lr_scale
 from cplearn_solo.engine.running_scale import RunningScale
 from cplearn_solo.engine.sharding import average_gradients, local
-from cplearn_solo.methods import Method, Progress, Views, build_method, frozen_statistics, pixel_range, teacher_of
+from cplearn_solo.methods import Method, Progress, Views, frozen_statistics, pixel_range, teacher_of
 from cplearn_solo.methods.queue import Queue
 
 _RECENT = 1024  # features that are kept for a look at collapse
@@ -57,20 +57,7 @@ class Pretrainer(LightningModule):
         super().__init__()
         self.config, self.num_classes, self.mean, self.std = config, num_classes, list(mean), list(std)
         self.limits, self.classes = limits, tuple(classes)
-        first, *others = (augmentation.crop_size for augmentation in config.augmentations)
-        self.backbone = build_backbone(
-            config.backbone.name,
-            crop_size=first,
-            image_channels=config.data.channels,
-            other_sizes=others,
-            **config.backbone.kwargs,
-        )
-        self.method = build_method(
-            config.method,
-            self.backbone.num_features,
-            batch_size=config.optimizer.batch_size,
-            method_kwargs=config.method_kwargs,
-        )
+        self.backbone, self.method = build_networks(config)
         self.classifier = nn.Linear(self.backbone.num_features, max(1, num_classes))
         self.features_scale = RunningScale(self.backbone.num_features)
         channels_last = not config.performance.disable_channel_last

@@ -1,4 +1,4 @@
-"""A configuration with all mistakes told that can be found before anything large is imported."""
+"""A configuration with all mistakes told that can be found before images are looked at."""
 
 from __future__ import annotations
 
@@ -24,6 +24,10 @@ def checked(raw: DictConfig | dict[str, Any]) -> Config:
     check_data(config.data)
     check_places(config.data)
     check_asked(config)
+
+    from cplearn_solo.engine.networks import check_networks  # with PyTorch, which takes a while to import
+
+    check_networks(config)
     for line in lines:
         say_once(line)
     return config

@@ -133,6 +133,7 @@ def _one(options: argparse.Namespace, loss: str, seed: int, train: Any, test: An
         logging_steps=max(1, steps // 10),
         report_to="none",
         remove_unused_columns=False,
+        dataloader_pin_memory=torch.cuda.is_available(),
         disable_tqdm=not sys.stderr.isatty(),
     )
     trainer = Trainer(

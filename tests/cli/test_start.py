@@ -74,6 +74,7 @@ MISTAKES = {
     "dino nowhere --method cplearn": "nowhere: looked for",
     "pretrain devices=0": "devices = 0: must be a number from 1, a list",
     "pretrain devices=9999 accelerator=cpu": "devices = 9999: must be at most",
+    "pretrain performance.graph=true accelerator=cpu": "performance.graph = True: must be false on a CPU",
     "pretrain strategy=dpp": "unknown strategy 'dpp': did you mean 'ddp'?",
     "pretrain max_time=1h": "max_time = '1h': must be days, hours",
     "pretrain max_steps=many": "max_steps = 'many': must be of type int",
@@ -96,6 +97,13 @@ MISTAKES = {
     "table workers=0": "workers = 0: must be at least 1",
     "tune devices=9999 accelerator=cpu": "devices = 9999: must be at most",
     "solo-learn nowhere.py": "PATH = 'nowhere.py': must be a script",
+}
+OF_NETWORKS = {  # mistakes that constructors find, which needs PyTorch
+    "pretrain method_kwargs.eps=2": "method_kwargs.eps = 2: must be above 0 and below 1/c",
+    "pretrain method_kwargs.proj_output_dim=0": "method_kwargs.proj_output_dim = 0: must be at least 1",
+    "pretrain backbone.kwargs.width=-3": "backbone.kwargs.width = -3: must be an integer from 1 up",
+    "pretrain backbone.kwargs.depth=3": "backbone.kwargs = {'width': 32, 'depth': 3}: must be keywords that 'resnet8'",
+    "pretrain optimizer.kwargs.betas=3": "optimizer.kwargs = {'betas': 3}: adam refuses them",
 }
 LISTS = (
     "--help",
@@ -137,6 +145,15 @@ def test_what_is_wrong_is_told_before_anything_large_is_imported(tmp_path):
         assert line.startswith(f"{mistake.split()[0]}: error: ") and words in line, line
     assert done.stdout.count("exit 2") == len(MISTAKES)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_what_constructors_refuse_is_told_before_images_are_looked_at(tmp_path):
+    done, _ = python(PROGRAM, json.dumps([line.split() for line in OF_NETWORKS]), cwd=tmp_path)
+    told = done.stderr.splitlines()
+    assert len(told) == len(OF_NETWORKS), done.stderr
+    for line, words in zip(told, OF_NETWORKS.values()):
+        assert line.startswith(f"pretrain: error: {words}"), line
+    assert done.stdout.splitlines() == ["exit 2"] * len(OF_NETWORKS) + ["['torch']"]
 
 
 @pytest.mark.parametrize(

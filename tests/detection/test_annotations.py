@@ -10,6 +10,7 @@ from cplearn_solo.core.errors import InputError
 from cplearn_solo.detection.annotations import read_coco, read_voc, require_same_categories
 from cplearn_solo.detection.dataset import AnnotatedImages, Steps
 from cplearn_solo.detection.scenes import SIZE, draw_scenes
+from cplearn_solo.detection.schema import Annotated, check_annotated
 
 pytest.importorskip("pycocotools", reason="pycocotools, of the extra detection, is not installed")
 
@@ -76,9 +77,18 @@ def test_other_files_are_refused(text, tmp_path):
         read(str(tmp_path / "x.json"))
 
 
-def test_missing_files_are_told(tmp_path):
-    with pytest.raises(InputError, match="must be a file of annotations in COCO's format"):
-        read(str(tmp_path / "no.json"))
+@pytest.mark.parametrize("file", ["no.json", 1, ["a.json", "b.json"]])
+def test_missing_files_are_told_before_anything_is_read(file, written):
+    there, wanted = written(), "must be a file of annotations in COCO's format"
+    with pytest.raises(InputError, match=wanted):
+        read(file)
+    for which in ({"train": file, "val": there}, {"train": there, "val": file}):
+        with pytest.raises(InputError, match=wanted):
+            check_annotated(Annotated(**which))
+    with pytest.raises(InputError, match="^data.val_images = 'nowhere': must be a folder$"):
+        check_annotated(Annotated(train=there, val=there, val_images="nowhere"))
+    check_annotated(Annotated(train=there, val=there))
+    check_annotated(Annotated(dataset="voc", train=["2007_trainval"], val=["2007_test"]))
 
 
 def test_an_image_of_another_size_is_told(written, tmp_path):

@@ -1,0 +1,48 @@
+"""Backbone and method of a run, and what their constructors and the optimizer's refuse."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from cplearn_solo.backbones import build_backbone
+from cplearn_solo.config.schema import Config
+from cplearn_solo.engine.optim import build_optimizer
+from cplearn_solo.methods import Method, build_method
+
+
+class Networks(NamedTuple):
+    """Images to features ``(n, d)``, and what stands on top."""
+
+    backbone: nn.Module
+    method: Method
+
+
+def build_networks(config: Config) -> Networks:
+    """Those that ``config`` names, with random weights. Raises ``InputError`` for values that they cannot take."""
+    first, *others = (augmentation.crop_size for augmentation in config.augmentations)
+    backbone = build_backbone(
+        config.backbone.name,
+        crop_size=first,
+        image_channels=config.data.channels,
+        other_sizes=others,
+        **config.backbone.kwargs,
+    )
+    method = build_method(
+        config.method,
+        backbone.num_features,
+        batch_size=config.optimizer.batch_size,
+        method_kwargs=config.method_kwargs,
+    )
+    return Networks(backbone, method)
+
+
+def check_networks(config: Config) -> None:
+    """Raises ``InputError`` for values that networks or optimizer cannot take: all are made once, and let go again.
+
+    So that these are told before Lightning is imported and images are looked at, which may take long.
+    """
+    build_networks(config)
+    build_optimizer([{"params": [nn.Parameter(torch.zeros(1))]}], config.optimizer, lr=config.optimizer.lr)
