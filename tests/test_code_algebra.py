@@ -60,6 +60,7 @@ def test_permuting():
             permute(a, f)
     for f in (1001, 1008):
         permute(a, f)
+    assert permute(np.array([128, 0], np.uint8), 9).tolist() == [64, 0]
 
 
 def test_a_memory_finds_what_was_bundled_and_bound():

@@ -13,8 +13,7 @@ LONGEST = 8  # times the shorter side: of a longer image, a line for one, only t
 def centre(images: Tensor, resized: int, size: int) -> Tensor:
     """uint8 (..., c, H, W) -> (..., c, size, size): the shorter side becomes ``resized`` pixels, the centre is kept."""
     sides = images.shape[-2:]
-    if max(sides) > LONGEST * min(sides):
-        images = F.center_crop(images, [min(side, LONGEST * min(sides)) for side in sides])
+    images = F.center_crop(images, [min(side, LONGEST * min(sides)) for side in sides])
     return F.center_crop(F.resize(images, [resized], InterpolationMode.BICUBIC, antialias=True), [size])
 
 

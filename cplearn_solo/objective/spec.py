@@ -27,8 +27,8 @@ class LossSpec:
     samples: int  # that share a mean assignment
     needs_grad: bool
     kept_bytes: int  # of logits, where not all are held
+    samples_shared: bool
     codes_shared: bool = False
-    samples_shared: bool = False
 
     def log_prior(self, codes: slice, like: Tensor) -> Tensor:
         """log q of some codes, ``(width,)`` or ``()``, in the type of ``like``."""

@@ -19,6 +19,7 @@ from support.encoded import chunk, packed, png, tga, tiff
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.data import DataConfig, FileSet, check_data, load_splits
 from cplearn_solo.data.decoding import Decoding, EncodedImage, decode, is_image_name, measured_range
+from cplearn_solo.data.decoding.image import decode_opened
 from cplearn_solo.data.file_loader import EvalDataset, FileLoader
 from cplearn_solo.data.image_set import decoded_if_small
 from cplearn_solo.data.notes import say_once
@@ -650,3 +651,12 @@ def test_damaged_files(count: int, tmp_path: Path) -> None:
             assert sources[i] in str(error) and "\n" not in str(error)
     assert (labels >= 0).tolist() == readable
     assert 0.1 < np.mean(readable) < 0.9
+
+
+def test_an_image_without_a_file_has_a_name_in_messages() -> None:
+    image = Image.new("F", (4, 4))
+    with pytest.raises(InputError, match="a file a PIL image"):
+        decode_opened(image)
+    image.filename = "scan"
+    with pytest.raises(InputError, match="a file scan"):
+        decode_opened(image)

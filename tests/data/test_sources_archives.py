@@ -150,3 +150,11 @@ def test_archives_that_hold_no_classes(tmp_path: Path) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("cat/notes.txt", "")
     fails("must be an archive with images, and it holds 1 .txt", path)
+
+
+def test_labels_in_a_zip_are_those_beside_each_image(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "shard.zip", "w") as archive:
+        for i, image in enumerate(noise_images(4, 8, 8)):
+            archive.writestr(f"{i}.png", encode(image))
+            archive.writestr(f"{i}.cls", f"{3 - i}\n")
+    assert read(tmp_path / "shard.zip").labels.tolist() == [3, 2, 1, 0]

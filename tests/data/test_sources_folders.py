@@ -11,6 +11,7 @@ from support.images import write_images
 
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.data import DataConfig, FileSet, Splits, load_splits
+from cplearn_solo.data.sources import images_in_order
 
 
 def splits(seed: int = 0, **config) -> Splits:
@@ -289,3 +290,15 @@ def test_labels_of_validation_images_are_learned_from_and_scored(root: Path) -> 
     write_images(root.parent / "few", ["a/1.png"], seed=2)
     few = str(root.parent / "few")
     fails("data.val_path = .*1 with labels", train_path=str(root), val_path=few, no_labels=True)
+
+
+def test_images_in_order_are_those_to_train_on_alone(tmp_path: Path) -> None:
+    write_images(tmp_path / "train", ["a/1.png", "b/2.png"])
+    found = images_in_order(DataConfig("custom", str(tmp_path / "train"), str(tmp_path / "nowhere")))
+    assert found.labels.tolist() == [0, 1]
+
+
+def test_one_image_is_enough_to_score(tmp_path: Path) -> None:
+    write_images(tmp_path, ["train/a/1.png", "train/b/2.png", "one/a/3.png"])
+    cfg = DataConfig("custom", str(tmp_path / "train"), str(tmp_path / "one"))
+    assert len(load_splits(cfg, seed=0).test) == 1

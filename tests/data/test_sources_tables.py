@@ -53,6 +53,7 @@ def write_parts(root: Path, names: list[str], **kwargs) -> None:
         (["trained-0.parquet", "latest-0.parquet"], [1, 0], []),  # parts are whole words
         (["train-0.parquet", ".train-1.parquet", "extra.parquet"], [0], []),
         (["data/train-0.parquet", ".old/train-1.parquet"], [0], []),  # hidden, too
+        (["test/train/0.parquet", "test/validation/0.parquet"], [0], [1]),  # the innermost folder says it
     ],
 )
 def test_parts_of_a_folder(tmp_path: Path, files: list[str], train: list[int], scored: list[int]) -> None:
@@ -67,6 +68,15 @@ def test_parts_of_a_folder(tmp_path: Path, files: list[str], train: list[int], s
     if scored:
         assert torch.equal(found.test.images, images(scored))
         assert len(splits(train_path=str(tmp_path), no_labels=True).train) == 2 * len(train)
+
+
+@pytest.mark.parametrize("key", ["train_path", "val_path"])
+def test_a_table_without_rows_is_told_by_its_key(tmp_path: Path, key: str) -> None:
+    write_parquet(tmp_path / "some.parquet", LARGE, [0, 1] * 4)
+    none = {"image": pa.array([], pa.binary()), "label": pa.array([], pa.int64())}
+    pq.write_table(pa.table(none), tmp_path / "none.parquet")
+    places = {"train_path": str(tmp_path / "some.parquet"), "val_path": str(tmp_path / "some.parquet")}
+    fails(f"^data.{key} = '.*none.parquet': must be a", **{**places, key: str(tmp_path / "none.parquet")})
 
 
 def test_parts_are_chosen_by_paths(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

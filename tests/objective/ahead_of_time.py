@@ -66,7 +66,12 @@ def launches():
     ):
         for prior_loss in forms:
             torch.set_float32_matmul_precision("highest" if prior_loss == "reverse" else "high")
-            spec = LossSpec(*(dictionary, 1.0, 1.0, -1.0, prior_loss, [(0, 1)], N), needs_grad=True, kept_bytes=0)
+            spec = LossSpec(
+                *(dictionary, 1.0, 1.0, -1.0, prior_loss, [(0, 1)], N),
+                needs_grad=True,
+                kept_bytes=0,
+                samples_shared=False,
+            )
             sweeps.triton(torch.zeros(2, N, F, dtype=dtype), spec)
     return found.values()
 

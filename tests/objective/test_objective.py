@@ -161,7 +161,9 @@ def test_beta_may_be_a_tensor_on_the_device(prior_loss):
     """As it is with beta "auto" on a GPU, here on a CPU."""
     pairs = FOUR_VIEWS
     h = torch.stack(embeddings(4)).detach()
-    spec = LossSpec(dictionary(), 1.0, 0.7, -math.log(C), prior_loss, pairs, N, needs_grad=True, kept_bytes=0)
+    spec = LossSpec(
+        dictionary(), 1.0, 0.7, -math.log(C), prior_loss, pairs, N, needs_grad=True, kept_bytes=0, samples_shared=False
+    )
     expected, found = (chunked(h, replace(spec, beta=beta)) for beta in (0.7, torch.tensor(0.7, dtype=torch.float64)))
     torch.testing.assert_close(found.grad, expected.grad)
 

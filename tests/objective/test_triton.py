@@ -93,7 +93,7 @@ def test_small_batches_give_each_processor_of_a_gpu_work(monkeypatch, n, f, c):
     for size in ("TILE_BYTES", "LOGITS_BYTES"):
         monkeypatch.setattr(tiles, size, tiles.GPU_FACTOR * getattr(tiles, size))
     words = PackedDictionary(torch.empty(f // 32, c, dtype=torch.int32, device="meta"), f)
-    spec = LossSpec(words, 1.0, 1.0, -1.0, "reverse", [(0, 1)], n, needs_grad=True, kept_bytes=0)
+    spec = LossSpec(words, 1.0, 1.0, -1.0, "reverse", [(0, 1)], n, needs_grad=True, kept_bytes=0, samples_shared=False)
     sweeps.triton(torch.empty(2, n, f, device="meta"), spec)
     assert {name for name, found in programs.items() if found} == programs.keys() - {"_joined"}
     assert all(found[0] >= 132 for found in programs.values() if found), programs

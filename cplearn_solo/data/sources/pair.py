@@ -21,12 +21,12 @@ def paired(
     Raises ``InputError`` for classes that no training image can have, and for numbers that are none of classes.
     """
     index, labels = train
-    _check_count(labels, "data.train_path", cfg.train_path)
+    _check(index, labels, "data.train_path", cfg.train_path)
     if test is None:
         return _file_set(index, labels), None
     scored, found = test
+    _check(scored, found, "data.val_path", cfg.val_path)
     if cfg.no_labels:
-        _check_count(found, "data.val_path", cfg.val_path)
         test_set = _file_set(scored, found)
         return replace(_file_set(index, labels), num_classes=found.num_classes, classes=found.names), test_set
     found = matched(found, labels, "data.val_path", cfg.val_path)
@@ -36,11 +36,11 @@ def paired(
     return _file_set(index, labels), replace(_file_set(scored, found), num_classes=labels.num_classes)
 
 
-def _check_count(labels: Labels, key: str, value: object) -> None:
+def _check(index: Index, labels: Labels, key: str, value: object) -> None:
+    require(len(index) > 0, key, value, "a place with images")
     wanted = f"images with labels below {MOST_CLASSES}, and it holds {labels.num_classes - 1}: number classes from 0"
     require(labels.num_classes <= MOST_CLASSES, key, value, wanted)
 
 
 def _file_set(index: Index, labels: Labels) -> FileSet:
-    require(len(index) > 0, "data.train_path", 0, "images")
     return FileSet(index, torch.from_numpy(labels.values), labels.num_classes, classes=labels.names)
