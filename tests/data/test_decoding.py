@@ -655,8 +655,8 @@ def test_damaged_files(count: int, tmp_path: Path) -> None:
 
 def test_an_image_without_a_file_has_a_name_in_messages() -> None:
     image = Image.new("F", (4, 4))
-    with pytest.raises(InputError, match="a file a PIL image"):
+    with pytest.raises(InputError, match="as a PIL image holds"):
         decode_opened(image)
     image.filename = "scan"
-    with pytest.raises(InputError, match="a file scan"):
+    with pytest.raises(InputError, match="as a file .*scan holds|as scan holds"):
         decode_opened(image)
