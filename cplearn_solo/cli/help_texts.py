@@ -74,7 +74,7 @@ others are pretraining keys that hold in every trial. A killed search goes on wh
 
 DETECT = """Puts the backbone of a run into a detector, trains it on images with boxes and scores it: AP, AP50, AP75.
 
-  cplearn detect RUN                                              scenes of digits that are drawn here, some minutes
+  cplearn detect RUN                                              scenes of digits that are drawn here, about a minute
   cplearn detect RUN from_scratch=true                            the same backbone with random weights
   cplearn detect RUN data.train=train.json data.val=val.json      your own, annotated in COCO's format
   cplearn detect RUN --config-name coco_c4.yaml                   the papers' settings; voc_c4.yaml, coco_fpn.yaml

@@ -1,4 +1,4 @@
-"""A configuration with all mistakes told that can be found before images are looked at."""
+"""A configuration with all mistakes told that can be found before its images are loaded."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from cplearn_solo.methods.base import METHODS, Method, Views
 @METHODS.register("barlow_twins")
 class BarlowTwins(Method):
     """``proj_hidden_dim``, ``proj_output_dim``: widths of the three-layer projector. ``lamb``: weight of the
-    off-diagonal terms, 0.005 in the authors' code. ``scale_loss``: factor of the whole loss. Names and defaults as in
+    off-diagonal terms, 0.005 in the paper. ``scale_loss``: factor of the whole loss. Names and defaults as in
     solo-learn.
     """
 
