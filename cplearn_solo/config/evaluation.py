@@ -15,7 +15,7 @@ class EvalConfig:
 
     pretrained: str | None = None  # run folder or checkpoint
     data: dict[str, Any] = field(default_factory=dict)  # overrides of the data the run was trained on
-    batch_size: int = 256  # images at once while features are extracted; no score depends on it
+    batch_size: int = 256  # images at once; no score depends on it, unless the protocol of clustering is train
     num_workers: Any = "auto"  # processes that read image files; auto: by the cores there are
     accelerator: str = "auto"  # one of ACCELERATORS
     seed: int = 0
