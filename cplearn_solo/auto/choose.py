@@ -8,7 +8,7 @@ from copy import deepcopy
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from cplearn_solo.config.read import parse_config, resolved
 from cplearn_solo.config.schema import Config
@@ -16,6 +16,7 @@ from cplearn_solo.core.errors import require
 from cplearn_solo.data.checks import check_data, check_places
 from cplearn_solo.data.schema import KNOWN_IMAGES, MAY_LACK_LABELS, DataConfig
 from cplearn_solo.data.sources.kinds import dataset_at
+from cplearn_solo.engine.find import find_checkpoint
 
 AUTO = "auto"
 Plain = dict[str, Any]
@@ -50,26 +51,39 @@ class Chosen(NamedTuple):
 
 
 def choose(raw: DictConfig | Plain) -> Chosen:
-    """``raw`` with a value for each key that says ``auto``: the same for the same images and machine.
+    """``raw`` with a value for each key that says ``auto``: the same for the same images and machine, or as in the run
+    that ``resume_from_checkpoint`` names.
 
     Raises ``InputError`` for a key that may not say it, for other keys that make no sense, and for images that cannot
     be trained on. Where no key says it, nothing is read.
     """
-    values = resolved(raw)
+    values, lines = resolved(raw), []
     asked = [key for pattern in STAND_INS for key in _matching(values, pattern)]
+    for key, value in _of_the_run_that_goes_on(values, asked):
+        _set(values, key, value)
+        asked.remove(key)
+        lines.append(f"{AUTO}  {key}={value}  as in the run that goes on")
     if not asked:
-        return Chosen(values, [])
+        return Chosen(values, lines)
     config = parse_config(_standing_in(values, asked))
     wanted = f"a number for method {config.method!r}: it is chosen for CPLearn's codes alone"
     for key in asked:
         require(config.method == "cplearn" or not key.startswith(OF_CPLEARN), key, AUTO, wanted)
-    values, lines = deepcopy(values), []
-    chosen = _of_data(config, asked)
-    for key, (value, why) in chosen:
+    for key, (value, why) in _of_data(config, asked):
         _set(values, key, value)
         if value is not None:
             lines.append(f"{AUTO}  {key}={value}  {why}")
     return Chosen(values, lines)
+
+
+def _of_the_run_that_goes_on(values: Plain, asked: list[str]) -> list[tuple[str, Any]]:
+    """Those of the keys that the run has, with its values: other ones would be refused."""
+    named = values.get("resume_from_checkpoint")
+    if not (named and asked):
+        return []
+    _, run = find_checkpoint(named)
+    theirs = resolved(OmegaConf.load(run / "config.yaml")) if run else {}
+    return [(key, value) for key in asked if (value := _value(theirs, key)) is not None]
 
 
 def _of_data(config: Config, asked: list[str]) -> Iterator[tuple[str, tuple[Any, str]]]:
@@ -122,6 +136,11 @@ def _held_out(cfg: DataConfig, images: int) -> tuple[DataConfig, str]:
         return cfg, "no labels to score with" if cfg.no_labels else f"{images} images are too few to score on some"
     if cfg.val_path or cfg.dataset not in MAY_LACK_LABELS:
         return cfg, "there are other images to score on"
+
+    from cplearn_solo.data.sources import own_scored_part
+
+    if part := own_scored_part(cfg):
+        return cfg, f"there is a {part} part to score on"
     return replace(cfg, val_split=HELD_OUT), "of the labelled images are held out, to score on"
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from cplearn_solo.core.scripts import SCRIPTS, config_folder
+from cplearn_solo.core.scripts import config_folder, config_folders
 from cplearn_solo.methods.registry import METHODS
 
 # Programs with keys, and the folders below scripts/ of their configurations.
@@ -54,7 +54,7 @@ def _configurations(command: str) -> Any:
 
 
 def _folders(**_: Any) -> list[str]:
-    return sorted({str(path.parent.relative_to(SCRIPTS.parent)) for path in SCRIPTS.glob("*/**/*.yaml")})
+    return config_folders()
 
 
 def _keys(command: str) -> Any:

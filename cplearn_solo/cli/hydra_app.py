@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from cplearn_solo.cli.options import parser_of
 from cplearn_solo.config.compose import composed
 from cplearn_solo.core.errors import InputError, require, unknown
-from cplearn_solo.core.scripts import SCRIPTS, config_folder
+from cplearn_solo.core.scripts import config_folder, config_folders
 from cplearn_solo.core.user_errors import user_errors
 
 if TYPE_CHECKING:
@@ -152,8 +152,7 @@ def _errors_told(file: Path) -> Iterator[None]:
 def _config_folder(given: str) -> Path:
     if (path := config_folder(given)) is not None:
         return path
-    folders = sorted({str(p.parent.relative_to(SCRIPTS.parent)) for p in SCRIPTS.glob("*/**/*.yaml")})
-    raise unknown("--config-path", given, folders)
+    raise unknown("--config-path", given, config_folders())
 
 
 def _config_name(folder: Path, given: str) -> str:

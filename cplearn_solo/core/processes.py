@@ -1,10 +1,13 @@
-"""The processes of a run with several devices, as each of them sees itself before anything large is imported."""
+"""The processes of a run, before anything large is imported."""
 
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import time
+from collections.abc import Collection
+from multiprocessing.process import BaseProcess
 
 RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID")
 
@@ -24,3 +27,11 @@ def end_with_parent() -> None:
         os._exit(1)  # nothing is lost: the next attempt continues
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def end_children(children: Collection[BaseProcess]) -> None:
+    """Ends those that do not hear SIGTERM (:func:`cplearn_solo.core.stops.held_back`), for which Python would wait."""
+    if children and hasattr(signal, "SIGCHLD"):
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # PyTorch would take it for an accident
+    for child in children:
+        child.kill()

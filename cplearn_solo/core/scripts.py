@@ -9,6 +9,15 @@ PACKAGED = Path(__file__).parents[1] / "scripts"  # in an installed copy
 SCRIPTS = PACKAGED if PACKAGED.is_dir() else Path(__file__).parents[2] / "scripts"  # in the repository
 
 
+PARTS = "parts"  # folders of what configurations beside them share
+
+
+def config_folders() -> list[str]:
+    """Names of the bundled folders of configurations, as ``scripts/pretrain/digits``."""
+    folders = {path.parent for path in SCRIPTS.glob("*/**/*.yaml")}
+    return sorted(str(folder.relative_to(SCRIPTS.parent)) for folder in folders if folder.name != PARTS)
+
+
 def config_folder(given: str) -> Path | None:
     """A folder as given from here, else the same below the bundled ``scripts/``; ``None`` where there is neither."""
     bundled = SCRIPTS / re.sub(r"^\.?/?scripts/", "", given)

@@ -14,7 +14,7 @@ from io import TextIOWrapper
 from cplearn_solo.core.errors import InputError, lost_worker
 from cplearn_solo.core.files import why_not_written
 from cplearn_solo.core.messages import messages_apart
-from cplearn_solo.core.processes import is_first
+from cplearn_solo.core.processes import end_children, is_first
 from cplearn_solo.core.stops import SLURMS, asked, requeue, stops
 
 PIPE = 13  # SIGPIPE, which Windows has not
@@ -94,9 +94,4 @@ def _end(line: str, code: int) -> None:
 
 
 def _end_helpers() -> None:
-    """They do not hear SIGTERM (:func:`cplearn_solo.core.stops.held_back`), with which Python would end them."""
-    helpers = [child for child in multiprocessing.active_children() if child.daemon]
-    if helpers and hasattr(signal, "SIGCHLD"):
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # PyTorch would take it for an accident
-    for child in helpers:
-        child.kill()
+    end_children([child for child in multiprocessing.active_children() if child.daemon])

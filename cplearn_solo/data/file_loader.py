@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import atexit
+import multiprocessing
 import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
+from multiprocessing.process import BaseProcess
 from multiprocessing.queues import Queue
 from typing import Any
+from weakref import WeakSet
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from cplearn_solo.core.errors import InputError, lost_worker
+from cplearn_solo.core.processes import end_children
 from cplearn_solo.core.stops import held_back
 from cplearn_solo.data.batch_views import BatchAugment
 from cplearn_solo.data.centre import centre, sides_of_files
@@ -24,6 +29,8 @@ from cplearn_solo.data.image_set import FileSet
 from cplearn_solo.data.order import Batch, hash_seed, step_generator
 from cplearn_solo.data.schema import Augmentation
 from cplearn_solo.data.tally import Note, Tally
+
+_workers: WeakSet[BaseProcess] = WeakSet()  # of all loaders
 
 
 class FileLoader(DataLoader):
@@ -62,6 +69,7 @@ class FileLoader(DataLoader):
         self.waited, start = 0.0, time.perf_counter()
         with held_back():
             batches = super().__iter__()  # which starts the workers
+        _workers.update(getattr(batches, "_workers", ()))
         for batch in batches:
             self.waited += time.perf_counter() - start
             yield batch
@@ -125,6 +133,12 @@ class EvalDataset(Dataset):
 def _labels(images: FileSet, indices: Sequence[int], notes: Sequence[Note]) -> Tensor:
     labels, readable = images.labels[torch.tensor(indices)], torch.tensor(notes) != Note.UNREADABLE
     return torch.where(readable, labels, -1)
+
+
+@atexit.register
+def _end_workers() -> None:
+    """Where a program ends within an epoch, as one does that keeps an error of it."""
+    end_children(_workers.intersection(multiprocessing.active_children()))
 
 
 def _begin_worker(worker: int) -> None:

@@ -27,8 +27,9 @@ def test_keys(command, given, prefix, offered):
 
 def test_configurations_are_those_of_the_folder():
     assert "byol.yaml" in _configurations("pretrain")(parsed_args=Namespace())
-    path = "scripts/pretrain/auto"
-    assert _configurations("pretrain")(parsed_args=Namespace(config_path=path)) == ["cplearn.yaml"]
+    path = "scripts/pretrain/imagenet-100"
+    found = ["barlow_twins.yaml", "cplearn.yaml", "dino.yaml", "gedi_nogen.yaml", "swav.yaml"]
+    assert _configurations("pretrain")(parsed_args=Namespace(config_path=path)) == found
 
 
 def test_the_shell_gets_commands(monkeypatch, tmp_path, here):

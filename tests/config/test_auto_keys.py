@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from support.configs import shipped
+from omegaconf import OmegaConf
+from support.configs import PRETRAIN, shipped
 from support.images import noise_images, pil, write_images, write_parquet
 
 from cplearn_solo.auto.choose import choose
@@ -14,6 +15,7 @@ from cplearn_solo.auto.seen import Seen
 from cplearn_solo.config.read import parse_config
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.interface.checked import checked
+from cplearn_solo.methods.catalog import _ours as shipped_methods
 
 SEEN = Seen(images=300, side=32, cores=2, gpu=False, bfloat16=False)
 
@@ -180,6 +182,24 @@ def test_labelled_images_are_held_out_where_there_are_enough(tmp_path):
     assert chosen(auto(place, data={"val_split": 0.25})).data.val_split == 0.25
     assert chosen(auto(place, data={"val_path": str(tmp_path / "8")})).data.val_split == 0
     assert chosen(auto(place, data={"no_labels": True})).data.val_split == 0
+
+
+@pytest.mark.parametrize("scored, share", [([0, 1, 0], 0.0), ([-1, -1, -1], 0.1), (None, 0.1)])
+def test_a_labelled_part_of_tables_is_scored_if_there_is_one(scored, share, tmp_path):
+    write_parquet(tmp_path / "train.parquet", noise_images(120, 9, 9), [0, 1] * 60)
+    write_parquet(tmp_path / "test.parquet", noise_images(3, 9, 9, seed=1), scored)
+    assert chosen(auto(tmp_path)).data.val_split == share
+
+
+def test_every_method_has_a_configuration_for_images_of_ones_own(flat):
+    for name in sorted(path.stem for path in (PRETRAIN / "auto").glob("*.yaml")):
+        small, own = (shipped(name, folder) for folder in ("cifar_mini", "auto"))
+        assert own["method"] == small["method"] == name and own.get("momentum") == small.get("momentum")
+        if name != "cplearn":  # whose codes are chosen
+            assert own["method_kwargs"] == small["method_kwargs"]
+        values = choose(OmegaConf.merge(own, {"data": {"train_path": str(flat)}, "accelerator": "cpu"})).values
+        assert parse_config(values).name == f"{name}-auto"
+    assert {path.stem for path in (PRETRAIN / "auto").glob("*.yaml")} == set(shipped_methods())
 
 
 @pytest.mark.parametrize("key", ["method_kwargs", "data", "scheduler", "optimizer", "backbone", "augmentations"])

@@ -189,7 +189,7 @@ def test_classes_as_they_are_are_the_run_of_before_the_key():
     assert difference(unequal, old) == ["data.imbalance: 'absent' there, 10.0 here"]
 
 
-@pytest.mark.parametrize("path", sorted(SCRIPTS.glob("pretrain/**/*.yaml")), ids=lambda p: f"{p.parent.name}/{p.stem}")
+@pytest.mark.parametrize("path", sorted(SCRIPTS.glob("pretrain/*/*.yaml")), ids=lambda p: f"{p.parent.name}/{p.stem}")
 def test_every_pretraining_yaml_parses_without_a_warning_and_opens_with_its_command(path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")

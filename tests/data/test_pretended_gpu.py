@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from omegaconf import OmegaConf
+from support.configs import composed
 from torch._subclasses import FakeTensorMode
 from torch._subclasses.fake_tensor import DataDependentOutputException
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -32,7 +33,7 @@ def shipped() -> dict[str, list[Augmentation]]:
     """The augmentations of the shipped configurations by the first file that has them, and all operations at once."""
     found: dict[str, str] = {}
     for file in sorted(SHIPPED.glob("*/*.yaml")):
-        written = OmegaConf.to_container(OmegaConf.load(file)).get("augmentations", [])
+        written = OmegaConf.to_container(composed(file))["augmentations"]
         found.setdefault(json.dumps(written), f"{file.parent.name}/{file.stem}")
     schema = OmegaConf.structured(Augmentation)
     found = {written.replace('"auto"', "32"): name for written, name in found.items()}  # the size of crops

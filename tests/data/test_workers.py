@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import resource
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 from types import SimpleNamespace
@@ -107,3 +109,21 @@ def test_a_batch_that_shared_memory_has_no_room_for_is_told(files: FileSet) -> N
             list(loader)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+WITHIN_AN_EPOCH = """
+import sys
+from cplearn_solo.data import DataConfig, eval_loader, load_splits
+images = load_splits(DataConfig("custom", sys.argv[1], no_labels=True), seed=0).train
+kept = iter(eval_loader(images, crop_size=8, batch_size=1, num_workers=1))
+next(kept)
+sys.kept = kept  # as sys.last_exc keeps what an error has come from
+"""
+
+
+@pytest.mark.integration
+def test_a_program_may_end_within_an_epoch(tmp_path: Path) -> None:
+    write_images(tmp_path, [f"{i}.png" for i in range(9)])
+    command = [sys.executable, "-c", WITHIN_AN_EPOCH, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr

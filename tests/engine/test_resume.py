@@ -14,6 +14,7 @@ from support.images import write_images
 from support.runs import folders, train_until
 
 from cplearn_solo import load_backbone
+from cplearn_solo.auto.choose import choose
 from cplearn_solo.cli.tasks import pretrain_task
 from cplearn_solo.config.read import parse_config
 from cplearn_solo.core.errors import InputError
@@ -184,6 +185,14 @@ def test_a_finished_run_goes_on_with_more_epochs_on_the_longer_schedule(finished
 
     with pytest.raises(InputError, match="max_epochs: 4 there, 3 here"):
         pretrain(parse_config({**longer, "max_epochs": 3}))
+
+
+def test_what_says_auto_is_as_in_the_run_that_goes_on(finished, tmp_path):
+    begin = {"max_epochs": 6, "resume_from_checkpoint": str(finished)}
+    raw = tiny(tmp_path, **begin, scheduler={"warmup_epochs": "auto"}, optimizer={"lr": "auto"})
+    values, lines = choose(raw)
+    assert values == tiny(tmp_path, **begin)
+    assert len(lines) == 2 and all(line.endswith("as in the run that goes on") for line in lines)
 
 
 def test_a_killed_run_that_began_at_a_checkpoint_goes_on_with_the_same_command(finished, tmp_path, monkeypatch):

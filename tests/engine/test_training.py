@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from omegaconf import OmegaConf
-from support.configs import PRETRAIN, tiny
+from support.configs import PRETRAIN, composed, tiny
 from support.images import pil
 from support.runs import folders
 from torch import nn
@@ -215,7 +215,7 @@ def test_every_shipped_configuration_trains_two_steps(name, tmp_path):
 
 
 def test_each_backbone_and_data_set_that_is_shipped_has_a_typical_configuration():
-    kinds = {name: OmegaConf.load(PRETRAIN / f"{name}.yaml") for name in SHIPPED}
+    kinds = {name: composed(PRETRAIN / f"{name}.yaml") for name in SHIPPED}
     kinds = {name: (config.backbone.name, config.data.dataset) for name, config in kinds.items()}
     large = {("vit_small", "imagenet100"), ("resnet50", "imagenet")}
     assert {kinds[name] for name in TYPICAL} == set(kinds.values()) - large

@@ -12,6 +12,7 @@ from cplearn_solo.core.registry import Registry
 if TYPE_CHECKING:
     from cplearn_solo.data.image_set import ImageSet
     from cplearn_solo.data.schema import DataConfig
+    from cplearn_solo.data.sources.shards import PartsOf
 
     # (config, with_test) -> training images and, if asked for and there, test images.
     Source = Callable[[DataConfig, bool], tuple[ImageSet, ImageSet | None]]
@@ -45,15 +46,35 @@ def _import(module: str) -> None:
 
 def images_in_order(cfg: DataConfig) -> ImageSet:
     """All training images of a source without their labels, in little memory for a reader in order."""
-    if cfg.dataset == "parquet":
-        from cplearn_solo.data.sources.parquet import parquet_parts as parts_of
-    elif cfg.dataset == "hub":
-        from cplearn_solo.data.sources.hub import hub_parts as parts_of
-    else:
+    parts_of = _parts_of(cfg.dataset)
+    if parts_of is None:
         return DATASETS[cfg.dataset](cfg, False)[0]
     from cplearn_solo.data.sources.shards import in_order
 
     return in_order(parts_of, cfg)
+
+
+def own_scored_part(cfg: DataConfig) -> str | None:
+    """The labelled part of the data set itself that is scored where ``cfg`` names no other images, if there is one."""
+    parts_of = _parts_of(cfg.dataset)
+    if parts_of is None:
+        return None
+    from cplearn_solo.data.sources.shards import scored_part
+
+    return scored_part(parts_of, cfg)
+
+
+def _parts_of(dataset: str) -> PartsOf | None:
+    """What finds the parts of a data set in tables."""
+    if dataset == "parquet":
+        from cplearn_solo.data.sources.parquet import parquet_parts
+
+        return parquet_parts
+    if dataset == "hub":
+        from cplearn_solo.data.sources.hub import hub_parts
+
+        return hub_parts
+    return None
 
 
 DATASETS: Registry[Source] = Registry("data.dataset", find=_importers)

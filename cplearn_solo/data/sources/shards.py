@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 
-from cplearn_solo.core.errors import require
+from cplearn_solo.core.errors import InputError, require
 from cplearn_solo.data.image_set import FileSet
 from cplearn_solo.data.index import Index, joined
 from cplearn_solo.data.notes import say_once
@@ -59,10 +60,26 @@ def from_shards(parts_of: PartsOf, cfg: DataConfig, with_test: bool) -> tuple[Fi
     scored: Sequence[Shard] = ()
     if with_test and cfg.val_path is not None:
         scored = _of_part(parts_of(cfg.val_path, "data.val_path"), SCORED, "data.val_path", cfg.val_path)
-    elif with_test and not cfg.no_labels and (part := next((part for part in SCORED if part in here), None)):
+    elif with_test and not cfg.no_labels and (part := _scored(here)):
         say_once(f"scored on the {part} part of {cfg.train_path}; data.val_path names another")
         scored = here[part]
     return paired(train, _read(scored, cfg, labelled=True) if scored else None, cfg)
+
+
+def scored_part(parts_of: PartsOf, cfg: DataConfig) -> str | None:
+    """The part of ``train_path`` that is scored where nothing else is named, if its images have labels."""
+    parts = parts_of(cfg.train_path, "data.train_path")
+    part = _scored(parts)
+    with suppress(InputError):
+        for shard in parts.get(part, ()) if part else ():
+            _, label = wanted_columns(shard.schema, cfg, shard.origin, labelled=True)
+            if label and (column_labels(shard.read([label]), label, shard.origin).values >= 0).any():
+                return part
+    return None
+
+
+def _scored(parts: Parts) -> str | None:
+    return next((part for part in SCORED if part in parts), None)
 
 
 def _of_part(parts: Parts, wanted: tuple[str, ...], key: str, value: object) -> Sequence[Shard]:
