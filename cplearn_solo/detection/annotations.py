@@ -16,6 +16,7 @@ from cplearn_solo.core.progress import say
 from cplearn_solo.detection.schema import coco_places
 
 ROUNDING = 1.0  # pixels by which a box may stick out
+THINNEST = 1e-3  # pixels of a side that is one: float32 tells it from none in an image of some thousands of them
 NAMED = 3  # in a message
 
 
@@ -33,8 +34,9 @@ class Annotations:
         return {each["id"]: each["name"] for each in sorted(self.coco.dataset["categories"], key=lambda c: c["id"])}
 
     def objects(self, image: int) -> list[dict[str, Any]]:
-        """What is to be found in an image: crowds and boxes without area are not."""
-        return [each for each in self.coco.imgToAnns[image] if not each.get("iscrowd") and min(each["bbox"][2:]) > 0]
+        """What is to be found in an image: crowds are not, nor boxes without area inside of it."""
+        sides = self.coco.imgs[image]["width"], self.coco.imgs[image]["height"]
+        return [each for each in self.coco.imgToAnns[image] if not each["iscrowd"] and _has_area(each["bbox"], *sides)]
 
 
 def pycocotools(module: str) -> Any:
@@ -49,7 +51,7 @@ def read_coco(file: str, images: str | None, *, key: str, masks: bool) -> Annota
     """Annotations of a JSON file. Raises ``InputError`` for all that :func:`checked` does."""
     path, folder = coco_places(file, images, key=key)
     try:
-        values = json.loads(path.read_text())
+        values = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise InputError(f"{key} = {file!r}: must be JSON ({error})") from error
     return checked(values, folder, key=key, masks=masks)
@@ -71,11 +73,21 @@ def checked(values: Any, folder: Path, *, key: str, masks: bool) -> Annotations:
             raise
         raise InputError(f"{key}: must be COCO's format, and an entry has no proper {error}") from error
     coco = pycocotools("coco").COCO()
-    numbered = [{**each, "id": place} for place, each in enumerate(values["annotations"], 1)]  # it takes 0 for none
-    coco.dataset = {**values, "annotations": numbered}
+    coco.dataset = {**values, "annotations": [_whole(each, i) for i, each in enumerate(values["annotations"], 1)]}
     with redirect_stdout(StringIO()):
         coco.createIndex()
     return Annotations(coco, folder, key)
+
+
+def _whole(annotation: dict[str, Any], number: int) -> dict[str, Any]:
+    """With all that scoring reads, of which other programs write less; as an id pycocotools takes 0 for none."""
+    width, height = annotation["bbox"][2:]
+    return {"iscrowd": 0, "area": width * height, **annotation, "id": number}
+
+
+def _has_area(box: list[float], width: float, height: float) -> bool:
+    x, y, w, h = box
+    return min(min(x + w, width) - max(x, 0), min(y + h, height) - max(y, 0)) > THINNEST
 
 
 def _check(values: dict[str, Any], folder: Path, key: str, masks: bool) -> None:
@@ -84,6 +96,7 @@ def _check(values: dict[str, Any], folder: Path, key: str, masks: bool) -> None:
         require(not twice, f"{key}: id of {kind}", (twice or [None])[0], "there once")
     images = {image["id"]: image for image in values["images"]}
     categories = {each["id"]: each["name"] for each in values["categories"]}
+    sides = {number: (image["width"], image["height"]) for number, image in images.items()}
     lost = [image["file_name"] for image in images.values() if not (folder / image["file_name"]).is_file()]
     hint = f"{key}_images=FOLDER says where images are; {len(lost)} of {len(images)} are not there"
     require(not lost, f"{key}: image", (lost or [None])[0], f"a file in {folder}: {hint}")
@@ -91,11 +104,11 @@ def _check(values: dict[str, Any], folder: Path, key: str, masks: bool) -> None:
         where = f"{key}: annotation {each['id']}"
         require(each["image_id"] in images, f"{where}, image_id", each["image_id"], "the id of an image")
         require(each["category_id"] in categories, f"{where}, category_id", each["category_id"], "that of a category")
-        image, (x, y, width, height) = images[each["image_id"]], each["bbox"]
+        (right, bottom), (x, y, width, height) = sides[each["image_id"]], each["bbox"]
         inside = min(x, y) >= -ROUNDING and width >= 0 and height >= 0
-        inside &= x + width <= image["width"] + ROUNDING and y + height <= image["height"] + ROUNDING
-        size = f"{image['width']} x {image['height']} pixels"
-        wanted = f"[x, y, width, height] inside of {image['file_name']}, {size}: correct or remove it"
+        inside &= x + width <= right + ROUNDING and y + height <= bottom + ROUNDING
+        name = images[each["image_id"]]["file_name"]
+        wanted = f"[x, y, width, height] inside of {name}, {right} x {bottom} pixels: correct or remove it"
         require(inside, f"{where}, bbox", each["bbox"], wanted)
         wanted = "there: model.name=faster_rcnn does without masks"
         has_mask = bool(each.get("segmentation")) or not masks or bool(each.get("iscrowd"))
@@ -103,7 +116,7 @@ def _check(values: dict[str, Any], folder: Path, key: str, masks: bool) -> None:
 
 
 def require_same_categories(train: Annotations, val: Annotations) -> None:
-    """Raises ``InputError`` unless both parts have the same ones, and each has a box to learn from."""
+    """Raises ``InputError`` unless both parts have the same ones, each a box to learn from, and one is to be found."""
     there = train.categories
     wanted = f"those of {train.key}, {there}"
     require(val.categories == there, f"{val.key}: categories", val.categories, wanted)
@@ -112,6 +125,7 @@ def require_same_categories(train: Annotations, val: Annotations) -> None:
     wanted = f"with a box in {train.key}: remove {'them' if len(lacking) > 1 else 'it'} from the list, or add boxes"
     require(not lacking, f"{train.key}: categories", ", ".join(lacking[:NAMED]), wanted)
     scored = {each["category_id"] for image in val.coco.imgs for each in val.objects(image)}
+    require(bool(scored), f"{val.key}: annotations", len(val.coco.anns), "with a box that has area and is no crowd")
     unscored = [name for number, name in there.items() if number not in scored]
     if unscored:
         say(f"{val.key} has no box of {', '.join(unscored[:NAMED])}: AP is the mean of the other categories")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import torch
 from PIL import Image
@@ -11,7 +12,7 @@ from torch.utils.data import Dataset, Sampler
 from torchvision.transforms.v2.functional import pil_to_tensor
 from torchvision.tv_tensors import BoundingBoxes, BoundingBoxFormat, Mask
 
-from cplearn_solo.core.errors import require
+from cplearn_solo.core.errors import InputError, require
 from cplearn_solo.detection.annotations import Annotations
 
 Target = dict[str, Tensor]
@@ -21,7 +22,7 @@ class AnnotatedImages(Dataset):
     """Images ``(3, h, w)`` in [0, 1] and their targets: boxes, labels from 1 up, and masks if wanted.
 
     Pixels are as stored: COCO's boxes know nothing of an orientation in a file's metadata. Raises ``InputError`` for a
-    file that is of another size than its annotations.
+    file that cannot be read, or is of another size than its annotations.
     """
 
     def __init__(self, annotations: Annotations, *, masks: bool, with_objects: bool) -> None:
@@ -36,8 +37,7 @@ class AnnotatedImages(Dataset):
     def __getitem__(self, index: int) -> tuple[Tensor, Target]:
         facts = self.annotations.coco.imgs[self.ids[index]]
         size = (facts["height"], facts["width"])
-        with Image.open(self.annotations.folder / facts["file_name"]) as file:
-            image = pil_to_tensor(file.convert("RGB")).float() / 255
+        image = _read(self.annotations.folder / facts["file_name"])
         wanted = f"of {size[1]} x {size[0]} pixels, as {self.annotations.key} says, and is of {image.shape[2]} x "
         wanted += f"{image.shape[1]}: annotations and images do not belong together"
         require(image.shape[1:] == size, "image", facts["file_name"], wanted)
@@ -53,6 +53,15 @@ class AnnotatedImages(Dataset):
             shapes = [torch.from_numpy(self.annotations.coco.annToMask(each)) for each in objects]
             target["masks"] = Mask(torch.stack(shapes) if shapes else torch.zeros(0, *size, dtype=torch.uint8))
         return image, target
+
+
+def _read(file: Path) -> Tensor:
+    try:
+        with Image.open(file) as image:
+            return pil_to_tensor(image.convert("RGB")).float() / 255
+    except Exception as error:  # of damaged files Pillow raises nearly anything
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise InputError(f"unreadable image {file}: {reason}") from error
 
 
 class Steps(Sampler[list[int]]):

@@ -3,7 +3,9 @@
 The dataclasses are OmegaConf structured configs, which need real types: no postponed annotations here.
 """
 
-from dataclasses import dataclass, field
+import hashlib
+import os
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, List, Optional
 
@@ -132,6 +134,19 @@ def check_annotated(data: Annotated) -> None:
     if data.dataset == "coco":
         coco_places(data.train, data.train_images, key="data.train")
         coco_places(data.val, data.val_images, key="data.val")
+
+
+def known_by(data: Annotated) -> dict[str, Any]:
+    """What decides which images and boxes these are, wherever the call is made: the content of COCO's files, which
+    people correct, and whole paths of folders."""
+    known = {key: value for key, value in asdict(data).items() if key != "num_workers"}
+    if data.dataset == "voc":
+        return {**known, "root": os.path.abspath(data.root)}
+    for part in ("train", "val") if data.dataset == "coco" else ():
+        file, folder = coco_places(known[part], known[f"{part}_images"], key=f"data.{part}")
+        known[part] = hashlib.sha256(file.read_bytes()).hexdigest()
+        known[f"{part}_images"] = os.path.abspath(folder)
+    return known
 
 
 def coco_places(file: Any, images: Optional[str], *, key: str) -> tuple[Path, Path]:

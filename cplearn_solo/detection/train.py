@@ -28,7 +28,7 @@ from cplearn_solo.detection.annotations import Annotations, pycocotools, read_co
 from cplearn_solo.detection.dataset import AnnotatedImages, Steps
 from cplearn_solo.detection.network import build_detector
 from cplearn_solo.detection.scenes import draw_scenes
-from cplearn_solo.detection.schema import DetectConfig, Solver
+from cplearn_solo.detection.schema import DetectConfig, Solver, known_by
 from cplearn_solo.detection.score import average_precision
 from cplearn_solo.engine.provenance import provenance
 from cplearn_solo.inference.devices import choose_device
@@ -142,7 +142,7 @@ def _random(model: Pretrained, seed: int) -> nn.Module:
 def _identity(config: DetectConfig, backbone: nn.Module) -> str:
     """A hash of all that decides the result, 12 hexadecimal digits."""
     counting = {key: value for key, value in asdict(config).items() if key not in NOT_IDENTITY}
-    del counting["data"]["num_workers"]
+    counting["data"] = known_by(config.data)
     digest = hashlib.sha256(json.dumps(counting, sort_keys=True).encode())
     for name, tensor in backbone.state_dict().items():
         digest.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())

@@ -61,6 +61,7 @@ def spoil(values, kind, place, **changes):
         ("annotations", {"id": 1}, "id of annotations = 1: must be there once"),
         ("annotations", {"bbox": None}, "must be COCO's format"),
         ("images", {"file_name": "no.png"}, "image = 'no.png': must be a file in"),
+        ("images", {"width": None}, "must be COCO's format"),
     ],
 )
 def test_mistakes_are_one_line(kind, changes, words, values, written):
@@ -96,6 +97,28 @@ def test_an_image_of_another_size_is_told(written, tmp_path):
     images = AnnotatedImages(read(written()), masks=False, with_objects=True)
     with pytest.raises(InputError, match="'a.png': must be of 40 x 30 pixels, as data.train says, and is of 30 x 40"):
         images[0]
+
+
+def test_an_image_that_cannot_be_read_is_told(written, tmp_path):
+    images = AnnotatedImages(read(written()), masks=False, with_objects=True)
+    for content in (b"", b"no image", (tmp_path / "a.png").read_bytes()[:60]):
+        (tmp_path / "a.png").write_bytes(content)
+        with pytest.raises(InputError, match=r"^unreadable image .*a\.png: ."):
+            images[0]
+
+
+@pytest.mark.parametrize("box", [[40, 5, 1, 8], [-1, 5, 1, 8], [4, 30, 8, 1], [4, 5, 8, 0], [4, 5, 1e-7, 8]])
+def test_a_box_of_which_nothing_is_inside_is_not_trained_on(box, values, written):
+    spoil(values, "annotations", 1, bbox=box)
+    ((_, target),) = [AnnotatedImages(read(written()), masks=False, with_objects=True)[0]]
+    assert target["boxes"].tolist() == [[4, 5, 14, 13]]
+
+
+def test_images_to_score_without_a_box_to_find_are_told(values, written):
+    train = read(written())
+    values["annotations"] = values["annotations"][2:]
+    with pytest.raises(InputError, match="annotations = 1: must be with a box that has area and is no crowd"):
+        require_same_categories(train, read(written("crowds.json")))
 
 
 def test_categories_without_boxes_and_other_categories_are_told(values, written, capsys):

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -118,6 +119,17 @@ def test_scores_are_1_for_the_truth_and_0_for_nothing(written):
     assert set(scored(truth, [], masks=False).values()) == {0.0}
 
 
+def test_annotations_are_scored_though_they_say_neither_area_nor_crowd(values, written):
+    for each in values["annotations"][:2]:
+        del each["area"], each["iscrowd"]
+    truth = read_coco(written(), None, key="data.val", masks=True)
+    found = [
+        {"image_id": 7, "category_id": each["category_id"], "bbox": each["bbox"], "score": 0.9}
+        for each in truth.objects(7)
+    ]
+    assert scored(truth, found, masks=False)["AP"] == pytest.approx(1)
+
+
 def configured(run, **keys):
     solver = {"steps": 3, "batch_size": 2, "warmup_steps": 0, "lr": 0.01}
     raw = {"pretrained": str(run), **QUICK, "model": {"batch_norm": "trained", **SMALL}, "optimizer": solver}
@@ -170,6 +182,27 @@ def test_a_transfer_is_known_by_what_decides_its_result(run):
     assert train._identity(configured(run, seed=1), backbone) != same
     nn.init.zeros_(backbone.conv1.bias)
     assert train._identity(config, backbone) != same
+
+
+def test_a_transfer_is_known_by_its_images_and_boxes_wherever_it_is_called(values, written, tmp_path, monkeypatch):
+    backbone, file = build_backbone("resnet8", crop_size=8, width=4), Path(written())
+    data = {"dataset": "coco", "train": file.name, "val": str(file)}
+
+    def known(**keys):
+        return train._identity(configured("run", data={**data, **keys}), backbone)
+
+    monkeypatch.chdir(tmp_path)
+    here = known()
+    other = tmp_path / "other"
+    other.mkdir()
+    monkeypatch.chdir(other)
+    assert known(train=f"../{file.name}", val=f"../{file.name}") == here
+    for name in ("a.png", "b.png", file.name):
+        shutil.copy(tmp_path / name, other / name)
+    assert known() != here  # the same names of other images
+    values["annotations"].pop()
+    written()
+    assert known(train=str(file)) != here  # corrected since
 
 
 def test_random_weights_have_no_statistics_to_freeze(tmp_path):
