@@ -55,7 +55,7 @@ class Run:
             return own.get(key, self.summary.get(key))
         value: Any = self.config
         for part in key.split("."):
-            value = value.get(part) if isinstance(value, dict) else None
+            value = value.get(part) if isinstance(value, dict) else _entry(value, part)
         return value
 
 
@@ -100,8 +100,8 @@ def find_runs(folder: Path) -> list[Run]:
 
 def _read(path: Path) -> Run | None:
     try:
-        config = yaml.load((path / "config.yaml").read_text(), LOADER)
-    except (OSError, yaml.YAMLError):
+        config = yaml.load((path / "config.yaml").read_text(encoding="utf-8"), LOADER)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
         return None
     if not isinstance(config, dict) or "method" not in config or not (path / "data.json").is_file():
         return None  # a configuration of something else
@@ -138,9 +138,19 @@ def _locked(path: Path) -> bool:
     return False
 
 
+def _entry(values: Any, place: str) -> Any:
+    """Of a list, by its number; ``None`` where there is none."""
+    return values[int(place)] if isinstance(values, list) and place.isdigit() and int(place) < len(values) else None
+
+
 def _agrees(value: Any, text: str) -> bool:
-    """Whether a key has the value that was typed, read as YAML reads it."""
-    return value is not None and (str(value) == text or value == yaml.safe_load(text))
+    """Whether a key has the value that was typed: as it is written, as a number, or read as YAML reads it."""
+    if value is None or str(value) == text:
+        return value is not None
+    try:
+        return value == (float(text) if type(value) in (int, float) else yaml.safe_load(text))
+    except (ValueError, yaml.YAMLError):
+        return False
 
 
 def _print(runs: list[Run], total: int, folder: str) -> None:

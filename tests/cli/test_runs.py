@@ -84,6 +84,24 @@ def test_filters_and_order(some, here):
     assert here("runs", "seed=7")[1] == "0 of 3 runs below runs\n"
 
 
+def test_values_are_found_however_they_are_written(some, here):
+    config = yaml.safe_load((some / "runs/b/1/config.yaml").read_text())
+    config |= {"augmentations": [{"crop_size": 8}, {"crop_size": 6}], "name": "a: [b", "accelerator": "cpu"}
+    config["optimizer"]["lr"] = 1e-5
+    (some / "runs/b/1/config.yaml").write_text(yaml.dump(config))
+    for text in ("optimizer.lr=1e-5", "optimizer.lr=0.00001", "seed=1.0", "augmentations.1.crop_size=6", "name=a: [b"):
+        assert [row[0] for row in rows(here("runs", text)[1])] == ["runs/b/1"], text
+    for text in ("augmentations.1.crop_size=8", "name=c: [d", "optimizer.lr=fast"):
+        assert here("runs", text)[:2] == (0, "0 of 3 runs below runs\n"), text
+    assert here("runs", "augmentations.2.crop_size=6")[0] == 2  # there is no third
+
+
+def test_configurations_of_others_are_passed_over(some, here):
+    (some / "runs/theirs").mkdir()
+    (some / "runs/theirs/config.yaml").write_bytes("größe: 1\n".encode("latin-1"))
+    assert here("runs")[1].splitlines()[-1].startswith("3 of 3 runs")
+
+
 def test_mistakes_are_a_line(some, here):
     for arguments, words in (
         (["nowhere"], "FOLDER = 'nowhere': must be a folder that exists"),
