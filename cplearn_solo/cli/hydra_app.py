@@ -56,11 +56,13 @@ def hydra_app(task: Task, arguments: list[str], *, program: str, folder: str, co
             if options.cfg:
                 _print(program, composed(path, name, overrides))
             elif sweep:
-                done = _sweep(task, path, name, overrides, called=sys.argv[: len(sys.argv) - len(arguments)])
+                done, failed = _sweep(task, path, name, overrides, called=sys.argv[: len(sys.argv) - len(arguments)])
                 if len(done) > 1:
                     from cplearn_solo.cli.sweep import print_sweep
 
                     print_sweep(done)
+                if failed:
+                    raise InputError("; ".join(dict.fromkeys(map(str, failed)))) from failed[0]
             else:  # processes that the Trainer starts repeat sys.argv, which is this one job
                 task(composed(path, name, overrides))
 
@@ -73,8 +75,11 @@ def _print(program: str, config: DictConfig) -> None:
     print(OmegaConf.to_yaml(OmegaConf.create(KEYS[program](config))), end="")
 
 
-def _sweep(task: Task, path: Path, name: str, overrides: list[str], *, called: list[str]) -> list[Done]:
-    """One job for each combination of values, by Hydra's sweeper and launcher; what those of this process gave.
+def _sweep(
+    task: Task, path: Path, name: str, overrides: list[str], *, called: list[str]
+) -> tuple[list[Done], list[InputError]]:
+    """One job for each combination of values, by Hydra's sweeper and launcher; what those of this process gave, and
+    the errors of those that failed.
 
     Hydra offers sweepers and launchers to ``hydra.main`` only, which reads ``sys.argv``; ``called`` is what stood there
     before the program's own arguments.
@@ -113,9 +118,7 @@ def _sweep(task: Task, path: Path, name: str, overrides: list[str], *, called: l
         sys.argv = argv
         if full_error is None:
             del os.environ["HYDRA_FULL_ERROR"]
-    if failed:
-        raise failed[0]
-    return done
+    return done, failed
 
 
 @contextmanager
@@ -188,6 +191,6 @@ def _is_plain_text(override: str, value: str, *, sweep: bool) -> bool:
     try:
         OverridesParser.create().parse_override(override)
     except HydraException:
-        is_nested = value[0] + value[-1] in ("[]", "{}")
+        is_nested = value[:1] + value[-1:] in ("[]", "{}")
         return not (is_nested or (sweep and "," in value))
     return False

@@ -71,6 +71,21 @@ def test_one_bad_job_is_one_line_and_the_others_are_done(tmp_path, monkeypatch, 
     assert capfd.readouterr().err == "pretrain: error: seed = 1: must be another\n"
 
 
+def test_all_bad_jobs_are_told_beside_the_table_of_the_others(tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+
+    def task(config):
+        if config.seed > 1:
+            raise InputError(f"seed = {config.seed}: must be another")
+        return {"linear_acc1": 0.5 + 0.2 * config.seed}
+
+    with pytest.raises(SystemExit, match="2"):
+        sweep(task, "-m", "seed=0,1,2,3", monkeypatch=monkeypatch)
+    out, error = capfd.readouterr()
+    assert ["mean", "0.600"] in [line.replace("│", " ").split() for line in out.splitlines()]
+    assert error == "pretrain: error: seed = 2: must be another; seed = 3: must be another\n"
+
+
 def test_a_table_of_all_runs_with_mean_and_spread_over_seeds(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
 
@@ -97,6 +112,7 @@ def test_a_table_of_all_runs_with_mean_and_spread_over_seeds(tmp_path, monkeypat
         (["-m", "seed=interval(0,1)"], "does not support sweep type"),
         (["-m", "hydra/launcher=nowhere"], "nowhere"),
         (["seed@x=1"], "seed@x"),
+        (["data.train path="], "data.train path"),
         (["~nothing"], "nothing"),
     ],
 )
