@@ -146,8 +146,8 @@ class Slurm:
 def _gpus() -> list[str]:
     import torch
 
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    return visible.split(",") if visible else [str(i) for i in range(torch.cuda.device_count())]
+    there, visible = torch.cuda.device_count(), os.environ.get("CUDA_VISIBLE_DEVICES")
+    return visible.split(",")[:there] if visible else [str(i) for i in range(there)]  # -1 hides those from it on
 
 
 def _groups(gpus: list[str], devices: Any) -> list[str]:
@@ -160,9 +160,7 @@ def _groups(gpus: list[str], devices: Any) -> list[str]:
 
 
 def _count(devices: Any, there: int) -> int:
-    """How many GPUs Lightning's ``devices`` are: a number, a list, or a word for all that are there."""
-    if isinstance(devices, list):
-        return len(devices)
+    """How many GPUs a job must see for Lightning's ``devices``: a number of any, or all, of which a list names some."""
     return int(devices) if str(devices).isdigit() else there
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.jobs.job import Job, Running
-from cplearn_solo.jobs.launch import _groups, make_launcher
+from cplearn_solo.jobs.launch import _gpus, _groups, make_launcher
 from cplearn_solo.jobs.progress import Board
 from cplearn_solo.jobs.queue import run_jobs
 
@@ -99,11 +99,23 @@ def test_a_launcher_that_cannot_be_is_told(name, workers, words):
         make_launcher(name, workers)
 
 
+@pytest.mark.parametrize(
+    "visible, there, gpus",
+    [(None, 2, ["0", "1"]), ("5,GPU-a", 2, ["5", "GPU-a"]), ("-1", 0, []), ("", 0, []), ("3,-1", 1, ["3"])],
+)
+def test_gpus_are_those_that_can_be_seen(visible, there, gpus, monkeypatch):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: there)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert _gpus() == gpus
+
+
 def test_each_job_has_as_many_gpus_as_it_asks_for():
     gpus = list("01234")
     assert _groups(gpus, 1) == gpus and _groups([], 8) == []
-    assert _groups(gpus, 2) == _groups(gpus, [0, 1]) == ["0,1", "2,3"]
-    assert _groups(gpus, "auto") == ["0,1,2,3,4"]
+    assert _groups(gpus, 2) == ["0,1", "2,3"]
+    assert _groups(gpus, "auto") == _groups(gpus, [1, 3]) == _groups(gpus, "1,3") == ["0,1,2,3,4"]  # 1 and 3 of those
     with pytest.raises(InputError, match="devices = 8: must be from 1 to 5, the GPUs of this machine"):
         _groups(gpus, 8)
 
