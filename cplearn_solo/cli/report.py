@@ -118,4 +118,7 @@ def _columns(name: str, *numbers: str, meaning: str, title: str | None = None) -
 
 
 def _text(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    """A number with four digits, or all before the point."""
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.4g}" if abs(value) < 1e4 else f"{value:.0f}"

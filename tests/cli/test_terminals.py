@@ -35,6 +35,12 @@ def test_scores_stand_beside_chance_and_a_random_backbone_at_80_columns(capsys, 
     assert ["paper_linear_balanced_acc1", "0.8", "0.2"] in [line[:3] for line in lines]
 
 
+def test_numbers_have_four_digits_or_all_before_the_point(capsys):
+    print_scores("run", {"wall_seconds": 123456.78, "images_per_second": 9876.54, "knn_acc1": 0.123456})
+    words = capsys.readouterr().out.split()
+    assert {"123457", "9877", "0.1235"} <= set(words)
+
+
 def test_names_are_whole_at_80_columns(capsys, monkeypatch):
     """A long sentence does not squeeze them: it stands below the table."""
     monkeypatch.setenv("COLUMNS", "80")
