@@ -58,9 +58,9 @@ def pictures(examples: list[tuple[Subject, str]], *, seed: int) -> Pictures:
                 [_neighbours(seen, rows, subject.classes, place) for rows in near.tolist()],
             )
         )
-        chosen = subject.images.subset(shown)
-        names += file_names(subject.images, shown.tolist())
-        thumbs.append(thumbnails(chosen, num_workers=0))  # too few to start processes for
+        places = subject.places[shown]
+        names += file_names(subject.images, places.tolist())
+        thumbs.append(thumbnails(subject.images.subset(places), num_workers=0))  # too few to start processes for
     return Pictures(views, names, sheets(torch.cat(thumbs), MOST_BYTES) if thumbs else [])
 
 

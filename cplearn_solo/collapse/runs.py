@@ -33,7 +33,8 @@ def from_run(path: Path, *, images: int, data: dict[str, Any], seed: int, releas
     """The subject of the run folder or checkpoint at ``path``; see :func:`read_subject`."""
     device = choose_device()
     model = load_pretrained(path, device=device)
-    held_out, samples = _held_out(model, data, images=images, seed=seed)
+    whole, places, samples = _held_out(model, data, images=images, seed=seed)
+    held_out = whole.subset(places)
     features = _features(model, held_out, device)
     x = checked(f"{path}: features", features.x)
     embeddings = torch.cat([model.method.embed(part.to(device)).cpu() for part in x.split(EMBEDDED_AT_ONCE)])
@@ -52,7 +53,8 @@ def from_run(path: Path, *, images: int, data: dict[str, Any], seed: int, releas
         codes_total=model.method.codes_total,
         entropies=None if entropies is None else tuple(entropy.item() for entropy in entropies),
         classes=held_out.classes,
-        images=held_out,
+        images=whole,
+        places=places,
         released=released_parts(model, held_out, device) if released else {},
         method=model.method.cpu(),
         config=model.config.stored(),
@@ -80,13 +82,13 @@ def _given(model: Pretrained, data: dict[str, Any]) -> Verdict | None:
     return Verdict(TOO_EARLY, why, "", {}) if why else None
 
 
-def _held_out(model: Pretrained, data: dict[str, Any], *, images: int, seed: int) -> tuple[ImageSet, str]:
-    """A seeded choice of held-out images, or of training images if none are held out, and a description of them."""
+def _held_out(model: Pretrained, data: dict[str, Any], *, images: int, seed: int) -> tuple[ImageSet, Tensor, str]:
+    """Held-out images, or training images if none are held out, a seeded choice of them, and its description."""
     splits, config = splits_of(model, data)
     whole = splits.train if splits.test is None else splits.test
     kind = "training images: none are held out" if splits.test is None else f"{splits.name} images"
     chosen = choice(len(whole), images, seed)
-    return whole.subset(chosen), described(len(chosen), len(whole), f"{config.dataset} {kind}")
+    return whole, chosen, described(len(chosen), len(whole), f"{config.dataset} {kind}")
 
 
 def _features(model: Pretrained, images: ImageSet, device: torch.device) -> Features:

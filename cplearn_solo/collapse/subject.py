@@ -31,11 +31,11 @@ class Subject:
     """A run, a checkpoint or a file of features.
 
     ``features`` Z ``(n, d)``; ``embeddings`` H ``(n, f)``; ``labels`` ``(n,)``, -1 where unknown; ``codes`` ``(n,)``.
-    ``images`` are known of a run or checkpoint, and the ``confidence`` ``(n,)`` in their codes. ``rows`` are the
-    epochs of a run's metrics.csv, ``kept`` the features of its kept checkpoints by epoch. ``method`` and ``config``,
-    plain, are those of a run or checkpoint, ``None`` for a file of features. ``released`` has Z and H as the released
-    code takes them, where the report shows those. ``verdict`` was given before, to a finished run on its own images, or
-    says that the run was too short to be judged.
+    ``images`` are known of a run or checkpoint, of which the samples are those at ``places`` ``(n,)``, and the
+    ``confidence`` ``(n,)`` in their codes. ``rows`` are the epochs of a run's metrics.csv, ``kept`` the features of its
+    kept checkpoints by epoch. ``method`` and ``config``, plain, are those of a run or checkpoint, ``None`` for a file
+    of features. ``released`` has Z and H as the released code takes them, where the report shows those. ``verdict`` was
+    given before, to a finished run on its own images, or says that the run was too short to be judged.
     """
 
     names: tuple[str, ...]  # from short to long
@@ -50,6 +50,7 @@ class Subject:
     entropies: tuple[float, float] | None = None
     classes: tuple[str, ...] = ()
     images: ImageSet | None = None
+    places: Tensor | None = None
     method: Method | None = None
     config: dict[str, Any] | None = None
     run: Path | None = None

@@ -80,13 +80,13 @@ def write_gallery(
     progress("map", 0, 1)
     points = _plane(x[shown], seed)
     progress("thumbnails", 0, 1)
-    chosen = images.subset(seen.rows[shown])
+    rows = seen.rows[shown]
     contents = Contents(
         title=title,
         model=model,
         seen=seen,
         shown=shown,
-        names=file_names(chosen, range(len(chosen))),
+        names=file_names(images, rows.tolist()),
         classes=images.classes,
         codes=codes,
         odd=odd,
@@ -94,7 +94,7 @@ def write_gallery(
         group_count=len(groups),
         neighbours=nearest(x[shown], NEIGHBOURS).rows,
         plane=points,
-        sheets=sheets(thumbnails(chosen, num_workers), MOST_BYTES),
+        sheets=sheets(thumbnails(images.subset(rows), num_workers), MOST_BYTES),
     )
     write_file(new_file("OUT", out, PAGES), gallery_page(contents))  # another process may have written it meanwhile
     return Gallery(out, len(seen), len(shown), seen.unreadable)

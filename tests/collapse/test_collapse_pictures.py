@@ -1,6 +1,7 @@
 """The images of a collapse report: of the largest codes and near each other, and figures' panels and legends."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +34,7 @@ LABELLED = {"labels": KINDS // 2, "classes": ("cat", "dog")}
 
 def subject(name, images=True, **parts):
     held = MemorySet(COLOURS.expand(-1, -1, 8, 8), torch.full((N,), -1), 0)
-    parts = {"features": X, "images": held if images else None, **parts}
+    parts = {"features": X, "images": held if images else None, "places": torch.arange(N), **parts}
     return Subject((name,), Path(name), f"{N} images", **parts)
 
 
@@ -83,6 +84,13 @@ def test_codes_and_neighbours_are_those_of_their_images():
         assert np.abs(colour(found, i) - COLOURS[rows[i], :, 0, 0].numpy()).max() < 6
 
 
+def test_images_are_numbered_among_all_of_which_the_samples_are_some():
+    every = made(subject("coded", **CODED))
+    whole = MemorySet(COLOURS.repeat_interleave(3, dim=0).expand(-1, -1, 8, 8), torch.full((3 * N,), -1), 0)
+    some = made(replace(subject("coded", **CODED), images=whole, places=3 * torch.arange(N)))
+    assert some.names == [str(3 * int(name)) for name in every.names] and some.sheets == every.sheets
+
+
 def test_the_page_shows_them_without_a_script():
     comparison = compared(subject("coded", **CODED), subject("file", images=False))
     found = pictures(comparison.examples, seed=0)
@@ -100,7 +108,8 @@ def test_files_of_features_have_no_images():
 
 def test_images_of_eight_runs_of_noise_are_within_the_limit():
     noise = MemorySet(noise_images(N, SIDE, SIDE), torch.full((N,), -1), 0)
-    runs = [Subject((str(i),), Path(str(i)), "", features=X, images=noise, **CODED) for i in range(8)]
+    seen = {"features": X, "images": noise, "places": torch.arange(N), **CODED}
+    runs = [Subject((str(i),), Path(str(i)), "", **seen) for i in range(8)]
     assert sum(map(len, made(*runs).sheets)) <= MOST_BYTES
 
 

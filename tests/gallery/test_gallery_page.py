@@ -45,6 +45,17 @@ def test_the_same_seed_is_the_same_page_and_sizes_are_of_all(model, folder, tmp_
     assert sum(int(size) for size in re.findall(r"(\d+) images?, \d+&nbsp;% of class", text)) == 40
 
 
+def test_images_without_names_have_the_numbers_that_they_have_among_all(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(write, "SHOWN", 60)
+    for section in ("OF_CODE", "ODD", "OF_GROUP"):
+        monkeypatch.setattr(write, section, 1)
+    _, _, data = made(model, "digits", tmp_path / "page.html")
+    numbers = [int(name) for name in data["names"]]
+    labels = labelled_images_at(model, "digits").labels[numbers]
+    assert numbers[-1] > len(numbers) >= 60 and numbers == sorted(numbers)
+    assert data["classes"] == [str(label) for label in labels.tolist()]
+
+
 def test_names_are_text(model, tmp_path):
     names = [f'</script><b onclick="x">\'&{{{{ 1 }}}}{i}.png' for i in range(3)]
     write_images(tmp_path / "images", [name.replace("/", "_") for name in names])
