@@ -136,8 +136,8 @@ def finetuned(place: Path) -> Found:
 def detected(place: Path, *, settings: str) -> Found:
     """AP of boxes and masks of a detector on top of the backbone (Matrix-SSL, Tables 2 and 3), as the configuration
     ``settings`` of ``scripts/detection`` trains it; the run's seed is its seed, too."""
-    raw = composed(SCRIPTS / "detection", settings, [f"pretrained='{place}'"])
-    raw.seed = load_pretrained(place).config.seed
+    raw = composed(SCRIPTS / "detection", settings)
+    raw.pretrained, raw.seed = str(place), load_pretrained(place).config.seed
     return {f"detected_{key}": value for key, value in detect(parse_detection(raw)).result.items() if "AP" in key}
 
 

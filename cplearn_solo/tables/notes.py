@@ -62,7 +62,7 @@ def notes(grid: Grid, found: Found, unmeasured: list[str], command: str) -> list
         found.note,
         f"Command: {command}",
     ]
-    return [note for note in told if note]
+    return [" ".join(note.splitlines()) for note in told if note]  # a data file's may have several
 
 
 def _trained(grid: Grid) -> str:

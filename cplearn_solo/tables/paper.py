@@ -8,7 +8,7 @@ from typing import Any
 from omegaconf import OmegaConf
 from yaml import YAMLError
 
-from cplearn_solo.core.errors import InputError, unknown
+from cplearn_solo.core.errors import InputError, require, unknown
 from cplearn_solo.core.schema import read_schema
 from cplearn_solo.tables.schema import MEASURES, PLOTS, PaperTable, Row, Setting
 
@@ -86,8 +86,6 @@ def _check(table: PaperTable, where: str) -> None:
     for measure in (*table.measures, *(name for size in table.settings.values() for name in size.measures)):
         if measure not in MEASURES:
             raise unknown(f"measure of {where}", measure, MEASURES)
-    if table.plot is not None and table.plot not in PLOTS:
-        raise unknown(f"plot of {where}", table.plot, PLOTS)
     for part in (table, *table.columns.values(), *table.rows):
         for place in part.overrides:
             if place not in places:
@@ -96,6 +94,25 @@ def _check(table: PaperTable, where: str) -> None:
         for column, scores in row.published.items():
             if column not in table.columns:
                 raise unknown(f"column of {where}, row {row.name!r},", column, table.columns)
-            for metric in scores:
+            for metric, printed in scores.items():
                 if metric not in table.metrics:
                     raise unknown(f"metric of {where}, row {row.name!r},", metric, table.metrics)
+                of = f"{where}, row {row.name!r}, published {column}, {metric}"
+                require(_is_printed(printed), of, printed, "a number, or [value, spread]")
+    _check_plot(table, where)
+
+
+def _is_printed(value: Any) -> bool:
+    numbers = value if isinstance(value, list) and len(value) == 2 else [value]
+    return all(type(number) in (int, float) for number in numbers)
+
+
+def _check_plot(table: PaperTable, where: str) -> None:
+    if table.plot is not None and table.plot not in PLOTS:
+        raise unknown(f"plot of {where}", table.plot, PLOTS)
+    for row in table.rows if table.plot == "rows" else ():
+        require(row.x is not None, f"{where}, row {row.name!r}, x", row.x, "a number with plot: rows")
+    for name, size in table.settings.items() if table.plot == "epochs" else ():
+        shown = size.metrics or list(table.metrics)
+        drawn = any(table.metrics[key].curve for key in shown)
+        require(drawn, f"{where}, metrics of setting {name!r}", shown, "one with a curve with plot: epochs")

@@ -1,6 +1,8 @@
 """What tables measure of a network besides a run's summary, and how it gets into a result."""
 
 import json
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from cplearn_solo.config import parse_config
 from cplearn_solo.inference.features import extract
 from cplearn_solo.inference.pretrained import load_pretrained
 from cplearn_solo.inference.splits import splits_of
+from cplearn_solo.tables import measures
 from cplearn_solo.tables.cell import run_cell
 from cplearn_solo.tables.measures import MEASURES, measure, store_untrained
 from cplearn_solo.tables.schema import MEASURES as NAMES
@@ -33,6 +36,15 @@ def cell(tmp_path_factory):
 
 def test_data_files_know_the_measures():
     assert sorted(NAMES) == sorted(MEASURES)
+
+
+def test_a_detector_is_of_the_run_whatever_its_folder_is_called(monkeypatch):
+    asked = []
+    monkeypatch.setattr(measures, "load_pretrained", lambda place: SimpleNamespace(config=SimpleNamespace(seed=3)))
+    monkeypatch.setattr(measures, "detect", lambda config: asked.append(config) or SimpleNamespace(result={"AP": 0.5}))
+    place = Path("runs/it's one, 'two'")
+    assert measure(["detection_mini"], place) == ({"detected_AP": 0.5}, {})
+    assert (asked[0].pretrained, asked[0].seed) == (str(place), 3)
 
 
 def test_the_spectrum_is_that_of_the_covariance_of_embeddings(cell):

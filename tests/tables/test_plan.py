@@ -121,12 +121,21 @@ def test_data_of_ones_own_stands_for_a_column_of_the_paper():
     [
         ({"rows": [{"name": "x"}]}, "config"),
         ({"titel": "x"}, "titel"),
-        ({"rows": [{"name": "x", "config": "cplern"}]}, "did you mean 'cplearn.yaml'"),
+        ({"rows": [{"name": "x", "config": "cplern", "x": 1}]}, "did you mean 'cplearn.yaml'"),
         ({"rows": [{"name": "x", "config": "cplearn"}] * 2}, "row 'x' is there twice"),
         ({"rows": [{"name": "x", "config": "cplearn", "overrides": {"fulll": {}}}]}, "did you mean 'full'|choices are"),
         ({"rows": [{"name": "x", "config": "cplearn", "published": {"digit": {}}}]}, "did you mean 'digits'"),
         ({"rows": [{"name": "x", "config": "cplearn", "published": {"digits": {"mni": 1}}}]}, "metric of .* 'mni'"),
-        ({"rows": [{"name": "x", "config": "cplearn", "overrides": {"all": {"seed": "${nothing}"}}}]}, "nothing"),
+        ({"rows": [{"name": "x", "config": "cplearn", "x": 1, "overrides": {"all": {"seed": "${no}"}}}]}, "'no'"),
+        ({"rows": [{"name": "x", "config": "cplearn"}]}, "row 'x', x = None: must be a number with plot: rows"),
+        ({"plot": "epochs"}, r"metrics of setting '\w+' = \['nmi', 'linear'\]: must be one with a curve"),
+        *(
+            (
+                {"rows": [{"name": "x", "config": "cplearn", "x": 1, "published": {"digits": {"nmi": printed}}}]},
+                "spread",
+            )
+            for printed in ("0.5 ± 0.1", [0.5], [0.5, 0.1, 3], [0.5, None], True)
+        ),
     ],
 )
 def test_a_bad_data_file_is_told_in_one_line(change, words, tmp_path):

@@ -205,6 +205,14 @@ def test_notes_say_what_was_run(overrides, words):
     assert words in note
 
 
+def test_a_note_is_a_line_whatever_the_data_file_says():
+    planned = grid()
+    planned.table.note = planned.table.rows[0].note = "one\ntwo"
+    sheet = made({}, planned)
+    assert {"one two", f"{planned.table.rows[0].name}: one two"} <= {*sheet.notes}
+    assert "% one two\n" in latex(sheet)
+
+
 def test_notes_name_the_columns_that_differ():
     planned = grid("cplearn_table1", scale="full")
     (note,) = [note for note in made({}, planned).notes if note.startswith("Trained")]
