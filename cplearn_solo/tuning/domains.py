@@ -60,7 +60,8 @@ class Range:
         return (self._to_scale(value) - self._low) / (self._high - self._low)
 
     def __contains__(self, value: Any) -> bool:
-        return isinstance(value, (int, float)) and self.low <= value <= self.high
+        number = isinstance(value, (int, float)) and self.low <= value <= self.high
+        return number and not (self.whole and value % 1)
 
     def __str__(self) -> str:
         return f"{self.low:g} to {self.high:g}{', log' if self.log else ''}"

@@ -107,6 +107,11 @@ def test_tpe_learns_where_scores_are_high():
     drawn = suggest(space, range(24), [], sampler="random", seed=0)
     told = [(keys, -abs(keys["optimizer.lr"] - 0.05)) for keys in drawn]
     outside = ({"optimizer.lr": 7.0}, 5.0)  # as the configuration as it is may be
+    between = [({"k": 1.5}, 1.0), *(({"k": number}, 0.5) for number in (1, 2, 5))]  # as it may be, too
+    assert all(
+        type(keys["k"]) is int
+        for keys in suggest({"k": Range(1, 5, whole=True)}, range(8, 12), between, sampler="tpe", seed=0)
+    )
     for_seeds = [suggest(space, range(24, 28), [outside, *told], sampler="tpe", seed=seed) for seed in range(6)]
     near = [0.02 < keys["optimizer.lr"] < 0.125 for keys in sum(for_seeds, [])]
     assert sum(near) >= 16  # of 24; 10 by chance
