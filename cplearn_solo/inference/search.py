@@ -51,7 +51,8 @@ class Index:
             self._mean, self._index = None, faiss.IndexBinaryFlat(8 * x.shape[1])
         else:
             x = x.astype(np.float32)
-            self._mean, self._index = x.mean(axis=0), faiss.IndexFlatIP(x.shape[1])
+            mean = x.mean(axis=0, dtype=np.float64)  # of millions of rows a sum in float32 is off by much
+            self._mean, self._index = mean.astype(np.float32), faiss.IndexFlatIP(x.shape[1])
             x = self._directions(x)
         self._index.add(x)
 

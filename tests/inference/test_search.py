@@ -1,11 +1,13 @@
 """Images of an index that are nearest to others, against distances of all pairs."""
 
 import csv
+import json
 import sys
 from types import SimpleNamespace
 from unittest import mock
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -14,6 +16,7 @@ from PIL import Image
 from cplearn_solo.cli import search
 from cplearn_solo.code_algebra import bundle
 from cplearn_solo.inference.embed import embed
+from cplearn_solo.inference.formats import ABOUT, X, as_column
 from cplearn_solo.inference.images import image_files, images_at
 from cplearn_solo.inference.pretrained import load_pretrained
 
@@ -60,6 +63,16 @@ def test_other_spaces_are_searched_by_the_cosine_around_the_mean(made):
     assert found.rows.shape == (7, 40)  # all there are
     np.testing.assert_allclose(found.nearness, -np.sort(-cosines), atol=1e-5)
     assert np.array_equal(found.rows[:, 0], np.arange(7))
+
+
+def test_the_mean_of_many_rows_is_that_of_all(tmp_path):
+    x = (np.random.default_rng(0).standard_normal((50_000, 3)) + 1003).astype(np.float32)
+    about = {ABOUT: json.dumps({"run": "", "space": "backbone"}).encode()}
+    columns = {"file": [""] * len(x), X: as_column(x)}
+    pq.write_table(pa.table(columns).replace_schema_metadata(about), tmp_path / "x.parquet")
+    one = x[:1]
+    (mean,) = Index(tmp_path / "x.parquet").together(one, one)  # around which cosines are taken
+    np.testing.assert_allclose(mean, x.mean(axis=0, dtype=np.float64), atol=1e-3)
 
 
 @pytest.mark.parametrize("space", ["bits", "backbone"])
