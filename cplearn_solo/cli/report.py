@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from cplearn_solo.core.numbers import digits
+
 if TYPE_CHECKING:
     from cplearn_solo.metrics.verdict import Verdict
 
@@ -91,7 +93,7 @@ def print_verdict(verdict: Verdict) -> None:
     table = _columns("measure", "value", "collapsed below", meaning="what a high value means")
     for criterion in verdict.criteria:
         value = verdict.measures.get(criterion.measure)
-        shown = "not measured" if value is None else f"{value:.3g}"
+        shown = "not measured" if value is None else digits(value, 3)
         table.add_row(criterion.measure, shown, f"{criterion.limit:g}", criterion.meaning)
     print()
     Console(width=width()).print(table)
@@ -118,7 +120,4 @@ def _columns(name: str, *numbers: str, meaning: str, title: str | None = None) -
 
 
 def _text(value: Any) -> str:
-    """A number with four digits, or all before the point."""
-    if not isinstance(value, float):
-        return str(value)
-    return f"{value:.4g}" if abs(value) < 1e4 else f"{value:.0f}"
+    return digits(value, 4) if isinstance(value, float) else str(value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from cplearn_solo.core.numbers import digits
 from cplearn_solo.metrics.verdict import Criterion, Verdict
 
 BELOW, ABOVE = 1, 2  # powers of ten that a bar shows below and above its limit
@@ -20,6 +21,11 @@ class Bar:
     value: float | None
     limit: float
     percent: float
+
+    @property
+    def text(self) -> str:
+        """Its value as it is written."""
+        return "not measured" if self.value is None else f"{digits(self.value, 3)}, limit {self.limit}"
 
     @property
     def collapsed(self) -> bool:

@@ -12,6 +12,7 @@ from cplearn_solo.collapse.figures import Drawn
 from cplearn_solo.collapse.limits import LIMIT, bars
 from cplearn_solo.collapse.measures import Measurement
 from cplearn_solo.collapse.pictures import Pictures
+from cplearn_solo.core.numbers import digits
 from cplearn_solo.core.words import HEALTHY, TOO_EARLY
 from cplearn_solo.metrics.verdict import Verdict
 from cplearn_solo.pages import render
@@ -95,16 +96,16 @@ def measured(rows: list[Row]) -> list[Row]:
 
 
 def number(cell: Measurement) -> str:
-    """The number with four digits or all before the point, the spread of a group with two; a dash if there is none."""
+    """The number with four digits, the spread of a group with two; a dash if there is none."""
     if cell.value is None:
         return "–"
-    value = f"{cell.value:.4g}" if abs(cell.value) < 1e4 else f"{cell.value:.0f}"
-    return value if cell.spread is None else f"{value} ± {cell.spread:.2g}"
+    value = digits(cell.value, 4)
+    return value if cell.spread is None else f"{value} ± {digits(cell.spread, 2)}"
 
 
 def shown(cell: Measurement) -> str:
     """The number, and the largest that it could be."""
-    return f"{number(cell)} of {cell.of:.4g}" if cell.value is not None and cell.of else number(cell)
+    return f"{number(cell)} of {digits(cell.of, 4)}" if cell.value is not None and cell.of else number(cell)
 
 
 def _dependence(rows: list[Row]) -> str:

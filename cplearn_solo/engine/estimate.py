@@ -12,6 +12,7 @@ from torch import Tensor
 
 from cplearn_solo.core.cores import cores
 from cplearn_solo.core.memory import memory_taken
+from cplearn_solo.core.numbers import digits
 from cplearn_solo.core.progress import duration, say
 from cplearn_solo.data import ImageSet, Splits
 from cplearn_solo.engine.module import Pretrainer
@@ -107,7 +108,7 @@ def _line(images: ImageSet, seconds: float, trainer: Trainer, module: Pretrainer
     if not config.checkpoint.enabled:
         return line
     states = [module.state_dict(), *(optimizer.state_dict() for optimizer in trainer.optimizers)]
-    return f"{line}; last.ckpt {_bytes(states) / 1e6:.3g} MB"
+    return f"{line}; last.ckpt {digits(_bytes(states) / 1e6, 3)} MB"
 
 
 def _bytes(held: Any) -> int:

@@ -11,6 +11,7 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
 from cplearn_solo.core.files import whole_file
+from cplearn_solo.core.numbers import digits
 from cplearn_solo.core.progress import duration, say
 
 SHOWN = ("train_loss", "train_codes_used", "train_acc1", "val_acc1", "val_knn_acc1")
@@ -62,7 +63,7 @@ class EpochLog(Logger):
             writer.writerows(self._rows[e] for e in sorted(self._rows))
         if "train_loss" in metrics:  # the last to arrive in an epoch
             self._whole = epoch
-            values = "  ".join(f"{key.removeprefix('train_')} {row[key]:.4g}" for key in SHOWN if key in row)
+            values = "  ".join(f"{key.removeprefix('train_')} {digits(row[key], 4)}" for key in SHOWN if key in row)
             rate = row["train_images"] / row["train_seconds"]
             an_epoch = (time.perf_counter() - self._began) / (epoch + 1 - self._first)
             speed = f"{rate:.0f} images/s  {duration(an_epoch * (self._epochs - epoch - 1))} left"

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from cplearn_solo.core.numbers import digits
 from cplearn_solo.core.words import HEALTHY, NOT_LEARNED
 from cplearn_solo.metrics.checks import check_features, check_ids, check_length
 from cplearn_solo.metrics.collapse import code_entropy, spread, stable_rank
@@ -107,7 +108,7 @@ class Verdict:
     @property
     def numbers(self) -> str:
         """The measures beside their limits, in one line."""
-        return ", ".join(f"{name} {of['value']:.3g} (limit {of['limit']:g})" for name, of in self.limits.items())
+        return ", ".join(f"{name} {digits(of['value'], 3)} (limit {of['limit']:g})" for name, of in self.limits.items())
 
     @property
     def criteria(self) -> list[Criterion]:

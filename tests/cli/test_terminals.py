@@ -7,7 +7,7 @@ import pytest
 
 from cplearn_solo.cli.report import NOTES, print_scores, print_verdict
 from cplearn_solo.core.user_errors import user_errors
-from cplearn_solo.metrics.verdict import verdict_of
+from cplearn_solo.metrics.verdict import Verdict, verdict_of
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp437"])
@@ -39,6 +39,8 @@ def test_numbers_have_four_digits_or_all_before_the_point(capsys):
     print_scores("run", {"wall_seconds": 123456.78, "images_per_second": 9876.54, "knn_acc1": 0.123456})
     words = capsys.readouterr().out.split()
     assert {"123457", "9877", "0.1235"} <= set(words)
+    print_verdict(Verdict("healthy", "", "", {"code_use": 0.98765, "told_apart": 12345.6}))
+    assert {"12346", "0.988"} <= set(capsys.readouterr().out.split())
 
 
 def test_names_are_whole_at_80_columns(capsys, monkeypatch):

@@ -88,8 +88,9 @@ def test_cells_are_mean_and_sample_deviation_or_the_reason():
 
 
 def test_large_numbers_keep_the_digits_in_which_they_differ():
-    shown = [number(Measurement(value, spread=spread)) for value, spread in ((0.123456, None), (-11138.4, 5.43))]
-    assert shown == ["0.1235", "-11138 ± 5.4"]
+    numbers = ((0.123456, None), (-11138.4, 5.43), (9999.7, 99.7), (1e5, 1234.5))
+    shown = [number(Measurement(value, spread=spread)) for value, spread in numbers]
+    assert shown == ["0.1235", "-11138 ± 5.4", "10000 ± 100", "100000 ± 1234"]
 
 
 def test_curves_are_mean_and_sample_deviation():

@@ -1,0 +1,12 @@
+"""Numbers as people read them."""
+
+from __future__ import annotations
+
+
+def digits(value: float, count: int) -> str:
+    """``value`` with ``count`` digits, or with all that it has before the point.
+
+    >>> digits(0.123456, 4), digits(16383.6, 4), digits(999.7, 3)
+    ('0.1235', '16384', '1000')
+    """
+    return f"{value:.{count}g}" if abs(value) < 10**count - 0.5 else f"{value:.0f}"
