@@ -111,14 +111,16 @@ def _read(path: Path) -> Run | None:
         summary["verdict"] = given_verdict(summary)
     epochs = max(0, log.read_text().count("\n") - 1) if log.is_file() else 0
     changed = (log if log.is_file() else path / "config.yaml").stat().st_mtime
-    return Run(path, config, summary, "done" if summary else _state(path), epochs, changed)
+    return Run(path, config, summary, "done" if summary else _state(path, config), epochs, changed)
 
 
-def _state(path: Path) -> str:
-    """That of a run without a summary; a search has a folder for each rung beside a trial's run."""
+def _state(path: Path, config: dict[str, Any]) -> str:
+    """That of a run without a summary; a search has a folder for each rung beside a trial's run, whose name may be a
+    path."""
     if _locked(path):
         return "running"
-    rungs = [file.parent for file in path.parents[1].glob("rung-*/trial.json")] if len(path.parents) > 1 else []
+    above = path.absolute().parents[: len(Path(config.get("name", "")).parts) + 1]
+    rungs = [file.parent for file in above[-1].glob("rung-*/trial.json")]
     told = rungs and (max(rungs, key=lambda rung: int(rung.name[5:])) / RESULT).is_file()
     return "paused" if told else "killed"
 

@@ -42,11 +42,12 @@ def _require_ours(file: Path) -> None:
 
 
 def finished_runs(folder: Path) -> list[Path]:
-    """The runs in ``folder``, which is the ``checkpoint.dir`` of a job, that have a summary, oldest first."""
-    return [file.parent for file in sorted(folder.glob("*/*/summary.json"))]
+    """The runs in ``folder``, which is the ``checkpoint.dir`` of a job, that have a summary, oldest first; their name
+    may be a path."""
+    return [file.parent for file in sorted(folder.rglob("summary.json"))]
 
 
 def epochs_done(folder: Path, epochs: int) -> tuple[int, int]:
     """How many epochs of how many the newest run in such a folder has trained."""
-    logs = sorted(folder.glob("*/*/metrics.csv"))
+    logs = sorted(folder.rglob("metrics.csv"))
     return (max(0, logs[-1].read_text().count("\n") - 1) if logs else 0), epochs

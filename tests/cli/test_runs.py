@@ -75,6 +75,20 @@ def test_a_trial_whose_rung_is_done_is_paused(some, here):
         assert f"1 running, 1 {state}" in here("runs")[1] and f"{state} 2/9" in here("runs")[1]
 
 
+def test_a_trial_is_paused_whatever_its_name_and_wherever_one_looks(some, here, monkeypatch):
+    (some / "runs/b/rung-0").mkdir()
+    for name in ("trial.json", "result.json"):
+        (some / f"runs/b/rung-0/{name}").write_text("{}")
+    folder = some / "runs/b/x/y/1"
+    folder.parent.mkdir(parents=True)
+    (some / "runs/b/1").rename(folder)
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    (folder / "config.yaml").write_text(yaml.dump({**config, "name": "x/y"}))
+    for place in (some, folder.parent, folder):
+        monkeypatch.chdir(place)
+        assert "paused 2/9" in here("runs", ".")[1], place
+
+
 def test_filters_and_order(some, here):
     for filters, found in ((["method=cplearn"], "cb"), (["state=done"], "a"), (["optimizer.lr=0.2"], "b"),
                            (["seed=2", "name=c"], "c"), (["--sort", "name"], "abc"), (["--sort", "ami"], "acb"),

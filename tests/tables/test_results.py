@@ -15,6 +15,7 @@ from cplearn_solo.config import identity as config_identity
 from cplearn_solo.config import read as config_read
 from cplearn_solo.config.schema import Config
 from cplearn_solo.core.errors import InputError
+from cplearn_solo.engine.find import epochs_done, finished_runs
 from cplearn_solo.tables.identity import cell_folder, changes, identity
 from cplearn_solo.tables.plan import plan
 from cplearn_solo.tables.results import Results
@@ -174,3 +175,12 @@ def test_runs_that_an_earlier_release_began_are_found(tmp_path):
     assert cell_folder(tmp_path, "abc") == tmp_path / "2/abc"
     (tmp_path / "0.2.0/abc").mkdir(parents=True)
     assert cell_folder(tmp_path, "abc") == tmp_path / "0.2.0/abc"
+
+
+def test_a_cells_run_is_found_whatever_its_name(tmp_path):
+    for name in ("a", "b/c"):
+        run = tmp_path / name / "20250101-000000"
+        run.mkdir(parents=True)
+        (run / "metrics.csv").write_text("epoch,train_loss\n0,1\n1,1\n")
+        (run / "summary.json").write_text("{}")
+        assert finished_runs(tmp_path)[-1] == run and epochs_done(tmp_path / name.partition("/")[0], 5) == (2, 5)
