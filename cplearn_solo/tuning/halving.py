@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from cplearn_solo.tuning.domains import Keys, Space
 from cplearn_solo.tuning.scores import Score, Scores, standings
@@ -28,7 +29,8 @@ class Trial:
 class Outcome:
     """What came of a trial at a rung: scores, or why it has ``failed``.
 
-    ``seconds``: of training since its first epoch. ``folder``: where it ran; ``log``: the file with more of a failure.
+    ``seconds``: of training since its first epoch. ``folder``: where it ran; ``log``: the file with more of a failure;
+    ``data``: the fingerprint of its images.
     """
 
     trial: Trial
@@ -37,6 +39,7 @@ class Outcome:
     seconds: float | None = None
     folder: str = ""
     log: str = ""
+    data: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)

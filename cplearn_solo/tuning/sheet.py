@@ -61,7 +61,11 @@ def make_sheet(record: Record, *, train: Sequence[str], search: Sequence[str]) -
         train=typed([*train, *(f"{key}={text(value)}" for key, value in keys.items())]) if chosen else "",
         search=typed(search),
         blocks=[_keys(record.search, shares, keys), _trials(record.search, outcomes)],
-        notes=[*_notes(record.search, outcomes), *([] if shares else [f"Importance: {NO_IMPORTANCE}."])],
+        notes=[
+            *_notes(record.search, outcomes),
+            *_changed_images(outcomes),
+            *([] if shares else [f"Importance: {NO_IMPORTANCE}."]),
+        ],
     )
 
 
@@ -151,6 +155,21 @@ def _notes(search: Search, outcomes: Sequence[Outcome]) -> list[str]:
         "The best of several scores is higher than it deserves, the more so the more trials and the fewer images: what "
         "the best keys are worth, test images say.",
         f"seed {rules.seed}, learning version {LEARNING_VERSION}, cplearn-solo {cplearn_solo.__version__}",
+    ]
+
+
+def _changed_images(outcomes: Sequence[Outcome]) -> list[str]:
+    """A note where trials had other images than the first one, to whose path some have come, or left it, since."""
+    known = [o.data for o in outcomes if o.data]
+    other = next((data for data in known if data != known[0]), None)
+    if other is None:
+        return []
+    from cplearn_solo.data.fingerprint import describe_change  # with PyTorch, which takes a while to import
+
+    change = describe_change(known[0], other)
+    return [
+        f"Images have changed between trials, whose scores do not compare: {change}. Other folders, results=FOLDER "
+        "work=FOLDER, begin anew."
     ]
 
 

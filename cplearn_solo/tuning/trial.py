@@ -33,7 +33,7 @@ def run_trial(folder: Path) -> dict[str, Any]:
     facts, config = json.loads((folder / FACTS).read_text()), parse_config(OmegaConf.load(folder / CONFIG))
     epochs, names = facts["epochs"], SCORES[facts["score"]].names
     if epochs == config.max_epochs and (finished := finished_runs(folder.parent)):  # killed before it could tell
-        return _told(json.loads((finished[-1] / "summary.json").read_text()), names)
+        return _told(finished[-1], json.loads((finished[-1] / "summary.json").read_text()), names)
     from lightning.pytorch.utilities import rank_zero_only
 
     from cplearn_solo.engine.train import pretrain
@@ -49,7 +49,7 @@ def run_trial(folder: Path) -> dict[str, Any]:
         require(summary["epochs"] <= epochs, str(trained.run.path), summary["epochs"], f"at its epoch {epochs}")
         if "rankme" in names:
             summary["rankme"] = _rankme(trained)
-        told = _told(summary, names)
+        told = _told(trained.run.path, summary, names)
         if epochs == config.max_epochs:
             trained.run.write_json("summary.json", summary)
     finally:
@@ -57,11 +57,14 @@ def run_trial(folder: Path) -> dict[str, Any]:
     return told
 
 
-def _told(summary: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+def _told(run: Path, summary: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    from cplearn_solo.engine.runs import DATA
+
     for name in names:
         why = summary.get("left_out", "no labels")
         require(name in summary, "score", name, f"rankme, which needs no labels: it could not be measured, {why}")
-    return {"scores": {name: summary[name] for name in names}, "seconds": summary["wall_seconds"]}
+    scores = {name: summary[name] for name in names}
+    return {"scores": scores, "seconds": summary["wall_seconds"], "data": json.loads((run / DATA).read_text())}
 
 
 def _rankme(trained: Trained) -> float:

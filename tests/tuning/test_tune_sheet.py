@@ -1,5 +1,6 @@
 """What a page says of a search."""
 
+from dataclasses import replace
 from io import StringIO
 
 import pytest
@@ -45,6 +46,25 @@ def test_every_format_has_the_best_keys_each_trial_and_the_reason_of_failures(re
     for content in (markdown(sheet, "tune.png"), page(sheet, image)):
         assert "cplearn tune budget=12" in content and "the loss is not finite" in content and str(lr) in content
     assert 'src="http' not in page(sheet, image)
+
+
+def test_trials_on_images_that_have_changed_since_are_told(make, measure):
+    search = make(budget=5, sampler="random")
+    record = Record(search)
+    images = {"train": {"images": 32, "labels": "a"}}
+
+    def run(trials, add):
+        for trial in trials:
+            add(replace(measure(trial), data=images))
+
+    run_search(record, run)
+    assert not any("changed" in note for note in make_sheet(Record(search), train=TRAIN, search=SEARCH).notes)
+    images = {"train": {"images": 52, "labels": "b"}}
+    run_search(Record(larger := make(budget=6, sampler="random")), run)
+    notes = make_sheet(Record(larger), train=TRAIN, search=SEARCH).notes
+    assert any(
+        "changed between trials, whose scores do not compare: training images: 32 -> 52 images" in n for n in notes
+    )
 
 
 def test_a_mean_rank_is_shown_as_one(make, measure):
