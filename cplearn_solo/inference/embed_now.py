@@ -43,6 +43,8 @@ def embed_images(
 ) -> Embeddings:
     """Of images as a :class:`cplearn_solo.inference.transform.Transform` takes them; ``model`` is on ``device``."""
     transform = transform_of(model)
+    if isinstance(images, Tensor):  # of one alone its channels would be taken for images
+        require(images.ndim == 4, "images", tuple(images.shape), "of shape (n, channels, height, width)")
     require(len(images) > 0, "images", len(images), "at least 1 image")
 
     def feats() -> Iterable[Tensor]:

@@ -118,6 +118,8 @@ def test_other_folders_and_images_are_refused(run, tmp_path):
         Run(tmp_path)
     with pytest.raises(InputError, match="unknown space 'bits': choices are backbone, projector"):
         run.embed(noise_images(1, 8, 8), space="bits")
+    with pytest.raises(InputError, match=r"images = \(3, 8, 8\): must be of shape \(n, channels, height, width\)"):
+        run.embed(torch.rand(3, 8, 8))
     with pytest.raises(InputError, match="images = 0: must be at least 1 image"):
         run.embed([])
     with pytest.raises(InputError, match=r"image = \(1, 8, 8\): must be of shape \(3, height, width\)"):
