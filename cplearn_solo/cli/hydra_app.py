@@ -170,6 +170,9 @@ def _forced(folder: Path, override: str, *, sweep: bool = False) -> str:
     """``key=value`` as ``++key=value``: our own check, which knows every key, says what is unknown."""
     key, equals, value = override.partition("=")
     require(bool(equals) or override.startswith("~"), "override", override, "key=value")
+    if value == "~" or value.startswith("~/"):  # shells leave it in checkpoint.dir=~/runs, as the key has a dot
+        value = os.path.expanduser(value)
+        override = f"{key}={value}"
     if equals and _is_plain_text(override, value, sweep=sweep):
         from hydra.core.override_parser.types import Quote, QuotedString
 

@@ -41,11 +41,12 @@ def in_library(weights: str) -> bool:
 
 def require_outside_of_images(config: Config) -> None:
     """Raises ``InputError`` for runs in a folder of images, where their figures would be images, too."""
-    place = Path(config.checkpoint.dir).resolve()
+    place = Path(os.path.expanduser(config.checkpoint.dir)).resolve()
     for key in PATHS:
         value = getattr(config.data, key.partition(".")[2])
         for path in value if isinstance(value, list) else [value]:
-            within = config.data.dataset not in KNOWN_IMAGES and path and place.is_relative_to(Path(path).resolve())
+            images = path and Path(os.path.expanduser(path)).resolve()
+            within = config.data.dataset not in KNOWN_IMAGES and images and place.is_relative_to(images)
             require(not within, "checkpoint.dir", config.checkpoint.dir, f"a folder outside of {key}, {path}")
 
 

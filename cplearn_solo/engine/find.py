@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zlib
 from pathlib import Path
 from zipfile import BadZipFile, ZipFile
@@ -14,7 +15,7 @@ CHECKPOINT_KEY = "cplearn_solo"  # of our entry in a checkpoint
 
 def find_checkpoint(path: str | Path) -> tuple[Path, Path | None]:
     """Checkpoint and run folder of a path that is either; raises ``InputError`` where it is neither, or not ours."""
-    path = Path(path)
+    path = Path(os.path.expanduser(path))
     if path.is_dir():
         if not (path / "config.yaml").is_file():
             raise InputError(f"{path} is not a run folder: it has no config.yaml")

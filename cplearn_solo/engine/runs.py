@@ -218,7 +218,7 @@ def _new_run(config: Config, data: dict[str, Any], resume: Path | None) -> RunFo
 
 
 def _root(config: Config) -> Path:
-    return Path(config.checkpoint.dir) / config.name
+    return Path(os.path.expanduser(config.checkpoint.dir)) / config.name
 
 
 def _lock(folder: Path) -> FileLock | None:

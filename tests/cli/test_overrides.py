@@ -52,6 +52,15 @@ def test_text_that_hydra_cannot_read_needs_no_quotes(text, value_of):
     assert value_of("-m", f"name={text}") == [text]
 
 
+def test_a_path_may_begin_at_the_users_folder(value_of, tmp_path, monkeypatch):
+    """Shells expand it in no word whose key has a dot, and a folder called ~ is dangerous to remove."""
+    monkeypatch.setenv("HOME", str(tmp_path / "me (1)"))
+    for text, found in (("~/runs", "runs"), ("~/it's, here", "it's, here"), ("~", "")):
+        assert value_of(f"name={text}") == [str(tmp_path / "me (1)" / found)]
+    for text in ("~x", "a~/b"):
+        assert value_of(f"name={text}") == [text]
+
+
 def test_a_folder_with_commas_and_brackets_is_that_folder(value_of, tmp_path):
     for name in ("Berlin, 2024", "[old]", "range(1,3)", "a,b"):
         (tmp_path / name).mkdir()

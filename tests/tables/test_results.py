@@ -13,9 +13,12 @@ import pytest
 
 from cplearn_solo.config import identity as config_identity
 from cplearn_solo.config import read as config_read
-from cplearn_solo.config.schema import Config
+from cplearn_solo.config.schema import CheckpointConfig, Config
 from cplearn_solo.core.errors import InputError
-from cplearn_solo.engine.find import epochs_done, finished_runs
+from cplearn_solo.data.schema import DataConfig
+from cplearn_solo.engine.asked import require_outside_of_images
+from cplearn_solo.engine.find import epochs_done, find_checkpoint, finished_runs
+from cplearn_solo.engine.runs import open_run
 from cplearn_solo.tables.identity import cell_folder, changes, identity
 from cplearn_solo.tables.plan import plan
 from cplearn_solo.tables.results import Results
@@ -175,6 +178,22 @@ def test_runs_that_an_earlier_release_began_are_found(tmp_path):
     assert cell_folder(tmp_path, "abc") == tmp_path / "2/abc"
     (tmp_path / "0.2.0/abc").mkdir(parents=True)
     assert cell_folder(tmp_path, "abc") == tmp_path / "0.2.0/abc"
+
+
+def test_paths_may_begin_at_the_users_folder(tmp_path, monkeypatch):
+    """Also those of a YAML file."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    own = Config(
+        data=DataConfig(dataset="custom", train_path="~/images"), checkpoint=CheckpointConfig(dir="~/images/x")
+    )
+    with pytest.raises(InputError, match="checkpoint.dir = '~/images/x': must be a folder outside of data.train_path"):
+        require_outside_of_images(own)
+    assert (
+        open_run(Config(name="it", checkpoint=CheckpointConfig(dir="~/runs")), {}).path.parent == tmp_path / "runs/it"
+    )
+    with pytest.raises(InputError, match="it has no config.yaml"):
+        find_checkpoint("~/runs")
 
 
 def test_a_cells_run_is_found_whatever_its_name(tmp_path):
