@@ -21,6 +21,7 @@ from cplearn_solo.evaluation.linear import scored
 from cplearn_solo.evaluation.on_images import train_on_images
 from cplearn_solo.evaluation.scores import (
     cluster_scores,
+    count_scored,
     knn_scores,
     linear_scores,
     named_scores,
@@ -60,7 +61,7 @@ def evaluate(config: EvalConfig, *, progress: Callable[[int, int], None] | None 
         features = _extractor(model.backbone, model.method, model, config, device)
         test = features(splits.test, batch_statistics=config.protocol == "train")
         found = cluster_scores(test, codes_total=model.method.codes_total, seed=config.seed)
-    scores = {"scored_on": splits.name, "scored_images": len(splits.test), **found}
+    scores = {"scored_on": splits.name, "scored_images": count_scored(splits.test.labels), **found}
     return Evaluation(scores, _recorded(model.run, scores, config) if model.run else None)
 
 

@@ -151,6 +151,11 @@ def _doubt(scores: dict[str, Any]) -> dict[str, str]:
     return {}
 
 
+def count_scored(labels: torch.Tensor) -> int:
+    """How many images of these ``labels`` (n,) scores are of: those with one, or all where only what needs none is."""
+    return int((labels >= 0).sum()) or len(labels)
+
+
 def sample(size: int, seed: int) -> torch.Tensor:
     """Indices of at most 10,000 of ``size`` rows, what costly scores look at."""
     return torch.randperm(size, generator=torch.Generator().manual_seed(seed))[:EMBEDDED_SAMPLES]

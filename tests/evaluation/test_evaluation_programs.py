@@ -3,11 +3,14 @@
 from types import SimpleNamespace
 
 import pytest
+import torch
 from torch import nn
 
 from cplearn_solo.config.evaluation import ClusteringConfig, KNNConfig, LinearConfig, ProbeOptimizer
 from cplearn_solo.evaluation import programs
 from cplearn_solo.evaluation.linear import LinearResult
+
+TEST = SimpleNamespace(labels=torch.tensor([0, -1, 2]))  # of which one image has no label
 
 
 @pytest.fixture
@@ -24,7 +27,7 @@ def asked(monkeypatch):
         answer(name)
     answer("train_on_images", nn.Identity())
     answer("scored", LinearResult(0.5, 0.4, None, 0.6))
-    splits = SimpleNamespace(name="test", probe="probe", test=["one", "two"], train=SimpleNamespace(num_classes=3))
+    splits = SimpleNamespace(name="test", probe="probe", test=TEST, train=SimpleNamespace(num_classes=3))
 
     def seen(images, **how):
         return SimpleNamespace(of=images, how=how, labelled=lambda: SimpleNamespace(x=images, y=LABELS))
@@ -39,7 +42,7 @@ def asked(monkeypatch):
     return calls
 
 
-LABELS = programs.torch.tensor([0, 0, 1, 2])
+LABELS = torch.tensor([0, 0, 1, 2])
 
 
 def scores(config, asked):
@@ -52,7 +55,7 @@ def scores(config, asked):
 def test_the_converged_probe_is_what_is_not_asked_otherwise(asked):
     assert scores(LinearConfig("run", accelerator="cpu", seed=4), asked)["linear_scores"] == 1.0
     ((name, (train, test), settings),) = asked
-    assert (name, train.of, test.of) == ("linear_scores", "probe", ["one", "two"])
+    assert (name, train.of, test.of) == ("linear_scores", "probe", TEST)
     assert settings["num_classes"] == 3 and settings["seed"] == 4
 
 
@@ -60,7 +63,7 @@ def test_the_papers_probe_has_the_optimizer_of_the_configuration(asked):
     optimizer = ProbeOptimizer("sgd", lr=[0.1, 1.0], batch_size=32, weight_decay=0.01)
     scores(LinearConfig("run", protocol="paper", optimizer=optimizer, max_epochs=9, accelerator="cpu"), asked)
     ((name, (train, test), settings),) = asked
-    assert (name, train.of, test.of) == ("paper_linear_scores", "probe", ["one", "two"])
+    assert (name, train.of, test.of) == ("paper_linear_scores", "probe", TEST)
     wanted = {"optimizer": "sgd", "lr": [0.1, 1.0], "batch_size": 32, "weight_decay": 0.01, "epochs": 9}
     assert {key: settings[key] for key in wanted} == wanted
 
@@ -74,13 +77,13 @@ def test_a_classifier_trained_on_images_is_scored_on_features(asked, how, name):
     (training, (_, images), settings), (_, (_, train_x, _, test_x, _), sizes) = asked
     assert (training, images, settings["crop_size"], settings["features_dim"]) == ("train_on_images", "probe", 8, 7)
     assert settings["finetune"] == how.get("finetune", False) and settings["epochs"] == 100
-    assert (train_x, test_x, sizes) == ("probe", ["one", "two"], {"num_classes": 3})
+    assert (train_x, test_x, sizes) == ("probe", TEST, {"num_classes": 3})
 
 
 def test_neighbours_are_those_of_training_images(asked):
     scores(KNNConfig("run", k=3, temperature=0.5, accelerator="cpu"), asked)
     ((name, (train, test), settings),) = asked
-    assert (name, train.of, test.of) == ("knn_scores", "probe", ["one", "two"])
+    assert (name, train.of, test.of) == ("knn_scores", "probe", TEST)
     assert {key: settings[key] for key in ("k", "temperature", "num_classes")} == {
         **{"k": 3, "temperature": 0.5, "num_classes": 3}
     }
@@ -90,7 +93,7 @@ def test_neighbours_are_those_of_training_images(asked):
 def test_codes_take_the_statistics_that_the_protocol_says(asked, protocol, by_batch):
     scores(ClusteringConfig("run", protocol=protocol, accelerator="cpu"), asked)
     ((name, (test,), settings),) = asked
-    assert (name, test.of, test.how) == ("cluster_scores", ["one", "two"], {"batch_statistics": by_batch})
+    assert (name, test.of, test.how) == ("cluster_scores", TEST, {"batch_statistics": by_batch})
     assert settings == {"codes_total": 5, "seed": 0}
 
 

@@ -1,11 +1,14 @@
 """Scores of images of few or unequal classes."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
 
 from cplearn_solo.config.schema import EvaluationConfig
 from cplearn_solo.evaluation.scores import all_scores
+from cplearn_solo.evaluation.summary import split_scores
 from cplearn_solo.inference.features import Features
 from cplearn_solo.metrics import accuracies
 
@@ -31,6 +34,15 @@ def test_scored_images_of_one_class_of_several_have_accuracies():
     found = all_scores(features([0, 1, 2] * 9), features([1] * 12), EvaluationConfig(), **SIZES)
     assert {"linear_acc1", "knn_acc1", "left_out"} <= set(found)
     assert not {"nmi", "ami", "ari", "cluster_acc", "kmeans_ami", "knn_balanced_acc1"} & set(found)
+
+
+def test_images_are_counted_that_scores_are_of():
+    config = SimpleNamespace(evaluation=EvaluationConfig(), trainer={"accelerator": "cpu"}, seed=0)
+    for labels, count in (([0, 1, 2] * 4, 12), ([0, 1, -1] * 4, 8), ([-1] * 12, 12)):
+        train, test = features([0, 1, 2] * 9), features(labels)
+        splits = SimpleNamespace(train=train, probe=train, test=test, name="test")
+        found = split_scores(train, test, splits, config, num_classes=3, codes_total=4)
+        assert (found["scored_on"], found["scored_images"]) == ("test", count)
 
 
 def test_images_without_labels_have_no_reason_to_tell():
