@@ -35,13 +35,17 @@ def test_what_is_seen_is_what_extract_gives(model, folder):
 
 
 def test_a_map_keeps_what_is_near_and_needs_some_images():
-    x = torch.cat([torch.eye(8)[:2].repeat_interleave(15, 0)]) + 0.01 * torch.randn(30, 8)
+    noise = torch.randn(30, 8, generator=torch.Generator().manual_seed(0))
+    x = torch.eye(8)[:2].repeat_interleave(15, 0) + 0.01 * noise
     found = plane(x, seed=0)
     assert found.method == "t-SNE" and found.points.min() == 0 and found.points.max() == 1
     apart = np.linalg.norm(found.points[:15].mean(0) - found.points[15:].mean(0))
-    assert apart > 3 * found.points[:15].std()
+    assert apart > 3 * found.points[:15].std(axis=0).max()
     with pytest.raises(InputError, match="at least 10 samples, got 9"):
         plane(x[:9], seed=0)
+    for same in (torch.zeros(30, 8), torch.full((30, 8), 0.3), 1e-30 * torch.randn(30, 8)):  # of a network that is dead
+        with pytest.raises(InputError, match="samples that differ, and all 30 are the same"):
+            plane(same, seed=0)
 
 
 def test_umap_is_taken_where_it_is_installed(monkeypatch):
