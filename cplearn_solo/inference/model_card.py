@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 from cplearn_solo.core.words import given_verdict
 from cplearn_solo.data.centre import sides_of_files
+from cplearn_solo.engine.find import LAST
 from cplearn_solo.engine.runs import DATA
 from cplearn_solo.inference.pretrained import Pretrained
 
@@ -41,13 +43,20 @@ def model_card(model: Pretrained) -> str:
         f"# {config.backbone.name}, trained without labels by {config.method}",
         "",
         f"- Trained on: {_data(model)}",
-        f"- Training: {config.max_epochs} epochs, batches of {config.optimizer.batch_size}, seed {config.seed}",
+        f"- Training: {_epochs(model)} epochs, batches of {config.optimizer.batch_size}, seed {config.seed}",
         f"- Images: {config.data.channels} channels; shorter side resized to {resized} pixels, centre of {size} kept",
         f"- Values: in [0, 1], less {_listed(model.mean)} and over {_listed(model.std)}",
         f"- Features: {model.backbone.num_features}",
     ]
-    summary = _of_run(model, "summary.json")
+    ends = model.checkpoint.name == Path(LAST).name  # an earlier checkpoint has other scores than its run
+    summary = _of_run(model, "summary.json") if ends else {}
     return "\n".join([HEAD, *lines, "", USE.format(features=model.backbone.num_features), *_scores(summary), ""])
+
+
+def _epochs(model: Pretrained) -> str:
+    """Those that it was trained for, of how many where that is an earlier end."""
+    asked = model.config.max_epochs
+    return str(asked) if model.epochs in (None, asked) else f"{model.epochs} of {asked}"
 
 
 def _data(model: Pretrained) -> str:

@@ -3,6 +3,7 @@
 import json
 import pickle
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -158,6 +159,9 @@ def test_a_card_has_scores_beside_chance_and_the_verdict(checkpoint, tmp_path):
     card = (tmp_path / "folder/README.md").read_text()
     assert "| linear_acc1 | 0.98 | 0.94 | 0.1003 |" in card and "| ami | 0.87 |  | 0 |" in card
     assert "Trained on: digits, 1438 images" in card and "Collapse: healthy: spread 0.98." in card
+    earlier = replace(load_pretrained(run), checkpoint=run / "checkpoints/epoch=2.ckpt", epochs=2)
+    assert "Training: 2 of 4 epochs" in model_card(earlier) and "0.98" not in model_card(earlier)
+    assert "Training: 4 epochs" in card
     assert "epochs |" not in card and str(tmp_path) not in card and re.search(r"less 0.4, 0.5, 0.6 and over 0.2", card)
 
 
