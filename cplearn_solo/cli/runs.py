@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cplearn_solo.cli.options import parser_of
+from cplearn_solo.config.score_names import current_scores
 from cplearn_solo.core.errors import InputError, require, unknown
 from cplearn_solo.core.locks import try_lock
 from cplearn_solo.core.progress import duration
@@ -127,7 +128,7 @@ def _state(path: Path, config: dict[str, Any]) -> str:
 
 def _summary(path: Path) -> dict[str, Any]:
     try:
-        return json.loads((path / "summary.json").read_text())
+        return current_scores(json.loads((path / "summary.json").read_text()))
     except (OSError, ValueError):
         return {}
 

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from cplearn_solo.config.score_names import current_scores
 from cplearn_solo.core.words import given_verdict
 from cplearn_solo.data.centre import sides_of_files
 from cplearn_solo.engine.find import LAST
@@ -49,7 +50,7 @@ def model_card(model: Pretrained) -> str:
         f"- Features: {model.backbone.num_features}",
     ]
     ends = model.checkpoint.name == Path(LAST).name  # an earlier checkpoint has other scores than its run
-    summary = _of_run(model, "summary.json") if ends else {}
+    summary = current_scores(_of_run(model, "summary.json")) if ends else {}
     return "\n".join([HEAD, *lines, "", USE.format(features=model.backbone.num_features), *_scores(summary), ""])
 
 

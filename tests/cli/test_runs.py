@@ -14,7 +14,7 @@ from cplearn_solo.core.locks import try_lock
 def some(tmp_path, monkeypatch):
     """Three runs: done, killed, and one that a process works on; lines are wide enough for all columns."""
     monkeypatch.setenv("COLUMNS", "120")
-    scores = {"linear_acc1": 0.5, "ami": 0.25, "verdict": "healthy"}
+    scores = {"linear_acc1": 0.5, "ami": 0.25, "verdict": "healthy", "scores_version": 2}
     made = [("a", "byol", scores), ("b", "cplearn", None), ("c", "cplearn", None)]
     for age, (name, method, summary) in enumerate(made):
         folder = tmp_path / "runs" / name / "1"
@@ -87,6 +87,14 @@ def test_a_trial_is_paused_whatever_its_name_and_wherever_one_looks(some, here, 
     for place in (some, folder.parent, folder):
         monkeypatch.chdir(place)
         assert "paused 2/9" in here("runs", ".")[1], place
+
+
+def test_scores_of_an_earlier_release_have_the_names_that_they_have_now(some, here):
+    """Its linear probe was the paper's, which does not stand below the converged one's heading."""
+    file = some / "runs/a/1/summary.json"
+    file.write_text(json.dumps({"linear_acc1": 0.5, "ami": 0.25, "verdict": "healthy"}))
+    assert rows(here("runs", "state=done")[1])[0][-3:] == ["done", "0.250", "healthy"]
+    assert here("runs", "paper_linear_acc1=0.5")[1].endswith("1 of 3 runs below runs: 1 done\n")
 
 
 def test_filters_and_order(some, here):

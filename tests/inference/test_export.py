@@ -152,6 +152,7 @@ def test_a_card_has_scores_beside_chance_and_the_verdict(checkpoint, tmp_path):
     assert "None, as no finished run was exported but a checkpoint." in model_card(load_pretrained(run))
     (run / "data.json").write_text(json.dumps({"train": {"images": 1438}}))
     summary = {"linear_acc1": 0.98, "epochs": 4, "ami": 0.87, "scored_images": 359, "scored_on": "test"}
+    summary["scores_version"] = 2
     summary |= {"random_backbone": {"linear_acc1": 0.94}, "chance": {"linear_acc1": 0.1003, "ami": 0.0}}
     summary |= {"verdict": "healthy", "verdict_reason": "spread 0.98"}
     (run / "summary.json").write_text(json.dumps(summary))
