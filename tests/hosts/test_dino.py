@@ -339,6 +339,15 @@ def test_unreadable_images_are_passed_over_up_to_three_of_a_few(digits, tmp_path
         images[one_more]
 
 
+def test_a_few_images_of_which_none_can_be_read_are_told(tmp_path):
+    """And not looked for among for ever."""
+    (tmp_path / "train/all").mkdir(parents=True)
+    for name in ("1.png", "2.png"):
+        (tmp_path / "train/all" / name).write_bytes(b"no image")
+    with pytest.raises(InputError, match="2 of 2 images cannot be read"):
+        PatientImageFolder(tmp_path / "train")[1]
+
+
 @needs_checkout
 def test_our_vit_sees_small_crops_as_dinos():
     """Features of crops of 96 and of 224 pixels, with the same weights."""

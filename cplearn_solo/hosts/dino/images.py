@@ -17,7 +17,7 @@ from cplearn_solo.data.tally import NAMED, allowed
 class PatientImageFolder(ImageFolder):
     """Decodes as our own trainer does and takes the next image for one that cannot be read.
 
-    ``InputError`` once these are more than 1 %, and more than three.
+    ``InputError`` once these are more than 1 %, and more than three or all.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -30,7 +30,7 @@ class PatientImageFolder(ImageFolder):
                 return super().__getitem__(index)
             except InputError as error:
                 self.unreadable[index] = True
-                if self.unreadable.sum() > allowed(DataConfig.max_unreadable, len(self)):
+                if self.unreadable.all() or self.unreadable.sum() > allowed(DataConfig.max_unreadable, len(self)):
                     raise InputError(f"{self.skipped()}, the last one for: {error}") from None
             index = (index + 1) % len(self)
 
