@@ -126,7 +126,7 @@ def _verdict(subject: Subject) -> Verdict:
     if subject.method is None or subject.config is None:
         return collapse_verdict(*parts, **sizes)
     told = [row.get("collapse_told_apart") for row in subject.rows] or [None]
-    verdict = verdict_of(collapse_measures(*parts, **sizes), told_more=told_more(told[0], told[-1]))
+    verdict = verdict_of(collapse_measures(*parts, **sizes), told_more=told_more(told))
     derived = read_derived(subject.run) if subject.run else {}
     return advised(verdict, parse_config(subject.config), subject.method, derived)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
@@ -20,7 +21,10 @@ from cplearn_solo.engine.advice import advised
 from cplearn_solo.engine.module import Pretrainer
 from cplearn_solo.methods import Method, frozen_statistics
 from cplearn_solo.metrics.collapse import mean_correlation
-from cplearn_solo.metrics.verdict import Verdict, collapse_measures, verdict_of
+from cplearn_solo.metrics.verdict import CRITERIA, Verdict, collapse_measures, verdict_of
+
+TOLD = next(criterion.limit for criterion in CRITERIA if criterion.measure == "told_apart")
+CLEARLY = 1.1  # times as many groups: what epochs of a healthy run differ by
 
 
 class CollapseWatch(Callback):
@@ -33,15 +37,15 @@ class CollapseWatch(Callback):
 
     def __init__(self, config: Config, derived: dict[str, Any]) -> None:
         self.config, self.derived, self._last = config, derived, HEALTHY
-        self._told_at_first: float | None = None  # groups of samples that codes told apart after the first epoch
+        self._told_most: float | None = None  # groups of samples that codes have told apart after an epoch
         self.stopped_for: Verdict | None = None
 
     def state_dict(self) -> dict[str, Any]:
         stopped_for = self.stopped_for and asdict(self.stopped_for)
-        return {"last": self._last, "told_at_first": self._told_at_first, "stopped_for": stopped_for}
+        return {"last": self._last, "told_most": self._told_most, "stopped_for": stopped_for}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self._last, self._told_at_first = state_dict["last"], state_dict.get("told_at_first")
+        self._last, self._told_most = state_dict["last"], state_dict.get("told_most")
         if state_dict["stopped_for"] and self.config.on_collapse == "stop":
             self.stopped_for = Verdict(**state_dict["stopped_for"])
 
@@ -55,12 +59,11 @@ class CollapseWatch(Callback):
         measures = measured(pl_module.method, feats)
         correlated = correlations(pl_module.method, feats)
         pl_module.log_dict({f"collapse_{name}": value for name, value in (measures | correlated).items()})
-        told = measures.get("told_apart")
-        if trainer.current_epoch == 0:
-            self._told_at_first = told
+        told = [self._told_most, measures.get("told_apart")]
+        self._told_most = max((value for value in told if value is not None), default=None)
         if too_early(self.config, trainer.current_epoch + 1):
             return
-        verdict = verdict_of(measures, told_more=told_more(self._told_at_first, told))
+        verdict = verdict_of(measures, told_more=told_more(told))
         verdict = advised(verdict, self.config, pl_module.method, self.derived)
         if verdict.name != self._last and trainer.is_global_zero:
             say(f"epoch {trainer.current_epoch + 1}: {verdict.message}")
@@ -79,9 +82,11 @@ def too_early(config: Config, epochs: int) -> str:
     return f"trained for {epochs} epoch{'s' * (epochs != 1)}, and judged from epoch {first} on{after}"
 
 
-def told_more(at_first: float | None, now: float | None) -> bool:
-    """Whether codes told more groups of samples apart after the first epoch, or that is not known."""
-    return at_first is None or now is None or at_first > now
+def told_more(told: Sequence[float | None]) -> bool:
+    """Whether codes have told groups of samples apart, clearly more than in the last epoch of ``told``, or nothing is
+    known of that one."""
+    *before, now = told
+    return now is None or any(most is not None and most > max(TOLD, CLEARLY * now) for most in before)
 
 
 @torch.no_grad()

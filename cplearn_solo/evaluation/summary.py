@@ -93,8 +93,7 @@ def _verdict(
         return Verdict(TOO_EARLY, why, "", measures)
     if trained.stopped_for:
         return trained.stopped_for
-    first, last = (row.get("collapse_told_apart") for row in (rows[0], rows[-1]))
-    verdict = verdict_of(measures, told_more=told_more(first, last))
+    verdict = verdict_of(measures, told_more=told_more([row.get("collapse_told_apart") for row in rows]))
     if verdict.name == HEALTHY and (why := learned_nothing(summary, int((judged.y >= 0).sum()), views)):
         verdict = Verdict(NOT_LEARNED, why, "", measures)
     return advised(verdict, config, method, read_derived(trained.run.path))

@@ -170,8 +170,8 @@ def collapse_measures(
 def verdict_of(measures: dict[str, float], *, space: str = "embeddings", told_more: bool = True) -> Verdict:
     """The first collapse that applies of representation, cluster, dimensional and intracluster, without advice.
 
-    ``space``: what the measures are of. ``told_more``: whether the codes have told more samples apart before, as far as
-    is known. Codes that never did have not collapsed: no sample has come to prefer any yet.
+    ``space``: what the measures are of. ``told_more``: whether the codes have told samples apart before, as far as is
+    known. Codes that never did have not collapsed: no sample has come to prefer any yet.
     """
     for name, measure, limit, reason, *_ in CRITERIA:
         value = measures.get(measure, math.inf)

@@ -32,10 +32,20 @@ def verdict(monkeypatch):
     return of
 
 
-def test_codes_have_collapsed_if_they_told_more_apart_in_the_first_epoch(verdict):
-    low = {**FINE, "told_apart": 1.1}
-    assert verdict(low, told=(4.0, 1.0, 1.1)).name == "cluster"
-    assert verdict(low, told=(1.0, 4.0, 1.1)).name == NOT_LEARNED
+@pytest.mark.parametrize(
+    "told, name",
+    [
+        ((4.0, 1.0, 1.1), "cluster"),
+        ((1.0, 4.0, 1.1), "cluster"),
+        ((1.51, 1.2, 1.37), "cluster"),
+        ((1.51, 1.2, 1.38), NOT_LEARNED),  # a tenth less is no collapse
+        ((1.49, 1.2, 1.0), NOT_LEARNED),  # they have told nothing apart
+        ((1.0, 1.0, 4.0), NOT_LEARNED),
+        ((None, None, None), "cluster"),
+    ],
+)
+def test_codes_have_collapsed_if_they_have_told_samples_apart(verdict, told, name):
+    assert verdict({**FINE, "told_apart": 1.1}, told=told).name == name
 
 
 def test_scores_at_chance_count_where_nothing_has_collapsed(verdict):
