@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from cplearn_solo.backbones.catalog import check_backbone
@@ -27,6 +28,8 @@ def check_config(config: Config) -> None:
     has_teacher = method_facts(config.method).teacher is not None
     wanted = f"a mapping with base_tau, as method {config.method!r} has a teacher"
     require(not has_teacher or config.momentum is not None, "momentum", config.momentum, wanted)
+    for key, tau in asdict(config.momentum).items() if config.momentum else ():
+        require(0 <= tau <= 1, f"momentum.{key}", tau, "a number from 0 to 1, the share that the teacher keeps")
     check_backbone(config.backbone.name)
     _check_trainer(config)
     _check_strategy(config)
@@ -36,7 +39,10 @@ def check_config(config: Config) -> None:
             "optimizer.batch_size": (config.optimizer.batch_size, 2),
             "optimizer.lr": (config.optimizer.lr, 0),
             "optimizer.weight_decay": (config.optimizer.weight_decay, 0),
+            "optimizer.classifier_lr": (config.optimizer.classifier_lr, 0),
             "scheduler.warmup_epochs": (config.scheduler.warmup_epochs, 0),
+            "scheduler.warmup_start_lr": (config.scheduler.warmup_start_lr, 0),
+            "scheduler.min_lr": (config.scheduler.min_lr, 0),
             "checkpoint.frequency": (config.checkpoint.frequency, 1),
             "accumulate_grad_batches": (config.accumulate_grad_batches, 1),
             "knn_eval.k": (config.knn_eval.k, 1),
@@ -70,6 +76,11 @@ def _check_trainer(config: Config) -> None:
     wanted = "a number from 1, a list of numbers of GPUs, or auto for all there are"
     require(_are_devices(config.devices), "devices", config.devices, wanted)
     require(config.num_nodes >= 1, "num_nodes", config.num_nodes, "at least 1")
+    steps, every = config.trainer.get("max_steps"), config.trainer.get("check_val_every_n_epoch")
+    require(steps in (None, -1) or steps > 0, "max_steps", steps, "at least 1, or -1 for as many as epochs have")
+    require(every is None or every > 0, "check_val_every_n_epoch", every, "at least 1")
+    interval = config.trainer.get("val_check_interval")
+    require(not isinstance(interval, (int, float)) or interval > 0, "val_check_interval", interval, "above 0")
     time = config.trainer.get("max_time")
     fits = not isinstance(time, str) or re.fullmatch(r"\d+:\d\d:\d\d:\d\d", time.strip()) is not None
     require(fits, "max_time", time, "days, hours, minutes and seconds, as in 00:12:00:00")

@@ -24,6 +24,7 @@ from cplearn_solo.data.inspect import in_short
 from cplearn_solo.data.memory_loader import MemoryEvalLoader, MemoryLoader
 from cplearn_solo.data.notes import say_once
 from cplearn_solo.engine.allocator import keep_freed_memory
+from cplearn_solo.engine.batches import check_batches, limited
 from cplearn_solo.engine.captured import captures
 from cplearn_solo.engine.checkpoint import EpochCheckpoint, read_checkpoint
 from cplearn_solo.engine.devices import check_cores, check_device
@@ -43,6 +44,8 @@ from cplearn_solo.engine.watch import CollapseWatch
 from cplearn_solo.engine.weights import start_from_weights
 from cplearn_solo.methods.build import method_keys_named
 from cplearn_solo.metrics.verdict import Verdict
+
+SMALLER = "a smaller optimizer.lr or precision=32 may help"  # where losses or weights are not finite
 
 
 @dataclass(frozen=True)
@@ -101,8 +104,13 @@ def rehearse(config: Config, estimate: Estimate) -> None:
     trainer, module, _, loaders = _prepared(config)
     _steps(config, trainer, loaders)
     trainer.callbacks.append(estimate)
-    with _matmul_precision(config, trainer):
-        trainer.fit(module, datamodule=loaders)
+    try:
+        with _matmul_precision(config, trainer), _losses_told(config, trainer):
+            trainer.fit(module, datamodule=loaders)
+    except NotFinite as error:
+        raise InputError(f"{error} ({SMALLER})") from error
+    except (KeyboardInterrupt, SystemExit) as end:  # the latter is what Lightning makes of signals
+        raise KeyboardInterrupt from end
 
 
 def _prepared(config: Config) -> Prepared:
@@ -131,9 +139,11 @@ def _prepared(config: Config) -> Prepared:
         require(not config.knn_eval.enabled, "knn_eval.enabled", True, wanted)
         trainer.limit_val_batches = 0
     loaders = Loaders(splits, config)
-    if trainer.max_steps > 0 and trainer.limit_train_batches == 1.0:
+    check_batches(trainer, loaders)
+    if trainer.max_steps > 0:
         # all that counts epochs is to know which is the last one
-        trainer.fit_loop.max_epochs = min(config.max_epochs, -(-trainer.max_steps // _steps(config, trainer, loaders)))
+        epochs = -(-trainer.max_steps // _steps(config, trainer, loaders))
+        trainer.fit_loop.max_epochs = min(trainer.max_epochs or epochs, epochs)
     return Prepared(trainer, module, splits, loaders)
 
 
@@ -149,13 +159,15 @@ class Loaders(LightningDataModule):
         return self._on_device(self._train(rank=rank(), world=world_size(), colour=colour))
 
     def val_dataloader(self) -> Any:
-        crop_size = self.config.augmentations[0].crop_size
-        place = {"rank": rank(), "world": world_size()}
-        return self._on_device(eval_loader(self.splits.test, crop_size=crop_size, **place, **self._common()))
+        return self._on_device(self._val(rank=rank(), world=world_size()))
 
-    def steps_per_epoch(self, world: int) -> int:
-        """Batches that each of ``world`` processes sees; ``InputError`` if there is not one."""
+    def batches(self, world: int) -> int:
+        """Batches that each of ``world`` processes trains on in an epoch; ``InputError`` if there is not one."""
         return len(self._train(rank=0, world=world))
+
+    def val_batches(self, world: int) -> int:
+        """Batches of a validation in the first of ``world`` processes."""
+        return len(self._val(rank=0, world=world))
 
     def _on_device(self, loader: Any) -> Any:
         """A GPU with room for them keeps images in memory, so that steps do not wait for copies."""
@@ -170,6 +182,10 @@ class Loaders(LightningDataModule):
             self.splits.train, self.config.augmentations, seed=self.config.seed, **place, **self._common()
         )
 
+    def _val(self, **place: Any) -> Any:
+        crop_size = self.config.augmentations[0].crop_size
+        return eval_loader(self.splits.test, crop_size=crop_size, **place, **self._common())
+
     def _common(self) -> dict[str, Any]:
         return {
             "batch_size": self.config.optimizer.batch_size,
@@ -181,9 +197,11 @@ class Loaders(LightningDataModule):
 @contextmanager
 def _matmul_precision(config: Config, trainer: Trainer) -> Iterator[None]:
     """While this lasts, GPUs compute matrix products of float32 as ``config`` says; CPUs stay as they are."""
+    if trainer.strategy.root_device.type != "cuda":  # nor are they asked: PyTorch raises for a program that has set it
+        yield  # by torch.backends
+        return
     before = torch.get_float32_matmul_precision()
-    if trainer.strategy.root_device.type == "cuda":
-        torch.set_float32_matmul_precision(config.performance.matmul_precision)
+    torch.set_float32_matmul_precision(config.performance.matmul_precision)
     try:
         yield
     finally:
@@ -239,13 +257,11 @@ def _fit(
 
     (early,) = (callback for callback in trainer.callbacks if isinstance(callback, EarlyEnd))
     try:
-        with lost_workers_told(config.data.num_workers), lost_processes_told(trainer):
+        with _losses_told(config, trainer):
             trainer.fit(module, datamodule=loaders, ckpt_path=run.resume, weights_only=True)
     except NotFinite as error:
         last = run.path / LAST if (run.path / LAST).is_file() else run.resume
-        raise InputError(
-            f"{error}; last good checkpoint: {last or 'none yet'} (a smaller optimizer.lr or precision=32 may help)"
-        ) from error
+        raise InputError(f"{error}; last good checkpoint: {last or 'none yet'} ({SMALLER})") from error
     except NotWritten as error:
         raise InputError(f"{error}; {how_to_go_on(run.path, config)}") from error
     except (KeyboardInterrupt, SystemExit) as end:  # the latter is what Lightning makes of signals
@@ -256,9 +272,17 @@ def _fit(
     return ended(by, epoch=trainer.current_epoch) if early.reason else ""
 
 
+@contextmanager
+def _losses_told(config: Config, trainer: Trainer) -> Iterator[None]:
+    """Workers and processes that die are told as ``InputError``."""
+    with lost_workers_told(config.data.num_workers), lost_processes_told(trainer):
+        yield
+
+
 def _steps(config: Config, trainer: Trainer, loaders: Loaders) -> int:
     """Optimizer steps of an epoch; ``InputError`` if there is not one."""
-    return math.ceil(loaders.steps_per_epoch(trainer.world_size) / config.accumulate_grad_batches)
+    batches = limited(loaders.batches(trainer.world_size), trainer.limit_train_batches)
+    return math.ceil(batches / config.accumulate_grad_batches)
 
 
 def _derived(config: Config, module: Pretrainer, world: int, steps_per_epoch: int) -> dict[str, Any]:

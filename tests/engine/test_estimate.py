@@ -1,6 +1,8 @@
 """What a run takes, said after its first steps: it changes nothing, and a dry run ends there."""
 
+import os
 import re
+import signal
 
 import pytest
 import torch
@@ -11,7 +13,9 @@ from cplearn_solo.config.read import parse_config
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.engine import estimate
 from cplearn_solo.engine.estimate import Estimate
+from cplearn_solo.engine.module import Pretrainer
 from cplearn_solo.engine.train import pretrain, rehearse
+from cplearn_solo.interface.training import take_stock
 
 LINE = r"(\d+) images, (?:(\d+) codes, )?resnet8 at 8 pixels: about ([\d.]+) (s|min|h) on \d+ CPU cores?, [\d.]+ GB"
 
@@ -45,6 +49,18 @@ def test_a_dry_run_ends_there_and_leaves_nothing(tmp_path, capsys):
     assert list(tmp_path.iterdir()) == [] and before.shape == torch.get_rng_state().shape
     with pytest.raises(InputError, match="dry_run = True: must be false here"):
         pretrain(config)
+
+
+def test_a_dry_run_tells_of_a_loss_that_is_not_finite(tmp_path):
+    changes = {"optimizer": {"lr": 1e30}, "scheduler": {"name": "none"}, "max_epochs": 1}
+    with pytest.raises(InputError, match="not finite|is nan|is inf"):
+        take_stock(parse_config(tiny(tmp_path, dry_run=True, **changes)))
+
+
+def test_a_dry_run_ends_as_it_is_asked_to(monkeypatch, tmp_path):
+    monkeypatch.setattr(Pretrainer, "on_train_epoch_start", lambda self: os.kill(os.getpid(), signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt):  # and not the SystemExit of Lightning, which says nothing
+        take_stock(parse_config(tiny(tmp_path, dry_run=True, max_epochs=1)))
 
 
 def test_files_are_timed_as_they_are_read(tmp_path, capsys):

@@ -24,6 +24,7 @@ from cplearn_solo.engine.log import EpochLog
 from cplearn_solo.engine.module import Pretrainer, image_statistics
 from cplearn_solo.engine.online_probe import OnlineProbe
 from cplearn_solo.engine.running_scale import RunningScale
+from cplearn_solo.engine.runs import read_derived
 from cplearn_solo.engine.train import _matmul_precision, pretrain
 from cplearn_solo.evaluation.programs import evaluate
 from cplearn_solo.inference.features import extract
@@ -77,6 +78,21 @@ def test_a_run_of_so_many_steps_keeps_its_weights_and_means(tmp_path, capsys):
     assert [row["train_images"] for row in rows] == [6 * 32, 3 * 32]
     assert "epoch 2/2" in capsys.readouterr().out
     assert 0.5 < rows[1]["train_loss"] / rows[0]["train_loss"] < 1.5
+
+
+def test_a_run_of_some_batches_of_each_epoch_says_so(tmp_path, capsys):
+    pretrain(parse_config(tiny(tmp_path, max_epochs=5, max_steps=5, limit_train_batches=0.5)))
+    (run,) = folders(tmp_path)
+    assert read_derived(run)["steps_per_epoch"] == 3  # of 6 batches
+    assert "epoch 2/2" in capsys.readouterr().out
+
+
+def test_a_program_may_have_set_the_precision_of_products_by_backend(monkeypatch, tmp_path):
+    def refuses():
+        raise RuntimeError("you have used mix of the legacy and new APIs")
+
+    monkeypatch.setattr(torch, "get_float32_matmul_precision", refuses)
+    pretrain(parse_config(tiny(tmp_path, max_epochs=1, limit_train_batches=1)))
 
 
 def test_features_and_codes_do_not_depend_on_the_evaluation_batch(finished):
@@ -180,6 +196,10 @@ def test_mixed_precision_and_trainer_arguments(tmp_path):
         ({"backbone": {"name": "resnet80"}}, "did you mean 'resnet"),
         ({"data": {"dataset": "digit"}}, "did you mean 'digits'"),
         ({"resume_from_checkpoint": "nowhere.ckpt"}, "nowhere.ckpt does not exist"),
+        ({"limit_train_batches": 0}, "limit_train_batches = 0: must be so that one of 6 batches is left"),
+        ({"limit_train_batches": 0.1}, "limit_train_batches = 0.1: must be so that one of 6 batches is left"),
+        ({"limit_val_batches": 0.01}, "limit_val_batches = 0.01: must be 0, or so that one of 12 batches is left"),
+        ({"val_check_interval": 7}, "val_check_interval = 7: must be at most 6"),
     ],
 )
 def test_bad_input_leaves_nothing_behind(change, words, tmp_path):

@@ -1,0 +1,38 @@
+"""How many batches of an epoch are trained on and validated, where the Trainer is to take some of them only."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from lightning import Trainer
+
+from cplearn_solo.core.errors import require
+
+
+class Counted(Protocol):
+    """Batches that each of ``world`` processes trains on in an epoch, and validates."""
+
+    def batches(self, world: int) -> int: ...
+
+    def val_batches(self, world: int) -> int: ...
+
+
+def limited(batches: int, limit: int | float) -> int:
+    """How many of so many the Trainer takes by a limit of it: a whole number counts them, any other is their share."""
+    return min(batches, limit) if isinstance(limit, int) else int(batches * limit)
+
+
+def check_batches(trainer: Trainer, loaders: Counted) -> None:
+    """Raises ``InputError`` for limits that leave nothing to train on, and for others that the Trainer refuses once it
+    trains."""
+    whole, limit = loaders.batches(trainer.world_size), trainer.limit_train_batches
+    batches = limited(whole, limit)
+    require(batches > 0, "limit_train_batches", limit, f"so that one of {whole} batches is left, or more")
+    if (limit := trainer.limit_val_batches) == 0:
+        return
+    if isinstance(limit, float) and limit < 1:
+        whole = loaders.val_batches(trainer.world_size)
+        require(limited(whole, limit) > 0, "limit_val_batches", limit, f"0, or so that one of {whole} batches is left")
+    interval, within = trainer.val_check_interval, trainer.check_val_every_n_epoch is not None
+    wanted = f"at most {batches}, the batches of an epoch, unless check_val_every_n_epoch is null"
+    require(not (within and isinstance(interval, int) and interval > batches), "val_check_interval", interval, wanted)
