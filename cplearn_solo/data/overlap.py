@@ -57,20 +57,22 @@ def _alike(ours: np.ndarray, theirs: np.ndarray, a: np.ndarray, b: np.ndarray) -
 def content_hashes(index: Index, rows: np.ndarray, what: str) -> np.ndarray:
     """Hashes of the size and the bytes that the method ``what`` reads, uint64 of shape (N,)."""
     read, sizes = getattr(index, what), index.sizes
+    other = f"of {id(index)}: "  # what cannot be read, or is empty, is like nothing else
 
     def block(some: np.ndarray) -> list[int]:
-        return [_hash(read, i, int(sizes[i])) for i in some.tolist()]
+        return [_hash(read, i, int(sizes[i]), other) for i in some.tolist()]
 
     with ThreadPoolExecutor(THREADS) as pool:
         blocks = pool.map(block, np.split(rows, range(BLOCK, len(rows), BLOCK)))
         return np.fromiter((value for values in blocks for value in values), np.uint64, len(rows))
 
 
-def _hash(read: Callable[[int], bytes], i: int, size: int) -> int:
+def _hash(read: Callable[[int], bytes], i: int, size: int, other: str) -> int:
     try:
         data = read(i)
-    except (OSError, InputError):  # which equals no other image
-        data = repr((id(read), i)).encode()
+    except (OSError, InputError):
+        data = b""
+    data = data or f"{other}{i}".encode()
     return int.from_bytes(blake2b(data, digest_size=8, salt=size.to_bytes(8, "little")).digest(), "little")
 
 

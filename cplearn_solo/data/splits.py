@@ -27,6 +27,7 @@ class Splits:
 
     ``probe`` are labelled images that a linear probe and nearest neighbours learn from: those of ``train``, or half of
     the labelled images in ``data.val_path`` where training images have no labels, of which ``test`` is the other half.
+    Both are decoded in the same way, also where only one of them has small images of one size.
     ``fingerprint`` is that of the data, for ``describe_change``.
     """
 
@@ -66,13 +67,17 @@ def load_splits(
         test = first(test, cfg.max_val_images)
         check_overlap(train, test, cfg)
 
-    read = _reader(train, cfg, seed, limits)
-    train, test = read(train), test and read(test)
+    at_once, one_by_one = _readers(train, cfg, seed, limits)
+    undecoded, train, test = (train, test), at_once(train), test and at_once(test)
+    probe = train
+    if test is not None and type(train) is not type(test) and not cfg.no_labels:  # they would be seen at two sizes
+        probe, test = map(one_by_one, undecoded)
     customary = NORMALISATION.get(cfg.dataset) if cfg.channels == RGB else None
     own = (mean, std) if mean and std else customary or channel_statistics(train, seed)
     normalisation = {"mean": tuple(mean or own[0]), "std": tuple(std or own[1])}
+    probe = None if probe is train else replace(probe, **normalisation)
     train, test = replace(train, **normalisation), test and replace(test, **normalisation)
-    probe, test = halves(test) if cfg.no_labels and test is not None else (train, test)
+    probe, test = halves(test) if cfg.no_labels and test is not None else (probe or train, test)
     return Splits(
         train=train,
         probe=probe,
@@ -82,15 +87,17 @@ def load_splits(
     )
 
 
-def _reader(
+def _readers(
     train: ImageSet, cfg: DataConfig, seed: int, limits: tuple[float, float] | None
-) -> Callable[[ImageSet], ImageSet]:
-    """What makes pixels of either part: of files when they are asked for, but of small ones in tables at once."""
+) -> tuple[Callable[[ImageSet], ImageSet], Callable[[ImageSet], ImageSet]]:
+    """What makes pixels of either part: of small images in tables at once if they are of one size, or, as for files,
+    when they are asked for."""
     if not isinstance(train, FileSet):
-        return partial(in_channels, cfg=cfg)
+        return partial(in_channels, cfg=cfg), partial(in_channels, cfg=cfg)
     decoding = Decoding.of(cfg)
     if cfg.range == "auto":
         decoding = replace(decoding, limits=limits or measured_range(train.sources, decoding, seed))
     with_decoding = partial(replace, decoding=decoding, max_unreadable=cfg.max_unreadable)
     with_decoding(train).read(0)  # where none can be read, this says so at once
-    return (lambda images: decoded_if_small(with_decoding(images))) if cfg.dataset in TABLES else with_decoding
+    at_once = (lambda images: decoded_if_small(with_decoding(images))) if cfg.dataset in TABLES else with_decoding
+    return at_once, with_decoding

@@ -58,6 +58,8 @@ def test_tables_and_lists_have_labels_if_they_can_be_read_so(tmp_path):
     assert found(".", "digits", no_labels=True)[1:3] == (False, "digits has labels")
     path = write_parquet(tmp_path / "a.parquet", noise_images(3, 4, 4), [0, 1, -1], ["a", "b"])
     assert found(path, "parquet")[:3] == (3, False, "labels of 2 classes")
+    path = write_parquet(tmp_path / "b.parquet", noise_images(2, 4, 4), [-1, -1], ["a", "b"])
+    assert found(path, "parquet") == (2, True, "no labels among them", [-1])
     path = write_parquet(tmp_path / "b.parquet", noise_images(3, 4, 4), None)
     assert found(path, "parquet") == (3, True, "no labels among them", [-1])
     with pytest.raises(InputError, match="data.label_column = 'kind'"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import pickle
 import shutil
 import struct
@@ -158,3 +159,31 @@ def test_labels_in_a_zip_are_those_beside_each_image(tmp_path: Path) -> None:
             archive.writestr(f"{i}.png", encode(image))
             archive.writestr(f"{i}.cls", f"{3 - i}\n")
     assert read(tmp_path / "shard.zip").labels.tolist() == [3, 2, 1, 0]
+
+
+def test_links_in_a_tar_are_images_and_of_two_with_one_name_the_last(root: Path) -> None:
+    os.link(root / "dog/3.png", root / "dog/5.png")
+    (root / "cat/7.png").symlink_to("../dog/4.png")
+    archive = packed(root, "tar")
+    folder = read(root)
+    assert len(folder) == 6
+    write_images(root, ["cat/1.png"], seed=9)
+    subprocess.run(["tar", "-rf", archive, "-C", root.parent, "animals/cat/1.png"], check=True)
+    images = read(archive)
+    assert (images.labels.tolist(), images.classes) == (folder.labels.tolist(), folder.classes)
+    for i in range(6):
+        assert images.sources.content(i) == folder.sources.content(i)  # the new one of cat/1.png, too
+
+
+def test_sparse_images_in_a_tar_are_refused(root: Path) -> None:
+    with (root / "cat/1.png").open("r+b") as file:
+        file.truncate(1 << 20)
+    subprocess.run(["tar", "-cSf", root.parent / "s.tar", "-C", root.parent, root.name], check=True)
+    fails("it cannot be read: animals/cat/1.png is packed without its holes", root.parent / "s.tar")
+
+
+def test_an_archive_that_goes_is_told_as_unreadable_images(root: Path) -> None:
+    images = read(packed(root, "tar"))
+    Path(images.sources.archive).unlink()
+    with pytest.raises(InputError, match="unreadable image .*cat/1.png in .*packed.tar: No such file"):
+        images.read(0)

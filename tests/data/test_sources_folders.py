@@ -198,6 +198,9 @@ def test_file_in_the_place_of_a_folder(tmp_path: Path, name: str) -> None:
         ("root/cat/1.png,001\nroot/dog/3.png,002\n", [0, 1], ("001", "002")),
         (f"root/cat/1.png,1\nroot/dog/3.png,{10**20}\n", [0, 1], ("1", str(10**20))),
         ('id,path,label\n7,"root/cat/1.png",b\n8,root/dog/3.png,a\n', [1, 0], ("a", "b")),
+        ("root/cat/1.png ,1\nroot/dog/3.png ,0\n , \n", [1, 0], ()),  # no names of columns, and a row of nothing
+        ('path, label\nroot/cat/1.png, "cat, tabby"\nroot/dog/3.png, "dog"\n', [0, 1], ("cat, tabby", "dog")),
+        ("path,label\nroot/cat/1.png,2.0\nroot/dog/3.png,NaN\n", [2, -1], ()),
     ],
 )
 def test_lists(root: Path, text: str, labels: list[int], classes: tuple[str, ...]) -> None:
@@ -222,6 +225,12 @@ def test_list_of_absolute_paths_without_labels(root: Path) -> None:
     fails(r"data.label_column = 'label': must be .* or set data.no_labels", train_path=str(root.parent / "list.tsv"))
 
 
+def test_names_with_commas_in_a_list_with_tabs(root: Path) -> None:
+    (root / "cat/1.png").rename(root / "cat/1,2,3.png")
+    (root / "list.tsv").write_text("cat/1,2,3.png\ta\ndog/3.png\tb\n")
+    assert read(root / "list.tsv").labels.tolist() == [0, 1]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -233,6 +242,8 @@ def test_list_of_absolute_paths_without_labels(root: Path) -> None:
         ("path,label\n", "data.image_column"),
         ("path,label\nroot/cat/1.png,123456789\n", "labels below 1000000, and it holds 123456789"),
         ("img,label\n", "list.csv': must be a list with a row for each image"),
+        ("img,label\n,0\nroot/dog/3.png,1\n", "1 of 2 do not, such as an empty cell"),
+        ("img,label\nroot/cat,0\nroot/dog/3.png,1\n", "1 of 2 do not, such as root/cat$"),
     ],
 )
 def test_bad_lists(root: Path, text: str, message: str) -> None:
@@ -256,6 +267,10 @@ def test_list_beside_a_folder(root: Path) -> None:
     path.write_text("root/cat/1.png,cat\nroot/dog/3.png,wolf\n")
     images = splits(train_path=[str(root), str(path)]).train
     assert (images.classes, images.labels.tolist()) == (("cat", "dog", "wolf"), [0, 0, 1, 1, 0, 2])
+
+
+def test_a_folder_twice_is_read_twice(root: Path) -> None:
+    assert splits(train_path=[str(root), str(root)]).train.labels.tolist() == [0, 0, 1, 1] * 2
 
 
 # --- scored images -----------------------------------------------------------------------------------------------
@@ -302,3 +317,42 @@ def test_one_image_is_enough_to_score(tmp_path: Path) -> None:
     write_images(tmp_path, ["train/a/1.png", "train/b/2.png", "one/a/3.png"])
     cfg = DataConfig("custom", str(tmp_path / "train"), str(tmp_path / "one"))
     assert len(load_splits(cfg, seed=0).test) == 1
+
+
+def test_classes_named_by_numbers_are_not_taken_for_places(tmp_path: Path) -> None:
+    folders = [f"root/{name}/{name}.png" for name in ("1", "2", "10")]
+    write_images(tmp_path, [*folders, "new/1.png", "new/2.png"])
+    (tmp_path / "new/list.csv").write_text("1.png,1\n2.png,2\n")
+    either = {"train_path": str(tmp_path / "root"), "val_path": str(tmp_path / "new/list.csv")}
+    fails("data.val_path = .*list.csv': must be .* classes named by numbers, such as 1, 10, the other", **either)
+    other = {"train_path": either["val_path"], "val_path": either["train_path"]}
+    fails("data.val_path = .*root': must be .* classes named by numbers, such as 1, 10, the other", **other)
+    (tmp_path / "new/list.csv").write_text("1.png,\n2.png,\n")  # no label has no meaning
+    assert splits(**either).test.labels.tolist() == [-1, -1]
+    for old, new in (("1", "0"), ("2", "1"), ("10", "2")):
+        (tmp_path / f"root/{old}").rename(tmp_path / f"root/{new}")
+    (tmp_path / "new/list.csv").write_text("1.png,1\n2.png,2\n")
+    assert splits(**either).test.labels.tolist() == [1, 2]  # where both meanings are one
+
+
+def test_files_without_content_are_no_copies(tmp_path: Path) -> None:
+    write_images(tmp_path, ["root/cat/1.png", "root/dog/1.png", "new/cat/2.png", "new/dog/2.png"])
+    for name in ("root/cat/9.png", "new/cat/7.png"):
+        (tmp_path / name).write_bytes(b"")
+    found = splits(train_path=str(tmp_path / "root"), val_path=str(tmp_path / "new"))
+    assert (len(found.train), len(found.test)) == (3, 3)
+
+
+def test_images_that_go_while_they_are_listed_are_counted(root: Path, monkeypatch, capsys) -> None:
+    stat = os.stat
+
+    def gone(path: object, **how: object) -> os.stat_result:
+        if str(path).endswith("2.png"):
+            raise FileNotFoundError(path)
+        return stat(path, **how)
+
+    monkeypatch.setattr("cplearn_solo.data.sources.listing.os.stat", gone)
+    images = read(root)
+    monkeypatch.undo()
+    assert names(images, root) == ["cat/1.png", "dog/3.png", "dog/4.png"]
+    assert "1 gone by now" in capsys.readouterr().out

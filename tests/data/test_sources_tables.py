@@ -15,7 +15,7 @@ import torch
 from support.images import encode, noise_images, write_images, write_parquet
 
 from cplearn_solo.core.errors import InputError
-from cplearn_solo.data import DataConfig, FileSet, Splits, load_splits
+from cplearn_solo.data import DataConfig, FileSet, MemorySet, Splits, eval_loader, load_splits
 from cplearn_solo.data.sources.hub import hub_parts
 from cplearn_solo.data.sources.parquet import folder_parts
 
@@ -172,6 +172,8 @@ def test_columns_are_found_by_their_types(tmp_path: Path) -> None:
         (pa.array([True, False, None, True]), [1, 0, -1, 1], ("false", "true")),
         (pa.array([3, None, 0, 250], pa.uint8()), [3, -1, 0, 250], ()),
         (pa.array(["b", "a", None, "b"]).dictionary_encode(), [1, 0, -1, 1], ("a", "b")),
+        (pa.array([2.0, float("nan"), None, 7.0], pa.float16()), [2, -1, -1, 7], ()),
+        (pa.array([None] * 4), [-1] * 4, ()),
     ],
 )
 def test_kinds_of_labels(tmp_path: Path, column: pa.Array, labels: list[int], classes: tuple[str, ...]) -> None:
@@ -216,6 +218,44 @@ def test_paths_of_images(tmp_path: Path, struct: bool) -> None:
     assert train.images.shape == (2, 3, 20, 24)
     (tmp_path / "pictures/1.png").unlink()
     fails("data.image_column = 'img': must be .* 1 of 2 are not there", train_path=file)
+
+
+def test_texts_that_are_no_paths_are_told(tmp_path: Path) -> None:
+    path = write_table(tmp_path / "a.parquet", text=["a word and another " * 20] * 2, label=[0, 1])
+    fails("data.image_column = 'text': must be .* 2 of 2 are not there", train_path=path, image_column="text")
+
+
+def test_images_in_dictionaries(tmp_path: Path) -> None:
+    column = pa.array([encode(image) for image in LARGE[:2]]).dictionary_encode()
+    train = splits(train_path=write_table(tmp_path / "a.parquet", img=column, label=[0, 1])).train
+    assert train.sources.content(1) == encode(LARGE[1])
+
+
+def test_rows_without_an_image_are_no_copies(tmp_path: Path) -> None:
+    for i in range(2):
+        cell = pa.array([encode(LARGE[i]), None])
+        write_table(tmp_path / f"{i}.parquet", img=cell, label=[0, 1])
+    found = splits(train_path=str(tmp_path / "0.parquet"), val_path=str(tmp_path / "1.parquet"))
+    assert (len(found.train), len(found.test)) == (2, 2)
+
+
+def test_a_folder_with_a_folder_for_each_table(tmp_path: Path) -> None:
+    write_parts(tmp_path, ["data.parquet/part-0.parquet", "data.parquet/part-1.parquet"])
+    assert len(splits(train_path=str(tmp_path)).train) == 4
+
+
+def test_what_a_probe_learns_from_is_decoded_as_what_it_is_scored_on(tmp_path: Path) -> None:
+    train = write_parquet(tmp_path / "a.parquet", noise_images(4, 48, 48), [0, 1, 0, 1])
+    images = [encode(image) for image in (*noise_images(2, 48, 48, seed=1), *noise_images(1, 40, 48, seed=2))]
+    test = write_table(tmp_path / "b.parquet", img=pa.array(images), label=[0, 1, 0])
+    found = splits(train_path=train, val_path=test)
+    assert isinstance(found.probe, FileSet) and isinstance(found.test, FileSet)
+    assert isinstance(found.train, MemorySet)  # which is trained on as if nothing were scored
+    assert found.probe.labels.tolist() == [0, 1, 0, 1] and found.probe.mean == found.test.mean == found.train.mean
+    back = splits(train_path=test, val_path=train)
+    assert isinstance(back.probe, FileSet) and isinstance(back.test, FileSet)
+    views = [next(iter(eval_loader(s, crop_size=16, batch_size=1, num_workers=0)))[1] for s in (back.probe, back.test)]
+    assert views[0].shape == views[1].shape
 
 
 def test_rows_stay_in_arrow(tmp_path: Path) -> None:

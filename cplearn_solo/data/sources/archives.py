@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import struct
 import tarfile
 import zipfile
@@ -60,7 +61,7 @@ class Members(Index):
         return self.archive
 
     def content(self, i: int) -> bytes:
-        """Raises ``InputError`` naming the member that cannot be unpacked."""
+        """Raises ``InputError`` naming the member that cannot be read or unpacked."""
         stored = self._read(i, 0, int(self.lengths[i]))
         try:
             return zlib.decompress(stored, -15) if self.deflated[i] else stored
@@ -77,9 +78,12 @@ class Members(Index):
         return self.names.text, self.names.ends
 
     def _read(self, i: int, start: int, length: int) -> bytes:
-        with open(self.archive, "rb") as file:
-            file.seek(int(self.offsets[i]) + start)
-            return file.read(length)
+        try:
+            with open(self.archive, "rb") as file:
+                file.seek(int(self.offsets[i]) + start)
+                return file.read(length)
+        except OSError as error:
+            raise InputError(f"unreadable image {self._name(i)}: {error.strerror}") from error
 
     def _name(self, i: int) -> str:
         return f"{self.file(i)} in {self.archive}"
@@ -126,6 +130,8 @@ def _contents(path: Path, key: str) -> tuple[list[Member], dict[str, str]]:
     except (OSError, ValueError, EOFError, struct.error, tarfile.TarError, zipfile.BadZipFile) as error:
         reason = str(error).partition("\n")[0]
         require(False, key, str(path), f"a .tar without compression, or a .zip, and it cannot be read: {reason}")
+    # of several with one name unpacking leaves the last
+    images = list({member.name: member for member in images}.values())
     whole = all(member.offset + member.length <= length for member in images)
     require(whole, key, str(path), f"a whole archive, and it ends after {length} bytes within an image")
     found = f", and it holds {counted(ignored)}" if ignored else ""
@@ -135,11 +141,28 @@ def _contents(path: Path, key: str) -> tuple[list[Member], dict[str, str]]:
 
 
 def _tar(path: Path, file: BinaryIO) -> Iterator[Member]:
+    """Raises ``TarError`` for images that are packed without their holes."""
+    links: dict[str, list[str]] = {}  # names by what they are links to
+    for info in _tar_infos(file):
+        name = info.name.removeprefix("./")
+        if info.issparse() and is_image_name(name):
+            raise tarfile.TarError(f"{name} is packed without its holes, as by tar --sparse")
+        if info.isreg():
+            yield Member(name, info.offset_data, info.size, info.size)
+        elif info.islnk() or info.issym():
+            start = posixpath.dirname(name) if info.issym() else ""
+            links.setdefault(posixpath.normpath(posixpath.join(start, info.linkname)), []).append(name)
+    for info in _tar_infos(file) if links else ():
+        for name in links.get(posixpath.normpath(info.name), ()) if info.isreg() else ():
+            yield Member(name, info.offset_data, info.size, info.size)
+
+
+def _tar_infos(file: BinaryIO) -> Iterator[tarfile.TarInfo]:
+    file.seek(0)
     with tarfile.open(fileobj=file, mode="r:") as tar:
         for info in tar:
             tar.members.clear()  # which else keeps an object for each
-            if info.isreg():
-                yield Member(info.name.removeprefix("./"), info.offset_data, info.size, info.size)
+            yield info
 
 
 def _zip(path: Path, file: BinaryIO) -> Iterator[Member]:

@@ -16,7 +16,7 @@ from cplearn_solo.core.errors import require
 from cplearn_solo.data.decoding import EncodedImage
 from cplearn_solo.data.index import PIECE, Files, Index, Names
 from cplearn_solo.data.schema import DataConfig
-from cplearn_solo.data.sources.labels import MOST_CLASSES, Labels, from_words
+from cplearn_solo.data.sources.labels import MOST_CLASSES, Labels, from_words, unlabelled
 
 COARSE = "coarse_label"  # CIFAR-100's second column of labels
 
@@ -71,6 +71,8 @@ def wanted_columns(schema: pa.Schema, cfg: DataConfig, origin: object, *, labell
 def image_index(table: pa.Table, name: str, origin: str, folder: Path) -> Index:
     """The images of a column: bytes, or paths from ``folder``."""
     column = table[name]
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
     if pa.types.is_struct(column.type) and column.type.get_field_index("bytes") >= 0:
         inner = pc.struct_field(column, "bytes")
         by_path = column.type.get_field_index("path") >= 0 and len(inner) == inner.null_count > 0
@@ -91,12 +93,15 @@ def column_labels(table: pa.Table, name: str, origin: object) -> Labels:
     names = tuple(_features(table.schema).get(name, {}).get("names", ()))
     if pa.types.is_dictionary(kind):
         column, kind = column.cast(kind.value_type), kind.value_type
+    if pa.types.is_null(kind):
+        return unlabelled(len(column))
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         return from_words(column.to_pylist(), numbers=False)
     if pa.types.is_boolean(kind):
         names = names or ("false", "true")
         column = column.cast(pa.int8())
     elif pa.types.is_floating(kind):
+        column = column.cast(pa.float64())
         column = pc.if_else(pc.is_nan(column), None, column)
         whole = pc.all(pc.equal(column, pc.floor(column))).as_py() is not False
         require(whole, "data.label_column", name, f"a column of whole numbers, and {origin} holds fractions")
@@ -144,7 +149,7 @@ def _holds_bytes(kind: pa.DataType) -> bool:
 
 def _files(column: pa.ChunkedArray, name: str, origin: str, folder: Path) -> Files:
     paths = column.to_pylist()
-    absent = [path for path in paths if not path or not (folder / path).is_file()]
+    absent = [path for path in paths if not path or not os.path.isfile(folder / path)]
     wanted = f"a column of images or of their paths from {folder}, and {len(absent)} of {len(paths)} are not there"
     require(not absent, "data.image_column", name, wanted)
     sizes = np.fromiter((os.stat(folder / path).st_size for path in paths), np.int64, len(paths))

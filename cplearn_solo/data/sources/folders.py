@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 
 import numpy as np
@@ -39,22 +39,28 @@ def custom(cfg: DataConfig, with_test: bool) -> tuple[FileSet, FileSet | None]:
 
 
 def _read(cfg: DataConfig, value: str | list[str] | None, key: str, *, labelled: bool) -> tuple[Index, Labels]:
-    found = [_read_places(kind, list(group), cfg, key, labelled) for kind, group in groupby(places(value, key), _kind)]
+    groups = ((packed, list(group)) for packed, group in groupby(places(value, key), _is_archive))
+    found = list(chain.from_iterable(_read_places(packed, group, cfg, key, labelled) for packed, group in groups))
     parts = [labels for _, labels in found]
     alike = len({bool(labels.names) for labels in parts if (labels.values >= 0).any()}) < 2
     require(alike, key, value, "images whose labels are all names of classes, or all numbers")
     return joined([index for index, _ in found]), joined_labels(parts)
 
 
-def _kind(place: Path) -> str:
-    """What is read together: archives, which may be the shards of one set, and single folders and lists."""
-    return "archives" if place.suffix.lower() in ARCHIVES and place.is_file() else str(place)
+def _is_archive(place: Path) -> bool:
+    return place.suffix.lower() in ARCHIVES and place.is_file()
 
 
-def _read_places(kind: str, found: list[Path], cfg: DataConfig, key: str, labelled: bool) -> tuple[Index, Labels]:
-    if kind == "archives":
-        return read_archives(found, key, labelled=labelled)
-    (place,) = found
+def _read_places(
+    packed: bool, found: list[Path], cfg: DataConfig, key: str, labelled: bool
+) -> list[tuple[Index, Labels]]:
+    """Archives together, as they may be the shards of one set; folders and lists one by one."""
+    if packed:
+        return [read_archives(found, key, labelled=labelled)]
+    return [_read_place(place, cfg, key, labelled) for place in found]
+
+
+def _read_place(place: Path, cfg: DataConfig, key: str, labelled: bool) -> tuple[Index, Labels]:
     if place.is_dir():
         return _read_folder(place, key, labelled)
     parquet = place.suffix.lower() == ".parquet"

@@ -64,6 +64,8 @@ def found_at(cfg: DataConfig) -> Found:
             raise
         return Found(_read(cfg, no_labels=True), True, "no labels among them")
     classes = int(images.labels[images.labels >= 0].unique().numel())
+    if not classes:
+        return Found(_read(cfg, no_labels=True), True, "no labels among them")
     return Found(images, False, f"labels of {classes} classes")
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from cplearn_solo.core.errors import require
 
 NUMBER = re.compile(r"(0|[1-9]\d{0,17})(\.0*)?")  # 007 is a name, and so is what int64 may not hold
+DIGITS = re.compile(r"\d+(\.0*)?")
 MOST_CLASSES = 1_000_000  # of labels that are numbers; larger ones are known to number something else
 
 
@@ -34,16 +35,20 @@ def unlabelled(count: int) -> Labels:
 def from_words(words: Sequence[str | None], *, numbers: bool = True) -> Labels:
     """Labels of words, whose sorted order numbers the classes; ``None`` and "" are no label.
 
-    With ``numbers``, words that are all whole numbers from 0 up stand for themselves.
+    With ``numbers``, words that are all whole numbers from 0 up stand for themselves, and beside them NaN, which
+    programs write in the place of nothing, is no label.
 
     >>> from_words(["dog", "cat", None]).values.tolist()
     [1, 0, -1]
     >>> from_words(["2", "0", ""]).values.tolist()
     [2, 0, -1]
+    >>> from_words(["2.0", "NaN"]).values.tolist()
+    [2, -1]
     """
     known = sorted({word for word in words if word})
-    if numbers and all(NUMBER.fullmatch(word) for word in known):
-        values = {word: int(word.partition(".")[0]) for word in known}
+    written = [word for word in known if word.lower() != "nan"]
+    if numbers and all(NUMBER.fullmatch(word) for word in written):
+        values = {word: int(word.partition(".")[0]) for word in written}
         return Labels(np.fromiter((values.get(word, -1) for word in words), np.int64, len(words)))
     values = {word: number for number, word in enumerate(known)}
     return Labels(np.fromiter((values.get(word, -1) for word in words), np.int64, len(words)), tuple(known))
@@ -64,14 +69,27 @@ def joined_labels(parts: Sequence[Labels]) -> Labels:
 def matched(labels: Labels, train: Labels, key: str, path: object) -> Labels:
     """Labels of scored images under the numbers that the training images' classes have.
 
-    Classes are matched by name where both have names. Raises ``InputError`` for one that no training image can have.
+    Classes are matched by name where both have names. Raises ``InputError`` for one that no training image can have,
+    and where only one of the two has names, which are numbers themselves but not those of their places.
     """
+    _refuse_two_meanings(labels, train, key, path)
     if labels.names and train.names:
         for name in labels.names:
             wanted = f"images of the classes in data.train_path, and {name!r} is none of them"
             require(name in train.names, key, str(path), wanted)
         return Labels(_renumbered(labels, train.names), train.names)
     return Labels(labels.values, train.names)
+
+
+def _refuse_two_meanings(labels: Labels, train: Labels, key: str, path: object) -> None:
+    """Of class folders named 1 to 10 the label 2 may be the folder of that name, or the third in sorted order, 2."""
+    named, numbered = (labels, train) if labels.names else (train, labels)
+    is_mixed = named.names and not numbered.names and (numbered.values >= 0).any()
+    if not is_mixed or not all(map(DIGITS.fullmatch, named.names)):
+        return
+    moved = [name for place, name in enumerate(named.names) if int(name.partition(".")[0]) != place]
+    wanted = "images whose classes are written as those in data.train_path: one has classes named by numbers, such as"
+    require(not moved, key, str(path), f"{wanted} {', '.join(moved[:3])}, the other labels that are numbers")
 
 
 def _renumbered(labels: Labels, order: tuple[str, ...]) -> np.ndarray:

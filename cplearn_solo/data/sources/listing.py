@@ -95,9 +95,13 @@ class Listing:
             if name in folders:
                 self.add(f"{folder}/{name}" if folder else name, (*above, here))
             elif is_image_name(name):
+                try:
+                    self._sizes.append(os.stat(f"{path}/{name}").st_size)
+                except FileNotFoundError:  # since it was listed
+                    self.ignored["gone by now"] += 1
+                    continue
                 self._text += os.fsencode(f"{folder}/{name}" if folder else name)
                 self._ends.append(len(self._text))
-                self._sizes.append(os.stat(f"{path}/{name}").st_size)
             else:
                 self.ignored[kind(name)] += 1
         return len(self)

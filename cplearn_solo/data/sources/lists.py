@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import stat
 from pathlib import Path
 
 import numpy as np
@@ -27,25 +28,29 @@ def read_list(path: Path, cfg: DataConfig, key: str, *, labelled: bool) -> tuple
     rows = _rows(path, key)
     image, label, header = _columns(path, rows, cfg, labelled)
     del rows[:header]
-    names = [row[image].strip() for row in rows]
+    names = [row[image] for row in rows]
     require(len(names) > 0, key, str(path), "a list with a row for each image")
     root = str(path.parent)
     sizes = np.fromiter((_size(os.path.join(root, name)) for name in names), np.int64, len(names))
     absent = np.flatnonzero(sizes < 0)
     if len(absent):
-        wanted = f"a list of files that exist, and {len(absent)} of {len(names)} do not, such as {names[absent[0]]}"
+        first = names[absent[0]] or "an empty cell"
+        wanted = f"a list of files that exist, and {len(absent)} of {len(names)} do not, such as {first}"
         require(False, key, str(path), wanted)
-    labels = from_words([row[label].strip() for row in rows]) if labelled else unlabelled(len(names))
+    labels = from_words([row[label] for row in rows]) if labelled else unlabelled(len(names))
     return Files(root, Names.of(map(os.fsencode, names)), sizes), labels
 
 
 def _rows(path: Path, key: str) -> list[list[str]]:
+    """The cells of each row, without the spaces around them; rows with nothing in them are left out."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             first = file.readline()
             file.seek(0)
-            delimiter = max(",;\t", key=first.count)
-            rows = [row for row in csv.reader(file, delimiter=delimiter) if any(row)]
+            tabs = path.suffix.lower() == ".tsv" and "\t" in first  # beside which names may have commas
+            delimiter = "\t" if tabs else max(",;\t", key=first.count)
+            reader = csv.reader(file, delimiter=delimiter, skipinitialspace=True)  # also before quotes
+            rows = [cells for row in reader if any(cells := [cell.strip() for cell in row])]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{key} = {str(path)!r}: unreadable list: {error}") from error
     width = len(rows[0]) if rows else 0
@@ -58,8 +63,8 @@ def _columns(path: Path, rows: list[list[str]], cfg: DataConfig, labelled: bool)
     """The columns of paths and of labels, and how many rows are names of columns."""
     first, second = rows[0] if rows else [], rows[1] if len(rows) > 1 else []
     header = int(not any(map(is_image_name, first)))
-    names = [name.strip() for name in first] if header else []
-    held = [i for i, cell in enumerate(second if header else first) if is_image_name(cell.strip())]
+    names = first if header else []
+    held = [i for i, cell in enumerate(second if header else first) if is_image_name(cell)]
     image = names.index(cfg.image_column) if cfg.image_column in names else held[0] if held else None
     wanted = f"a column of {path}, which has none of paths of images: {', '.join(first)}"
     require(image is not None, "data.image_column", cfg.image_column, wanted)
@@ -76,6 +81,7 @@ def _columns(path: Path, rows: list[list[str]], cfg: DataConfig, labelled: bool)
 def _size(path: str) -> int:
     """Bytes of a file, -1 where there is none."""
     try:
-        return os.stat(path).st_size
+        found = os.stat(path)
     except OSError:
         return -1
+    return found.st_size if stat.S_ISREG(found.st_mode) else -1

@@ -37,8 +37,8 @@ def folder_parts(root: Path, key: str) -> Parts:
 
     Raises ``InputError`` where there are none, or those of several data sets.
     """
-    below = (path for path in root.rglob("*.parquet") if not any(map(is_hidden, path.relative_to(root).parts)))
-    files = sorted(root.glob("[!.]*.parquet")) or sorted(below)
+    here, below = filter(Path.is_file, root.glob("[!.]*.parquet")), filter(Path.is_file, root.rglob("*.parquet"))
+    files = sorted(here) or sorted(path for path in below if not any(map(is_hidden, path.relative_to(root).parts)))
     require(len(files) > 0, key, str(root), "parquet files with rows")
     parts: dict[str | None, list[Path]] = {}
     subsets = set()
