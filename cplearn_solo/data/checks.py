@@ -98,9 +98,9 @@ def check_data(cfg: DataConfig) -> None:
         require(value is None or value >= 1, f"data.{name}", value, "an integer from 1 up, or null for all")
     require(cfg.channels >= 1, "data.channels", cfg.channels, "an integer from 1 up")
     values = cfg.range if isinstance(cfg.range, (list, tuple)) else ()
-    numbers = len(values) == 2 and all(isinstance(value, (int, float)) for value in values)
+    numbers = len(values) == 2 and all(isinstance(value, (int, float)) and math.isfinite(value) for value in values)
     fits = cfg.range in (None, "auto") or (numbers and values[0] < values[1])
-    require(fits, "data.range", cfg.range, "[low, high] with low < high, auto or null")
+    require(fits, "data.range", cfg.range, "[low, high] with low < high, both finite, auto or null")
     require(0 <= cfg.max_unreadable <= 1, "data.max_unreadable", cfg.max_unreadable, "a share in [0, 1]")
     require(cfg.max_pixels >= 1, "data.max_pixels", cfg.max_pixels, "an integer from 1 up")
     ratio = cfg.imbalance

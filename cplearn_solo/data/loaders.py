@@ -63,7 +63,7 @@ def eval_loader(
     """
     mine = range(rank, len(images), world)
     if isinstance(images, MemorySet):
-        return MemoryEvalLoader(images, torch.tensor(mine), crop_size, batch_size)
+        return MemoryEvalLoader(images, torch.tensor(mine, dtype=torch.int64), crop_size, batch_size)
     workers = worker_number(num_workers, colour=False, processes=processes)
     batch_bytes = batch_size * len(images.mean) * crop_size**2
     return FileLoader(

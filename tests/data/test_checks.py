@@ -69,6 +69,7 @@ WITHOUT = DataConfig("custom", "images", no_labels=True)
         ({"range": [0, 1]}, {"range": [1, 1]}, "range"),
         ({"range": (0, 1)}, {"range": [0, 1, 2]}, "range"),
         ({"range": "auto"}, {"range": [0, "1"]}, "range"),
+        ({"range": [-1e9, 1e9]}, {"range": [0, math.inf]}, "range"),
         ({"max_unreadable": 0}, {"max_unreadable": -0.1}, "max_unreadable"),
         ({"max_unreadable": 1}, {"max_unreadable": 1.1}, "max_unreadable"),
         ({"max_pixels": 1}, {"max_pixels": 0}, "max_pixels"),

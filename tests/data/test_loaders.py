@@ -182,6 +182,12 @@ def test_eval_sees_every_image_once(kind: str, world: int, request: pytest.Fixtu
             assert torch.equal(labels, images.labels[index])
 
 
+def test_a_rank_without_an_image_has_no_batch(memory: MemorySet) -> None:
+    few = memory.subset(torch.arange(3))
+    loader = eval_loader(few, crop_size=8, batch_size=2, num_workers=0, rank=3, world=4)
+    assert len(loader) == 0 and list(loader) == []
+
+
 def test_eval_of_both_kinds_agrees(memory: MemorySet, files: FileSet) -> None:
     either = [next(iter(eval_loader(s, crop_size=10, batch_size=SIZE, num_workers=0))) for s in (memory, files)]
     torch.testing.assert_close(either[0][1], either[1][1])
