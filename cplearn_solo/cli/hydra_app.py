@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cplearn_solo.cli.options import parser_of
-from cplearn_solo.config.compose import composed
+from cplearn_solo.config.compose import composed, errors_told
 from cplearn_solo.core.errors import InputError, require, unknown
 from cplearn_solo.core.scripts import config_folder, config_folders
 from cplearn_solo.core.user_errors import user_errors
@@ -52,7 +52,7 @@ def hydra_app(task: Task, arguments: list[str], *, program: str, folder: str, co
         name = _config_name(path, options.config_name)
         sweep = options.multirun or "hydra.mode=MULTIRUN" in options.overrides
         overrides = [_forced(path, override, sweep=sweep) for override in options.overrides]
-        with _errors_told(path / f"{name}.yaml"):
+        with errors_told(path / f"{name}.yaml"):
             if options.cfg:
                 _print(program, composed(path, name, overrides))
             elif sweep:
@@ -99,7 +99,7 @@ def _sweep(
         sys.argv = [*called, "-cp", str(path), "-cn", name, *given]
         HydraConfig.instance().cfg = None
         try:
-            with _errors_told(path / f"{name}.yaml"), _process_left_as_it_was():
+            with errors_told(path / f"{name}.yaml"), _process_left_as_it_was():
                 found = task(config)
             if found is not None:
                 done.append(([text.lstrip("+") for text in given], found))
@@ -133,23 +133,6 @@ def _process_left_as_it_was() -> Iterator[None]:
         distributed = sys.modules.get("torch.distributed")
         if distributed and distributed.is_initialized():
             distributed.destroy_process_group()
-
-
-@contextmanager
-def _errors_told(file: Path) -> Iterator[None]:
-    """Errors of Hydra, OmegaConf and YAML about the configuration in ``file`` as ``InputError``."""
-    from hydra.errors import HydraException, OverrideParseException
-    from omegaconf.errors import OmegaConfBaseException
-    from yaml import YAMLError
-
-    try:
-        yield
-    except OverrideParseException as error:
-        raise InputError(f"override {error.override.lstrip('+')!r}: {error.message.splitlines()[0]}") from error
-    except (HydraException, YAMLError) as error:
-        raise InputError(f"{file}: {str(error) or error.__cause__}") from error
-    except OmegaConfBaseException as error:
-        raise InputError(f"configuration: {error}") from error
 
 
 def _config_folder(given: str) -> Path:

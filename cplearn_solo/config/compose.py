@@ -2,17 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from cplearn_solo.core.errors import InputError, require
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 
 def composed(folder: Path, name: str, overrides: Iterable[str] = ()) -> DictConfig:
-    """The file ``name``, without its ending, in ``folder``, with overrides in Hydra's grammar."""
+    """The file ``name``, without its ending, in ``folder``, with overrides in Hydra's grammar.
+
+    Raises ``InputError`` for a file that cannot be read, and for overrides that make no sense.
+    """
     from hydra import compose, initialize_config_dir
 
-    with initialize_config_dir(str(folder.absolute()), version_base="1.3"):
-        return compose(name, list(overrides))
+    file = folder / f"{name}.yaml"
+    only_yml = not file.exists() and file.with_suffix(".yml").exists()
+    require(not only_yml, "configuration", str(file.with_suffix(".yml")), "a file whose name ends in .yaml")
+    with errors_told(file), _beside_others(), initialize_config_dir(str(folder.absolute()), version_base="1.3"):
+        try:
+            return compose(name, list(overrides))
+        except UnicodeDecodeError as error:
+            raise InputError(f"{file}: must be text in UTF-8: {error}") from error
+
+
+@contextmanager
+def errors_told(file: Path) -> Iterator[None]:
+    """Errors of Hydra, OmegaConf and YAML about the configuration in ``file`` as ``InputError``."""
+    from hydra.errors import HydraException, OverrideParseException
+    from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
+
+    try:
+        yield
+    except OverrideParseException as error:
+        raise InputError(f"override {error.override.lstrip('+')!r}: {error.message.splitlines()[0]}") from error
+    except (HydraException, YAMLError) as error:
+        raise InputError(f"{file}: {' '.join((str(error) or str(error.__cause__)).split())}") from error
+    except OmegaConfBaseException as error:
+        raise InputError(f"configuration: {' '.join(str(error).split())}") from error
+
+
+@contextmanager
+def _beside_others() -> Iterator[None]:
+    """In this block Hydra is free, which a program that uses this one may have begun to use itself."""
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.version import VersionBase
+
+    theirs, version = GlobalHydra.instance(), VersionBase.instance()
+    hydra, base = theirs.hydra, version.version_base
+    theirs.clear()
+    try:
+        yield
+    finally:
+        theirs.hydra = hydra
+        GlobalHydra.set_instance(theirs)
+        version.version_base = base

@@ -14,6 +14,8 @@ T = TypeVar("T")
 class Registry(Mapping[str, T]):
     """A read-only mapping that fills through a decorator, refuses duplicates and explains unknown names.
 
+    What is defined again in its place, as by a notebook's cell that is run again, is no duplicate.
+
     ``find`` gives functions by name that import an object, and register or return it. They are called when their name
     is looked up, so that listing names imports nothing.
 
@@ -37,7 +39,7 @@ class Registry(Mapping[str, T]):
         """Decorator that adds its object under ``name``; raises ``ValueError`` if the name is taken."""
 
         def add(item: T) -> T:
-            if name in self._items:
+            if name in self._items and _place(item) != _place(self._items[name]):
                 raise ValueError(f"{self.kind} {name!r} is registered twice")
             self._items[name] = item
             return item
@@ -69,3 +71,9 @@ class Registry(Mapping[str, T]):
     @cached_property
     def _importers(self) -> Mapping[str, Callable[[], T | None]]:
         return self._find() if self._find else {}
+
+
+def _place(item: object) -> object:
+    """Module and name under which a class or function was defined; anything else itself."""
+    named = getattr(item, "__module__", None), getattr(item, "__qualname__", None)
+    return named if all(named) else (item,)

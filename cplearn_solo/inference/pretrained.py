@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from cplearn_solo.config import Config, parse_config
 from cplearn_solo.config.earlier import with_earlier_defaults
 from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.surroundings import own_defaults
 from cplearn_solo.data.decoding.source import as_text
 from cplearn_solo.engine.checkpoint import CHECKPOINT_KEY, read_checkpoint
 from cplearn_solo.engine.find import find_checkpoint
@@ -38,6 +39,7 @@ class Pretrained:
     epochs: int | None = None  # that it was trained for, if its checkpoint says so
 
 
+@own_defaults()
 def load_pretrained(path: str | Path, *, device: torch.device | str = "cpu") -> Pretrained:
     """Backbone and method of a run folder or checkpoint, in evaluation mode and without gradients, on ``device``."""
     file, run = find_checkpoint(path)

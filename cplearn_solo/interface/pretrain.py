@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, overload
 
+import numpy as np
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from cplearn_solo.config.compose import composed
 from cplearn_solo.core.errors import InputError, unknown
 from cplearn_solo.core.scripts import SCRIPTS
+from cplearn_solo.core.surroundings import left_as_found, own_defaults
 from cplearn_solo.data.schema import KNOWN_IMAGES
 from cplearn_solo.data.sources.kinds import dataset_at
 from cplearn_solo.interface.checked import checked
@@ -35,6 +37,8 @@ def pretrain(
 ) -> None: ...
 
 
+@left_as_found()
+@own_defaults()
 def pretrain(
     data: Data | None = None, *, config: str | Path | None = None, dry_run: bool = False, **keys: Any
 ) -> Run | None:
@@ -47,8 +51,9 @@ def pretrain(
     ``optimizer={"lr": 0.01}``, or dotted, as ``**{"optimizer.lr": 0.01}``. With ``dry_run`` it says what the run
     takes, and there is none.
 
-    The same call goes on with a run that was killed. With several devices each process returns the run, and the first
-    one writes its scores. Raises ``InputError``, a ``ValueError`` of one line, for whatever makes no sense.
+    The same call goes on with a run that was killed, or that ``max_time`` has ended, which is printed. With several
+    devices each process returns the run, and the first one writes its scores. Raises ``InputError``, a ``ValueError``
+    of one line, for whatever makes no sense.
     """
     where = {} if data is None else _data_keys(data)
     chosen = config or (DIGITS if where.get("dataset", "digits") == "digits" else AUTO)
@@ -59,7 +64,10 @@ def pretrain(
     if complete.dry_run:
         take_stock(complete)
         return None
-    return Run(train_and_score(complete).path)
+    finished = train_and_score(complete)
+    if finished.unfinished:
+        print(finished.unfinished, flush=True)
+    return Run(finished.path)
 
 
 def _data_keys(data: Data) -> dict[str, Any]:
@@ -74,15 +82,23 @@ def _data_keys(data: Data) -> dict[str, Any]:
 
 def _configuration(given: str | Path) -> DictConfig:
     """A file as given from here, else the same below the bundled ``scripts/pretrain``."""
-    file = next((path for path in (Path(given), CONFIGS / given) if path.is_file()), None)
+    file = next((path for path in (Path(given).expanduser(), CONFIGS / given) if path.is_file()), None)
     if file is None:
         raise unknown("config", str(given), (str(path.relative_to(CONFIGS)) for path in CONFIGS.glob("*/*.yaml")))
     return composed(file.parent, file.stem)
 
 
 def _set(raw: DictConfig, key: str, value: Any) -> None:
-    value = str(value) if isinstance(value, Path) else value
     try:
-        OmegaConf.update(raw, key, value, merge=True, force_add=True)
+        OmegaConf.update(raw, key, _plain(value), merge=True, force_add=True)
     except OmegaConfBaseException as error:
         raise InputError(f"{key} = {value!r}: {str(error).partition(chr(10))[0]}") from error
+
+
+def _plain(value: Any) -> Any:
+    """``value`` as a YAML file would have it, at any depth: paths as text, NumPy's numbers as Python's."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value.item() if isinstance(value, np.generic) else value

@@ -16,6 +16,7 @@ from torch import Tensor
 from cplearn_solo.config import Config, parse_config
 from cplearn_solo.config.earlier import with_earlier_defaults
 from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.surroundings import own_defaults
 from cplearn_solo.core.words import given_verdict
 from cplearn_solo.data.workers import Workers
 from cplearn_solo.engine.log import EpochLog
@@ -35,7 +36,8 @@ class Run:
     """
 
     def __init__(self, path: str | Path, *, device: torch.device | str = "cpu") -> None:
-        self.path, self.device = Path(path), torch.device(device)
+        # absolute, as what is in it is read later, maybe from another folder
+        self.path, self.device = Path(path).expanduser().absolute(), torch.device(device)
         if not (self.path / "config.yaml").is_file():
             raise InputError(f"{self.path} is not a run folder: it has no config.yaml")
 
@@ -90,9 +92,10 @@ class Run:
         All is held in memory; ``cplearn embed`` writes any number of images to a file.
         """
         how = {"space": space, "batch_size": batch_size, "device": self.device}
-        if isinstance(images, (str, Path)):
-            return embed_source(self._model, str(images), num_workers=num_workers, **how)
-        return embed_images(self._model, images, **how)
+        with own_defaults():
+            if isinstance(images, (str, Path)):
+                return embed_source(self._model, str(images), num_workers=num_workers, **how)
+            return embed_images(self._model, images, **how)
 
     def gallery(
         self,
@@ -105,9 +108,10 @@ class Run:
         """Writes a page of the images at a place, as ``cplearn gallery`` does, to ``out``, a new .html file."""
         from cplearn_solo.gallery.write import write_gallery
 
-        found = labelled_images_at(self._model, str(images))
         how = {"num_workers": num_workers, "seed": seed, "device": self.device}
-        return write_gallery(self._model, found, out, title=str(images), **how).page
+        with own_defaults():
+            found = labelled_images_at(self._model, str(images))
+            return write_gallery(self._model, found, out, title=str(images), **how).page
 
     @cached_property
     def _model(self) -> Pretrained:

@@ -16,6 +16,19 @@ def test_registers_once_and_explains_unknown_names():
     assert isinstance(error.value, InputError)
 
 
+def test_what_is_defined_again_takes_its_place():
+    """As in a notebook, whose cells are run again."""
+    methods = Registry("method")
+
+    def define(*, name="Mine"):
+        return methods.register("mine")(type(name, (), {"__module__": "__main__"}))
+
+    define()
+    assert define() is methods["mine"]
+    with pytest.raises(ValueError, match="registered twice"):
+        define(name="Other")
+
+
 def test_a_long_list_of_choices_is_cut_to_the_closest():
     message = str(unknown("model", "vit_tny", [f"model{i}" for i in range(100)] + ["vit_tiny"]))
     assert "did you mean 'vit_tiny'" in message and "101 in all" in message and len(message) < 200

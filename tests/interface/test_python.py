@@ -1,12 +1,17 @@
 """The program from Python: a run that is made, gone on with and read."""
 
 import json
+import os
+import random
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 import torch
+from hydra import compose, initialize_config_dir, version
+from lightning import seed_everything
+from packaging.version import Version
 from safetensors.torch import load_file
 from support.images import noise_images, pil, write_images
 
@@ -93,6 +98,67 @@ def test_the_same_call_goes_on_with_a_run_that_is_not_finished(run):
         assert pretrain(DIGITS, **keys).path == run.path
     finally:
         (run.path / "kept.json").unlink()
+
+
+def test_it_works_in_any_program_and_leaves_that_as_it_was(monkeypatch, tmp_path):
+    """Which may work in float64, on another device, without gradients and in a Hydra of its own, and draw numbers."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "theirs.yaml").write_text("own: 1")
+    keys = {**QUICK, "max_epochs": 1, "limit_train_batches": 1, "evaluation": {"linear": False, "knn": False}}
+    drawn, images = [], noise_images(1, 8, 8)
+    with initialize_config_dir(str(tmp_path), version_base="1.2"), torch.inference_mode():
+        for trains in (False, True):
+            seed_everything(3)
+            before = dict(os.environ)
+            if trains:
+                torch.set_default_dtype(torch.float64)
+                torch.set_default_device("meta")
+                try:
+                    run = pretrain(DIGITS, seed=np.int64(4), deterministic=True, **keys)
+                    assert torch.get_default_dtype() == torch.float64 and torch.zeros(1).device.type == "meta"
+                finally:
+                    torch.set_default_device(None)
+                    torch.set_default_dtype(torch.float32)
+            assert dict(os.environ) == before and torch.is_inference_mode_enabled()
+            drawn.append((random.random(), float(np.random.rand()), torch.rand(()).item()))
+        torch.set_default_dtype(torch.float64)
+        try:
+            assert run.embed(images).x.dtype == torch.float32
+        finally:
+            torch.set_default_dtype(torch.float32)
+        assert compose("theirs") == {"own": 1} and version.getbase() == Version("1.2")
+    assert drawn[0] == drawn[1] and not torch.are_deterministic_algorithms_enabled()
+    monkeypatch.chdir("/")  # where the run's relative folder is not
+    assert run.scores["seed"] == 4 and len(run.metrics) == 1
+
+
+def test_a_run_that_is_to_go_on_is_told(tmp_path, capsys):
+    run = pretrain(DIGITS, **{**QUICK, "max_time": "00:00:00:00"}, checkpoint={"dir": tmp_path})
+    assert "stopped by max_time=00:00:00:00 at epoch 1 of 2; the same command goes on" in capsys.readouterr().out
+    assert run.verdict is None
+
+
+@pytest.mark.parametrize(
+    "content, words",
+    [
+        (b"a: [1\n\tb: 2", "found character"),
+        (b"seed: 1\nseed: 2", "found duplicate key seed"),
+        ("# größe".encode("latin-1"), "must be text in UTF-8"),
+        (b"- 1", "must be a DictConfig"),
+        (b"seed: ${nothing}", "nothing"),
+    ],
+)
+def test_a_file_that_is_no_configuration_is_a_line(content, words, tmp_path):
+    (tmp_path / "own.yaml").write_bytes(content)
+    with pytest.raises(InputError, match=words) as told:
+        pretrain(config=tmp_path / "own.yaml")
+    assert "\n" not in str(told.value)
+
+
+def test_a_configuration_ends_as_hydra_wants_it(tmp_path):
+    (tmp_path / "own.yml").write_text("seed: 1")
+    with pytest.raises(InputError, match=r"own.yml': must be a file whose name ends in .yaml"):
+        pretrain(config=tmp_path / "own.yml")
 
 
 @pytest.mark.parametrize(
