@@ -24,8 +24,8 @@ def build_backbone(
     """The backbone ``name`` for images of ``image_channels`` and ``crop_size`` pixels.
 
     ``kwargs`` go to its constructor. The module maps images to features ``(n, d)`` and says d as ``num_features``.
-    Raises ``InputError`` for an unknown
-    name, a keyword that its constructor refuses, or ``other_sizes`` of crops that are no whole number of patches.
+    Raises ``InputError`` for an unknown name, a keyword or value that its constructor refuses, or ``other_sizes`` of
+    crops that are no whole number of patches.
     """
     wanted = "backbone.weights=torchvision/NAME, a key of its own"
     require("weights" not in kwargs, "backbone.kwargs.weights", kwargs.get("weights"), wanted)
@@ -37,8 +37,12 @@ def build_backbone(
         build = BACKBONES[name]
     try:
         model = build(crop_size, image_channels, **kwargs)
-    except (TypeError, AssertionError) as error:  # how torchvision and timm refuse arguments
-        raise InputError(f"backbone.kwargs = {kwargs}: must be keywords that {name!r} takes ({error})") from error
+    except InputError:
+        raise
+    # how torchvision, timm and PyTorch refuse arguments, and what impossible sizes lead to
+    except (TypeError, AssertionError, ValueError, RuntimeError, ArithmeticError) as error:
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise InputError(f"backbone.kwargs = {kwargs}: must be keywords that {name!r} takes ({reason})") from error
     if hasattr(model, "patch_embed"):
         for size in other_sizes:
             _check_patches(size, max(model.patch_embed.patch_size))
@@ -74,6 +78,9 @@ def _vit(size: str, crop_size: int, channels: int, /, *, patch_size: int | None 
     """timm's plain ViT, with DINO's start of the class token and DINO's positions for crops of another size."""
     from cplearn_solo.backbones.vit import as_dino
 
+    for key, usual in (("num_classes", 0), ("global_pool", "token")):
+        value = kwargs.get(key, usual)
+        require(bool(value) == bool(usual), f"backbone.kwargs.{key}", value, f"{usual!r}, for one vector of features")
     name, arguments = vit_in_timm(size, crop_size, channels, patch_size)
     _check_patches(crop_size, arguments["patch_size"])
     return as_dino(_timm(name, **{**arguments, **kwargs}), start=not kwargs.get("pretrained"))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import csv
 from functools import partial
 
 from cplearn_solo.cli.image_options import add_image_options, check_image_options, loaded_model, progress_bar
 from cplearn_solo.cli.options import parser_of
+from cplearn_solo.core.files import write_csv
 
 DUPLICATES = """Finds images that are nearly the same to a trained model, and groups them, the closest group first.
 
@@ -57,8 +57,7 @@ def duplicates_task(options: argparse.Namespace) -> None:
     groups = [file_names(images, seen.rows[group].tolist()) for group in near_duplicates(near)]
     rows = [(number, name) for number, names in enumerate(groups, 1) for name in names]
     if out:
-        with out.open("x", newline="") as file:
-            csv.writer(file).writerows([("group", "file"), *rows])
+        write_csv(out, [("group", "file"), *rows])
     else:
         for names in groups:
             print("\n  ".join(names))

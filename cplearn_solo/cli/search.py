@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import os
 
 from cplearn_solo.cli.image_options import add_accelerator, check_accelerator, loaded_model
 from cplearn_solo.cli.options import parser_of
 from cplearn_solo.core.errors import require
+from cplearn_solo.core.files import write_csv
 from cplearn_solo.engine.find import find_checkpoint
 from cplearn_solo.inference.targets import new_file
 
@@ -71,8 +71,7 @@ def search_task(options: argparse.Namespace) -> None:
     ]
     measure = "distance" if index.space == "bits" else "cosine"
     if out:
-        with out.open("x", newline="") as file:
-            csv.writer(file).writerows([("query", "rank", measure, "file"), *rows])
+        write_csv(out, [("query", "rank", measure, "file"), *rows])
         print(f"{out}: {len(rows)} rows, {len(titles)} queries in {len(index)} images")
         return
     for title, rank, near, name in rows:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import errno
+import io
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -117,6 +119,13 @@ def write_file(path: Path, content: str | bytes) -> Path:
 def write_json(path: Path, values: Any, *, indent: int | None = 2) -> Path:
     """Writes ``values`` as JSON and returns ``path``."""
     return write_file(path, json.dumps(values, indent=indent) + "\n")
+
+
+def write_csv(path: Path, rows: Iterable[Sequence[Any]]) -> Path:
+    """Writes ``rows`` as CSV in UTF-8, names of files in any letters among them, and returns ``path``."""
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows(rows)
+    return write_file(path, text.getvalue().encode(errors="backslashreplace"))
 
 
 def append_line(path: Path, line: str) -> Path:

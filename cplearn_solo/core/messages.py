@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import warnings
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -25,29 +26,35 @@ class Messages(logging.Handler):
         self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         self.file: Path | None = None
         self.waiting: list[logging.LogRecord] = []
-        self.warnings = 0
-        self._seen: set[tuple[str, str]] = set()
+        self.warnings: Counter[Path] = Counter()  # in each file
+        self._seen: set[tuple[str, str]] = set()  # by this file or what waits for one
 
     def emit(self, record: logging.LogRecord) -> None:
-        said = record.name, record.getMessage()
+        try:
+            said = record.name, record.getMessage()
+        except Exception:  # a mistake of those who log, which is not worth a run
+            self.handleError(record)
+            return
         if said in self._seen:
             return
         self._seen.add(said)
-        self.warnings += record.levelno >= logging.WARNING
         self.waiting.append(record)
         if self.file is not None:
             self.to(self.file)
 
     def to(self, file: Path) -> None:
         """From now on they go to ``file``."""
+        if self.file not in (None, file):  # of another run
+            self._seen.clear()
         self.file, waiting, self.waiting = file, self.waiting, []
-        with suppress(OSError), open(file, "a", encoding="utf-8") as out:  # they are not worth a run
-            out.writelines(self.format(record) + "\n" for record in waiting)
+        self.warnings[file] += sum(record.levelno >= logging.WARNING for record in waiting)
+        with suppress(OSError), open(file, "a", encoding="utf-8", errors="backslashreplace") as out:
+            out.writelines(self.format(record) + "\n" for record in waiting)  # they are not worth a run either
 
     def tell(self) -> None:
         """Says where warnings are, or what they are if there was no file for them."""
-        if self.file is not None and self.warnings:
-            print(f"warnings of other packages, {self.warnings} in all: {self.file}", file=sys.stderr)
+        for file, count in (+self.warnings).items():
+            print(f"warnings of other packages, {count} in all: {file}", file=sys.stderr)
         for record in self.waiting:
             if record.levelno >= logging.WARNING:
                 print(f"warning: {record.name}: {record.getMessage()}", file=sys.stderr)

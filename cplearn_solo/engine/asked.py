@@ -28,7 +28,7 @@ def check_asked(config: Config) -> None:
     _check_optimizer(config.optimizer)
     weights = config.backbone.weights
     if weights is not None and not in_library(weights):
-        require(Path(weights).exists(), "backbone.weights", weights, WEIGHTS)
+        require(weights_file(weights).exists(), "backbone.weights", weights, WEIGHTS)
     if config.resume_from_checkpoint:
         find_checkpoint(config.resume_from_checkpoint)
     _check_devices(config)
@@ -37,6 +37,11 @@ def check_asked(config: Config) -> None:
 def in_library(weights: str) -> bool:
     """Whether ``backbone.weights`` names those of a library, not a file."""
     return weights.partition("/")[0] in LIBRARIES and not Path(weights).exists()
+
+
+def weights_file(weights: str) -> Path:
+    """The file or folder that ``backbone.weights`` names."""
+    return Path(os.path.expanduser(weights))
 
 
 def require_outside_of_images(config: Config) -> None:

@@ -150,15 +150,19 @@ def _auto_resume(config: Config, data: dict[str, Any]) -> RunFolder | None:
     if not (config.auto_resume.enabled and config.checkpoint.enabled):
         return None
     explained, began_at = False, config.resume_from_checkpoint
-    newest = sorted(_root(config).glob("*/"), reverse=True)
+    newest = sorted(filter(_is_unfinished, _root(config).glob("*/")), reverse=True)
     for folder in sorted(newest, key=lambda folder: not (folder / LAST).is_file()):
-        if not _is_unfinished(folder):
-            continue
         last = folder / LAST if (folder / LAST).is_file() else None
         if began_at and last is None:
             continue
         theirs = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))
-        if (began_at and theirs.get("resume_from_checkpoint") != began_at) or (lock := _lock(folder)) is None:
+        if began_at and theirs.get("resume_from_checkpoint") != began_at:
+            continue
+        try:
+            lock = _lock(folder)
+        except PermissionError:  # of another user
+            continue
+        if lock is None:
             continue
         differing = difference(config.plain(), theirs)
         differing = differing or (_other_version(read_checkpoint(last)) if last else [])
@@ -180,8 +184,12 @@ def _auto_resume(config: Config, data: dict[str, Any]) -> RunFolder | None:
 
 
 def _is_unfinished(folder: Path) -> bool:
-    """Whether it is a run without a summary."""
-    return (folder / "config.yaml").is_file() and not (folder / "summary.json").exists()
+    """Whether it is a run without a summary, which this user may go on with."""
+    return (
+        os.access(folder, os.R_OK | os.W_OK | os.X_OK)
+        and (folder / "config.yaml").is_file()
+        and not (folder / "summary.json").exists()
+    )
 
 
 def _other_version(checkpoint: dict[str, Any]) -> list[str]:

@@ -16,7 +16,7 @@ from cplearn_solo.backbones.published import published_weights
 from cplearn_solo.core.errors import InputError, require
 from cplearn_solo.data.notes import say_once
 from cplearn_solo.data.schema import RGB
-from cplearn_solo.engine.asked import WEIGHTS, in_library
+from cplearn_solo.engine.asked import WEIGHTS, in_library, weights_file
 from cplearn_solo.engine.find import find_checkpoint
 from cplearn_solo.engine.module import Pretrainer
 
@@ -71,8 +71,9 @@ def _only_channels_differ(there: Tensor, here: Tensor, channels: int) -> bool:
 
 
 def _read(path: str) -> dict[str, Tensor]:
-    require(Path(path).exists(), "backbone.weights", path, WEIGHTS)
-    file = find_checkpoint(path)[0] if Path(path).is_dir() else Path(path)
+    file = weights_file(path)
+    require(file.exists(), "backbone.weights", path, WEIGHTS)
+    file = find_checkpoint(file)[0] if file.is_dir() else file
     try:
         values: Any = load_file(file) if file.suffix == ".safetensors" else _unpickled(file)
     except (RuntimeError, EOFError, pickle.UnpicklingError, OSError, ValueError, KeyError, SafetensorError) as error:

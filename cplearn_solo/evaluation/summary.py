@@ -40,7 +40,7 @@ def summarize(trained: Trained, *, references: bool = True) -> tuple[dict[str, A
         "dataset": config.data.dataset,
         "backbone": config.backbone.name,
         "seed": config.seed,
-        "epochs": len(rows),
+        "epochs": _epochs(rows),
         "wall_seconds": round(seconds, 2),
         "images_per_second": round(sum(row["train_images"] for row in rows) / seconds, 1),
         "online_acc1": rows[-1].get("val_acc1") if module.num_classes > 1 else None,
@@ -89,7 +89,7 @@ def _verdict(
     module = trained.module
     method, config = module.method, module.config
     measures = measured(method, judged.x[sample(len(judged.x), config.seed)].to(module.device))
-    if why := too_early(config, len(rows)):
+    if why := too_early(config, _epochs(rows)):
         return Verdict(TOO_EARLY, why, "", measures)
     if trained.stopped_for:
         return trained.stopped_for
@@ -97,6 +97,11 @@ def _verdict(
     if verdict.name == HEALTHY and (why := learned_nothing(summary, int((judged.y >= 0).sum()), views)):
         verdict = Verdict(NOT_LEARNED, why, "", measures)
     return advised(verdict, config, method, read_derived(trained.run.path))
+
+
+def _epochs(rows: list[dict[str, float]]) -> int:
+    """That were trained. A run that goes on from a checkpoint alone has no rows of those before it."""
+    return int(rows[-1]["epoch"]) + 1
 
 
 def features_scale(rows: list[dict[str, float]]) -> dict[str, Any]:

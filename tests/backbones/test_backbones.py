@@ -113,6 +113,13 @@ def test_a_class_token_starts_as_dinos():
         ("resnet8", {"width": 0}, "width = 0"),
         ("resnet18", {"nonsense": 1}, "backbone.kwargs = .*: must be keywords that"),
         ("vit_tiny", {"patch_size": 5}, "must be divisible"),
+        ("resnet18", {"width_per_group": 128}, r"backbone.kwargs = {'width_per_group': 128}: must be .*base_width=64"),
+        ("resnet18", {"replace_stride_with_dilation": [True]}, "must be keywords that 'resnet18' takes"),
+        ("vit_tiny", {"drop_rate": 7}, "must be keywords that 'vit_tiny' takes .dropout probability"),
+        ("vit_tiny", {"num_heads": 0}, "must be keywords that 'vit_tiny' takes"),
+        ("vit_tiny", {"patch_size": -4}, "must be keywords that 'vit_tiny' takes"),
+        ("vit_tiny", {"num_classes": 10}, "backbone.kwargs.num_classes = 10: must be 0, for one vector of features"),
+        ("vit_tiny", {"global_pool": ""}, "backbone.kwargs.global_pool = '': must be 'token', for one vector"),
     ],
 )
 def test_bad_input(name, kwargs, words):

@@ -11,7 +11,7 @@ import pytest
 from safetensors import SafetensorError
 
 from cplearn_solo.core.errors import InputError, NotWritten
-from cplearn_solo.core.files import append_line, clear_partial, whole_file, write_file, written
+from cplearn_solo.core.files import append_line, clear_partial, whole_file, write_csv, write_file, written
 
 
 @pytest.fixture
@@ -35,6 +35,12 @@ def test_a_line_that_does_not_fit_leaves_no_part(tmp_path, small_files):
     with pytest.raises(NotWritten, match="File too large"):
         append_line(file, "x" * 2000)
     assert append_line(file, "two").read_text() == "one\ntwo\n"
+
+
+def test_rows_have_names_in_any_letters_in_any_country(tmp_path, monkeypatch):
+    monkeypatch.setattr("locale.getpreferredencoding", lambda *_: "ascii")
+    file = write_csv(tmp_path / "a.csv", [("group", "file"), (1, "写真, 1.jpg"), (2, "of bytes \udce4.jpg")])
+    assert file.read_bytes().decode().splitlines() == ["group,file", '1,"写真, 1.jpg"', r"2,of bytes \udce4.jpg"]
 
 
 def test_two_at_once_never_make_one_file(tmp_path):

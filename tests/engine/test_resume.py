@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -18,12 +19,14 @@ from cplearn_solo.auto.choose import choose
 from cplearn_solo.cli.tasks import pretrain_task
 from cplearn_solo.config.read import parse_config
 from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.words import TOO_EARLY
 from cplearn_solo.data import train_loader
-from cplearn_solo.engine import train
+from cplearn_solo.engine import runs, train
 from cplearn_solo.engine.log import EpochLog
 from cplearn_solo.engine.module import Pretrainer
 from cplearn_solo.engine.runs import RUN_VARIABLE, RunFolder, run_of_parent, shared_with_processes
 from cplearn_solo.engine.train import pretrain
+from cplearn_solo.interface.training import train_and_score
 
 pytestmark = pytest.mark.integration
 
@@ -129,6 +132,34 @@ def test_two_processes_never_share_an_unfinished_run(tmp_path):
     first = pretrain(config)  # unfinished, and still open
     second = pretrain(config)
     assert first.run.path != second.run.path
+
+
+def test_a_run_of_another_user_is_passed_over(finished, tmp_path, monkeypatch):
+    shutil.copytree(finished, tmp_path / "cplearn-digits" / finished.name)
+    (theirs,) = folders(tmp_path)
+    (theirs / "summary.json").unlink()
+    config, data = parse_config(tiny(tmp_path)), json.loads((theirs / "data.json").read_text())
+    lock = runs.try_lock
+
+    def refused(file):
+        if file.parent == theirs:
+            raise PermissionError(13, "Permission denied", str(file))
+        return lock(file)
+
+    with monkeypatch.context() as context:
+        context.setattr(runs, "try_lock", refused)
+        mine = runs.open_run(config, data)
+    assert mine.path != theirs and mine.resume is None
+    mine.close()
+    assert runs.open_run(config, data).path == theirs
+
+
+def test_a_checkpoint_alone_goes_on_and_the_epochs_before_it_count(finished, tmp_path):
+    shutil.copy(finished / "checkpoints/last.ckpt", tmp_path / "last.ckpt")
+    asked = {"evaluation": {"linear": False, "knn": False, "clustering": False}}
+    longer = {"max_epochs": 5, "resume_from_checkpoint": str(tmp_path / "last.ckpt")}
+    summary = train_and_score(parse_config(tiny(tmp_path, **longer, **asked)), references=False).summary
+    assert summary["epochs"] == 5 and summary["verdict"] != TOO_EARLY
 
 
 def test_another_configuration_is_not_resumed_and_the_key_is_named(tmp_path, monkeypatch, capsys):

@@ -112,12 +112,14 @@ def test_weights_that_do_not_fit_are_one_line(finished, tmp_path, trained, monke
     torch.save(large, tmp_path / "large.pt")
     damaged.write_bytes(b"no weights")
     torch.save(torch.zeros(3), tmp_path / "tensor.pt")
+    monkeypatch.setenv("HOME", str(tmp_path))
     for arguments, words in (
         (dict(weights=finished, width=16), "and its conv1.weight is|and its stem"),
         (dict(weights=tmp_path / "large.pt", width=16), "weights of resnet8, and lacks"),
         (dict(weights=tmp_path / "large.pt", name="resnet18"), "backbone.kwargs.small_stem=false"),
         (dict(weights=damaged), "must be a run folder, a checkpoint"),
         (dict(weights=tmp_path / "tensor.pt"), "and holds a Tensor"),
+        (dict(weights="~/tensor.pt"), "and holds a Tensor"),
         (dict(weights="nowhere"), "backbone.weights = 'nowhere': must be a run folder"),
         (dict(weights="torchvision/IMAGENET", name="resnet18"), "did you mean 'torchvision/IMAGENET1K_V1'"),
         (dict(weights="timm/dinos", name="vit_small", size=224), "did you mean 'timm/dino'"),
