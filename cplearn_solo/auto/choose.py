@@ -39,6 +39,7 @@ STAND_INS: dict[str, Any] = {
     "method_kwargs.proj_hidden_dim": 64,
 }
 FEWEST_TO_SCORE, HELD_OUT = 100, 0.1  # labelled images, and the share of them that is held out
+ADAMS = ("adam", "adamw")  # optimizers whose learning rate is chosen
 OF_CPLEARN = "method_kwargs."
 OF_DATA = "data."
 
@@ -67,6 +68,8 @@ def choose(raw: DictConfig | Plain) -> Chosen:
         return Chosen(values, lines)
     config = parse_config(_standing_in(values, asked))
     wanted = f"a number for method {config.method!r}: it is chosen for CPLearn's codes alone"
+    optimizer, of_adam = config.optimizer.name, "a number for optimizer.name={}: it is chosen for adam alone"
+    require("optimizer.lr" not in asked or optimizer in ADAMS, "optimizer.lr", AUTO, of_adam.format(optimizer))
     for key in asked:
         require(config.method == "cplearn" or not key.startswith(OF_CPLEARN), key, AUTO, wanted)
     for key, (value, why) in _of_data(config, asked):

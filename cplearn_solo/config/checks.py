@@ -67,23 +67,25 @@ def check_config(config: Config) -> None:
 
 def _check_trainer(config: Config) -> None:
     """What Lightning would say itself, seconds later."""
+    time, wanted = config.trainer.get("max_time"), "days, hours, minutes and seconds, as in 00:12:00:00"
+    # to YAML 1:12:00:00 is a whole number to the base of 60
+    require(not isinstance(time, (int, float)), "max_time", time, f"{wanted}, in quotes where it begins with 1 to 9")
     for key, value in config.trainer.items():
         if value is not None:
             check_type(key, value, trainer_keys()[key])
     precision, accelerator = config.trainer.get("precision"), config.trainer.get("accelerator") or "auto"
     require(str(precision) in PRECISIONS, "precision", precision, "32-true, 16-mixed or bf16-mixed")
     check_choices({"accelerator": (accelerator, ACCELERATORS)})
-    wanted = "a number from 1, a list of numbers of GPUs, or auto for all there are"
-    require(_are_devices(config.devices), "devices", config.devices, wanted)
+    devices = "a number from 1, a list of numbers of GPUs, or auto for all there are"
+    require(_are_devices(config.devices), "devices", config.devices, devices)
     require(config.num_nodes >= 1, "num_nodes", config.num_nodes, "at least 1")
     steps, every = config.trainer.get("max_steps"), config.trainer.get("check_val_every_n_epoch")
     require(steps in (None, -1) or steps > 0, "max_steps", steps, "at least 1, or -1 for as many as epochs have")
     require(every is None or every > 0, "check_val_every_n_epoch", every, "at least 1")
     interval = config.trainer.get("val_check_interval")
     require(not isinstance(interval, (int, float)) or interval > 0, "val_check_interval", interval, "above 0")
-    time = config.trainer.get("max_time")
     fits = not isinstance(time, str) or re.fullmatch(r"\d+:\d\d:\d\d:\d\d", time.strip()) is not None
-    require(fits, "max_time", time, "days, hours, minutes and seconds, as in 00:12:00:00")
+    require(fits, "max_time", time, wanted)
 
 
 def _are_devices(devices: Any) -> bool:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
+
 import torch
 from lightning import Trainer
 
 from cplearn_solo.config.schema import Config
 from cplearn_solo.core.cores import cores
 from cplearn_solo.core.errors import require
+from cplearn_solo.core.messages import Notice
 from cplearn_solo.methods import Method
 from cplearn_solo.methods.build import method_keys_named
 
@@ -31,6 +34,8 @@ def check_device(config: Config, method: Method, device: torch.device) -> None:
         possible = hasattr(torch.cpu.Stream, "record_event")  # which PyTorch 2.6 lacks
         require(possible, "strategy", "fsdp2", "ddp, as this PyTorch has fsdp2 on GPUs only")
     precision = str(config.trainer.get("precision"))
+    if device.type == "cpu" and precision.startswith("16"):  # as Lightning makes it, which tells its log
+        warnings.warn(f"precision = {precision} is bf16-mixed on a CPU", Notice, stacklevel=2)
     if device.type == "cuda" and precision.startswith("bf16"):
         with torch.cuda.device(device):
             possible = torch.cuda.is_bf16_supported(including_emulation=False)

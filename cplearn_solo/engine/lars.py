@@ -50,6 +50,10 @@ class LARS(Optimizer):
         super().__init__(params, defaults)
         self._owners: dict[tuple[int, ...], Tensor] = {}  # of groups of parameters by their ids
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._owners = {}  # a copy has parameters of its own
+
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
         """One update; ``closure``, if there is one, computes the loss again and returns it."""

@@ -150,7 +150,10 @@ def _auto_resume(config: Config, data: dict[str, Any]) -> RunFolder | None:
     if not (config.auto_resume.enabled and config.checkpoint.enabled):
         return None
     explained, began_at = False, config.resume_from_checkpoint
-    newest = sorted(filter(_is_unfinished, _root(config).glob("*/")), reverse=True)
+    try:
+        newest = sorted(filter(_is_unfinished, _root(config).glob("*/")), reverse=True)
+    except OSError:  # a place that cannot be, of which a new run tells
+        return None
     for folder in sorted(newest, key=lambda folder: not (folder / LAST).is_file()):
         last = folder / LAST if (folder / LAST).is_file() else None
         if began_at and last is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import warnings
 from pathlib import Path
@@ -61,8 +62,12 @@ def build_trainer(config: Config) -> Trainer:
         kwargs["callbacks"] = [bar, EarlyEnd(kwargs.pop("max_time", None))]
         return Trainer(**kwargs)
     except (MisconfigurationException, ValueError, TypeError) as error:
-        hint = "" if torch.cuda.is_available() else " (no GPU was found here: accelerator=cpu devices=1 trains without)"
-        raise InputError(f"Trainer arguments: {' '.join(str(error).split())}{hint}") from error
+        reason = " ".join(str(error).split())
+        of_devices = (
+            re.search("accelerator|device|gpu|cuda|mps", reason, re.IGNORECASE) and not torch.cuda.is_available()
+        )
+        hint = " (no GPU was found here: accelerator=cpu devices=1 trains without)" if of_devices else ""
+        raise InputError(f"Trainer arguments: {reason}{hint}") from error
 
 
 def extra_loggers(config: Config, folder: Path) -> list[Logger]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from threading import RLock
 from typing import Any, Literal, overload
 
 import numpy as np
@@ -25,6 +27,21 @@ DIGITS, AUTO = "digits/cplearn.yaml", "auto/cplearn.yaml"
 Data = str | Path | Mapping[str, Any]
 
 
+_TRAINING = RLock()
+
+
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """In this block no other thread trains: each step draws from the generators that a program has one of."""
+    if not _TRAINING.acquire(blocking=False):
+        print("another training of this program goes on; this one begins after it", flush=True)
+        _TRAINING.acquire()
+    try:
+        yield
+    finally:
+        _TRAINING.release()
+
+
 @overload
 def pretrain(
     data: Data | None = None, *, config: str | Path | None = None, dry_run: Literal[False] = False, **keys: Any
@@ -37,6 +54,7 @@ def pretrain(
 ) -> None: ...
 
 
+@_one_at_a_time()
 @left_as_found()
 @own_defaults()
 def pretrain(

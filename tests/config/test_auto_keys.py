@@ -157,6 +157,7 @@ def test_what_cannot_be_chosen_is_a_line(flat, tmp_path):
     for change, words in (
         ({"optimizer": {"batch_size": "many"}}, "optimizer.batch_size = 'many': must be a whole number"),
         ({"max_epoch": 3}, "did you mean 'max_epochs'"),
+        ({"optimizer": {"name": "lars"}}, "optimizer.lr = 'auto': must be a number for optimizer.name=lars"),
         ({"seed": "auto"}, "seed = 'auto': must be a whole number"),
         ({"data": {"val_split": 0.1}}, "data.val_split = 0.1: must be 0 where no_labels"),
     ):

@@ -64,6 +64,7 @@ def test_defaults_are_filled_and_types_converted():
         ({"scheduler": {"name": "cosine"}}, "did you mean 'warmup_cosine'"),
         ({"scheduler": {"name": "step"}}, "scheduler.lr_decay_steps = None: must be a list of epochs"),
         ({"max_epochs": 0}, "max_epochs = 0"),
+        ({"max_time": 260_000}, "max_time = 260000: must be days, .* in quotes where it begins with 1 to 9"),
         ({"max_steps": 0}, "max_steps = 0: must be at least 1"),
         ({"check_val_every_n_epoch": 0}, "check_val_every_n_epoch = 0: must be at least 1"),
         ({"val_check_interval": 0}, "val_check_interval = 0: must be above 0"),

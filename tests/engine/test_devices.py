@@ -9,6 +9,7 @@ from support.runs import folders
 
 from cplearn_solo.config.read import parse_config
 from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.messages import Notice
 from cplearn_solo.engine.devices import check_device
 from cplearn_solo.engine.train import pretrain
 from cplearn_solo.methods import build_method
@@ -36,6 +37,12 @@ def test_bfloat16_needs_a_gpu_with_units_for_it(tmp_path, monkeypatch, has_units
     line = "^precision = 'bf16-mixed': must be 16-mixed or 32-true, as cuda:1 has no units for bfloat16$"
     with nullcontext() if has_units else pytest.raises(InputError, match=line):
         check_device(half, method, gpu)
+
+
+def test_float16_on_a_cpu_is_told_to_be_another(tmp_path):
+    method = build_method("simsiam", 8, batch_size=4, method_kwargs={})
+    with pytest.warns(Notice, match="precision = 16-mixed is bf16-mixed on a CPU"):
+        check_device(parse_config(tiny(tmp_path, precision="16-mixed")), method, torch.device("cpu"))
 
 
 @pytest.mark.parametrize("has_streams", [True, False])

@@ -1,5 +1,6 @@
 """LARS makes timm's updates, by a number of operations that does not grow with the number of parameters."""
 
+import copy
 import io
 
 import pytest
@@ -124,3 +125,14 @@ def test_a_rate_on_the_device_is_as_good_as_a_number():
             optimizer.step()
     for p, q in zip(*(model.parameters() for model in models)):
         torch.testing.assert_close(p, q, rtol=1e-5, atol=1e-6)
+
+
+def test_a_copy_steps_as_the_original():
+    parameter = torch.nn.Parameter(torch.ones(3, 3))
+    one = LARS([parameter], lr=0.1, weight_decay=0.1)
+    two = copy.deepcopy(one)
+    for optimizer in (one, two):
+        (ours,) = optimizer.param_groups[0]["params"]
+        ours.grad = torch.ones(3, 3)
+        optimizer.step()
+    assert torch.equal(parameter, ours) and ours is not parameter and parameter[0, 0] < 1

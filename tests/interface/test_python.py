@@ -5,6 +5,9 @@ import os
 import random
 import subprocess
 import sys
+import time
+from pathlib import Path
+from threading import Barrier, Thread
 
 import numpy as np
 import pytest
@@ -22,6 +25,7 @@ from cplearn_solo.engine.weights import _read
 from cplearn_solo.inference.embed import embed
 from cplearn_solo.inference.images import images_at
 from cplearn_solo.inference.pretrained import load_pretrained
+from cplearn_solo.interface.training import Finished
 
 pytestmark = pytest.mark.integration
 
@@ -130,6 +134,31 @@ def test_it_works_in_any_program_and_leaves_that_as_it_was(monkeypatch, tmp_path
     assert drawn[0] == drawn[1] and not torch.are_deterministic_algorithms_enabled()
     monkeypatch.chdir("/")  # where the run's relative folder is not
     assert run.scores["seed"] == 4 and len(run.metrics) == 1
+
+
+def test_threads_train_one_after_the_other(monkeypatch, capsys):
+    """They would draw each other's random numbers."""
+    running, most, both = [], [], Barrier(2)
+
+    def train(config):
+        running.append(config)
+        time.sleep(0.05)
+        most.append(len(running))
+        running.remove(config)
+        return Finished(Path("nowhere"), None, None, None)
+
+    def call():
+        both.wait()
+        with pytest.raises(InputError, match="is not a run folder"):
+            pretrain(DIGITS, **QUICK)
+
+    monkeypatch.setattr(sys.modules["cplearn_solo.interface.pretrain"], "train_and_score", train)
+    threads = [Thread(target=call) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1, 1] and "another training of this program goes on" in capsys.readouterr().out
 
 
 def test_a_run_that_is_to_go_on_is_told(tmp_path, capsys):
