@@ -18,7 +18,8 @@ def build_method(name: str, features_dim: int, *, batch_size: int, method_kwargs
     check_method_kwargs(name, method_kwargs)
     with method_keys_named(name):
         for key, value in method_kwargs.items():
-            require(not key.endswith("_dim") or value is None or value >= 1, key, value, "at least 1")
+            size = key.endswith("_dim") or key == "num_prototypes"
+            require(not size or value is None or value >= 1, key, value, "at least 1")
         try:
             return cls(features_dim, batch_size=batch_size, **method_kwargs)
         except (RuntimeError, MemoryError, ArithmeticError) as error:  # as PyTorch refuses sizes

@@ -22,13 +22,17 @@ def fixed_prior(prior: str | list[float] | None, c: int, *, power: float | None,
     """q over c codes ``(c,)``, or ``None`` for a uniform or learned one.
 
     ``power``: a of ``power_law``, q_j proportional to (j + 1)^-a, 1 unless given. Numbers are not normalised. Raises
-    ``InputError`` for a ``power`` without a power law, and for numbers that are no distribution over c codes.
+    ``InputError`` for a ``power`` without a power law or too steep for numbers, and for numbers that are no
+    distribution over c codes.
     """
     require(power is None or prior == "power_law", "method_kwargs.prior_power", power, "absent unless prior=power_law")
     if prior == "power_law":
         power = 1.0 if power is None else power
         require(power > 0, "method_kwargs.prior_power", power, "above 0")
-        return torch.softmax(-power * torch.arange(1, c + 1, dtype=torch.float64).log(), 0).float()
+        q = torch.softmax(-power * torch.arange(1, c + 1, dtype=torch.float64).log(), 0).float()
+        wanted = f"lower with {c} codes, of which the last would have no probability left in float32"
+        require(bool(q[-1] >= torch.finfo(q.dtype).tiny), "method_kwargs.prior_power", power, wanted)
+        return q
     if prior is None or isinstance(prior, str):
         return None
     q = torch.tensor(prior, dtype=torch.float32)

@@ -13,6 +13,7 @@ from __future__ import annotations
 from lightly.loss import DINOLoss
 from torch import Tensor
 
+from cplearn_solo.core.errors import require
 from cplearn_solo.core.precision import at_least_float32, without_autocast
 from cplearn_solo.methods.base import METHODS, Method, Progress, Views
 from cplearn_solo.methods.heads import PrototypeHead
@@ -47,6 +48,13 @@ class DINO(Method):
         freeze_last_layer: int = 1,
     ) -> None:
         super().__init__(features_dim, batch_size=batch_size)
+        temperatures = {
+            "student_temperature": student_temperature,
+            "teacher_temperature": teacher_temperature,
+            "warmup_teacher_temperature": warmup_teacher_temperature,
+        }
+        for key, value in temperatures.items():
+            require(value > 0, f"method_kwargs.{key}", value, "above 0")
         self.projector = PrototypeHead(
             features_dim, proj_hidden_dim, proj_output_dim, num_prototypes,
             batch_norm=use_bn_in_head, unit=norm_last_layer,

@@ -63,11 +63,17 @@ class GEDI(GEDINoGen):
             beta=beta,
             temperature=temperature,
         )
-        wanted = f"at least the batch, {batch_size}"
-        require(replay_size >= batch_size, "method_kwargs.replay_size", replay_size, wanted)
+        require(0 <= reinit_prob <= 1, "method_kwargs.reinit_prob", reinit_prob, "a number from 0 to 1")
         self.likelihood_weight, self.sgld_noise, self.reinit_prob = likelihood_weight, sgld_noise, reinit_prob
         self.sgld = {"steps": sgld_steps, "step_size": sgld_step_size, "clamp": sgld_clamp}
-        self.replay_size, self.replay = replay_size, None  # (size, c, h, w) from the first step on
+        self.batch_size, self.replay_size = batch_size, replay_size
+        self.replay: Tensor | None = None  # (size, c, h, w) from the first step on
+        self.check_ranks(1)
+
+    def check_ranks(self, ranks: int) -> None:
+        batch = ranks * self.batch_size  # all draw their samples from one buffer
+        wanted = f"at least the batch, {batch}{' on all devices' if ranks > 1 else ''}"
+        require(self.replay_size >= batch, "method_kwargs.replay_size", self.replay_size, wanted)
 
     def loss(self, views: Views) -> dict[str, Tensor]:
         """``likelihood``: mean energy of images minus that of samples; its gradient is that of -log likelihood."""

@@ -15,6 +15,7 @@ from lightly.models.modules.heads import MoCoProjectionHead
 from torch import Tensor
 from torch.nn import functional as F
 
+from cplearn_solo.core.errors import require
 from cplearn_solo.core.precision import at_least_float32, without_autocast
 from cplearn_solo.methods.base import METHODS, Method, Views
 from cplearn_solo.methods.queue import Queue
@@ -39,9 +40,13 @@ class MoCoV2Plus(Method):
         queue_size: int = 32768,
     ) -> None:
         super().__init__(features_dim, batch_size=batch_size)
+        require(temperature > 0, "method_kwargs.temperature", temperature, "above 0")
         self.projector = MoCoProjectionHead(features_dim, proj_hidden_dim, proj_output_dim)
         self.queue = Queue(2, queue_size, proj_output_dim, batch_size=batch_size)
         self.temperature = temperature
+
+    def check_ranks(self, ranks: int) -> None:
+        self.queue.check_ranks(ranks)
 
     def loss(self, views: Views) -> dict[str, Tensor]:
         """InfoNCE of each view's embeddings with the teacher's of the other view, Eq. 1, mean of both directions."""

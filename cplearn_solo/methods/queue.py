@@ -19,14 +19,18 @@ class Queue(nn.Module):
 
     def __init__(self, views: int, size: int, dim: int, *, batch_size: int) -> None:
         super().__init__()
-        self.seen = 0
+        self.seen, self.batch_size = 0, batch_size
         self.register_buffer("rows", F.normalize(torch.randn(views, size, dim), dim=2))
-        self._check(batch_size)
+        self.check_ranks(1)
 
     @property
     def full(self) -> bool:
         """Whether no random vectors are left."""
         return self.seen >= self.rows.shape[1]
+
+    def check_ranks(self, ranks: int) -> None:
+        """Raises ``InputError`` unless ``size`` is a multiple of the batch of so many."""
+        self._check(self.batch_size * ranks)
 
     def push(self, views: list[Tensor]) -> None:
         """Replaces the oldest rows by those of all ranks, ``(n, dim)`` for each view."""

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from cplearn_solo.core.distributed import gather
+from cplearn_solo.core.errors import require
 from cplearn_solo.losses import self_classifier_loss
 from cplearn_solo.methods.base import METHODS, Method, Views
 from cplearn_solo.methods.cplearn import CPLearn
@@ -60,6 +61,8 @@ class SelfClassifier(Method):
         projector: Literal["own", "cplearn"] = "own",
     ) -> None:
         super().__init__(features_dim, batch_size=batch_size)
+        for key, value in (("tau_row", tau_row), ("tau_col", tau_col)):
+            require(value > 0, f"method_kwargs.{key}", value, "above 0")
         if projector == "own":
             self.projector: PrototypeHead | CPLearn = PrototypeHead(
                 features_dim, proj_hidden_dim, proj_output_dim, num_prototypes,

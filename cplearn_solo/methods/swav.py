@@ -11,6 +11,8 @@ C are the prototypes, Q is the code of one crop and Z' the embedding of another.
 
 from __future__ import annotations
 
+import math
+
 from lightly.loss import SwaVLoss
 from lightly.models.modules.heads import SwaVProjectionHead
 from torch import Tensor, nn
@@ -21,6 +23,8 @@ from cplearn_solo.core.errors import require
 from cplearn_solo.core.precision import at_least_float32
 from cplearn_solo.methods.base import METHODS, Method, Progress, Views
 from cplearn_solo.methods.queue import Queue
+
+LARGEST_EXPONENT = 88  # of e in float32
 
 
 @METHODS.register("swav")
@@ -50,12 +54,21 @@ class SwAV(Method):
         freeze_prototypes_epochs: int = 1,
     ) -> None:
         super().__init__(features_dim, batch_size=batch_size)
+        require(temperature > 0, "method_kwargs.temperature", temperature, "above 0")
+        # Sinkhorn sums exp(cosine / sk_epsilon) of all pairs
+        least = 1 / (LARGEST_EXPONENT - math.log((batch_size + max(0, queue_size)) * num_prototypes))
+        wanted = f"at least {least:.4f}, for exponentials that float32 can hold"
+        require(sk_epsilon >= least, "method_kwargs.sk_epsilon", sk_epsilon, wanted)
         self.projector = SwaVProjectionHead(features_dim, proj_hidden_dim, proj_output_dim)
         self.prototypes = nn.Linear(proj_output_dim, num_prototypes, bias=False)
         self.queue = Queue(2, queue_size, proj_output_dim, batch_size=batch_size) if queue_size else None
         self.epoch_queue_starts, self.freeze_prototypes_epochs = epoch_queue_starts, freeze_prototypes_epochs
         self.code_temperature = temperature
         self.criterion = SwaVLoss(temperature, sk_iters, sk_epsilon)
+
+    def check_ranks(self, ranks: int) -> None:
+        if self.queue is not None:
+            self.queue.check_ranks(ranks)
 
     @property
     def codes_total(self) -> int:

@@ -49,6 +49,8 @@ class WMSE(Method):
         require(divides, key, whitening_size, f"a divisor of the batch, {batch_size}")
         wanted = f"at least twice proj_output_dim, {least}, for a covariance that can be inverted"
         require(whitening_size >= least, key, whitening_size, wanted)
+        require(whitening_iters >= 1, "method_kwargs.whitening_iters", whitening_iters, "at least 1")
+        require(0 <= whitening_eps <= 1, "method_kwargs.whitening_eps", whitening_eps, "a share from 0 to 1")
         self.projector = ProjectionHead(
             [
                 (features_dim, proj_hidden_dim, nn.BatchNorm1d(proj_hidden_dim), nn.ReLU()),

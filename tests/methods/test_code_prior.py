@@ -139,6 +139,7 @@ def test_promises_with_a_learned_prior():
         (None, {"prior_power": 1.0}, "method_kwargs.prior_power = 1.0: must be absent unless prior=power_law"),
         ("learned", {"prior_power": 1.0}, "method_kwargs.prior_power = 1.0: must be absent unless prior=power_law"),
         ("power_law", {"prior_power": 0.0}, "method_kwargs.prior_power = 0.0: must be above 0"),
+        ("power_law", {"prior_power": 23.0}, "method_kwargs.prior_power = 23.0: must be lower with 50 codes"),
         ("zipf", {}, "method_kwargs.prior = 'zipf': must be of type 'uniform' or 'power_law' or 'learned'"),
         ("learned", {"beta": "auto"}, "method_kwargs.beta = 'auto': must be a number, unless the prior is uniform"),
     ],

@@ -246,12 +246,48 @@ def test_cplearn_uses_the_prior_it_is_given():
         ("vicreg", {f"{t}_loss_weight": 0.0 for t in ("sim", "var", "cov")}, "sim_loss_weight = 0.0: must be above 0"),
         ("gedi_nogen", {"temperature": 0.0}, "temperature = 0.0: must be above 0"),
         ("gedi", {"replay_size": 8}, "replay_size = 8: must be at least the batch, 16"),
+        ("gedi", {"reinit_prob": 1.5}, "reinit_prob = 1.5: must be a number from 0 to 1"),
+        ("mocov2plus", {"temperature": 0.0}, "temperature = 0.0: must be above 0"),
+        ("swav", {"temperature": -0.1}, "temperature = -0.1: must be above 0"),
+        ("swav", {"sk_epsilon": 0.01}, "sk_epsilon = 0.01: must be at least 0.0145, for exponentials"),
+        ("swav", {"num_prototypes": 0}, "num_prototypes = 0: must be at least 1"),
+        ("dino", {"student_temperature": 0.0}, "student_temperature = 0.0: must be above 0"),
+        ("dino", {"teacher_temperature": 0.0}, "method_kwargs.teacher_temperature = 0.0: must be above 0"),
+        ("dino", {"warmup_teacher_temperature": -1.0}, "warmup_teacher_temperature = -1.0: must be above 0"),
+        ("self_classifier", {"tau_row": 0.0}, "tau_row = 0.0: must be above 0"),
+        ("self_classifier", {"tau_col": 0.0}, "tau_col = 0.0: must be above 0"),
+        ("wmse", {"whitening_size": 16, "proj_output_dim": 8, "whitening_iters": 0}, "whitening_iters = 0"),
+        ("wmse", {"whitening_size": 16, "proj_output_dim": 8, "whitening_eps": 2.0}, "whitening_eps = 2.0: must be a"),
         ("matrix_ssl", {"mu": 2.0}, "mu = 2"),
     ],
 )
 def test_bad_input(name, kwargs, words):
     with pytest.raises(InputError, match=words):
         build_method(name, D, batch_size=N, method_kwargs=kwargs)
+
+
+@pytest.mark.parametrize(
+    "name, kwargs, words",
+    [
+        ("gedi", {"replay_size": 16}, "replay_size = 16: must be at least the batch, 32 on all devices"),
+        ("mocov2plus", {"queue_size": 48}, "queue_size = 48: must be a multiple of the whole batch, 32"),
+        ("swav", {"queue_size": 48, "num_prototypes": 9}, "queue_size = 48: must be a multiple of the whole batch, 32"),
+    ],
+)
+def test_what_is_too_small_for_the_batch_of_all_devices_is_told_before_a_step(name, kwargs, words):
+    method = build_method(name, D, batch_size=N, method_kwargs=kwargs)
+    method.check_ranks(1)
+    with pytest.raises(InputError, match=words):
+        method.check_ranks(2)
+
+
+def test_sinkhorn_is_finite_at_the_least_epsilon_that_is_taken():
+    kwargs = {"proj_hidden_dim": 8, "proj_output_dim": 8, "num_prototypes": 9, "queue_size": 0, "sk_epsilon": 0.013}
+    method = build_method("swav", D, batch_size=N, method_kwargs=kwargs)
+    method.before_step(Progress(0, 1, 0, 1))
+    with torch.no_grad():  # each prototype is an embedding, so that a cosine is 1
+        method.prototypes.weight.copy_(method.embed(feats := torch.randn(N, D))[:9])
+    assert method.loss(Views([feats, feats.clone()], 2, Progress(0, 1, 0, 1)))["loss"].isfinite()
 
 
 def test_a_batch_of_one_is_refused():

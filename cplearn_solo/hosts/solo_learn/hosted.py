@@ -92,6 +92,10 @@ class Hosted:
     def momentum_pairs(self) -> list[tuple[nn.Module, nn.Module]]:
         return [*super().momentum_pairs, (self._online_head, self.momentum_head)]
 
+    def on_fit_start(self) -> None:
+        super().on_fit_start()
+        self.method.check_ranks(self.trainer.world_size)
+
     def forward(self, X: Tensor) -> dict[str, Any]:
         """solo-learn's outputs; in evaluation also ``z``, logits for up to 16,384 codes, else embeddings."""
         out = super().forward(X)
