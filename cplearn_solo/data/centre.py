@@ -12,9 +12,15 @@ LONGEST = 8  # times the shorter side: of a longer image, a line for one, only t
 
 def centre(images: Tensor, resized: int, size: int) -> Tensor:
     """uint8 (..., c, H, W) -> (..., c, size, size): the shorter side becomes ``resized`` pixels, the centre is kept."""
-    sides = images.shape[-2:]
-    images = F.center_crop(images, [min(side, LONGEST * min(sides)) for side in sides])
+    images = F.crop(images, *middle(*images.shape[-2:]))
     return F.center_crop(F.resize(images, [resized], InterpolationMode.BICUBIC, antialias=True), [size])
+
+
+def middle(height: int, width: int) -> tuple[int, int, int, int]:
+    """Top, left, height and width of what is resized of an image of that size: all of it, unless it is a line."""
+    longest = LONGEST * min(height, width)
+    h, w = min(height, longest), min(width, longest)
+    return round((height - h) / 2), round((width - w) / 2), h, w
 
 
 def sides_in_memory(images: Tensor, crop_size: int) -> tuple[int, int]:

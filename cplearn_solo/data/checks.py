@@ -20,10 +20,11 @@ def check_augmentation(a: Augmentation) -> None:
         require(0 <= prob <= 1, f"augmentations.{name}.prob", prob, "a number from 0 to 1")
     for name in ("brightness", "contrast", "saturation"):
         value = getattr(a.color_jitter, name)
-        require(value >= 0, f"augmentations.color_jitter.{name}", value, "a number from 0 up")
+        require(0 <= value < math.inf, f"augmentations.color_jitter.{name}", value, "a number from 0 up")
     hue = a.color_jitter.hue
     require(0 <= hue <= 0.5, "augmentations.color_jitter.hue", hue, "a number from 0 to 0.5")
-    require(a.gaussian_noise.std >= 0, "augmentations.gaussian_noise.std", a.gaussian_noise.std, "a number from 0 up")
+    std = a.gaussian_noise.std
+    require(0 <= std < math.inf, "augmentations.gaussian_noise.std", std, "a number from 0 up")
     require(a.crop_size >= 1, "augmentations.crop_size", a.crop_size, "an integer from 1 up")
     require(a.num_crops >= 1, "augmentations.num_crops", a.num_crops, "an integer from 1 up")
     low, high = a.rrc.crop_min_scale, a.rrc.crop_max_scale

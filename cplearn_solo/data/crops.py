@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 from torchvision.transforms.v2 import functional as F
 
+from cplearn_solo.data.centre import middle
 from cplearn_solo.data.decoding import Decoded, Picture
 from cplearn_solo.data.geometry import random_box
 from cplearn_solo.data.schema import Augmentation
@@ -49,8 +50,8 @@ def _draw_crop(aug: Augmentation, width: int, height: int, random: Random) -> Cr
         box = random_box(height, width, (aug.rrc.crop_min_scale, aug.rrc.crop_max_scale), random)
         resized, window = (size, size), (0, 0)
     else:
-        box = (0, 0, height, width)
-        resized = (size * height // min(height, width), size * width // min(height, width))
+        box = middle(height, width)
+        resized = (size * box[2] // min(height, width), size * box[3] // min(height, width))
         spare = [side - size for side in resized]
         window = [random.randint(0, s + 2 * padding) if pad.enabled else round(s / 2) for s in spare]
     flip = random.random() < aug.horizontal_flip.prob

@@ -23,6 +23,7 @@ from cplearn_solo.data.decoding.tiff import BITS
 from cplearn_solo.data.image_set import FileSet, ImageSet
 from cplearn_solo.data.notes import counted
 from cplearn_solo.data.overlap import content_hashes
+from cplearn_solo.data.statistics import deviations
 
 FEW = 32  # images that are looked at before a training
 SAMPLE = 500  # images that are looked at unless all are asked for
@@ -134,8 +135,8 @@ def _look(images: FileSet, i: int) -> Look:
         decoded = decode(source, images.decoding)
     except InputError as error:
         return Look(i, refused=str(error))
-    spread = np.asarray(decoded.image).std(axis=(0, 1)).max()
-    header, empty = header_of(source, images.decoding), bool(spread < NEARLY_ONE_COLOUR)
+    spread = 255 * max(deviations(decoded.image))
+    header, empty = header_of(source, images.decoding), spread < NEARLY_ONE_COLOUR
     return Look(i, header, empty=empty, several=decoded.one_of_several)
 
 

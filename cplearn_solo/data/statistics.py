@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cplearn_solo.data.decoding import Picture
 from cplearn_solo.data.image_set import IMAGENET_MEAN, IMAGENET_STD, Channels, FileSet, ImageSet
 from cplearn_solo.data.schema import RGB
 
@@ -23,12 +24,20 @@ def channel_statistics(images: ImageSet, seed: int) -> tuple[Channels, Channels]
     """Mean and std per channel: of all images in memory; ImageNet's for RGB files, of other files a seeded sample's."""
     if not isinstance(images, FileSet):
         return _of_levels(_counts(images.images.transpose(0, 1).flatten(1)))
-    channels = images.decoding.channels
-    if channels == RGB:
+    if images.decoding.channels == RGB:
         return IMAGENET_MEAN, IMAGENET_STD
     chosen = np.random.default_rng(seed).permutation(len(images))[:IMAGES].tolist()
-    pixels = (np.array(images.read(i)[0].image).reshape(-1, channels) for i in chosen)
-    return _of_levels(sum(_counts(torch.from_numpy(each.T)) for each in pixels))
+    return _of_levels(sum(_counts_of_image(images.read(i)[0].image) for i in chosen))
+
+
+def deviations(image: Picture) -> Channels:
+    """Standard deviation per channel of pixels in [0, 1], at least that of a grey level."""
+    return _of_levels(_counts_of_image(image))[1]
+
+
+def _counts_of_image(image: Picture) -> Tensor:
+    pixels = np.atleast_3d(np.array(image))
+    return _counts(torch.from_numpy(pixels.reshape(-1, pixels.shape[2]).T))
 
 
 def _counts(pixels: Tensor) -> Tensor:

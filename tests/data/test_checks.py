@@ -25,6 +25,8 @@ OPERATIONS = ("grayscale", "gaussian_blur", "solarization", "equalization", "hor
         ),
         ({"color_jitter": ColorJitter(hue=0.5)}, {"color_jitter": ColorJitter(hue=0.51)}, "hue"),
         ({"gaussian_noise": GaussianNoise(0)}, {"gaussian_noise": GaussianNoise(-0.1)}, "gaussian_noise.std"),
+        ({"gaussian_noise": GaussianNoise(9)}, {"gaussian_noise": GaussianNoise(math.inf)}, "gaussian_noise.std"),
+        ({}, {"color_jitter": ColorJitter(1.0, brightness=math.inf)}, "color_jitter.brightness"),
         ({"crop_size": 1}, {"crop_size": 0}, "crop_size"),
         ({"num_crops": 1}, {"num_crops": 0}, "num_crops"),
         ({"rrc": RRC(True, 1e-3, 1.0)}, {"rrc": RRC(True, 0.0, 1.0)}, "rrc"),

@@ -71,6 +71,16 @@ def test_without_a_random_crop_the_centre_is_cut() -> None:
     assert (crop.box, crop.resized, crop.padding, list(crop.window)) == ((0, 0, 40, 70), (16, 28), 0, [0, 6])
 
 
+def test_of_a_line_only_the_middle_is_resized() -> None:
+    augs = [Augmentation(RRC(False), RandomCrop(enabled), crop_size=16, num_crops=50) for enabled in (False, True)]
+    for width, height in ((100_000, 2), (2, 100_000)):
+        crops = draw_crops(augs, width, height, seed=0)
+        assert {tuple(sorted(crop.resized)) for crop in crops} == {(16, 128)}
+        assert {max(crop.box[:2]) for crop in crops} == {(100_000 - 16) // 2}
+    views = cut(Decoded(pil(noise_images(1, 1, 3000)[0]), False, (3000, 1)), draw_crops(augs, 3000, 1, seed=0))
+    assert {tuple(view.shape) for view in views} == {(3, 16, 16)}
+
+
 def test_how_much_smaller_an_image_may_be() -> None:
     crops = [plain((0, 0, 400, 300), 100), plain((0, 0, 90, 300), 30), plain((5, 5, 500, 500), 20)]
     assert spare_pixels(crops) == 3

@@ -175,6 +175,16 @@ def test_links_in_a_tar_are_images_and_of_two_with_one_name_the_last(root: Path)
         assert images.sources.content(i) == folder.sources.content(i)  # the new one of cat/1.png, too
 
 
+def test_folders_in_a_zip_that_backslashes_separate(root: Path) -> None:
+    archive = root.parent / "windows.zip"
+    with zipfile.ZipFile(archive, "w") as packed_there:
+        for name in NAMES:
+            member = zipfile.ZipInfo(name)
+            member.filename, member.create_system = name.replace("/", "\\"), 0
+            packed_there.writestr(member, (root / name).read_bytes())
+    assert (read(archive).labels.tolist(), read(archive).classes) == ([0, 0, 1, 1], ("cat", "dog"))
+
+
 def test_sparse_images_in_a_tar_are_refused(root: Path) -> None:
     with (root / "cat/1.png").open("r+b") as file:
         file.truncate(1 << 20)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from support.images import noise_images
+from support.images import noise_images, pil
 
 from cplearn_solo.data import FileSet, statistics
 from cplearn_solo.data.decoding import Decoding
@@ -47,3 +47,9 @@ def test_of_other_files_a_seeded_sample_is_measured(tmp_path, monkeypatch):
         chosen = np.array(values)[np.random.default_rng(seed).permutation(5)[:3]] / 255
         (mean,), (std,) = statistics.channel_statistics(files, seed)
         assert mean == pytest.approx(chosen.mean()) and std == pytest.approx(chosen.std())
+
+
+def test_deviations_of_an_image_are_those_of_its_levels() -> None:
+    for image in (pil(noise_images(1, 7, 9)[0]), pil(noise_images(1, 7, 9)[0]).convert("L")):
+        wanted = np.atleast_3d(np.asarray(image)).reshape(63, -1).std(0) / 255
+        np.testing.assert_allclose(statistics.deviations(image), wanted)

@@ -176,7 +176,9 @@ def _zip(path: Path, file: BinaryIO) -> Iterator[Member]:
                 raise zipfile.BadZipFile(f"{info.filename} is encrypted, or packed by other means than deflation")
             file.seek(info.header_offset)
             start = info.header_offset + LOCAL_HEADER.size + sum(LOCAL_HEADER.unpack(file.read(LOCAL_HEADER.size)))
-            yield Member(info.filename, start, info.compress_size, info.file_size, deflated)
+            # of programs on Windows some separate folders by backslashes
+            name = info.filename if info.create_system else info.filename.replace("\\", "/")
+            yield Member(name, start, info.compress_size, info.file_size, deflated)
 
 
 def _sample(name: str) -> str:
