@@ -13,7 +13,6 @@ from cplearn_solo.config.earlier import EARLIER_DEFAULTS, with_earlier_defaults
 from cplearn_solo.config.identity import AS_DINO, DRAWN_BY_NAME, TEACHER_KEEPS_ALL, difference, identifying
 from cplearn_solo.config.read import parse_config
 from cplearn_solo.core.errors import InputError
-from cplearn_solo.data.sources.places import with_absolute_paths
 from cplearn_solo.methods import method_facts
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
@@ -244,10 +243,3 @@ precision: 16-mixed
 
 def test_none_as_a_value_means_absent():
     assert parse_config(OmegaConf.create({**BASE, "resume_from_checkpoint": None})).resume_from_checkpoint is None
-
-
-def test_paths_are_absolute_but_names_on_the_hub_stay(monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    custom, hub = ({"data": {"dataset": name, "train_path": "a/b", "val_path": None}} for name in ("custom", "hub"))
-    assert with_absolute_paths(hub) == hub
-    assert with_absolute_paths(custom) == {"data": {**custom["data"], "train_path": str(tmp_path / "a/b")}}

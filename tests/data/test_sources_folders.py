@@ -12,6 +12,7 @@ from support.images import write_images
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.data import DataConfig, FileSet, Splits, load_splits
 from cplearn_solo.data.sources import images_in_order
+from cplearn_solo.data.sources.places import with_absolute_paths
 
 
 def splits(seed: int = 0, **config) -> Splits:
@@ -356,3 +357,10 @@ def test_images_that_go_while_they_are_listed_are_counted(root: Path, monkeypatc
     monkeypatch.undo()
     assert names(images, root) == ["cat/1.png", "dog/3.png", "dog/4.png"]
     assert "1 gone by now" in capsys.readouterr().out
+
+
+def test_paths_are_absolute_but_names_on_the_hub_stay(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    custom, hub = ({"data": {"dataset": name, "train_path": "a/b", "val_path": None}} for name in ("custom", "hub"))
+    assert with_absolute_paths(hub) == hub
+    assert with_absolute_paths(custom) == {"data": {**custom["data"], "train_path": str(tmp_path / "a/b")}}

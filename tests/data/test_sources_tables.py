@@ -16,6 +16,7 @@ from support.images import encode, noise_images, write_images, write_parquet
 
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.data import DataConfig, FileSet, MemorySet, Splits, eval_loader, load_splits
+from cplearn_solo.data.sources import own_scored_part
 from cplearn_solo.data.sources.hub import hub_parts
 from cplearn_solo.data.sources.parquet import folder_parts
 
@@ -77,6 +78,15 @@ def test_a_table_without_rows_is_told_by_its_key(tmp_path: Path, key: str) -> No
     pq.write_table(pa.table(none), tmp_path / "none.parquet")
     places = {"train_path": str(tmp_path / "some.parquet"), "val_path": str(tmp_path / "some.parquet")}
     fails(f"^data.{key} = '.*none.parquet': must be a", **{**places, key: str(tmp_path / "none.parquet")})
+
+
+@pytest.mark.parametrize("labels, part", [([0, 1], "test"), ([-1, -1], None), (None, None)])
+def test_a_labelled_part_is_scored_where_nothing_else_is_named(tmp_path: Path, labels: list | None, part: str) -> None:
+    write_parquet(tmp_path / "train.parquet", noise_images(2, 8, 8), [0, 1])
+    assert own_scored_part(DataConfig("parquet", str(tmp_path))) is None
+    write_parquet(tmp_path / "test.parquet", noise_images(2, 8, 8), labels)
+    assert own_scored_part(DataConfig("parquet", str(tmp_path))) == part
+    assert own_scored_part(DataConfig("custom", str(tmp_path))) is None
 
 
 def test_parts_are_chosen_by_paths(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

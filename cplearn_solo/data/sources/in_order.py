@@ -72,7 +72,7 @@ def _parts(file: str, name: str, groups: Sequence[int] | None = None) -> Iterato
     """The bytes of ``HELD`` rows after the other."""
     with pq.ParquetFile(file, buffer_size=READ, pre_buffer=False) as parquet:
         for batch in parquet.iter_batches(HELD, row_groups=groups, columns=[name], use_threads=False):
-            column = batch.column(0)
+            (column,) = batch.columns
             yield pc.struct_field(column, "bytes") if pa.types.is_struct(column.type) else column
 
 
