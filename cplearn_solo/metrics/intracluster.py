@@ -30,6 +30,7 @@ def gmm_entropy(features: Any, *, components: int, samples: int = 10_000, seed: 
     check_count("components", components)
     check_count("samples", samples)
     features = check_features("features", features).double().cpu().numpy()
+    require(len(features) > 1, "features.shape", features.shape, "(n, d) with n >= 2, for a mixture")
     require(components <= len(features), "components", components, f"at most the {len(features)} samples")
     # float64, as variances of tight clusters cancel in float32. With scikit-learn's tolerance, 1e-3 nats for all
     # dimensions together, most of the time would go into the last thousandth of the entropy.
@@ -87,8 +88,7 @@ def within_cluster_variance(features: Any, clusters: Any) -> float:
     means = features.new_zeros(k, features.shape[1]).index_add_(0, clusters, features)
     means /= clusters.bincount()[:, None]
     total = (features - features.mean(dim=0)).square().sum().item()
-    rounding = n * torch.finfo(torch.float64).eps * features.abs().max().item()
-    if total <= features.numel() * rounding**2:
+    if total <= _rounding(features):
         raise InputError("features are constant: they have no variance to share out")
     return (features - means[clusters]).square().sum().item() / (n - k) / (total / (n - 1))
 
@@ -97,22 +97,28 @@ def intra_class_effective_rank(features: Any, classes: Any) -> float:
     """Mean over classes of the effective rank of a class's covariance (Matrix-SSL, Eq. 20)."""
     features, classes = _clustered(features, classes)
     parts = [features[classes == k] for k in range(int(classes.max()) + 1)]
-    return sum(_erank(part - part.mean(dim=0)) for part in parts) / len(parts)
+    return sum(_erank(part - part.mean(dim=0), _rounding(part)) for part in parts) / len(parts)
 
 
 def inter_class_effective_rank(features: Any, classes: Any) -> float:
     """Effective rank of the covariance of class means around the global mean (Matrix-SSL, Eq. 21)."""
     features, classes = _clustered(features, classes)
     means = torch.stack([features[classes == k].mean(dim=0) for k in range(int(classes.max()) + 1)])
-    return _erank(means - features.mean(dim=0))
+    return _erank(means - features.mean(dim=0), _rounding(features))
 
 
-def _erank(around: Tensor) -> float:
+def _rounding(features: Tensor) -> float:
+    """The sum of squared deviations ``(n, d)`` from a mean up to which they are of rounding alone."""
+    rounding = len(features) * torch.finfo(torch.float64).eps * features.abs().max().item()
+    return features.numel() * rounding**2
+
+
+def _erank(around: Tensor, rounding: float) -> float:
     """Effective rank of the covariance of deviations ``(n, d)`` from a mean: exp of the entropy of its normalised
-    eigenvalues (Roy & Vetterli); 0 for a matrix without any."""
+    eigenvalues (Roy & Vetterli); 0 for a matrix without any, whose squares are those of ``rounding``."""
     gram = around @ around.T if len(around) < around.shape[1] else around.T @ around  # they share all but zeros
     values = torch.linalg.eigvalsh(gram).clamp(min=0)
-    if values.sum() <= 1e-300:
+    if values.sum() <= rounding:
         return 0.0
     return math.exp(torch.special.entr(values / values.sum()).sum().item())
 

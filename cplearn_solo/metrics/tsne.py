@@ -21,7 +21,7 @@ def tsne(x: np.ndarray, *, seed: int) -> np.ndarray:
         raise InputError(f"t-SNE needs at least 2 dimensions, got {d}")
     if n < MIN_POINTS:
         raise InputError(f"t-SNE needs at least {MIN_POINTS} samples, got {n}")
-    if not (x - x[0]).var(axis=0).any():
+    if not (x - x[0]).astype(np.float32).var(axis=0).any():  # in which it works
         raise InputError(f"t-SNE needs samples that differ, and all {n} are the same")
     x = PCA(min(PRINCIPAL, n, d), random_state=seed).fit_transform(x)
     return TSNE(perplexity=min(PERPLEXITY, (n - 1) / 3), random_state=seed).fit_transform(x)

@@ -330,6 +330,12 @@ def test_classes_named_by_numbers_are_not_taken_for_places(tmp_path: Path) -> No
     fails("data.val_path = .*root': must be .* classes named by numbers, such as 1, 10, the other", **other)
     (tmp_path / "new/list.csv").write_text("1.png,\n2.png,\n")  # no label has no meaning
     assert splits(**either).test.labels.tolist() == [-1, -1]
+    (tmp_path / "new/train.csv").write_text("1.png,0\n2.png,1\n")
+    (tmp_path / "new/list.csv").write_text(
+        "../root/1/1.png,-1\n../root/2/2.png,0\n"
+    )  # one word makes all of them names
+    lists = {"train_path": str(tmp_path / "new/train.csv"), "val_path": str(tmp_path / "new/list.csv")}
+    fails("data.val_path = .*list.csv': must be .* classes named by numbers, such as 0, the other", **lists)
     for old, new in (("1", "0"), ("2", "1"), ("10", "2")):
         (tmp_path / f"root/{old}").rename(tmp_path / f"root/{new}")
     (tmp_path / "new/list.csv").write_text("1.png,1\n2.png,2\n")

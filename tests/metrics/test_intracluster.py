@@ -98,6 +98,17 @@ def test_within_cluster_variance():
     assert intracluster.intra_class_effective_rank(points, torch.arange(12) % 4) == 0
 
 
+def test_classes_that_are_points_have_no_rank_whatever_rounding_leaves():
+    points = torch.full((21, 3), 0.1, dtype=torch.float64) + torch.tensor([0.1, 0.2, 0.3]).double()
+    assert intracluster.intra_class_effective_rank(points, torch.arange(21) % 3) == 0
+    assert intracluster.inter_class_effective_rank(points, torch.arange(21) % 3) == 0
+
+
+def test_a_mixture_needs_two_samples():
+    with pytest.raises(InputError, match=r"features.shape = \(1, 4\): must be \(n, d\) with n >= 2"):
+        intracluster.gmm_entropy(torch.zeros(1, 4), components=1)
+
+
 def test_bad_input():
     with pytest.raises(InputError, match="components = 100: must be at most the 90 samples"):
         intracluster.gmm_entropy(X, components=100)

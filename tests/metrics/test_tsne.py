@@ -40,3 +40,8 @@ def test_ten_samples_of_two_dimensions_are_enough_and_fewer_are_not():
         module.tsne(X[:9], seed=0)
     with pytest.raises(InputError, match="t-SNE needs at least 2 dimensions, got 1"):
         module.tsne(X[:, :1], seed=0)
+
+
+def test_samples_that_are_the_same_in_float32_are_refused():
+    with pytest.raises(InputError, match="all 30 are the same"):
+        module.tsne(np.random.default_rng(0).normal(size=(30, 3)) * 1e-30, seed=0)

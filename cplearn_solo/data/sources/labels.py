@@ -84,10 +84,10 @@ def matched(labels: Labels, train: Labels, key: str, path: object) -> Labels:
 def _refuse_two_meanings(labels: Labels, train: Labels, key: str, path: object) -> None:
     """Of class folders named 1 to 10 the label 2 may be the folder of that name, or the third in sorted order, 2."""
     named, numbered = (labels, train) if labels.names else (train, labels)
-    is_mixed = named.names and not numbered.names and (numbered.values >= 0).any()
-    if not is_mixed or not all(map(DIGITS.fullmatch, named.names)):
+    if numbered.names or not (numbered.values >= 0).any():
         return
-    moved = [name for place, name in enumerate(named.names) if int(name.partition(".")[0]) != place]
+    places = {name: place for place, name in enumerate(named.names) if DIGITS.fullmatch(name)}
+    moved = [name for name, place in places.items() if int(name.partition(".")[0]) != place]
     wanted = "images whose classes are written as those in data.train_path: one has classes named by numbers, such as"
     require(not moved, key, str(path), f"{wanted} {', '.join(moved[:3])}, the other labels that are numbers")
 
