@@ -370,3 +370,10 @@ def test_paths_are_absolute_but_names_on_the_hub_stay(monkeypatch: pytest.Monkey
     custom, hub = ({"data": {"dataset": name, "train_path": "a/b", "val_path": None}} for name in ("custom", "hub"))
     assert with_absolute_paths(hub) == hub
     assert with_absolute_paths(custom) == {"data": {**custom["data"], "train_path": str(tmp_path / "a/b")}}
+
+
+def test_links_that_lead_nowhere_but_to_each_other_are_broken(root: Path, capsys: pytest.CaptureFixture) -> None:
+    for name, target in (("loop.png", "loop.png"), ("x", "y"), ("y", "x"), ("gone.png", "nowhere.png")):
+        (root / "cat" / name).symlink_to(target)
+    assert names(read(root), root) == ["cat/1.png", "cat/2.png", "dog/3.png", "dog/4.png"]
+    assert "4 broken link(s)" in capsys.readouterr().out

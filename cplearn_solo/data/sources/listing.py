@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from array import array
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,14 @@ def tell_ignored(place: Path, ignored: Counter[str]) -> None:
         say_once(f"ignored in {shown}: {counted(ignored)}")
 
 
+def _leads_to(kind: Callable[[], bool]) -> bool:
+    """False also where links lead round in a circle, or to where nothing may be looked at."""
+    try:
+        return kind()
+    except OSError:
+        return False
+
+
 class Listing:
     """Image files below ``root``, sorted by name at every depth; ``key`` names the folder in messages.
 
@@ -64,10 +73,10 @@ class Listing:
                 for entry in entries:
                     if is_hidden(entry.name):
                         self.ignored["hidden"] += 1
-                    elif entry.is_dir():
+                    elif _leads_to(entry.is_dir):
                         folders.add(entry.name)
                         names.append(entry.name)
-                    elif entry.is_file():
+                    elif _leads_to(entry.is_file):
                         names.append(entry.name)
                     else:
                         self.ignored["broken link(s)" if entry.is_symlink() else "special file(s)"] += 1
