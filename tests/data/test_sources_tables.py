@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from importlib.machinery import PathFinder
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -309,6 +310,16 @@ def test_hub_without_a_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
     assert torch.equal(found.test.images, noise_images(2, 8, 8, seed=1))
 
 
+def test_a_folder_called_datasets_is_not_the_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``datasets`` is where downloads go, and Python takes a folder in the place where it runs for a package."""
+    (tmp_path / "datasets").mkdir()
+    found = PathFinder.find_spec("datasets", [str(tmp_path)])
+    monkeypatch.setattr("cplearn_solo.data.sources.hub.find_spec", lambda name: found)
+    write_parts(tmp_path / "cached", ["train.parquet", "test.parquet"])
+    monkeypatch.setattr("cplearn_solo.data.sources.hub._downloaded", lambda name: tmp_path / "cached")
+    assert list(hub_parts("me/set", "data.train_path")) == ["test", "train"]
+
+
 def test_parts_of_the_library_are_whole_words_and_keep_what_labels_mean(monkeypatch: pytest.MonkeyPatch) -> None:
     """A stand-in for the library: some columns without their meaning, which the features have."""
 
@@ -323,7 +334,7 @@ def test_parts_of_the_library_are_whole_words_and_keep_what_labels_mean(monkeypa
     parts = {"training": images([0, 1]), "dev": images([1]), "trained": images([0, 0, 0])}
     library.load_dataset = lambda name: parts
     monkeypatch.setitem(sys.modules, "datasets", library)
-    monkeypatch.setattr("cplearn_solo.data.sources.hub.find_spec", lambda name: name)
+    monkeypatch.setattr("cplearn_solo.data.sources.hub.find_spec", lambda name: SimpleNamespace(origin=name))
     assert list(hub_parts("me/set", "data.train_path")) == ["train", "validation", "trained"]
     found = splits(dataset="hub", train_path="me/set")
     assert (found.train.labels.tolist(), found.test.labels.tolist()) == ([0, 1], [1])

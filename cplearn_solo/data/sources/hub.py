@@ -26,7 +26,8 @@ def hub(cfg: DataConfig, with_test: bool) -> tuple[FileSet, FileSet | None]:
 
 def hub_parts(name: str | list[str] | None, key: str) -> Parts:
     require(isinstance(name, str), key, name, "the name of a data set on the hub, owner/name")
-    library = find_spec("datasets") is not None
+    # a folder that is called so, as that of downloads is, passes for a package, but one without an origin
+    library = getattr(find_spec("datasets"), "origin", None) is not None
     try:
         return _by_library(name) if library else folder_parts(_downloaded(name), key)
     except (OSError, ValueError) as error:
