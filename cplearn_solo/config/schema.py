@@ -137,6 +137,12 @@ class Config:
         return self.device_count == 1 and self.num_nodes == 1
 
     @property
+    def max_steps(self) -> Optional[int]:
+        """Optimizer steps with which the run ends, if that is before the end of its epochs; ``None`` without them."""
+        steps = self.trainer.get("max_steps")
+        return None if steps == -1 else steps
+
+    @property
     def n_large(self) -> int:
         """Large crops: those of the first augmentation's size."""
         return sum(a.num_crops for a in self.augmentations if a.crop_size == self.augmentations[0].crop_size)

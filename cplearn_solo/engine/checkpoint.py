@@ -38,7 +38,7 @@ class EpochCheckpoint(Checkpoint):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         done = trainer.current_epoch + 1
-        ends = done == trainer.max_epochs or trainer.should_stop or 0 < trainer.max_steps <= trainer.global_step
+        ends = done == trainer.max_epochs or trainer.should_stop
         if done % self.config.frequency and not ends:
             return
         if not trainer.is_global_zero:

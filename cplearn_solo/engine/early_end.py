@@ -29,6 +29,20 @@ class PauseAfter(Callback):
             trainer.should_stop = True
 
 
+class LastStep(Callback):
+    """Ends training with the optimizer step ``step`` of the run, after a validation.
+
+    Lightning's own ``max_steps`` takes the epoch of a checkpoint for an unfinished one, of which nothing is left.
+    """
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
+        if trainer.global_step >= self.step:
+            trainer.should_stop = True
+
+
 class EarlyEnd(Callback):
     """Ends training with an epoch after which there is no time for another one, by ``max_time`` as Lightning reads it,
     or in which a signal has asked to end. All processes end with the same epoch, and ``reason`` is one of ``REASONS``.

@@ -49,7 +49,7 @@ class Estimate(Callback):
         if self._told:
             return
         self._steps += 1
-        left = _batches_left(trainer, batch_idx)
+        left = _batches_left(trainer, batch_idx, pl_module.config.max_steps)
         if self._steps <= FIRST:
             _wait_for(pl_module)
             self._counted = self._last = time.perf_counter()
@@ -84,12 +84,13 @@ class Estimate(Callback):
             say(_line(splits.train, time.perf_counter() - self._started + rest, trainer, module))
 
 
-def _batches_left(trainer: Trainer, batch_idx: int) -> int:
+def _batches_left(trainer: Trainer, batch_idx: int, max_steps: int | None) -> int:
     """After this one, of all epochs."""
     epochs_left = (trainer.max_epochs or 0) - trainer.current_epoch
     left = epochs_left * int(trainer.num_training_batches) - batch_idx - 1
-    most = trainer.max_steps - trainer.global_step
-    return left if trainer.max_steps < 0 else min(left, most * trainer.accumulate_grad_batches)
+    if max_steps is None:
+        return left
+    return min(left, max(0, max_steps - trainer.global_step) * trainer.accumulate_grad_batches)
 
 
 def _line(images: ImageSet, seconds: float, trainer: Trainer, module: Pretrainer) -> str:

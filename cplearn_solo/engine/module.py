@@ -227,7 +227,8 @@ class Pretrainer(LightningModule):
         fused = not self.trainer.gradient_clip_val and not self._sharded
         optimizer = self.build_optimizer(self.trainer.world_size, fused=fused)
         self._rates = [group["lr"] for group in optimizer.param_groups]
-        self._total_steps = int(self.trainer.estimated_stepping_batches)
+        steps = int(self.trainer.estimated_stepping_batches)
+        self._total_steps = min(steps, self.config.max_steps or steps)
         scheduler = build_scheduler(optimizer, config.scheduler, epochs=config.max_epochs, steps=self._total_steps)
         if scheduler is None:
             return optimizer

@@ -140,9 +140,9 @@ def _prepared(config: Config) -> Prepared:
         trainer.limit_val_batches = 0
     loaders = Loaders(splits, config)
     check_batches(trainer, loaders)
-    if trainer.max_steps > 0:
+    if config.max_steps:
         # all that counts epochs is to know which is the last one
-        epochs = -(-trainer.max_steps // _steps(config, trainer, loaders))
+        epochs = -(-config.max_steps // _steps(config, trainer, loaders))
         trainer.fit_loop.max_epochs = min(trainer.max_epochs or epochs, epochs)
     return Prepared(trainer, module, splits, loaders)
 

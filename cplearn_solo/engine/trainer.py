@@ -20,7 +20,7 @@ from cplearn_solo.core.distributed import sync_batchnorm
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.core.messages import Notice, only_collect
 from cplearn_solo.engine.checkpoint import PlainCheckpointIO
-from cplearn_solo.engine.early_end import EarlyEnd
+from cplearn_solo.engine.early_end import EarlyEnd, LastStep
 from cplearn_solo.engine.progress import RunProgress
 from cplearn_solo.engine.sharding import ShardedStrategy
 
@@ -59,7 +59,9 @@ def build_trainer(config: Config) -> Trainer:
     kwargs["plugins"] = [PlainCheckpointIO(), *([LayerSync()] if kwargs.get("sync_batchnorm") else [])]
     bar = RunProgress(bar=config.trainer.get("enable_progress_bar", sys.stderr.isatty()))
     try:
+        kwargs.pop("max_steps", None)
         kwargs["callbacks"] = [bar, EarlyEnd(kwargs.pop("max_time", None))]
+        kwargs["callbacks"] += [LastStep(config.max_steps)] if config.max_steps else []
         return Trainer(**kwargs)
     except (MisconfigurationException, ValueError, TypeError) as error:
         reason = " ".join(str(error).split())

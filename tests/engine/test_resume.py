@@ -59,6 +59,24 @@ def test_a_killed_run_ends_with_the_weights_of_an_uninterrupted_one(name, finish
     assert len(log_one) == 4 and log_one[0]["train_loss"] != log_one[3]["train_loss"]
 
 
+def test_a_killed_run_of_so_many_steps_ends_with_them(tmp_path, monkeypatch):
+    def config(name):
+        return tiny(tmp_path / name, data={"max_train_images": 96}, max_epochs=9, max_steps=7)  # of 3 steps each
+
+    pretrain(parse_config(config("whole")))
+    train_until(1, config("halved"), monkeypatch)
+    pretrain(parse_config(config("halved")))
+    (one,), (two,) = folders(tmp_path / "whole"), folders(tmp_path / "halved")
+    first, second = (torch.load(run / "checkpoints/last.ckpt", weights_only=True) for run in (one, two))
+    assert first["global_step"] == second["global_step"] == 7
+    assert all(torch.equal(a, b) for a, b in zip(_tensors(first), _tensors(second), strict=True))
+    assert [row["train_loss"] for row in EpochLog.read(one)] == [row["train_loss"] for row in EpochLog.read(two)]
+
+
+def _tensors(checkpoint):
+    return [value for value in checkpoint["state_dict"].values() if torch.is_tensor(value)]
+
+
 def test_a_paused_run_keeps_its_schedule_and_goes_on(finished, tmp_path):
     config = parse_config(tiny(tmp_path / "paused"))
     for _ in range(2):  # the second finds that there is nothing left to train
