@@ -119,6 +119,8 @@ class CPLearn(Method):
         require(beta == "auto" or beta >= 0, "method_kwargs.beta", beta, "at least 0, or auto")
         possible = beta != "auto" or (prior in (None, "uniform") and min(batch_size, c) >= 2)
         require(possible, "method_kwargs.beta", beta, "a number, unless the prior is uniform over at least 2 codes")
+        possible = kept_logits_mb is None or kept_logits_mb >= 0
+        require(possible, "method_kwargs.kept_logits_mb", kept_logits_mb, "at least 0")
         self.auto_beta = AutoBeta(batch_size, c) if beta == "auto" else None
         self.beta, self.activation, self.scale, self.prior_loss = beta, activation, scale, prior_loss
         self.spec = {"kind": dictionary, "seed": dictionary_seed, "f": f, "c": c}

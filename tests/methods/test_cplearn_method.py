@@ -246,6 +246,7 @@ def test_cplearn_uses_the_prior_it_is_given():
         ("vicreg", {f"{t}_loss_weight": 0.0 for t in ("sim", "var", "cov")}, "sim_loss_weight = 0.0: must be above 0"),
         ("gedi_nogen", {"temperature": 0.0}, "temperature = 0.0: must be above 0"),
         ("gedi", {"replay_size": 8}, "replay_size = 8: must be at least the batch, 16"),
+        ("cplearn", {"kept_logits_mb": -1.0}, "method_kwargs.kept_logits_mb = -1.0: must be at least 0"),
         ("gedi", {"reinit_prob": 1.5}, "reinit_prob = 1.5: must be a number from 0 to 1"),
         ("mocov2plus", {"temperature": 0.0}, "temperature = 0.0: must be above 0"),
         ("swav", {"temperature": -0.1}, "temperature = -0.1: must be above 0"),
