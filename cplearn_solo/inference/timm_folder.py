@@ -27,6 +27,8 @@ def write_folder(model: Pretrained, folder: Path) -> None:
 
     Raises ``InputError`` for a network that timm does not have, or whose features are others there.
     """
+    wanted = f"a file, as timm {timm.__version__} loads no folders, which later releases do"
+    require(loads_folders(), "OUT", str(folder), wanted)
     known = timm_model(model)
     if known is None:
         wanted = f"a file that ends in .pt, .safetensors or .onnx, timm has no {describe(model)}"
@@ -45,6 +47,14 @@ def write_folder(model: Pretrained, folder: Path) -> None:
         os.replace(partial, folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def loads_folders() -> bool:
+    """Whether this release of timm does; 1.0.9 does not."""
+    try:
+        return timm.models.parse_model_name("local-dir:folder")[0] == "local-dir"
+    except AssertionError:
+        return False
 
 
 def timm_model(model: Pretrained) -> tuple[str, dict[str, Any]] | None:

@@ -21,6 +21,7 @@ def test_each_run_of_a_program_has_what_was_said_in_it(tmp_path, capsys):
 
 def test_a_mistake_of_those_who_log_ends_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(logging, "raiseExceptions", False)
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])  # pytest's, whose reports cannot hold such letters
     with messages_apart():
         logging.getLogger("theirs").warning("no place for it", 1)
         logging.getLogger("theirs").warning("a name in other letters: \udce4")

@@ -26,7 +26,7 @@ def verdict(monkeypatch):
         monkeypatch.setattr(module, "too_early", lambda config, epochs: early and f"{early} {epochs}")
         network = SimpleNamespace(method=None, config=SimpleNamespace(seed=0), device="cpu")
         trained = SimpleNamespace(module=network, stopped_for=stopped_for, run=SimpleNamespace(path=None))
-        rows = [{"collapse_told_apart": value} for value in told]
+        rows = [{"epoch": epoch, "collapse_told_apart": value} for epoch, value in enumerate(told)]
         return module._verdict(trained, JUDGED, scores, rows, list(views))
 
     return of

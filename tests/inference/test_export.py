@@ -18,6 +18,7 @@ from cplearn_solo.inference.model_card import model_card
 from cplearn_solo.inference.pretrained import load_pretrained
 from cplearn_solo.inference.recipes import loaders, recipe
 from cplearn_solo.inference.targets import new_export
+from cplearn_solo.inference.timm_folder import loads_folders
 
 RESNET8 = ("resnet8", 8, {"width": 4})
 SMALL_STEM = ("resnet18", 32, {})
@@ -46,6 +47,9 @@ def loaded(model, out, images):
 
 def new_export_ending(out):
     return "" if Path(out).is_dir() else Path(out).suffix
+
+
+of_folders = pytest.mark.skipif(not loads_folders(), reason="this release of timm loads no folders")
 
 
 @pytest.mark.parametrize(
@@ -119,6 +123,7 @@ def test_safetensors_say_what_they_are_of(checkpoint, tmp_path):
     }
 
 
+@of_folders
 @pytest.mark.parametrize("backbone, channels", [pytest.param(LARGE_STEM, 1, marks=pytest.mark.slow), (FROM_TIMM, 3)])
 def test_a_folder_is_loaded_by_timm(backbone, channels, checkpoint, tmp_path):
     model = export_backbone(checkpoint(backbone=backbone, channels=channels), tmp_path / "folder")
@@ -134,6 +139,7 @@ def test_a_folder_is_loaded_by_timm(backbone, channels, checkpoint, tmp_path):
     assert int(size / found["crop_pct"]) == {96: 110, 64: 64}[size]  # 256 / 224 of it above 64
 
 
+@of_folders
 def test_a_folder_is_loaded_by_transformers(checkpoint, tmp_path):
     transformers = pytest.importorskip("transformers")
     model = export_backbone(checkpoint(backbone=VIT), tmp_path / "folder")
@@ -143,6 +149,7 @@ def test_a_folder_is_loaded_by_transformers(checkpoint, tmp_path):
     torch.testing.assert_close(there.pooler_output, wanted)
 
 
+@of_folders
 def test_a_card_has_scores_beside_chance_and_the_verdict(checkpoint, tmp_path):
     file = checkpoint(backbone=VIT)
     run = tmp_path / "run"
@@ -166,6 +173,7 @@ def test_a_card_has_scores_beside_chance_and_the_verdict(checkpoint, tmp_path):
     assert "epochs |" not in card and str(tmp_path) not in card and re.search(r"less 0.4, 0.5, 0.6 and over 0.2", card)
 
 
+@of_folders
 def test_a_network_that_timm_lacks_is_no_folder(checkpoint, tmp_path):
     words = "folder': must be a file that ends in .pt, .safetensors or .onnx, timm has no resnet8"
     with pytest.raises(InputError, match=words):
@@ -173,6 +181,7 @@ def test_a_network_that_timm_lacks_is_no_folder(checkpoint, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@of_folders
 def test_a_network_that_is_another_one_in_timm_is_no_folder(checkpoint, tmp_path, monkeypatch):
     from cplearn_solo.inference import timm_folder
 

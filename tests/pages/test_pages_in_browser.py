@@ -27,7 +27,8 @@ SIZES = [(390, False), (390, True), (1280, False)]
 def report(tmp_path_factory):
     """The page of a healthy and a collapsed subject with long names, and some figures."""
     h, codes = torch.randn(60, 4, generator=torch.Generator().manual_seed(0)), torch.arange(60) % 3
-    seen = {"codes": codes, "confidence": torch.rand(60), "images": MemorySet(noise_images(60, 9, 9), codes, 3)}
+    seen = {"codes": codes, "confidence": torch.rand(60), "places": torch.arange(60)}
+    seen["images"] = MemorySet(noise_images(60, 9, 9), codes, 3)
     subjects = [Subject((name,), Path("long" * 40), "60 rows", h, **seen) for name in ("one", "other" * 20)]
     groups, names = by_themselves(subjects)
     verdicts = [collapse_verdict(h, h, codes), collapse_verdict(h, h, 0 * codes)]
