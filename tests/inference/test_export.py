@@ -24,7 +24,7 @@ RESNET8 = ("resnet8", 8, {"width": 4})
 SMALL_STEM = ("resnet18", 32, {})
 LARGE_STEM = ("resnet18", 96, {})
 VIT = ("vit_tiny", 32, {"depth": 2})
-FROM_TIMM = ("timm/test_resnet", 64, {})
+FROM_TIMM = ("timm/test_byobnet", 64, {})
 
 
 def features(model, channels=3, size=None):
@@ -58,7 +58,7 @@ of_folders = pytest.mark.skipif(not loads_folders(), reason="this release of tim
         (".pt", RESNET8, 3, "resnet8: no other library has it"),
         (".pt", SMALL_STEM, 1, "resnet18 with a 3x3 stem: no library has it, torchvision makes it"),
         (".safetensors", VIT, 4, "vit_tiny: timm and transformers load it"),
-        (".pt", FROM_TIMM, 3, "timm/test_resnet: timm and transformers load it"),
+        (".pt", FROM_TIMM, 3, "timm/test_byobnet: timm and transformers load it"),
     ],
 )
 def test_weights_load_by_the_lines_that_are_printed(ending, backbone, channels, said, checkpoint, tmp_path):
