@@ -74,8 +74,8 @@ def _arguments(optimizer: str) -> set[str]:
 def _check_devices(config: Config) -> None:
     """PyTorch is asked for GPUs only where the answer may be an error."""
     accelerator, count = config.trainer.get("accelerator") or "auto", config.device_count
-    on_cpu = accelerator == "cpu" or (config.performance.graph is True and not _gpus_here())
-    require(config.performance.graph is not True or not on_cpu, "performance.graph", True, "false on a CPU")
+    if config.performance.graph is True:
+        require(accelerator != "cpu" and _gpus_here(), "performance.graph", True, "false on a CPU")
     if accelerator in ("cuda", "gpu"):
         require(_gpus_here(), "accelerator", accelerator, "auto or cpu, no GPU was found here")
     elif accelerator != "mps" and count and count > cores() and not any(rank in os.environ for rank in RANKS):

@@ -243,6 +243,12 @@ def test_what_says_auto_is_as_in_the_run_that_goes_on(finished, tmp_path):
     assert values == tiny(tmp_path, **begin)
     assert len(lines) == 2 and all(line.endswith("as in the run that goes on") for line in lines)
 
+    damaged = shutil.copytree(finished, tmp_path / "damaged")
+    (damaged / "config.yaml").write_text("scheduler: [")
+    with pytest.raises(InputError, match="damaged/config.yaml: ") as told:
+        choose({**raw, "resume_from_checkpoint": str(damaged)})
+    assert "\n" not in str(told.value)
+
 
 def test_a_killed_run_that_began_at_a_checkpoint_goes_on_with_the_same_command(finished, tmp_path, monkeypatch):
     longer = tiny(tmp_path, max_epochs=6, resume_from_checkpoint=str(finished))
