@@ -52,7 +52,7 @@ def test_a_methods_own_entry_counts_and_given_keys_do_not_vary(space):
     assert space(text) == {"optimizer.lr": Choice((1, 2))}
     text += "\nbyol: null"
     assert space(text, "byol", fixed=["optimizer.weight_decay"]) == {"optimizer.lr": Range(0.002, 0.2, log=True)}
-    with pytest.raises(InputError, match="mine.yaml.*none is left"):
+    with pytest.raises(InputError, match="mine.yaml.*besides those that you give, optimizer.lr$"):
         space(text, fixed=["optimizer"])
 
 
@@ -67,25 +67,39 @@ def test_a_methods_own_entry_counts_and_given_keys_do_not_vary(space):
             "all: {optimiser.lr: {low: 0, high: 1}}",
             "key of cplearn 'optimiser.lr': .*choices are augmentations, method",
         ),
-        ("all: {augmentations.1.crop_size: {low: 0, high: 1}}", "key of cplearn 'augmentations.1.crop_size'"),
+        ("all: {augmentations.1.crop_size: {low: 0, high: 1}}", "key of cplearn 'augmentations.1.crop_size'.*tions.0$"),
+        ("all: {augmentations.0.crop: {low: 0, high: 1}}", "choices are augmentations.0.crop_size$"),
+        ("all: {optimizer.lr.low: {low: 0, high: 1}}", "choices are optimizer.lr$"),
+        ("all: {3: {low: 0, high: 1}}", "unknown key of cplearn 3: choices are augmentations, method"),
         ("cplern: {optimizer.lr: {low: 0, high: 1}}", "method 'cplern': did you mean 'cplearn'"),
-        ("all: {optimizer.lr: {low: 1}}", "optimizer.lr = {'low': 1}: must be numbers, low less than high"),
+        ("all: {optimizer.lr: {low: 1}}", "optimizer.lr = {'low': 1}: must be two numbers, low less than high"),
         ("all: {optimizer.lr: {low: 0, high: 1, log: true}}", "low = 0: must be above 0"),
-        ("all: {optimizer.lr: {low: 0, high: 1, choices: [1, 2]}}", "must be one of choices, times, or low and high"),
+        ("all: {optimizer.lr: {low: 0, high: 1, choices: [1, 2]}}", "must be {choices: "),
         ("all: {optimizer.lr: {choices: [1]}}", "at least two"),
         ("all: {optimizer.lr: {choices: [[1], [2]]}}", "numbers or words"),
+        ("all: {optimizer.lr: {choices: [1, 2, 1]}}", "all different"),
+        ("all: {optimizer.lr: {low: 1, high: .inf}}", "must be two numbers"),
+        ("all: {method_kwargs.proj_output_dim: {times: [1, .inf]}}", "times = .1.0, inf.: must be"),
+        ("all: {optimizer.lr: [0.1, 1]}", r"optimizer.lr = \[0.1, 1\]: must be {choices: "),
+        ("all: {optimizer.lr: }", "optimizer.lr = None: must be {choices: "),
         ("all: {optimizer.weight_decay: {times: [0.1, 10]}}", "weight_decay = 0.0: must be above 0"),
         ("all: {optimizer.lr: {times: [2, 1]}}", r"times = \[2.0, 1.0\]: must be"),
         ("all: {optimizer.lr: {lo: 1}}", "unknown .*key 'lo'"),
         ("all: [1, 2]", "must be a mapping"),
         ("all: {", "mine.yaml"),
-        ("{}", "none is left"),
+        ("{}", "a file with keys of cplearn that may vary$"),
     ],
 )
 def test_mistakes_name_file_key_and_choices(space, text, message):
     with pytest.raises(InputError, match=message) as error:
         space(text)
     assert "mine.yaml" in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_file_that_is_no_text_is_told_in_a_line(tmp_path):
+    (tmp_path / "mine.yaml").write_bytes(b"all: {optimizer.lr: {choices: [\xff, 1]}}")
+    with pytest.raises(InputError, match="space = .*mine.yaml.*decode"):
+        read_space(tmp_path / "mine.yaml", "cplearn", PLAIN)
 
 
 def test_places_and_values_of_a_domain_belong_together():
