@@ -15,11 +15,11 @@ from cplearn_solo.core.schema import read_schema
 from cplearn_solo.core.scripts import SCRIPTS
 from cplearn_solo.core.stops import at_stop
 from cplearn_solo.jobs.launch import check_launcher
-from cplearn_solo.tuning.halving import due
+from cplearn_solo.tuning.halving import due, places
 from cplearn_solo.tuning.plan import Search, plan
 from cplearn_solo.tuning.record import Record
 from cplearn_solo.tuning.schema import TuneConfig
-from cplearn_solo.tuning.sheet import make_sheet
+from cplearn_solo.tuning.sheet import drawn, make_sheet
 
 OWN = tuple(field.name for field in fields(TuneConfig))
 OF_ONE_CALL = ("workers", "work", "launcher", "slurm")  # what the command that makes a search again does without
@@ -31,11 +31,13 @@ def tune_task(raw: Any, arguments: Sequence[str], place: Sequence[str]) -> None:
     ``arguments`` are those of the command line, and ``place`` the ones of the configuration that they do not say.
     """
     search = planned(raw, arguments)
-    record, request = Record(search), search.request
+    record = Record(search)
     if due(search.rules, record.outcomes):
         from cplearn_solo.tuning.search import as_jobs, run_search
 
-        print(f"{request.budget} trials of {search.name}, drawn by {search.rules.sampler}, in {search.folder}")
+        rules = search.rules
+        until = (f"{places(rules.budget, rung)} until epoch {epochs}" for rung, epochs in enumerate(rules.rungs))
+        print(f"trials of {search.name}, drawn {drawn(rules)}: {', '.join(until)}; in {search.folder}")
         with at_stop("stopped; the same command goes on from here"):
             run_search(record, as_jobs(search))
     train = ["cplearn", "pretrain", *place, *_without(arguments, OWN)]

@@ -3,6 +3,15 @@
 from __future__ import annotations
 
 
+def counted(count: int, thing: str) -> str:
+    """``count`` of a thing whose plural has an s.
+
+    >>> counted(1, "epoch"), counted(50, "epoch")
+    ('1 epoch', '50 epochs')
+    """
+    return f"{count} {thing}{'' if count == 1 else 's'}"
+
+
 def digits(value: float, count: int) -> str:
     """``value`` with ``count`` digits, or with all that it has before the point.
 

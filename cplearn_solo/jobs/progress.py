@@ -26,8 +26,10 @@ class Board:
         self._live = Live(console=self._console, auto_refresh=False, transient=True) if sys.stdout.isatty() else None
         self._waiting: list[Job] = []
         self._running: list[Running] = []
-        self._measured: dict[str, list[float]] = {}  # seconds by kind, of the jobs that ended here
-        self._projected: dict[str, float] = {}  # seconds by kind, from the steps that a running job has done
+        self._share: dict[str, float] = {}  # by key: of a job's steps, what is left at the beginning
+        # seconds of a whole job by kind: of those that ended here, and from the steps that a running one has done
+        self._measured: dict[str, list[float]] = {}
+        self._projected: dict[str, float] = {}
         self._brief: set[str] = set()  # kinds whose time says nothing about others
         self._ended = self._failed = self._total = 0
         self._workers = 1
@@ -45,8 +47,9 @@ class Board:
         """Before the first job starts."""
         self._waiting, self._total = list(jobs), len(jobs)
         self._brief = {job.kind for job in jobs if job.brief}
+        self._share = {job.key: 1 - _done(job)[0] for job in jobs}
         self._workers = min(workers, max(1, len(jobs)))
-        self._console.print(f"{len(jobs)} {self._things} to run, {self._workers} at a time")
+        self._say(Text(f"{self._things} to run: {len(jobs)}, {self._workers} at a time"))
 
     def started(self, running: Running) -> None:
         """After a job has started."""
@@ -59,11 +62,11 @@ class Board:
         self._running.remove(running)
         self._ended += 1
         self._failed += failed is not None
-        if failed is None:
-            self._measured.setdefault(job.kind, []).append(seconds)
+        if failed is None and self._share[job.key]:
+            self._measured.setdefault(job.kind, []).append(seconds / self._share[job.key])
         outcome = Text(f"failed: {failed}", "red") if failed else Text(_clock(seconds))
-        left = f"  ({self._ended} of {self._total}, ends about {self._end()})"
-        self._console.print(Text.assemble(f"{job.label}: ", outcome, (left, "dim")))
+        left = f"  ({', '.join([f'{self._ended} of {self._total}', *self._end()])})"
+        self._say(Text.assemble(f"{job.label}: ", outcome, (left, "dim")))
 
     def show(self) -> None:
         """Draws the live table."""
@@ -73,30 +76,40 @@ class Board:
         for running in self._running:
             table.add_row(running.job.label, self._steps(running), _clock(running.seconds))
         counts = f"{self._ended} done, {self._failed} of them failed"
-        left = f"{len(self._running)} running, {len(self._waiting)} waiting; ends about {self._end()}"
-        self._live.update(Group(table, Text(f"{counts}; {left}", "bold")), refresh=True)
+        left = f"{len(self._running)} running, {len(self._waiting)} waiting"
+        self._live.update(Group(table, Text("; ".join([counts, left, *self._end()]), "bold")), refresh=True)
+
+    def _say(self, line: Text) -> None:
+        self._console.print(line, soft_wrap=True)  # whole, also in a log, where rich would break it
 
     def _steps(self, running: Running) -> str:
-        done, steps = running.job.steps_done() if running.job.steps_done else (0, 0)
-        if not done:
-            return ""
-        self._projected[running.job.kind] = running.seconds * steps / done
-        return f"{done} of {steps}"
+        share, steps = _done(running.job)
+        here = share - (1 - self._share[running.job.key])
+        if here > 0:
+            self._projected[running.job.kind] = running.seconds / here
+        return steps
 
-    def _end(self) -> str:
-        """Time of day. A job counts as long as others of its kind took, else as its own steps, else as other kinds."""
+    def _end(self) -> list[str]:
+        """At which time of day it ends, if anything tells. A job counts as long as others of its kind took, else as its
+        own steps, else as other kinds; one that is resumed for its share of that."""
         known = {**self._projected, **{kind: mean(seconds) for kind, seconds in self._measured.items()}}
         others = [seconds for kind, seconds in known.items() if kind not in self._brief]
         if not others and any(not job.brief for job in self._waiting):
-            return "(unknown yet)"
+            return []
 
         def expected(job: Job) -> float:
-            return known.get(job.kind, mean(others) if others and not job.brief else 0.0)
+            return known.get(job.kind, mean(others) if others and not job.brief else 0.0) * self._share[job.key]
 
         left = sum(expected(job) for job in self._waiting)
         left += sum(max(0.0, expected(running.job) - running.seconds) for running in self._running)
         end = datetime.now() + timedelta(seconds=left / self._workers)
-        return end.strftime("%H:%M" if end.date() == datetime.now().date() else "%d %b %H:%M")
+        return [end.strftime(f"ends about {'%H:%M' if end.date() == datetime.now().date() else '%d %b %H:%M'}")]
+
+
+def _done(job: Job) -> tuple[float, str]:
+    """The share of its steps that a job has done, and those in words."""
+    done, steps = job.steps_done() if job.steps_done else (0, 0)
+    return (min(1.0, done / steps), f"{done} of {steps}") if done and steps > 0 else (0.0, "")
 
 
 def _clock(seconds: float) -> str:

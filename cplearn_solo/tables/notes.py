@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
+from cplearn_solo.core.numbers import counted
 from cplearn_solo.tables.compare import FEWEST, LEVEL
 from cplearn_solo.tables.plan import Grid
 from cplearn_solo.tables.results import Found, Record
@@ -81,8 +82,7 @@ def _backbone(config: dict[str, Any]) -> str:
 
 
 def _epochs(config: dict[str, Any]) -> str:
-    epochs = config.get("max_epochs")
-    return f"{epochs} epoch{'' if epochs == 1 else 's'}"
+    return counted(config.get("max_epochs"), "epoch")
 
 
 def _optimizer(config: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ from itertools import accumulate
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from cplearn_solo.core.numbers import counted
 from cplearn_solo.tuning.record import Record
 from cplearn_solo.tuning.sheet import NO_IMPORTANCE, figures
 
@@ -33,7 +34,7 @@ def _course(axes: Axes, record: Record) -> None:
             continue
         numbers, values = list(points), list(points.values())
         (line,) = axes.step(
-            numbers, list(accumulate(values, better)), where="post", label=f"best after {epochs} epochs"
+            numbers, list(accumulate(values, better)), where="post", label=f"best after {counted(epochs, 'epoch')}"
         )
         axes.plot(numbers, values, "o", color=line.get_color(), alpha=0.6)
     if search.rules.score.is_rank:

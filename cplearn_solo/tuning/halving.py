@@ -62,7 +62,7 @@ def rungs_of(epochs: int, count: int) -> tuple[int, ...]:
     >>> rungs_of(50, 3)
     (13, 25, 50)
     """
-    return tuple(sorted({math.ceil(epochs / 2**rung) for rung in range(count)}))
+    return tuple(sorted({-(-epochs // 2**rung) for rung in range(count)}))
 
 
 def due(rules: Rules, outcomes: Sequence[Outcome]) -> list[Trial]:
@@ -79,6 +79,11 @@ def due(rules: Rules, outcomes: Sequence[Outcome]) -> list[Trial]:
     return []
 
 
+def places(budget: int, rung: int) -> int:
+    """How many trials train until ``rung``, besides the first: half of those of the rung before, rounded up."""
+    return math.ceil(budget / 2**rung)
+
+
 def survivors(rules: Rules, outcomes: Sequence[Outcome], rung: int) -> list[Outcome]:
     """The trials that train until ``rung``, as they were at the rung before, the best first.
 
@@ -89,8 +94,8 @@ def survivors(rules: Rules, outcomes: Sequence[Outcome], rung: int) -> list[Outc
     if rung > 1:
         numbers = {o.trial.number for o in survivors(rules, outcomes, rung - 1)}
         there = [o for o in there if o.trial.number in numbers]
-    order, places = ranked(rules.score, there), math.ceil(rules.budget / 2**rung)
-    return order[:places] + [o for o in order[places:] if o.trial.number == 0]
+    order, count = ranked(rules.score, there), places(rules.budget, rung)
+    return order[:count] + [o for o in order[count:] if o.trial.number == 0]
 
 
 def ranked(score: Score, outcomes: Iterable[Outcome]) -> list[Outcome]:

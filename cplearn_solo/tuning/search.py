@@ -54,7 +54,7 @@ def as_jobs(search: Search) -> RunTrials:
             add(Outcome(by_key[job.key], **found, folder=str(job.folder.parent)))
 
         epochs = search.rules.rungs[trials[0].rung]
-        with Board(f"trials of {epochs} epochs") as board:
+        with Board(f"trials until epoch {epochs}") as board:
             run_jobs([_job(search, trial) for trial in trials], launcher, board, ended)
 
     return run_trials

@@ -9,8 +9,9 @@ from typing import Any
 import cplearn_solo
 from cplearn_solo.config.identity import LEARNING_VERSION
 from cplearn_solo.core.commands import typed
+from cplearn_solo.core.numbers import counted
 from cplearn_solo.tuning.domains import Keys
-from cplearn_solo.tuning.halving import Outcome, best, ranked, told
+from cplearn_solo.tuning.halving import Outcome, Rules, best, ranked, told
 from cplearn_solo.tuning.importance import importances
 from cplearn_solo.tuning.plan import Search
 from cplearn_solo.tuning.record import Record
@@ -69,6 +70,11 @@ def make_sheet(record: Record, *, train: Sequence[str], search: Sequence[str]) -
     )
 
 
+def drawn(rules: Rules) -> str:
+    """How trials are drawn, after that word."""
+    return f"in groups of {rules.generation} by TPE" if rules.sampler == "tpe" else "at random"
+
+
 def text(value: Any) -> str:
     """A value as the command line takes it."""
     return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
@@ -91,8 +97,8 @@ def _best(search: Search, outcomes: Sequence[Outcome], chosen: Outcome) -> str:
     number, rung = chosen.trial.number, chosen.trial.rung
     scores = figures(search, outcomes, rung)
     name = f"trial {number}" + (", the configuration as it is" if number == 0 else "")
-    words = f"Best of {_count(outcomes)} trials: {name}, {search.request.score} {_figure(scores[number])}"
-    words += f" after {search.rules.rungs[rung]} epochs."
+    words = f"Best of {counted(_count(outcomes), 'trial')}: {name}, {search.request.score} {_figure(scores[number])}"
+    words += f" after {counted(search.rules.rungs[rung], 'epoch')}."
     if number == 0:
         return words
     return (
@@ -112,7 +118,7 @@ def _keys(search: Search, shares: dict[str, float], keys: Keys) -> Block:
         ]
         for key in shares or rules.space
     ]
-    title = f"Keys, and their importance after {rules.rungs[0]} epochs"
+    title = f"Keys, and their importance after {counted(rules.rungs[0], 'epoch')}"
     return Block(title, ["key", "importance", "may be", "before", "best"], rows)
 
 
@@ -134,24 +140,25 @@ def _trials(search: Search, outcomes: Sequence[Outcome]) -> Block:
         ]
         for o in order
     ]
-    header = ["trial", *(f"{epochs} epochs" for epochs in rules.rungs), *space, *failed]
+    header = ["trial", *(counted(epochs, "epoch") for epochs in rules.rungs), *space, *failed]
     return Block(f"Trials, and their {search.request.score}", header, rows)
 
 
 def _notes(search: Search, outcomes: Sequence[Outcome]) -> list[str]:
     rules, share = search.rules, search.config["data"]["val_split"]
     images = f"{100 * share:g} % of the training images, held out" if share else "training images"
-    drawn = f"in groups of {rules.generation} by TPE" if rules.sampler == "tpe" else "at random"
     half = " and ".join(map(str, rules.rungs[:-1]))
-    last = {o.trial.number: o for o in outcomes}.values()
-    epochs = sum(rules.rungs[o.trial.rung] for o in last)
-    seconds = sum(o.seconds for o in last if o.seconds is not None)
+    # trials of the same keys share a run
+    runs = {o.folder or o.trial.number: o for o in sorted(outcomes, key=lambda o: o.trial.rung)}.values()
+    epochs = sum(rules.rungs[o.trial.rung] for o in runs)
+    seconds = sum(o.seconds for o in runs if o.seconds is not None)
     return [
         f"{search.request.score}: {rules.score.about}, of {images}. No test image takes part.",
-        f"{_count(outcomes)} of {rules.budget} trials, drawn {drawn}; trial 0 is the configuration as it is."
-        + (f" After {half} epochs the better half, and trial 0, went on." if half else ""),
-        f"{epochs} epochs in all, as many as {epochs / rules.rungs[-1]:.1f} runs have; {seconds / 60:.1f} minutes of "
-        "training, those of all trials added up.",
+        f"{_count(outcomes)} of {rules.budget} trials, drawn {drawn(rules)}; trial 0 is the configuration as it is."
+        + (f" After epoch {half} the better half, and trial 0, went on." if half else ""),
+        f"{counted(epochs, 'epoch')} in all, as many as {epochs / rules.rungs[-1]:.1f} runs have; {seconds / 60:.1f} "
+        "minutes of training, those of all trials added up"
+        + (", some of which had the same keys and so shared a run." if len(runs) < _count(outcomes) else "."),
         "The best of several scores is higher than it deserves, the more so the more trials and the fewer images: what "
         "the best keys are worth, test images say.",
         f"seed {rules.seed}, learning version {LEARNING_VERSION}, cplearn-solo {cplearn_solo.__version__}",

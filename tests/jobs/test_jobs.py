@@ -51,7 +51,7 @@ def test_each_job_has_an_outcome_and_a_failure_stops_nothing(run, tmp_path, caps
     assert found["be_killed"]["failed"] == "killed by signal 9, perhaps for want of memory"
     assert "counted" in (tmp_path / "succeed/log.txt").read_text()
     out = capsys.readouterr().out
-    assert "4 jobs to run, 2 at a time" in out and "failed: size = 3: must be even" in out
+    assert "jobs to run: 4, 2 at a time" in out and "failed: size = 3: must be even" in out
 
 
 def test_what_has_a_result_is_not_done_again(run, tmp_path):
@@ -122,10 +122,11 @@ def test_each_job_has_as_many_gpus_as_it_asks_for():
 
 def test_the_board_tells_when_jobs_end(monkeypatch, tmp_path, capsys):
     """Steps of a running job tell how long its kind takes; a brief job tells nothing of other kinds."""
-    now = 1000.0
+    now, steps = 1000.0, {"done": 0}
     monkeypatch.setattr("time.time", lambda: now)
     brief = Running(job(tmp_path / "brief", None, kind="pixels", brief=True), None, 0, now)
-    long = Running(job(tmp_path / "long", None, kind="method", steps_done=lambda: (1, 4)), None, 0, now + 60)
+    of_method = job(tmp_path / "long", None, kind="method", steps_done=lambda: (steps["done"], 4))
+    long = Running(of_method, None, 0, now + 60)
     board = Board("cells")
     board.begin([brief.job, long.job, job(tmp_path / "other", None, kind="other")], workers=1)
     board.started(brief)
@@ -133,10 +134,36 @@ def test_the_board_tells_when_jobs_end(monkeypatch, tmp_path, capsys):
     board.ended(brief, None)
     board.started(long)
     now += 600
+    steps["done"] = 1
     assert board._steps(long) == "1 of 4" and board._projected == {"method": 2400}
-    hours = (datetime.strptime(board._end()[-5:], "%H:%M") - datetime.now()).seconds / 3600
+    hours = (datetime.strptime(board._end()[0][-5:], "%H:%M") - datetime.now()).seconds / 3600
     assert hours == pytest.approx((3 * 600 + 2400) / 3600, abs=0.05), "what is left of it, and the other as long as it"
     board.ended(long, "no memory")
     out = capsys.readouterr().out
-    assert "3 cells to run, 1 at a time" in out and "brief: 0:01:00  (1 of 3, ends about (unknown yet))" in out
+    assert "cells to run: 3, 1 at a time" in out and "brief: 0:01:00  (1 of 3)\n" in out
     assert "long: failed: no memory  (2 of 3, ends about " in out
+
+
+def test_the_board_counts_what_resumed_jobs_have_left(monkeypatch, tmp_path):
+    now, steps = 1000.0, {"done": 3}
+    monkeypatch.setattr("time.time", lambda: now)
+    resumed = [job(tmp_path / name, None, kind="a", steps_done=lambda: (steps["done"], 4)) for name in ("one", "two")]
+    board = Board()
+    board.begin([*resumed, job(tmp_path / "new", None, kind="a")], workers=1)
+    board.started(first := Running(resumed[0], None, 0, now))
+    now += 300
+    assert board._steps(first) == "3 of 4" and board._end() == [], "nothing says yet how long a step takes"
+    steps["done"] = 4
+    assert board._steps(first) == "4 of 4" and board._projected == {"a": 1200}
+    board.ended(first, None)
+    assert board._measured == {"a": [1200]}
+    hours = (datetime.strptime(board._end()[0][-5:], "%H:%M") - datetime.now()).seconds / 3600
+    assert hours == pytest.approx((300 + 1200) / 3600, abs=0.05), "a quarter of the second, and all of the new one"
+
+
+def test_lines_of_the_board_are_whole_in_a_log(tmp_path, capsys):
+    board, one = Board(), Running(job(tmp_path / "one", None), None, 0, 0.0)
+    board.begin([one.job], workers=1)
+    board.started(one)
+    board.ended(one, "why, " * 40 + "at last")
+    assert "at last  (1 of 1, ends about" in capsys.readouterr().out

@@ -39,7 +39,7 @@ def done(call, folder):
     if not (folder / FOLDER).exists():
         code, out, error = call("workers=2")
         assert code == 0, error
-        assert "4 cells to run, 2 at a time" in out
+        assert "cells to run: 4, 2 at a time" in out
     return folder / FOLDER
 
 
@@ -88,7 +88,7 @@ def test_runs_are_taken_over_and_continued_by_another_folder(done, call, folder,
         unfinished.unlink()
     code, out, error = call("results=elsewhere", "rows=['c = f']")
     assert code == 0, error
-    assert "3 cells to run" in out, "the reference rows run with it"
+    assert "cells to run: 3" in out, "the reference rows run with it"
     assert sorted(folder.glob("runs/tables/*/*/*/*")) == runs and "resuming" in (cell / "log.txt").read_text()
     theirs, ours = numbers(folder / "elsewhere"), numbers(done)
     for number in [("c = f", "nmi_chance"), ("c = f", "Linear probe"), ("Raw pixels", "Linear probe")]:

@@ -85,7 +85,7 @@ def test_halves_and_the_first_trial_go_on(make, finish):
 
 def test_rungs():
     assert [rungs_of(100, n) for n in (1, 2, 3)] == [(100,), (50, 100), (25, 50, 100)]
-    assert rungs_of(1, 3) == (1,) and rungs_of(3, 4) == (1, 2, 3)
+    assert rungs_of(1, 3) == (1,) and rungs_of(3, 4) == rungs_of(3, 2000) == (1, 2, 3)
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)

@@ -67,6 +67,22 @@ def test_trials_on_images_that_have_changed_since_are_told(make, measure):
     )
 
 
+def test_trials_that_share_a_run_count_once(make, measure):
+    record = Record(make(budget=4, sampler="random", rungs=2))
+    run_search(record, lambda trials, add: [add(replace(measure(trial), folder="same")) for trial in trials])
+    notes = make_sheet(record, train=TRAIN, search=SEARCH).notes
+    assert any(n.startswith("8 epochs in all, as many as 1.0 runs") and n.endswith("so shared a run.") for n in notes)
+
+
+def test_one_trial_of_one_epoch_is_not_called_several(make, measure):
+    search = make(budget=1, rungs=1)
+    record = Record(replace(search, rules=replace(search.rules, rungs=(1,))))
+    run_search(record, lambda trials, add: [add(measure(trial)) for trial in trials])
+    sheet = make_sheet(record, train=TRAIN, search=SEARCH)
+    said = [sheet.best, *sheet.notes, *(word for block in sheet.blocks for word in (block.title, *block.header))]
+    assert sheet.best.startswith("Best of 1 trial: ") and not any("1 epochs" in words for words in said)
+
+
 def test_a_mean_rank_is_shown_as_one(make, measure):
     record = Record(make(budget=5, sampler="random", score="mean_rank", rungs=1))
     run_search(record, lambda trials, add: [add(measure(trial)) for trial in trials])
