@@ -83,6 +83,8 @@ def plan(request: GridConfig, overrides: dict[str, Any], *, scripts: Path) -> Gr
     table = load_table(request.table)
     data = overrides.get("data", {})
     require(isinstance(data, dict), "data", data, "a mapping of keys to values")
+    seed = overrides.get("seed")
+    require(seed is None, "seed", seed, f"absent from a table, which has seeds: seeds=[{seed}]")
     dataset = data.get("dataset")
     require(dataset is None or isinstance(dataset, str), "data.dataset", dataset, "text")
     setting = _setting(request, table, dataset)
@@ -133,7 +135,12 @@ def _columns(request: GridConfig, table: PaperTable, setting: Setting, dataset: 
     columns = {key: columns[key] for key in columns if request.columns is None or key in request.columns}
     per_dataset = any("data.dataset" in column.overrides.get("all", {}) for column in table.columns.values())
     if not (dataset and per_dataset):
+        for key in ("compare_with", "label"):
+            given = getattr(request, key)
+            wanted = f"null unless data.dataset stands for a column, and the columns here are {', '.join(columns)}"
+            require(given is None, key, given, wanted)
         return columns
+    require(request.columns is None, "columns", request.columns, f"null with data.dataset={dataset}, the only column")
     if request.compare_with is not None and request.compare_with not in table.columns:
         raise unknown("compare_with", request.compare_with, table.columns)
     key = request.compare_with or dataset

@@ -9,14 +9,17 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.errors import InputError, require
+from cplearn_solo.data.checks import check_data, check_places
+from cplearn_solo.data.schema import KNOWN_IMAGES, DataConfig
+from cplearn_solo.data.sources import own_scored_part
 from cplearn_solo.engine.find import epochs_done
 from cplearn_solo.jobs.job import Job, Program
 from cplearn_solo.jobs.launch import Launcher, make_launcher
 from cplearn_solo.jobs.progress import Board
 from cplearn_solo.jobs.queue import Outcome, run_jobs
 from cplearn_solo.tables.cell import CONFIG, FACTS
-from cplearn_solo.tables.identity import cell_folder, changes, identity
+from cplearn_solo.tables.identity import cell_folder, changes, checked, identity
 from cplearn_solo.tables.plan import Cell, Grid
 from cplearn_solo.tables.results import Found, Record, Results
 
@@ -34,11 +37,22 @@ def missing(grid: Grid, found: Found) -> list[Cell]:
 
 
 def by_identity(cells: Sequence[Cell]) -> dict[str, list[Cell]]:
-    """The cells that one run serves; ``InputError`` for a configuration that no run would accept."""
+    """The cells that one run serves; ``InputError`` for a configuration that no run would accept, and for images that
+    are not there or that nothing could be scored on."""
     alike: dict[str, list[Cell]] = {}
     for cell in cells:
         alike.setdefault(identity(cell), []).append(cell)
+    for cell in {json.dumps(cell.config.get("data")): cell for cell in cells}.values():
+        _check_images(checked(cell).data)
     return alike
+
+
+def _check_images(data: DataConfig) -> None:
+    check_data(data)
+    check_places(data)
+    if data.dataset not in (*KNOWN_IMAGES, "hub") and not data.val_split and data.val_path is None:
+        wanted = "images with labels, or data.val_split a share to hold out: a table is of scores"
+        require(own_scored_part(data) is not None, "data.val_path", None, wanted)
 
 
 def launcher_of(grid: Grid, preload: Sequence[str]) -> Launcher:

@@ -6,14 +6,17 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.evaluation.reference_rows import REFERENCE_ROWS
 from cplearn_solo.methods import method_facts
 from cplearn_solo.tables.identity import checked, identity
 from cplearn_solo.tables.paper import load_table, table_names
+from cplearn_solo.tables.plan import _setting as plan_setting
 from cplearn_solo.tables.plan import plan
 from cplearn_solo.tables.render import escape_latex
+from cplearn_solo.tables.schedule import by_identity
 from cplearn_solo.tables.schema import GridConfig
 
 pytestmark = pytest.mark.integration
@@ -114,6 +117,45 @@ def test_data_of_ones_own_stands_for_a_column_of_the_paper():
     assert list(grid("cplearn_table1", parquet).columns) == ["parquet"]
     with pytest.raises(InputError, match="did you mean 'cifar10'"):
         grid("cplearn_table1", parquet, compare_with="cifar")
+
+
+@pytest.mark.parametrize(
+    "table, overrides, request_, words",
+    [
+        ("cplearn_table1", {"seed": 3}, {}, r"seed = 3: must be absent from a table, which has seeds: seeds=\[3\]"),
+        ("cplearn_table1", {}, {"label": "mine"}, "label = 'mine': must be null unless data.dataset stands for a col"),
+        ("long_tail", DIGITS, {"label": "mine"}, "label = 'mine': .*the columns here are imbalance10, imbalance100"),
+        ("long_tail", DIGITS, {"compare_with": "imbalance10"}, "compare_with = 'imbalance10': must be null"),
+        ("cplearn_table1", DIGITS, {"columns": ["svhn"]}, "columns = .'svhn'.: must be null with data.dataset=digits"),
+    ],
+)
+def test_what_would_change_nothing_is_refused(table, overrides, request_, words):
+    with pytest.raises(InputError, match=words):
+        grid(table, overrides, **request_)
+
+
+@pytest.mark.parametrize(
+    "data, words",
+    [
+        ({"dataset": "folder"}, "unknown data.dataset 'folder': choices are"),
+        ({"dataset": "custom", "train_path": "nowhere"}, "data.train_path = 'nowhere': must be a file or folder"),
+        ({"dataset": "custom", "train_path": "."}, "data.val_path = None: must be images with labels, or data.val_spl"),
+    ],
+)
+def test_images_that_no_cell_could_use_are_told_before_one_runs(data, words):
+    with pytest.raises(InputError, match=words):
+        by_identity(grid("cplearn_table1", {"data": {"val_path": None, **data}}, rows=["SwAV"]).cells)
+
+
+@pytest.mark.parametrize("name", [path.name for path in sorted((SCRIPTS / "tables").glob("*.yaml"))])
+def test_the_command_above_each_configuration_makes_its_table(name):
+    words = (SCRIPTS / "tables" / name).read_text().splitlines()[0].split()
+    assert words[:5] == ["#", "python", "main_table.py", "--config-name", name]
+    own = {field.name for field in fields(GridConfig)}
+    values = OmegaConf.merge(OmegaConf.load(SCRIPTS / "tables" / name), OmegaConf.from_dotlist(words[5:]))
+    request = {key: value for key, value in OmegaConf.to_container(values).items() if key in own}
+    dataset = OmegaConf.select(values, "data.dataset")
+    assert plan_setting(GridConfig(**request), load_table(request["table"]), dataset) == (dataset or "mini")
 
 
 @pytest.mark.parametrize(
