@@ -98,18 +98,22 @@ def rare_classes(place: Path) -> Found:
     training images, which are of unequal number in training only (``data.imbalance``).
 
     Balanced accuracy of the converged linear probe, and kNN's mean recall of the three classes with the fewest images
-    in training.
+    in training, where there are so many.
     """
     model = load_pretrained(place)
-    counts = splits_of(model, {})[0].train.labels.bincount()
+    labels = splits_of(model, {})[0].train.labels
+    classes, counts = labels[labels >= 0].unique(return_counts=True)
     splits, _ = splits_of(model, {"imbalance": None})
     features = extractor(model.backbone, None, model.config, device=device_after_training(model.config))
     train, test = features(splits.probe).labelled(), features(splits.test).labelled()
-    rare = torch.isin(test.y, counts.argsort()[:RAREST])
+    rare = torch.isin(test.y, classes[counts.argsort(stable=True)[:RAREST]])
     num_classes = splits.train.num_classes
     linear = linear_probe(train.x, train.y, test.x, test.y, num_classes=num_classes, seed=model.config.seed)
+    found = {"whole_linear_balanced_acc1": linear.balanced_acc1}
+    if len(classes) < RAREST or not rare.any():
+        return found
     knn = knn_accuracies(train.x, train.y, test.x[rare], test.y[rare], num_classes=num_classes)
-    return {"whole_linear_balanced_acc1": linear.balanced_acc1, "rare_recall": knn.of_classes}
+    return {**found, "rare_recall": knn.of_classes}
 
 
 def finetuned(place: Path) -> Found:

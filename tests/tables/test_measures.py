@@ -12,7 +12,7 @@ from support.configs import tiny
 
 from cplearn_solo.cli.tasks import pretrain_task
 from cplearn_solo.config import parse_config
-from cplearn_solo.inference.features import extract
+from cplearn_solo.inference.features import Features, extract
 from cplearn_solo.inference.pretrained import load_pretrained
 from cplearn_solo.inference.splits import splits_of
 from cplearn_solo.tables import measures
@@ -77,6 +77,45 @@ def test_the_matrix_cross_entropy_is_that_of_its_definition(cell):
     values, vectors = np.linalg.eigh(z.T @ z / len(z) + np.eye(d) / d)  # 359 rows are one batch
     expected = -2 / d * np.log(values).sum() + values.sum()
     assert result["summary"]["uniformity_mce"] == pytest.approx(expected)
+
+
+@pytest.fixture
+def rare_classes(monkeypatch):
+    """Function from labels of training, probe and test images to what is measured where features tell them."""
+
+    def measured(train, probe, test):
+        def images(labels):
+            return SimpleNamespace(labels=torch.tensor(labels), num_classes=max(*train, *probe, *test) + 1)
+
+        def features(found):
+            return Features(
+                torch.eye(found.num_classes)[found.labels] + torch.rand(len(found.labels), 1), found.labels, None
+            )
+
+        config = SimpleNamespace(seed=0)
+        monkeypatch.setattr(measures, "load_pretrained", lambda _: SimpleNamespace(backbone=None, config=config))
+        monkeypatch.setattr(measures, "device_after_training", lambda _: "cpu")
+        monkeypatch.setattr(measures, "extractor", lambda *_, **__: features)
+        parts = {"train": images(train), "probe": images(probe), "test": images(test)}
+        monkeypatch.setattr(measures, "splits_of", lambda *_: (SimpleNamespace(**parts), None))
+        torch.manual_seed(0)
+        return measure(["rare_classes"], Path("run"))[0]
+
+    return measured
+
+
+def test_the_rarest_classes_are_those_of_training(rare_classes):
+    probe = [0, 1, 2, 3] * 8
+    assert rare_classes([0] * 9 + [1] * 5 + [2, 2, 3], probe, [0, 1, 2, 3])["rare_recall"] == 1
+    # class 3 has no image in training, and neighbours cannot know it: rare are 0, 1 and 2
+    assert rare_classes([0] * 9 + [1] * 5 + [2], [0, 1, 2] * 8, [0, 1, 2, 3])["rare_recall"] == 1
+    assert "rare_recall" in rare_classes([-1, 0, 0, 1, 2], probe, [0, 1, 2, 3]), "some without a label"
+
+
+def test_without_three_classes_or_test_images_of_them_there_is_nothing_to_recall(rare_classes):
+    whole = {"whole_linear_balanced_acc1": 1}
+    assert rare_classes([0, 0, 1], [0, 1] * 8, [0, 1]) == whole
+    assert rare_classes([0] * 9 + [1, 2, 3], [0, 1, 2, 3] * 8, [0, 0]) == whole
 
 
 def test_curves_of_training_are_kept(cell):
