@@ -11,6 +11,7 @@ from torch import Tensor
 from cplearn_solo.core.errors import require
 from cplearn_solo.data.image_set import FileSet, ImageSet
 from cplearn_solo.data.index import Index
+from cplearn_solo.data.notes import say_once
 
 
 def first(images: ImageSet, count: int | None) -> ImageSet:
@@ -47,7 +48,7 @@ def imbalanced(images: ImageSet, ratio: float, seed: int) -> ImageSet:
     """Images of which class k of K, by label, has n ratio^(-k / (K - 1)), at least one, drawn with ``seed``.
 
     n is the largest number for which no class lacks images (CIFAR-LT of Cui et al., CVPR 2019, has n as it is). Images
-    without a label are left out. Raises ``InputError`` where no image has one.
+    without a label are left out. Says once how many are kept. Raises ``InputError`` where no image has one.
     """
     shuffled = torch.from_numpy(np.random.default_rng(seed).permutation(len(images)))
     classes, counts = images.labels[images.labels >= 0].unique(return_counts=True)
@@ -56,6 +57,8 @@ def imbalanced(images: ImageSet, ratio: float, seed: int) -> ImageSet:
     sizes = ((counts / shares).min() * shares).round().long().clamp_min(1)
     labels = images.labels[shuffled]
     kept = [shuffled[labels == label][:size] for label, size in zip(classes, sizes)]
+    total = f"{sizes.sum()} of {counts.sum()} training images with a label"
+    say_once(f"data.imbalance={ratio:g}: {total}, {sizes.max()} of the largest class, {sizes.min()} of the smallest")
     return images.subset(torch.cat(kept).sort().values)
 
 

@@ -129,10 +129,12 @@ def test_classes_of_unequal_size_fall_exponentially() -> None:
     assert held.test.labels.bincount().min() > 20, "held-out images are drawn before"
 
 
-def test_no_class_lacks_images(tmp_path: Path) -> None:
+def test_no_class_lacks_images(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     write_images(tmp_path, [f"a/{i}.png" for i in range(10)] + [f"b/{i}.png" for i in range(20)])
     found = splits(train_path=str(tmp_path), imbalance=4, val_path=str(tmp_path), allow_overlap=True)
     assert found.train.labels.bincount().tolist() == [10, 2]
+    told = "data.imbalance=4: 12 of 30 training images with a label, 10 of the largest class, 2 of the smallest"
+    assert told in capsys.readouterr().out
     found = splits(train_path=str(tmp_path), imbalance=1, val_path=str(tmp_path), allow_overlap=True)
     assert found.train.labels.bincount().tolist() == [10, 10]
 
