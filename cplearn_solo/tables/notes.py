@@ -10,7 +10,7 @@ from cplearn_solo.core.numbers import counted
 from cplearn_solo.tables.compare import FEWEST, LEVEL
 from cplearn_solo.tables.plan import Grid
 from cplearn_solo.tables.results import Found, Record
-from cplearn_solo.tables.scores import ABSENT, paper_column
+from cplearn_solo.tables.scores import ABSENT, BESIDE, paper_column
 
 NMI = (
     "NMI grows with the number of codes even where they are random: read it beside NMI at chance, the score of the "
@@ -24,8 +24,7 @@ PAPERS_PROBE = (
     "The paper's linear probe, Adam at 1e-2 for 100 epochs on raw features, depends on their scale and may not have "
     "converged; the converged probe is of standardised features."
 )
-OF_RUNS = {  # by the key of a summary that is there where it is so
-    "linear_note": "The converged probe had not converged",
+OF_RUNS = {  # that the paper's probe depends on, by the key of a summary that is there where it is so
     "paper_linear_note": "The paper's probe had not converged",
     "scale_note": "The scale of features drifted over training",
 }
@@ -34,13 +33,15 @@ OF_RUNS = {  # by the key of a summary that is there where it is so
 def notes(grid: Grid, found: Found, unmeasured: list[str], command: str) -> list[str]:
     """All of them; ``unmeasured`` are the scores that no run has, ``command`` what the user typed."""
     summaries = [record["summary"] for record in found.records.values() if "summary" in record]
-    keys = {metric.key for metric in grid.metrics.values()}
+    keys = {metric.key or "" for metric in grid.metrics.values()}
+    probed = any("paper_linear_acc1" in (key, *BESIDE.get(key, ())) for key in keys)
+    printed = grid.table.document or any(row.published for row in grid.table.rows)
     shown = {cell.row for cell in grid.cells}
     rows = [row for row in grid.table.rows if row.name in shown]
     others = any(row.published for row in rows) and not all(paper_column(grid, column)[2] for column in grid.columns)
     scored = {f"{s['scored_images']} {s['scored_on']} images of {s['dataset']}" for s in summaries if "scored_on" in s}
     told = [
-        f"Paper: {', '.join(part for part in (grid.table.source, grid.table.protocol) if part)}.",
+        f"{'Paper' if printed else 'Source'}: {', '.join(filter(None, (grid.table.source, grid.table.protocol)))}.",
         f"Ours: scale {grid.request.scale}, settings {grid.setting}: {grid.table.settings[grid.setting].note}.",
         f"Trained: {_trained(grid)}.",
         _seeds(grid),
@@ -56,7 +57,7 @@ def notes(grid: Grid, found: Found, unmeasured: list[str], command: str) -> list
         "The paper's images are others: its numbers stand for orientation, without a difference." if others else "",
         f"Changed in every cell: {', '.join(grid.overrides)}." if grid.overrides else "",
         f"Scored on {', '.join(sorted(scored))}." if scored else "",
-        *(f"{sentence}: {whose}." for sentence, whose in _of_runs(found)),
+        *(f"{sentence}: {whose}." for sentence, whose in (_of_runs(found) if probed else ())),
         grid.table.note,
         *(f"{row.name}: {row.note}" for row in rows if row.note),
         _run(found, summaries) if summaries else "",
@@ -91,9 +92,12 @@ def _optimizer(config: dict[str, Any]) -> str:
 
 
 def _images(config: dict[str, Any]) -> str:
-    images = config.get("data", {}).get("max_train_images")
+    data = config.get("data", {})
+    count, share, ratio = (data.get(key) for key in ("max_train_images", "fraction", "imbalance"))
     size = config["augmentations"][0].get("crop_size")
-    return f"crops of {size} pixels of {f'the first {images:,}' if images else 'all'} training images"
+    images = f"crops of {size} pixels of {f'the first {count:,}' if count else 'all'} training images"
+    images += "" if ratio is None else f", thinned out by data.imbalance={ratio}"
+    return images if share in (None, -1) else f"{images}, of which a share of {share:g}"
 
 
 def _told(texts: dict[tuple[str, str], str], grid: Grid) -> str:

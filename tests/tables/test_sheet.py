@@ -113,6 +113,20 @@ SPREAD = {
 }
 
 
+def test_notes_are_of_the_table_at_hand():
+    note = {"paper_linear_note": "not converged", "scale_note": "drifted"}
+    sheet = made({"Barlow": [{"paper_linear_acc1": 0.9, **note}]})
+    assert any(n.startswith("Paper: CPLearn") for n in sheet.notes)
+    assert sum("Barlow (1 of its runs)" in n for n in sheet.notes) == 2
+    sheet = made(
+        {"Barlow": [{"kmeans_ami": 0.9, **note}]}, grid("long_tail", {"data": {"dataset": "digits", "fraction": 0.5}})
+    )
+    assert any(n.startswith("Source: ours; ") for n in sheet.notes), "which is no paper"
+    assert not any("of its runs" in n for n in sheet.notes), "the probe that they are about is not shown"
+    (trained,) = [n for n in sheet.notes if n.startswith("Trained: ")]
+    assert "all training images, thinned out by data.imbalance=10, of which a share of 0.5" in trained
+
+
 def test_best_rows_are_marked_but_for_nmi():
     sheet = made(SPREAD)
     assert marked(block(sheet, "Linear probe"), "ours") == {"Barlow", "SwAV"}
