@@ -40,7 +40,8 @@ keys here, such as data.no_labels=true to ignore class folders, or augmentations
 
 PRETRAIN = """Trains a backbone without labels and scores it.
 
-Keys are solo-learn's; any argument of Lightning's Trainer is a key too. --cfg job lists them all.
+Keys are solo-learn's; any argument of Lightning's Trainer is a key too. --cfg job lists them all. With data.train_path
+configurations are those of scripts/pretrain/auto, without it those of digits, unless --config-path says otherwise.
 
   cplearn pretrain --config-name cplearn.yaml                       digits, about a minute, no download
   cplearn pretrain data.train_path=FOLDER                           your images, with settings that fit them
@@ -49,9 +50,18 @@ Keys are solo-learn's; any argument of Lightning's Trainer is a key too. --cfg j
   cplearn pretrain --config-name cplearn.yaml seed=1 method_kwargs.proj_output_dim=1024
   cplearn pretrain --config-name cplearn.yaml -m seed=0,1,2         one run after the other"""
 
+LINEAR = """Trains a linear classifier on frozen features. --config-name paper.yaml does it as the paper, dino.yaml as
+DINO on a ViT; finetune.yaml trains the backbone as well."""
+
+EVALUATE = """  cplearn {name} pretrained=RUN                                            on the images that it held out
+  cplearn {name} pretrained=RUN data.val_path=FOLDER data.val_split=0      on others, of the same classes
+
+RUN is a run folder or a checkpoint. --cfg job lists the keys."""
+
 TABLE = """Shows a table of the papers beside results of yours, and runs what is missing first.
 
   cplearn table --config-name table1.yaml data.dataset=digits seeds=3           Table 1, nothing to download
+  cplearn table --config-name table1.yaml data.dataset=custom data.train_path=FOLDER data.val_path=OTHERS
   cplearn table --config-name table1.yaml "rows=['CPLearn (10)']"               one row and the reference rows
   cplearn table --config-name table1.yaml against=baseline                      differences to the best baseline
   cplearn table --config-name table1.yaml scale=full                            the paper's settings
@@ -59,8 +69,9 @@ TABLE = """Shows a table of the papers beside results of yours, and runs what is
   cplearn table --config-name table1.yaml table=mine.yaml                       a table of your own
 
 Keys, which docs/tables.md explains: table scale seeds rows columns compare_with label against run rerun_stale results
-work workers launcher slurm. All others are pretraining keys that hold in every cell, such as data.train_path=FOLDER or
-max_epochs=1. A cell that is done is never run again, and a killed grid goes on when the same command is typed again."""
+work workers launcher slurm. All others are pretraining keys that hold in every cell, such as max_epochs=1, and those
+of data above for images of your own. A cell that is done is never run again, and a killed grid goes on when the same
+command is typed again."""
 
 TUNE = """Searches for the learning rate and other keys of a method, with held-out training images as judges.
 
@@ -70,7 +81,8 @@ TUNE = """Searches for the learning rate and other keys of a method, with held-o
   cplearn tune --config-path scripts/pretrain/cifar_mini --config-name swav.yaml score=mean_rank workers=2
 
 Keys, which docs/tune.md explains: budget score rungs sampler generation space results work workers launcher slurm. All
-others are pretraining keys that hold in every trial. A killed search goes on when the same command is typed again."""
+others are pretraining keys that hold in every trial, and configurations lie where those of cplearn pretrain do. A
+killed search goes on when the same command is typed again."""
 
 DETECT = """Puts the backbone of a run into a detector, trains it on images with boxes and scores it: AP, AP50, AP75.
 

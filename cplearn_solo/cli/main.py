@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import Any
 
 import cplearn_solo
-from cplearn_solo.cli.help_texts import CHECK, DETECT, DINO, PRETRAIN, SOLO_LEARN, TABLE, TUNE, USAGE
+from cplearn_solo.cli.help_texts import CHECK, DETECT, DINO, EVALUATE, LINEAR, PRETRAIN, SOLO_LEARN, TABLE, TUNE, USAGE
 from cplearn_solo.cli.hydra_app import hydra_app
 from cplearn_solo.cli.options import flags, parser_of
 from cplearn_solo.core.commands import typed
@@ -78,8 +78,7 @@ def pretrain(arguments: list[str] | None = None) -> None:
 
 def linear(arguments: list[str] | None = None) -> None:
     """Linear probe."""
-    about = "Trains a linear classifier on frozen features; --config-name paper.yaml does it as the paper."
-    _evaluate("linear", about, arguments)
+    _evaluate("linear", LINEAR, arguments)
 
 
 def knn(arguments: list[str] | None = None) -> None:
@@ -179,7 +178,7 @@ def _evaluate(name: str, about: str, arguments: list[str] | None) -> None:
         program=name,
         folder=name,
         config="cplearn.yaml",
-        about=f"{about}\n\n  cplearn {name} pretrained=RUN_OR_CHECKPOINT [key=value ...]",
+        about=f"{about}\n\n{EVALUATE.format(name=name)}",
     )
 
 

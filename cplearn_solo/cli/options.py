@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
+
+
+class Help(argparse.RawDescriptionHelpFormatter):
+    """Help whose usage begins as the command is typed."""
+
+    def __init__(self, prog: str, **settings: Any) -> None:
+        super().__init__(f"cplearn {prog}", **settings)
 
 
 def parser_of(program: str, about: str) -> argparse.ArgumentParser:
     """A parser without options, whose help says ``about`` as it is written."""
-    raw = argparse.RawDescriptionHelpFormatter
-    return argparse.ArgumentParser(prog=program, description=about, formatter_class=raw)
+    return argparse.ArgumentParser(prog=program, description=about, formatter_class=Help)
 
 
 def flags(parser: argparse.ArgumentParser) -> dict[str, str]:

@@ -89,9 +89,10 @@ def test_lists_and_help(here):
     for command, words in (("methods", "barlow_twins"), ("backbones", "vit_small"), ("datasets", "parquet")):
         code, out, _ = here(command)
         assert code == 0 and words in out
-    for arguments in ((), ("--help",), ("pretrain", "--help"), ("linear", "--help"), ("export", "--help")):
-        code, out, _ = here(*arguments)
-        assert code == 0 and "usage" in out.lower()
+    for command in ("", "check", "pretrain", "linear", "table", "export", "runs", "methods", "dino", "solo-learn"):
+        code, out, _ = here(*filter(None, (command, "--help")))
+        assert code == 0 and out.startswith(f"usage: cplearn {command}"), "as it can be typed"
+    assert here()[1] == here("--help")[1]
 
 
 @pytest.mark.parametrize(
