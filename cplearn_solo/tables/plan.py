@@ -85,6 +85,8 @@ def plan(request: GridConfig, overrides: dict[str, Any], *, scripts: Path) -> Gr
     require(isinstance(data, dict), "data", data, "a mapping of keys to values")
     seed = overrides.get("seed")
     require(seed is None, "seed", seed, f"absent from a table, which has seeds: seeds=[{seed}]")
+    dry = overrides.get("dry_run")
+    require(not dry, "dry_run", dry, "false in a table: cplearn pretrain says what a run takes")
     dataset = data.get("dataset")
     require(dataset is None or isinstance(dataset, str), "data.dataset", dataset, "text")
     setting = _setting(request, table, dataset)

@@ -10,15 +10,17 @@ from matplotlib.figure import Figure
 
 from cplearn_solo.core.numbers import counted
 from cplearn_solo.tuning.record import Record
-from cplearn_solo.tuning.sheet import NO_IMPORTANCE, figures
+from cplearn_solo.tuning.sheet import figures
 
 
 def draw(record: Record, importance: dict[str, float]) -> bytes:
-    """A PNG of both panels."""
+    """A PNG of both panels, of the first one where nothing is known of the second."""
+    panels = 2 if importance else 1
     figure = Figure(figsize=(11, 4), layout="constrained")
-    course, keys = figure.subplots(1, 2)
+    course, *keys = figure.subplots(1, panels, squeeze=False)[0]
     _course(course, record)
-    _importance(keys, importance)
+    for axes in keys:
+        _importance(axes, importance)
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=150)
     return file.getvalue()
@@ -46,10 +48,6 @@ def _course(axes: Axes, record: Record) -> None:
 
 
 def _importance(axes: Axes, shares: dict[str, float]) -> None:
-    if not shares:
-        axes.text(0.5, 0.5, f"Importance: {NO_IMPORTANCE}", ha="center", va="center", wrap=True)
-        axes.set_axis_off()
-        return
     names = list(reversed(shares))
     axes.barh(names, [shares[name] for name in names], height=0.6)
     axes.set(xlabel="importance, share", xlim=(0, 1))

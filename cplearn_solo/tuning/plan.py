@@ -86,6 +86,10 @@ def plan(request: TuneConfig, raw: Plain, *, fixed: Iterable[str] = (), spaces: 
     given = parse_config(choose(raw).values)
     begin, wanted = given.resume_from_checkpoint, "null in a search; backbone.weights=RUN starts from weights"
     require(begin is None, "resume_from_checkpoint", begin, wanted)
+    require(not given.dry_run, "dry_run", True, "false in a search: cplearn pretrain says what a run takes")
+    for key in ("max_time", "max_steps"):
+        value = given.trainer.get(key)
+        require(value in (None, -1), key, value, "null in a search, which compares trials after as many epochs")
     check_data(given.data)
     _require_labels(request, given.data.no_labels)
     config = parse_config(_held_out(request, given))

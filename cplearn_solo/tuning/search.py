@@ -36,7 +36,7 @@ def run_search(record: Record, run_trials: RunTrials) -> None:
         failed = len(record.outcomes)
         if failed >= min(rules.generation, rules.budget) and all(o.scores is None for o in record.outcomes):
             first = record.outcomes[0]
-            raise InputError(f"all of the first {failed} trials failed; one of them: {first.failed} ({first.log})")
+            raise InputError(f"no trial has succeeded of {failed}; the first: {first.failed} ({first.log})")
 
     with record.locked():
         while trials := due(rules, record.outcomes):

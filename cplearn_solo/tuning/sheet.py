@@ -17,8 +17,6 @@ from cplearn_solo.tuning.plan import Search
 from cplearn_solo.tuning.record import Record
 from cplearn_solo.tuning.scores import standings
 
-NO_IMPORTANCE = "too few trials, or trials too much alike, to say which key matters"
-
 
 @dataclass(frozen=True)
 class Block:
@@ -65,7 +63,7 @@ def make_sheet(record: Record, *, train: Sequence[str], search: Sequence[str]) -
         notes=[
             *_notes(record.search, outcomes),
             *_changed_images(outcomes),
-            *([] if shares else [f"Importance: {NO_IMPORTANCE}."]),
+            *([] if shares else ["Importance: too few trials, or trials too much alike, to say which key matters."]),
         ],
     )
 
@@ -111,15 +109,15 @@ def _keys(search: Search, shares: dict[str, float], keys: Keys) -> Block:
     rows = [
         [
             key,
-            f"{100 * shares[key]:.0f} %" if shares else "",
+            *([f"{100 * shares[key]:.0f} %"] if shares else []),
             str(rules.space[key]),
             text(rules.first[key]),
             text(keys[key]) if keys else "",
         ]
         for key in shares or rules.space
     ]
-    title = f"Keys, and their importance after {counted(rules.rungs[0], 'epoch')}"
-    return Block(title, ["key", "importance", "may be", "before", "best"], rows)
+    about = f", and their importance after {counted(rules.rungs[0], 'epoch')}" if shares else ""
+    return Block(f"Keys{about}", ["key", *(["importance"] if shares else []), "may be", "before", "best"], rows)
 
 
 def _trials(search: Search, outcomes: Sequence[Outcome]) -> Block:

@@ -123,6 +123,7 @@ def test_data_of_ones_own_stands_for_a_column_of_the_paper():
     "table, overrides, request_, words",
     [
         ("cplearn_table1", {"seed": 3}, {}, r"seed = 3: must be absent from a table, which has seeds: seeds=\[3\]"),
+        ("cplearn_table1", {"dry_run": True}, {}, "dry_run = True: must be false in a table"),
         ("cplearn_table1", {}, {"label": "mine"}, "label = 'mine': must be null unless data.dataset stands for a col"),
         ("long_tail", DIGITS, {"label": "mine"}, "label = 'mine': .*the columns here are imbalance10, imbalance100"),
         ("long_tail", DIGITS, {"compare_with": "imbalance10"}, "compare_with = 'imbalance10': must be null"),

@@ -133,7 +133,7 @@ def test_a_search_in_which_all_fails_says_why_and_can_be_tried_again(make, finis
         for trial in trials:
             add(Outcome(trial, failed="no such disk", log="log.txt"))
 
-    with pytest.raises(InputError, match=r"all of the first 4 trials failed; one of them: no such disk \(log.txt\)"):
+    with pytest.raises(InputError, match=r"no trial has succeeded of 4; the first: no such disk \(log.txt\)"):
         run_search(Record(search), fail)
     assert any(o.scores for o in finish(search).outcomes)
 
@@ -171,6 +171,9 @@ def test_keys_that_a_user_has_given_do_not_vary_and_no_test_image_takes_part(pla
             "score = 'linear_acc1': must be rankme",
         ),
         ({"resume_from_checkpoint": "runs/one"}, "resume_from_checkpoint = 'runs/one': must be null in a search"),
+        ({"dry_run": True}, "dry_run = True: must be false in a search"),
+        ({"max_time": "00:01:00:00"}, "max_time = '00:01:00:00': must be null in a search"),
+        ({"max_steps": 100}, "max_steps = 100: must be null in a search"),
         ({"space": "nowhere.yaml"}, "space = 'nowhere.yaml'"),
     ],
 )

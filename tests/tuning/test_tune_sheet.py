@@ -80,6 +80,8 @@ def test_one_trial_of_one_epoch_is_not_called_several(make, measure):
     run_search(record, lambda trials, add: [add(measure(trial)) for trial in trials])
     sheet = make_sheet(record, train=TRAIN, search=SEARCH)
     said = [sheet.best, *sheet.notes, *(word for block in sheet.blocks for word in (block.title, *block.header))]
+    assert sheet.blocks[0].header == ["key", "may be", "before", "best"], "nothing is known of importance"
+    assert draw(record, sheet.importance).startswith(b"\x89PNG")
     assert sheet.best.startswith("Best of 1 trial: ") and not any("1 epochs" in words for words in said)
 
 
