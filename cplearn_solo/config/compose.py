@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,7 +43,12 @@ def errors_told(file: Path) -> Iterator[None]:
     except OverrideParseException as error:
         raise InputError(f"override {error.override.lstrip('+')!r}: {error.message.splitlines()[0]}") from error
     except (HydraException, YAMLError) as error:
-        raise InputError(f"{file}: {' '.join((str(error) or str(error.__cause__)).split())}") from error
+        said = " ".join((str(error) or str(error.__cause__)).split())
+        if several := re.match(r"Ambiguous value for argument '\+*(.+?)=(.+?)' ", said):
+            key, values = several.groups()
+            ways = f"{key}=[{values}] is a list, and with -m there is a run for each"
+            raise InputError(f"override '{key}={values}': {ways}") from error
+        raise InputError(f"{file}: {said}") from error
     except OmegaConfBaseException as error:
         raise InputError(f"configuration: {' '.join(str(error).split())}") from error
 

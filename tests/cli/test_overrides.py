@@ -84,6 +84,13 @@ def test_lists_mappings_and_sweeps_with_mistakes_are_one_line(arguments, value_o
     assert line.startswith("pretrain: error: override 'name=")
 
 
+def test_several_values_without_a_sweep_are_told_how_to_say_it(value_of, capfd):
+    with pytest.raises(SystemExit, match="2"):
+        value_of("seed=0,1,2")
+    line = "pretrain: error: override 'seed=0,1,2': seed=[0,1,2] is a list, and with -m there is a run for each\n"
+    assert capfd.readouterr().err == line
+
+
 def test_data_of_the_collapse_report_may_lie_in_any_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("Bücher 😀 #1", "a: b", "{old}", '"'):
