@@ -65,6 +65,7 @@ class Search:
         """Where the results lie: named by all that decides them but the budget, which may grow."""
         rules = self.rules
         head = [self.folder_of(Trial(0, 0, rules.first)).name, rules.sampler, rules.seed]
+        head += [LEARNING_VERSION] if LEARNING_VERSION > 2 else []  # searches of 0.3.0, which has 2, are named without
         head += [rules.generation] if rules.sampler == "tpe" else []
         head += [[key, repr(domain)] for key, domain in rules.space.items()]
         return Path(self.request.results) / f"{self.name}-{self.request.score}-{_hash(json.dumps(head))[:8]}"

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 import pytest
 
 from cplearn_solo.core.errors import InputError
+from cplearn_solo.tuning import plan as planning
 from cplearn_solo.tuning.domains import Range
 from cplearn_solo.tuning.halving import Outcome, best, due, rungs_of, survivors
 from cplearn_solo.tuning.record import TRIALS, Record
@@ -150,6 +151,12 @@ def test_another_search_has_another_folder_and_one_process_makes_it(make):
     assert same[0].folder == same[1].folder and len({s.folder for s in [*same, *others]}) == 1 + len(others)
     with Record(same[0]).locked(), pytest.raises(InputError, match="locked by another"), Record(same[1]).locked():
         pass
+
+
+def test_trials_that_learned_something_else_are_of_another_search(make, finish, monkeypatch):
+    finish(make(budget=1))
+    monkeypatch.setattr(planning, "LEARNING_VERSION", planning.LEARNING_VERSION + 1)
+    assert Record(make(budget=1)).outcomes == []
 
 
 def test_keys_that_a_user_has_given_do_not_vary_and_no_test_image_takes_part(planned, tmp_path):
