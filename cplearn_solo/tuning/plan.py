@@ -122,7 +122,8 @@ def plan(request: TuneConfig, raw: Plain, *, fixed: Iterable[str] = (), spaces: 
 def _require_labels(request: TuneConfig, no_labels: bool) -> None:
     free = [name for name, score in SCORES.items() if not score.labels]
     needed = not no_labels or not SCORES[request.score].labels
-    require(needed, "score", request.score, f"{' or '.join(free)} where data.no_labels is true, as others need labels")
+    wanted = f"{' or '.join(free)} where images have no labels, data.no_labels=true, which others need"
+    require(needed, "score", request.score, wanted)
 
 
 def _held_out(request: TuneConfig, config: Config) -> Plain:
