@@ -78,7 +78,10 @@ def max_epochs(known: Known) -> Choice:
 
 
 def warmup_epochs(known: Known) -> Choice:
-    return Choice(round(WARMUP * known.key("max_epochs"), 2), f"{WARMUP:.0%} of the epochs")
+    epochs, most = known.key("max_epochs"), known.key("max_steps") or -1
+    if most > 0:
+        epochs = min(epochs, most / known.steps)
+    return Choice(round(WARMUP * epochs, 2), f"{WARMUP:.0%} of the epochs")
 
 
 def precision(known: Known) -> Choice:

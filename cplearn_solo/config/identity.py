@@ -34,9 +34,10 @@ ADDED_KEYS: dict[str, Any] = {
 
 # What is learned otherwise since 0.2.0 from the same keys: results are made anew. Held-out images of one's own depended
 # on all others; a teacher had its student's dropout; a ViT's positions were interpolated as timm does it, and its class
-# token began near 0.
+# token began near 0; what max_steps ends had shares of its own length for the epochs of warm-ups and decays.
 DRAWN_BY_NAME = "data.val_split: drawn from all images there, by the name of each here"
 TEACHER_KEEPS_ALL = "backbone.kwargs: dropout in the teacher there, none here"
+BY_EPOCHS = "max_steps: schedules by shares of max_epochs there, by epochs here"
 AS_DINO = "backbone.name: positions and class token as timm's there, as DINO's here"
 
 # A run that is resumed by name may have them changed; what follows from them, such as learning rates, is printed.
@@ -126,6 +127,7 @@ def _learned_anew(plain: dict[str, Any], counting: dict[str, Any]) -> list[str]:
     own_images = counting.get("data.dataset") not in KNOWN_IMAGES
     dropout = any(value for key, value in counting.items() if key.startswith("backbone.kwargs.") and "drop" in key)
     cases = {
+        BY_EPOCHS: (counting.get("max_steps") or -1) > 0,
         DRAWN_BY_NAME: own_images and counting.get("data.val_split"),
         TEACHER_KEEPS_ALL: dropout and method_facts(plain["method"]).teacher,
         AS_DINO: counting.get("backbone.name", "").startswith("vit_"),

@@ -79,6 +79,7 @@ class Pretrainer(LightningModule):
 
         # optimizer steps: of the run, of an epoch; and the Trainer's count before this epoch and after the last step
         self._total_steps = self._epoch_steps = self._steps_before = self._steps_seen = 0
+        self._total_epochs = 0.0  # of the run, the last of them in part where its steps end it
         self._generator: torch.Generator | None = None  # of views
         self._captured: CapturedTraining | None = None
         self._rates: list[float] = []  # learning rates of the optimizer's groups, before the schedule
@@ -228,8 +229,9 @@ class Pretrainer(LightningModule):
         optimizer = self.build_optimizer(self.trainer.world_size, fused=fused)
         self._rates = [group["lr"] for group in optimizer.param_groups]
         steps = int(self.trainer.estimated_stepping_batches)
-        self._total_steps = min(steps, self.config.max_steps or steps)
-        scheduler = build_scheduler(optimizer, config.scheduler, epochs=config.max_epochs, steps=self._total_steps)
+        self._total_steps = min(steps, config.max_steps or steps)
+        self._total_epochs = (self.trainer.max_epochs or 1) * self._total_steps / steps
+        scheduler = build_scheduler(optimizer, config.scheduler, epochs=self._total_epochs, steps=self._total_steps)
         if scheduler is None:
             return optimizer
         return [optimizer], [{"scheduler": scheduler, "interval": config.scheduler.interval}]
@@ -300,7 +302,7 @@ class Pretrainer(LightningModule):
         return self.current_epoch * self._epoch_steps + self.trainer.global_step - self._steps_before
 
     def _progress(self) -> Progress:
-        return Progress(self.current_epoch, self.config.max_epochs, self._steps_done, self._total_steps)
+        return Progress(self.current_epoch, self._total_epochs, self._steps_done, self._total_steps)
 
     def _seeded(self, batch_idx: int) -> torch.Generator:
         """The generator of this step's views; the global ones, of methods and dropout, get the same seed.

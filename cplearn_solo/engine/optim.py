@@ -48,7 +48,7 @@ def build_optimizer(groups: list[Group], config: OptimizerConfig, *, lr: float, 
         raise InputError(f"optimizer.kwargs = {config.kwargs}: {config.name} refuses them: {error}") from error
 
 
-def build_scheduler(optimizer: Optimizer, config: SchedulerConfig, *, epochs: int, steps: int) -> LambdaLR | None:
+def build_scheduler(optimizer: Optimizer, config: SchedulerConfig, *, epochs: float, steps: int) -> LambdaLR | None:
     """Learning rate over ``steps`` optimizer steps in ``epochs`` epochs, in closed form, or ``None``.
 
     ``warmup_cosine``: linear from ``warmup_start_lr`` to the group's rate, then a half cosine down to ``min_lr``.
@@ -64,7 +64,7 @@ def build_scheduler(optimizer: Optimizer, config: SchedulerConfig, *, epochs: in
     warmup = config.warmup_epochs * per_epoch
     if warmup > total:
         warnings.warn(
-            f"scheduler.warmup_epochs = {config.warmup_epochs:g} clipped to the run's {epochs} epochs",
+            f"scheduler.warmup_epochs = {config.warmup_epochs:g} clipped to the run's {round(epochs, 2):g} epochs",
             Notice,
             stacklevel=2,
         )

@@ -28,10 +28,10 @@ __all__ = ["METHODS", "Method", "Progress", "ReportMeasure", "Views", "frozen_st
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a run stands: epochs and optimizer steps done, and how many there will be."""
+    """Where a run stands: epochs and optimizer steps done, and how many there will be, of epochs maybe a part."""
 
     epoch: int
-    epochs: int
+    epochs: float
     step: int
     steps: int
 

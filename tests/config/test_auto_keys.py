@@ -96,6 +96,12 @@ def test_batches_and_epochs_follow_the_number_of_images():
     assert epochs == sorted(epochs, reverse=True) and epochs[-1] >= 5
 
 
+def test_the_warm_up_is_a_share_of_the_epochs_that_there_are():
+    for steps, found in ((None, 5.0), (-1, 5.0), (80, 0.8), (10_000, 5.0)):  # 5 steps an epoch
+        known = {"max_epochs": 100, "max_steps": steps, "optimizer__batch_size": 60}
+        assert rule("scheduler.warmup_epochs", **known) == found
+
+
 def test_a_gpu_changes_what_fits():
     gpu = replace(SEEN, gpu=True)
     assert rule("backbone.name") == "resnet8" and rule("backbone.name", gpu) == "resnet18"

@@ -80,6 +80,15 @@ def test_a_run_of_so_many_steps_keeps_its_weights_and_means(tmp_path, capsys):
     assert 0.5 < rows[1]["train_loss"] / rows[0]["train_loss"] < 1.5
 
 
+@pytest.mark.parametrize("name", ["cplearn", "mec"])  # the latter has a warm-up of its own
+def test_schedules_of_so_many_steps_are_those_of_as_many_epochs(name, tmp_path):
+    lengths = {"steps": {"max_epochs": 40, "max_steps": 4}, "epochs": {"max_epochs": 2}}
+    same = {"data": {"max_train_images": 64}, "scheduler": {"warmup_epochs": 1}}
+    runs = [pretrain(parse_config(tiny(tmp_path / key, name, **same, **given))) for key, given in lengths.items()]
+    first, second = (run.module.parameters() for run in runs)
+    assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+
+
 def test_a_run_of_some_batches_of_each_epoch_says_so(tmp_path, capsys):
     pretrain(parse_config(tiny(tmp_path, max_epochs=5, max_steps=5, limit_train_batches=0.5)))
     (run,) = folders(tmp_path)
