@@ -20,7 +20,8 @@ WEIGHTS = "a run folder, a checkpoint, a file with a state dict, timm, timm/TAG,
 
 
 def check_asked(config: Config) -> None:
-    """Raises ``InputError`` for devices, weights, a checkpoint or a place for runs that are not here.
+    """Raises ``InputError`` for devices, weights, a checkpoint or a place for runs that are not here, and for a least
+    length, which a training has not.
 
     The same is found again where each of them is used, with all that only PyTorch can tell.
     """
@@ -31,6 +32,9 @@ def check_asked(config: Config) -> None:
         require(weights_file(weights).exists(), "backbone.weights", weights, WEIGHTS)
     if config.resume_from_checkpoint:
         find_checkpoint(config.resume_from_checkpoint)
+    for key in ("min_epochs", "min_steps"):
+        given, wanted = config.trainer.get(key), "absent: max_steps, max_time and signals end a run before it, too"
+        require(given is None, key, given, wanted)
     _check_devices(config)
 
 

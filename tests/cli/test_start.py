@@ -77,6 +77,7 @@ MISTAKES = {
     "pretrain performance.graph=true accelerator=cpu": "performance.graph = True: must be false on a CPU",
     "pretrain strategy=dpp": "unknown strategy 'dpp': did you mean 'ddp'?",
     "pretrain max_time=1h": "max_time = '1h': must be days, hours",
+    "pretrain min_epochs=3": "min_epochs = 3: must be absent: max_steps, max_time and signals end a run before it",
     "pretrain max_steps=many": "max_steps = 'many': must be of type int",
     "pretrain optimizer.kwargs.bets=1": "unknown key of optimizer.kwargs for adam 'bets': did you mean 'betas'?",
     "pretrain optimizer.name=lars optimizer.kwargs.etaa=1": "did you mean 'eta'?",
