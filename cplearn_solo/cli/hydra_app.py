@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cplearn_solo.cli.options import parser_of
-from cplearn_solo.config.compose import composed, errors_told
+from cplearn_solo.cli.text_keys import as_typed
+from cplearn_solo.config.compose import composed, errors_told, not_utf8_told
 from cplearn_solo.core.errors import InputError, require, unknown
 from cplearn_solo.core.scripts import config_folder, config_folders
 from cplearn_solo.core.user_errors import user_errors
@@ -113,7 +114,8 @@ def _sweep(
     sys.argv = [argv[0], "--multirun", *QUIET, *overrides]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions as they are, not printed and turned into exit codes
     try:
-        hydra.main(config_path=str(path), config_name=name, version_base="1.3")(job)()
+        with not_utf8_told(path / f"{name}.yaml"):
+            hydra.main(config_path=str(path), config_name=name, version_base="1.3")(job)()
     finally:
         sys.argv = argv
         if full_error is None:
@@ -160,6 +162,8 @@ def _forced(folder: Path, override: str, *, sweep: bool = False) -> str:
         from hydra.core.override_parser.types import Quote, QuotedString
 
         override = f"{key}={QuotedString(value, Quote.single).with_quotes()}"
+    elif equals:
+        override = f"{key}={as_typed(key, value)}"
     is_group = (folder / key.partition("@")[0]).is_dir()
     return override if override[0] in "+~" or key.startswith("hydra") or is_group else f"++{override}"
 

@@ -24,11 +24,9 @@ def composed(folder: Path, name: str, overrides: Iterable[str] = ()) -> DictConf
     file = folder / f"{name}.yaml"
     only_yml = not file.exists() and file.with_suffix(".yml").exists()
     require(not only_yml, "configuration", str(file.with_suffix(".yml")), "a file whose name ends in .yaml")
-    with errors_told(file), _beside_others(), initialize_config_dir(str(folder.absolute()), version_base="1.3"):
-        try:
-            return compose(name, list(overrides))
-        except UnicodeDecodeError as error:
-            raise InputError(f"{file}: must be text in UTF-8: {error}") from error
+    there = {"config_dir": str(folder.absolute()), "version_base": "1.3"}
+    with errors_told(file), not_utf8_told(file), _beside_others(), initialize_config_dir(**there):
+        return compose(name, list(overrides))
 
 
 @contextmanager
@@ -51,6 +49,15 @@ def errors_told(file: Path) -> Iterator[None]:
         raise InputError(f"{file}: {said}") from error
     except OmegaConfBaseException as error:
         raise InputError(f"configuration: {' '.join(str(error).split())}") from error
+
+
+@contextmanager
+def not_utf8_told(file: Path) -> Iterator[None]:
+    """That the configuration in ``file`` is no text in UTF-8 as ``InputError``."""
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise InputError(f"{file}: must be text in UTF-8: {error}") from error
 
 
 @contextmanager

@@ -42,6 +42,17 @@ def read_schema(values: Any, schema: type[T], where: str = "") -> T:
         raise InputError(f"{place}{key}{' is missing' if missing else f': {str(error).splitlines()[0]}'}") from error
 
 
+def text_keys(schema: type, path: str = "") -> set[str]:
+    """The keys of a dataclass, at any depth and dotted, whose values are text or lists of text."""
+    found = set()
+    for name, hint in get_type_hints(schema).items():
+        key, kinds = f"{path}{name}", _alternatives(hint)
+        for kind in (inner for outer in kinds for inner in (outer, *get_args(outer)) if get_origin(outer) is not dict):
+            inner = isinstance(kind, type) and is_dataclass(kind)
+            found |= text_keys(kind, f"{key}.") if inner else {key} if kind is str else set()
+    return found
+
+
 def _check(values: Any, schema: Any, path: str, place: str) -> None:
     """Refuses keys that the dataclass ``schema`` does not have, and values of another type than it says."""
     require(isinstance(values, dict), f"{place}{path or 'configuration'}", values, _IN_WORDS[dict])

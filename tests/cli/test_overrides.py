@@ -76,6 +76,20 @@ def test_what_hydra_reads_stays_as_it_is(value_of):
     assert value_of("-m", "name=a,b") == ["a", "b"]
 
 
+@pytest.mark.parametrize("text", ["2026_01_05", "1e5", "0x10", "007", "1.50", "on", "true", "-inf", "5"])
+def test_text_that_looks_like_a_number_stays_as_it_was_typed(text, value_of):
+    assert value_of(f"name={text}") == [text]
+    assert value_of("-m", f"name={text},a") == [text, "a"]
+    assert value_of(f"data.train_path={text}", "name=${data.train_path}") == [text]
+    assert value_of(f"data.train_path=[a, {text}]", "name=${data.train_path}") == [["a", text]]
+
+
+def test_values_that_are_no_text_are_read(value_of):
+    assert value_of("seed=1_0", "name=${seed}") == [10]
+    assert value_of("optimizer.lr=1e-1", "name=${optimizer.lr}") == [0.1]
+    assert value_of("data.val_path=null", "name=${data.val_path}") == [None]
+
+
 @pytest.mark.parametrize("arguments", [["name=[a,#]"], ["name={a,b#}"], ["-m", "name=a#,b"]])
 def test_lists_mappings_and_sweeps_with_mistakes_are_one_line(arguments, value_of, capfd):
     with pytest.raises(SystemExit, match="2"):
@@ -89,6 +103,14 @@ def test_several_values_without_a_sweep_are_told_how_to_say_it(value_of, capfd):
         value_of("seed=0,1,2")
     line = "pretrain: error: override 'seed=0,1,2': seed=[0,1,2] is a list, and with -m there is a run for each\n"
     assert capfd.readouterr().err == line
+
+
+@pytest.mark.parametrize("arguments", [[], ["-m", "seed=1,2"]])
+def test_a_configuration_in_another_encoding_is_one_line(arguments, value_of, tmp_path, capfd):
+    (tmp_path / "mine.yaml").write_bytes("name: größe".encode("latin-1"))
+    with pytest.raises(SystemExit, match="2"):
+        value_of("-cp", str(tmp_path), "-cn", "mine.yaml", *arguments)
+    assert "mine.yaml: must be text in UTF-8" in capfd.readouterr().err
 
 
 def test_data_of_the_collapse_report_may_lie_in_any_folder(tmp_path, monkeypatch):
