@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +16,7 @@ from cplearn_solo.core.memory import memory_taken
 from cplearn_solo.core.numbers import digits
 from cplearn_solo.core.progress import duration, say
 from cplearn_solo.data import ImageSet, Splits
+from cplearn_solo.engine.batches import limited
 from cplearn_solo.engine.module import Pretrainer
 
 FIRST = 5  # steps that are not counted: workers start, libraries choose their kernels, a GPU's steps are captured
@@ -29,8 +31,8 @@ Afterwards = Callable[[Splits, float, int], float]
 class Estimate(Callback):
     """Times the first steps of a run, which nothing changes, and says what the whole of it takes.
 
-    A step is the mean of some; the end of an epoch, with its validation and checkpoint, is what its first step took
-    longer if one was among them, else the validation is worked out. With ``ends`` training ends then.
+    A step is the mean of some; the end of an epoch, with its checkpoint, is what its first step took longer if one was
+    among them, and a validation the mean of those among them, else it is worked out. With ``ends`` training ends then.
     """
 
     def __init__(self, afterwards: Afterwards, *, ends: bool = False) -> None:
@@ -38,10 +40,20 @@ class Estimate(Callback):
         self._steps = 0
         self._within: list[float] = []  # seconds of steps that follow another of their epoch
         self._between: list[float] = []  # the same of those that begin one
+        self._validations: list[float] = []
+        self._validated = self._paused = 0.0  # when the latest validation began; seconds of it since the latest step
         self._started = self._counted = self._last = 0.0  # when the run, counting and the latest step did
 
     def on_train_start(self, trainer: Trainer, pl_module: Pretrainer) -> None:
         self._started = time.perf_counter()
+
+    def on_validation_start(self, trainer: Trainer, pl_module: Pretrainer) -> None:
+        self._validated = time.perf_counter()
+
+    def on_validation_end(self, trainer: Trainer, pl_module: Pretrainer) -> None:
+        self._paused = time.perf_counter() - self._validated
+        if self._steps >= FIRST:
+            self._validations.append(self._paused)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: Pretrainer, outputs: Any, batch: Any, batch_idx: int
@@ -55,11 +67,12 @@ class Estimate(Callback):
             self._counted = self._last = time.perf_counter()
         else:
             now = time.perf_counter()
-            (self._within if batch_idx else self._between).append(now - self._last)
+            (self._within if batch_idx else self._between).append(now - self._last - self._paused)
             self._last, passed, counted = now, now - self._counted, self._steps - FIRST
             enough = min(ENOUGH, SHARE * (passed + passed / counted * left))
             if counted >= FEWEST and passed >= enough:
                 self._tell(trainer, pl_module, left)
+        self._paused = 0.0
         if self.ends and (self._told or not left):
             trainer.should_stop, trainer.limit_val_batches = True, 0
 
@@ -76,9 +89,11 @@ class Estimate(Callback):
         splits = trainer.datamodule.splits  # type: ignore[attr-defined]
         views = sum(augmentation.num_crops for augmentation in module.config.augmentations)
         an_image = step / (module.config.optimizer.batch_size * views * PASSES)
-        an_epoch = between / len(self._between) - step if self._between else an_image * len(splits.test or ())
-        epochs = left / trainer.num_training_batches
-        rest = left * step + epochs * max(0.0, an_epoch)
+        an_epoch = max(0.0, between / len(self._between) - step) if self._between else 0.0
+        seen = self._validations
+        a_validation = sum(seen) / len(seen) if seen else an_image * _validated_images(trainer)
+        rest = left * step + left / trainer.num_training_batches * an_epoch
+        rest += _validations_left(trainer, left) * a_validation
         rest += self.afterwards(splits, an_image, int(module.backbone.num_features))
         if trainer.is_global_zero:
             say(_line(splits.train, time.perf_counter() - self._started + rest, trainer, module))
@@ -91,6 +106,24 @@ def _batches_left(trainer: Trainer, batch_idx: int, max_steps: int | None) -> in
     if max_steps is None:
         return left
     return min(left, max(0, max_steps - trainer.global_step) * trainer.accumulate_grad_batches)
+
+
+def _validations_left(trainer: Trainer, left: int) -> float:
+    """After ``left`` batches before the end, as ``check_val_every_n_epoch`` and ``val_check_interval`` say."""
+    interval, every = trainer.val_check_batch or math.inf, trainer.check_val_every_n_epoch
+    if every is None:
+        return left // interval
+    epochs = (trainer.max_epochs or 0) // every - trainer.current_epoch // every
+    return epochs * (trainer.num_training_batches // interval)
+
+
+def _validated_images(trainer: Trainer) -> int:
+    """Of a validation, in each process."""
+    loaders = trainer.datamodule  # type: ignore[attr-defined]
+    if loaders.splits.test is None:
+        return 0
+    batches = limited(loaders.val_batches(trainer.world_size), trainer.limit_val_batches)
+    return min(len(loaders.splits.test), batches * loaders.config.optimizer.batch_size)
 
 
 def _line(images: ImageSet, seconds: float, trainer: Trainer, module: Pretrainer) -> str:

@@ -11,6 +11,7 @@ from support.images import write_images
 
 from cplearn_solo.config.read import parse_config
 from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.progress import duration
 from cplearn_solo.engine import estimate
 from cplearn_solo.engine.estimate import Estimate
 from cplearn_solo.engine.module import Pretrainer
@@ -73,7 +74,7 @@ def test_files_are_timed_as_they_are_read(tmp_path, capsys):
 
 
 class Clock:
-    """A second a step, three at the end of each epoch of five steps."""
+    """A second a step, three at the end of each epoch."""
 
     def __init__(self):
         self.now = 0.0
@@ -82,7 +83,17 @@ class Clock:
         return self.now
 
 
-def test_the_time_is_that_of_all_steps_epochs_and_what_comes_after(monkeypatch, capsys, tmp_path):
+@pytest.mark.parametrize(
+    ("images", "every", "seconds"),
+    [
+        (160, 1, 250 * (5 + 3 + 20)),
+        (96, 2, 250 * (3 + 3) + 125 * 20),  # the last epoch before it is told was validated
+        (160, 500, 250 * (5 + 3)),
+    ],
+)
+def test_the_time_is_that_of_all_steps_epochs_validations_and_what_comes_after(
+    images, every, seconds, monkeypatch, capsys, tmp_path
+):
     clock = Clock()
     monkeypatch.setattr(estimate, "time", clock)
     said = Estimate(lambda splits, an_image, features: 1000.0, ends=True)
@@ -92,7 +103,12 @@ def test_the_time_is_that_of_all_steps_epochs_and_what_comes_after(monkeypatch, 
         clock.now += 1.0 if batch_idx else 4.0
         end(trainer, module, outputs, batch, batch_idx)
 
+    def validated(self):
+        clock.now += 20.0
+
     monkeypatch.setattr(said, "on_train_batch_end", timed)
-    rehearse(parse_config(tiny(tmp_path, data={"max_train_images": 160}, max_epochs=250, dry_run=True)), said)
-    minutes = re.search(LINE, capsys.readouterr().out).groups()[2:]
-    assert minutes == (str(round((250 * (5 + 3) + 1000) / 60)), "min")
+    monkeypatch.setattr(Pretrainer, "on_validation_epoch_end", validated)
+    length = {"data": {"max_train_images": images}, "max_epochs": 250, "check_val_every_n_epoch": every}
+    rehearse(parse_config(tiny(tmp_path, dry_run=True, **length)), said)
+    said = re.search(LINE, capsys.readouterr().out).groups()[2:]
+    assert " ".join(said) == duration(seconds + 1000)
