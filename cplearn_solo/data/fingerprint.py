@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cplearn_solo.data.image_set import FileSet, ImageSet
+if TYPE_CHECKING:
+    from cplearn_solo.data.image_set import ImageSet
 
 PARTS = {"train": "training images", "scored": "scored images"}
 
@@ -31,7 +32,15 @@ def describe_change(old: dict[str, Any], new: dict[str, Any]) -> str:
     return "; ".join(line for line in found if not line.endswith(": "))
 
 
+def describe_first_change(found: Sequence[dict[str, Any]]) -> str:
+    """How the first of several fingerprints that is not as the one at their beginning differs from it, in a line."""
+    changes = (describe_change(found[0], other) for other in found[1:])
+    return next(filter(None, changes), "")
+
+
 def _described(images: ImageSet) -> dict[str, Any]:
+    from cplearn_solo.data.image_set import FileSet  # with PyTorch, which those that only compare do without
+
     found = {
         "images": len(images),
         "classes": images.num_classes,

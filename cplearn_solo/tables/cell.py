@@ -47,7 +47,7 @@ def run_cell(folder: Path, pretrain: Callable[[DictConfig], None]) -> dict[str, 
 
 
 def _trained(run: Path) -> dict[str, Any]:
-    """Summary, sizes in bytes and learning curve of a finished run."""
+    """Summary, fingerprint of the images, sizes in bytes and learning curve of a finished run."""
     from io import BytesIO
 
     import torch
@@ -55,8 +55,11 @@ def _trained(run: Path) -> dict[str, Any]:
     from cplearn_solo.engine.checkpoint import read_checkpoint
     from cplearn_solo.engine.find import LAST
     from cplearn_solo.engine.log import EpochLog
+    from cplearn_solo.engine.runs import DATA
 
     found: dict[str, Any] = {"summary": json.loads((run / "summary.json").read_text()), "run": str(run)}
+    if (run / DATA).is_file():  # 0.2.0 wrote none
+        found["data"] = json.loads((run / DATA).read_text())
     if (run / LAST).exists():
         weights = BytesIO()
         torch.save(read_checkpoint(run / LAST)["state_dict"], weights)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
 from cplearn_solo.core.numbers import counted
+from cplearn_solo.data.fingerprint import describe_first_change
 from cplearn_solo.tables.compare import FEWEST, LEVEL
 from cplearn_solo.tables.plan import Grid
 from cplearn_solo.tables.results import Found, Record
@@ -62,6 +64,7 @@ def notes(grid: Grid, found: Found, unmeasured: list[str], command: str) -> list
         *(f"{row.name}: {row.note}" for row in rows if row.note),
         _run(found, summaries) if summaries else "",
         found.note,
+        *_changed_images(found),
         f"Command: {command}",
     ]
     return [" ".join(note.splitlines()) for note in told if note]  # a data file's may have several
@@ -138,6 +141,20 @@ def _of_runs(found: Found) -> Iterable[tuple[str, str]]:
         rows = Counter(cell.row for cell, record in found.records.items() if key in record.get("summary", ()))
         if rows:
             yield sentence, ", ".join(f"{row} ({count} of its runs)" for row, count in rows.items())
+
+
+def _changed_images(found: Found) -> Iterable[str]:
+    """Where cells had other images than an earlier one of the same data: what is at a path may change."""
+    by_data: dict[str, list[Record]] = {}
+    for record in found.records.values():
+        if "data" in record:
+            by_data.setdefault(json.dumps(record["config"].get("data"), sort_keys=True), []).append(record)
+    for records in by_data.values():
+        if change := describe_first_change([record["data"] for record in records]):
+            yield (
+                f"Images have changed between cells, whose scores do not compare: {change}. Other folders, "
+                "results=FOLDER work=FOLDER, begin anew."
+            )
 
 
 def _run(found: Found, summaries: list[Record]) -> str:

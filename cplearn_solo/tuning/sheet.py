@@ -10,6 +10,7 @@ import cplearn_solo
 from cplearn_solo.config.identity import LEARNING_VERSION
 from cplearn_solo.core.commands import typed
 from cplearn_solo.core.numbers import counted
+from cplearn_solo.data.fingerprint import describe_first_change
 from cplearn_solo.tuning.domains import Keys
 from cplearn_solo.tuning.halving import Outcome, Rules, best, ranked, told
 from cplearn_solo.tuning.importance import importances
@@ -165,13 +166,9 @@ def _notes(search: Search, outcomes: Sequence[Outcome]) -> list[str]:
 
 def _changed_images(outcomes: Sequence[Outcome]) -> list[str]:
     """A note where trials had other images than the first one, to whose path some have come, or left it, since."""
-    known = [o.data for o in outcomes if o.data]
-    other = next((data for data in known if data != known[0]), None)
-    if other is None:
+    change = describe_first_change([outcome.data for outcome in outcomes if outcome.data])
+    if not change:
         return []
-    from cplearn_solo.data.fingerprint import describe_change  # with PyTorch, which takes a while to import
-
-    change = describe_change(known[0], other)
     return [
         f"Images have changed between trials, whose scores do not compare: {change}. Other folders, results=FOLDER "
         "work=FOLDER, begin anew."

@@ -47,6 +47,10 @@ def test_a_detector_is_of_the_run_whatever_its_folder_is_called(monkeypatch):
     assert (asked[0].pretrained, asked[0].seed) == (str(place), 3)
 
 
+def test_a_result_says_what_the_images_were(cell):
+    assert cell[1]["data"]["train"]["classes"] == 10 and set(cell[1]["data"]) == {"train", "scored"}
+
+
 def test_the_spectrum_is_that_of_the_covariance_of_embeddings(cell):
     _, result = cell
     model = load_pretrained(result["run"])

@@ -236,3 +236,15 @@ def test_notes_name_the_columns_that_differ():
 def test_notes_name_the_runs_whose_probe_has_not_converged():
     runs = [{"paper_linear_acc1": 0.5, "paper_linear_note": "training accuracy is low"}] * 2 + linear(0.5)
     assert "The paper's probe had not converged: SwAV (2 of its runs)." in made({"SwAV": runs}).notes
+
+
+def test_images_that_have_changed_between_cells_are_told():
+    planned = grid(overrides={"data": {"dataset": "custom", "train_path": "photos"}})
+    found = found_of(planned, {"SwAV": linear(0.9, 0.8, 0.7)})
+    for cell, record in found.records.items():
+        record |= {"config": cell.config, "data": {"train": {"images": 32 if cell.seed < 2 else 52}}}
+    (told,) = [note for note in make_sheet(planned, found, command="typed").notes if "have changed" in note]
+    assert "training images: 32 -> 52 images" in told
+    for cell, record in found.records.items():  # images of another path may differ
+        record["config"] = {"data": {"train_path": f"photos{cell.seed // 2}"}}
+    assert not any("have changed" in note for note in make_sheet(planned, found, command="typed").notes)
