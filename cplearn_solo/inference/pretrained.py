@@ -46,7 +46,8 @@ def load_pretrained(path: str | Path, *, device: torch.device | str = "cpu") -> 
     checkpoint = read_checkpoint(file)
     saved, config = checkpoint[CHECKPOINT_KEY], trained_config(checkpoint)
     statistics = {key: saved.get(key) for key in ("num_classes", "mean", "std", "limits")}  # 0.2.0 knew no limits
-    module = Pretrainer(config, **statistics)
+    with torch.random.fork_rng(devices=()):  # weights are drawn first, from the generator of the program that asks
+        module = Pretrainer(config, **statistics)
     module.teacher = None  # not evaluated, and other hosts keep theirs under other names
     wanted = ("backbone.", "method.", "classifier.", "features_scale.")
     try:

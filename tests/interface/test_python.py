@@ -72,6 +72,14 @@ def test_embeddings_are_those_of_the_command(run, tmp_path):
     np.testing.assert_array_equal(found.confidence, stored["confidence"])
 
 
+def test_to_load_a_model_draws_no_random_number_of_the_program(run):
+    before = random.getstate(), torch.get_rng_state(), np.random.get_state()[1].tolist()
+    load_backbone(run.path)
+    Run(run.path).embed(noise_images(2, 8, 8))
+    assert random.getstate() == before[0] and np.random.get_state()[1].tolist() == before[2]
+    assert torch.equal(torch.get_rng_state(), before[1])
+
+
 def test_images_at_hand_are_embedded_as_files_are(run, tmp_path):
     images = noise_images(5, 20, 24)
     (tmp_path / "images").mkdir()
