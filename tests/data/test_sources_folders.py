@@ -202,6 +202,8 @@ def test_file_in_the_place_of_a_folder(tmp_path: Path, name: str) -> None:
         ("root/cat/1.png ,1\nroot/dog/3.png ,0\n , \n", [1, 0], ()),  # no names of columns, and a row of nothing
         ('path, label\nroot/cat/1.png, "cat, tabby"\nroot/dog/3.png, "dog"\n', [0, 1], ("cat, tabby", "dog")),
         ("path,label\nroot/cat/1.png,2.0\nroot/dog/3.png,NaN\n", [2, -1], ()),
+        ("path,label\nroot/cat/1.png,cat\nroot/dog/3.png,-1\n", [0, -1], ("cat",)),
+        ("root/cat/1.png,b\u00e4r\nroot/dog/3.png,ba\u0308r\n", [0, 0], ("ba\u0308r",)),
     ],
 )
 def test_lists(root: Path, text: str, labels: list[int], classes: tuple[str, ...]) -> None:
@@ -218,6 +220,12 @@ def test_lists_in_which_no_image_has_a_label(root: Path) -> None:
         (root.parent / f"{name}.csv").write_text(f"path,label\nroot/{image},\n")
     found = splits(train_path=str(root.parent / "train.csv"), val_path=str(root.parent / "scored.csv"))
     assert found.train.labels.tolist() == found.test.labels.tolist() == [-1] and found.train.num_classes == 0
+
+
+def test_numbers_below_zero_are_no_labels_of_a_list(root: Path) -> None:
+    (root.parent / "list.csv").write_text("root/cat/1.png,1\nroot/dog/3.png,-1\n")
+    message = r"data.train_path = .*list.csv': must be images with labels from 0 up, empty .* and it holds -1"
+    fails(message, train_path=str(root.parent / "list.csv"))
 
 
 def test_list_of_absolute_paths_without_labels(root: Path) -> None:
@@ -314,6 +322,16 @@ def test_images_in_order_are_those_to_train_on_alone(tmp_path: Path) -> None:
     assert found.labels.tolist() == [0, 1]
 
 
+def test_a_class_is_one_however_its_name_is_spelled(tmp_path: Path) -> None:
+    """Folders of macOS have ä as two characters, and a copy may have both."""
+    one, two = "b\u00e4r", "ba\u0308r"
+    places = [f"train/{one}/1.png", f"train/{two}/2.png", "train/cat/3.png", f"new/{two}/4.png", "new/cat/5.png"]
+    write_images(tmp_path, places)
+    found = splits(train_path=str(tmp_path / "train"), val_path=str(tmp_path / "new"))
+    assert found.train.classes == (two, "cat") == found.test.classes
+    assert sorted(found.train.labels.tolist()) == [0, 0, 1] and found.test.labels.tolist() == [0, 1]
+
+
 def test_one_image_is_enough_to_score(tmp_path: Path) -> None:
     write_images(tmp_path, ["train/a/1.png", "train/b/2.png", "one/a/3.png"])
     cfg = DataConfig("custom", str(tmp_path / "train"), str(tmp_path / "one"))
@@ -331,9 +349,7 @@ def test_classes_named_by_numbers_are_not_taken_for_places(tmp_path: Path) -> No
     (tmp_path / "new/list.csv").write_text("1.png,\n2.png,\n")  # no label has no meaning
     assert splits(**either).test.labels.tolist() == [-1, -1]
     (tmp_path / "new/train.csv").write_text("1.png,0\n2.png,1\n")
-    (tmp_path / "new/list.csv").write_text(
-        "../root/1/1.png,-1\n../root/2/2.png,0\n"
-    )  # one word makes all of them names
+    (tmp_path / "new/list.csv").write_text("../root/1/1.png,#\n../root/2/2.png,0\n")  # one word makes all of them names
     lists = {"train_path": str(tmp_path / "new/train.csv"), "val_path": str(tmp_path / "new/list.csv")}
     fails("data.val_path = .*list.csv': must be .* classes named by numbers, such as 0, the other", **lists)
     for old, new in (("1", "0"), ("2", "1"), ("10", "2")):

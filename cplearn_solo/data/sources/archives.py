@@ -20,7 +20,7 @@ from cplearn_solo.data.decoding import EncodedImage, is_image_name
 from cplearn_solo.data.decoding.source import as_text
 from cplearn_solo.data.index import PIECE, Index, Names, joined
 from cplearn_solo.data.notes import counted
-from cplearn_solo.data.sources.labels import Labels, from_words, unlabelled
+from cplearn_solo.data.sources.labels import Labels, from_words, require_from_zero, unlabelled
 from cplearn_solo.data.sources.listing import is_hidden, kind, tell_ignored
 
 ARCHIVES = (".tar", ".zip")
@@ -104,6 +104,8 @@ def read_archives(paths: Sequence[Path], key: str, *, labelled: bool) -> tuple[I
         names = [member.name for member in images]
         if labelled:
             words += [beside.get(_sample(name)) for name in names] if beside else _class_names(path, names, key)
+    if sharded:
+        require_from_zero(words, key, ", ".join(map(str, paths)))
     labels = from_words(words, numbers=sharded) if labelled else unlabelled(sum(map(len, found)))
     return joined(found), labels
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,8 @@ import numpy as np
 from cplearn_solo.core.errors import require
 
 NUMBER = re.compile(r"(0|[1-9]\d{0,17})(\.0*)?")  # 007 is a name, and so is what int64 may not hold
+BELOW_ZERO = re.compile(r"-[1-9]\d*(\.0*)?")
+HIDDEN = re.compile(r"-1(\.0*)?")  # the hub's sign for no label
 DIGITS = re.compile(r"\d+(\.0*)?")
 MOST_CLASSES = 1_000_000  # of labels that are numbers; larger ones are known to number something else
 
@@ -36,7 +39,7 @@ def from_words(words: Sequence[str | None], *, numbers: bool = True) -> Labels:
     """Labels of words, whose sorted order numbers the classes; ``None`` and "" are no label.
 
     With ``numbers``, words that are all whole numbers from 0 up stand for themselves, and beside them NaN, which
-    programs write in the place of nothing, is no label.
+    programs write in the place of nothing, is no label; nor is -1 beside others.
 
     >>> from_words(["dog", "cat", None]).values.tolist()
     [1, 0, -1]
@@ -44,8 +47,10 @@ def from_words(words: Sequence[str | None], *, numbers: bool = True) -> Labels:
     [2, 0, -1]
     >>> from_words(["2.0", "NaN"]).values.tolist()
     [2, -1]
+    >>> from_words(["cat", "-1"]).values.tolist()
+    [0, -1]
     """
-    known = sorted({word for word in words if word})
+    known = sorted({word for word in words if word and not (numbers and HIDDEN.fullmatch(word))})
     written = [word for word in known if word.lower() != "nan"]
     if numbers and all(NUMBER.fullmatch(word) for word in written):
         values = {word: int(word.partition(".")[0]) for word in written}
@@ -54,14 +59,27 @@ def from_words(words: Sequence[str | None], *, numbers: bool = True) -> Labels:
     return Labels(np.fromiter((values.get(word, -1) for word in words), np.int64, len(words)), tuple(known))
 
 
+def require_from_zero(words: Sequence[str | None], key: str, place: object) -> None:
+    """Raises ``InputError`` for whole numbers of which some are below 0: -1 may be no label, or one of two classes."""
+    known = {word for word in words if word and word.lower() != "nan"}
+    below = sorted(word for word in known if BELOW_ZERO.fullmatch(word))
+    numbers = all(NUMBER.fullmatch(word) for word in known.difference(below))
+    wanted = f"images with labels from 0 up, empty where there is none, and it holds {', '.join(below[:1])}"
+    require(not (below and numbers), key, str(place), wanted)
+
+
 def joined_labels(parts: Sequence[Labels]) -> Labels:
     """Of several parts, their classes matched by name; numbers stand for themselves.
 
-    Classes keep the order of the first part that names them if all have the same, else they are sorted.
+    Classes keep the order of the first part that names them if all have the same, else they are sorted. A name that is
+    spelled in two ways is one, by the first of them.
     """
     named = [part.names for part in parts if part.names]
-    every = {name for names in named for name in names}
-    order = named[0] if named and len(every) == len(named[0]) else tuple(sorted(every))
+    spelled: dict[str, str] = {}
+    for name in (name for names in named for name in names):
+        spelled.setdefault(_composed(name), name)
+    as_first = bool(named) and sorted(map(_composed, named[0])) == sorted(spelled)
+    order = named[0] if as_first else tuple(sorted(spelled.values()))
     values = np.concatenate([_renumbered(part, order) for part in parts])
     return Labels(values, order)
 
@@ -74,9 +92,10 @@ def matched(labels: Labels, train: Labels, key: str, path: object) -> Labels:
     """
     _refuse_two_meanings(labels, train, key, path)
     if labels.names and train.names:
+        known = set(map(_composed, train.names))
         for name in labels.names:
             wanted = f"images of the classes in data.train_path, and {name!r} is none of them"
-            require(name in train.names, key, str(path), wanted)
+            require(_composed(name) in known, key, str(path), wanted)
         return Labels(_renumbered(labels, train.names), train.names)
     return Labels(labels.values, train.names)
 
@@ -95,6 +114,11 @@ def _refuse_two_meanings(labels: Labels, train: Labels, key: str, path: object) 
 def _renumbered(labels: Labels, order: tuple[str, ...]) -> np.ndarray:
     if not labels.names or labels.names == order:
         return labels.values
-    number = {name: i for i, name in enumerate(order)}
-    new = np.array([*(number[name] for name in labels.names), -1])  # the last for -1
+    number = {_composed(name): i for i, name in enumerate(order)}
+    new = np.array([*(number[_composed(name)] for name in labels.names), -1])  # the last for -1
     return new[labels.values]
+
+
+def _composed(name: str) -> str:
+    """A name as it is compared: folders of macOS have two characters for ä where others have one."""
+    return unicodedata.normalize("NFC", name)

@@ -13,7 +13,7 @@ from cplearn_solo.core.errors import InputError, require
 from cplearn_solo.data.decoding import is_image_name
 from cplearn_solo.data.index import Files, Names
 from cplearn_solo.data.schema import DataConfig
-from cplearn_solo.data.sources.labels import Labels, from_words, unlabelled
+from cplearn_solo.data.sources.labels import Labels, from_words, require_from_zero, unlabelled
 
 LISTS = (".csv", ".tsv")
 
@@ -23,7 +23,7 @@ def read_list(path: Path, cfg: DataConfig, key: str, *, labelled: bool) -> tuple
 
     Columns are those that ``data.image_column`` and ``data.label_column`` name; else paths are in the first one that
     holds names of images, labels in the only other one. A table may begin without names of columns. Raises
-    ``InputError`` for files that are not there.
+    ``InputError`` for files that are not there, and for numbers below 0 as labels.
     """
     rows = _rows(path, key)
     image, label, header = _columns(path, rows, cfg, labelled)
@@ -37,7 +37,9 @@ def read_list(path: Path, cfg: DataConfig, key: str, *, labelled: bool) -> tuple
         first = names[absent[0]] or "an empty cell"
         wanted = f"a list of files that exist, and {len(absent)} of {len(names)} do not, such as {first}"
         require(False, key, str(path), wanted)
-    labels = from_words([row[label] for row in rows]) if labelled else unlabelled(len(names))
+    words = [row[label] for row in rows] if labelled else []
+    require_from_zero(words, key, path)
+    labels = from_words(words) if labelled else unlabelled(len(names))
     return Files(root, Names.of(map(os.fsencode, names)), sizes), labels
 
 
