@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -110,9 +111,11 @@ def _check_strategy(config: Config) -> None:
 
 
 def check_numbers(at_least: Mapping[str, tuple[float, float]], *, seed: int) -> None:
-    """Raises ``InputError`` for a key whose value is less than it may be, and for a seed that no generator takes."""
+    """Raises ``InputError`` for a key whose value is less than it may be, or infinite, and for a seed that no generator
+    takes."""
     for key, (value, low) in at_least.items():
         require(value >= low, key, value, f"at least {low}")
+        require(value < math.inf, key, value, "a finite number")
     require(0 <= seed < 2**32, "seed", seed, "at least 0 and below 2**32")
 
 

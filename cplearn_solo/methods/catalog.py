@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from cplearn_solo.core.errors import unknown
+from cplearn_solo.core.errors import require, unknown
 from cplearn_solo.core.signatures import ClassText, literal, module_docstring, read_classes, registered_classes
 from cplearn_solo.core.types import check_type
 from cplearn_solo.methods.registry import HERE, METHODS
 
 if TYPE_CHECKING:
     from cplearn_solo.methods.base import Method
+
+SMALLEST, LARGEST = 2.0**-126, (2 - 2.0**-23) * 2.0**127  # of the numbers that float32 holds exactly enough
 
 
 @dataclass(frozen=True)
@@ -40,12 +42,16 @@ def method_facts(name: str) -> MethodFacts:
 
 
 def check_method_kwargs(name: str, method_kwargs: Mapping[str, Any]) -> None:
-    """Raises ``InputError`` for an unknown method or keyword and for a value of the wrong type."""
+    """Raises ``InputError`` for an unknown method or keyword, for a value of the wrong type, and for a number that
+    float32 does not hold, which would make a loss infinite."""
     allowed = method_facts(name).arguments
     for key, value in method_kwargs.items():
         if key not in allowed:
             raise unknown(f"key of {name}'s method_kwargs", key, allowed)
         check_type(f"method_kwargs.{key}", value, allowed[key])
+        held = not isinstance(value, (int, float)) or value == 0 or SMALLEST <= abs(value) <= LARGEST
+        wanted = f"0, or of a size from {SMALLEST:.1g} to {LARGEST:.1g}: losses are worked out in float32"
+        require(held, f"method_kwargs.{key}", value, wanted)
 
 
 def _of_class(cls: type[Method]) -> MethodFacts:

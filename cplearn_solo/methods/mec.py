@@ -45,6 +45,9 @@ class MEC(Method):
         super().__init__(features_dim, batch_size=batch_size)
         require(eps > 0, "method_kwargs.eps", eps, "above 0")
         require(order is None or order > 0, "method_kwargs.order", order, "above 0")
+        least = proj_output_dim * torch.finfo(torch.float32).max ** (-1 / order) if order else 0.0
+        wanted = f"at least {least:.2g}: powers of lambda C up to order {order} would not fit into float32"
+        require(eps >= least, "method_kwargs.eps", eps, wanted)
         require(warmup_epochs >= 0, "method_kwargs.warmup_epochs", warmup_epochs, "at least 0")
         self.projector = SimSiamProjectionHead(features_dim, proj_hidden_dim, proj_output_dim)
         self.predictor = SimSiamPredictionHead(proj_output_dim, pred_hidden_dim, proj_output_dim)

@@ -56,6 +56,7 @@ def test_defaults_are_filled_and_types_converted():
         ({"method_kwargs": None}, "method_kwargs = None: must be a mapping"),
         ({"scheduler": {"lr_decay_steps": 5}}, "lr_decay_steps = 5: must be a list, each a whole number or null"),
         ({"optimizer": {"lr": "fast"}}, "optimizer.lr = 'fast': must be a number"),
+        ({"optimizer": {"lr": float("inf")}}, "optimizer.lr = inf: must be a finite number"),
         ({"optimizer": {"batch_size": 1.5}}, "optimizer.batch_size = 1.5: must be a whole number"),
         ({"optimizer": {"batch_size": 1}}, "optimizer.batch_size = 1: must be at least 2"),
         ({"optimizer": {"name": "adamm"}}, "did you mean 'adam'"),

@@ -29,6 +29,7 @@ def test_a_value_that_makes_no_sense_is_told_by_its_key(name):
         ({"proj_output_dim": -5}, "method_kwargs.proj_output_dim = -5: must be at least 1"),
         ({"dictionary_seed": -1}, "method_kwargs.dictionary_seed = -1: must be in 0 ..."),
         ({"eps": 0.5}, "method_kwargs.eps = 0.5: must be above 0 and below 1/c"),
+        ({"beta": float("inf")}, "method_kwargs.beta = inf: must be 0, or of a size from 1e-38 to 3e+38"),
         ({"prior": [1.0, 2.0]}, "shape of method_kwargs.prior = (2,): must be"),
         ({"dictionary": "hadamard", "proj_hidden_dim": 5}, "method_kwargs.proj_hidden_dim, method_kwargs.proj_output"),
         ({"proj_hidden_dim": 2**45}, "method_kwargs.proj_hidden_dim = 35184372088832: method 'cplearn' cannot be"),

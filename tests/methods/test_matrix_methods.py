@@ -46,6 +46,18 @@ def test_mec_warms_up_by_epochs_of_the_run():
     assert make("mec", warmup_epochs=0.0).scale(N, 20, Progress(0, 40, 0, 400)) == full
 
 
+@pytest.mark.parametrize("order", [1, 4, 7])
+def test_mec_refuses_what_float32_does_not_hold(order):
+    least = 20 * torch.finfo(torch.float32).max ** (-1 / order)
+    with pytest.raises(InputError, match=f"method_kwargs.eps = .*: must be at least {least:.2g}: powers of lambda C"):
+        make("mec", eps=least / 2, order=order)
+    method = make("mec", eps=max(1.01 * least, 1e-37), order=order, warmup_epochs=0.0).float()
+    feats = [torch.ones(N, D, requires_grad=True) for _ in range(2)]  # all alike, which makes the powers largest
+    given = Views(feats, 2, Progress(20, 40, 200, 400), teacher=[torch.ones(N, 20)] * 2)
+    method.loss(given)["loss"].backward()
+    assert all(parameter.grad.isfinite().all() for parameter in method.parameters())
+
+
 @pytest.mark.parametrize("form", [{}, {"divergence": "mkl", "trace_term": True}, {"order": None, "mu": 1.0}])
 def test_matrix_ssl_is_the_mean_of_both_directions(form):
     method, given = make("matrix_ssl", lamb=0.7, **form), views()
