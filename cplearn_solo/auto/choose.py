@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
 
-from cplearn_solo.config.compose import errors_told
+from cplearn_solo.config.compose import errors_told, not_utf8_told
 from cplearn_solo.config.read import parse_config, resolved
 from cplearn_solo.config.schema import Config
 from cplearn_solo.core.errors import require
@@ -88,7 +88,7 @@ def _of_the_run_that_goes_on(values: Plain, asked: list[str]) -> list[tuple[str,
     _, run = find_checkpoint(named)
     if run is None:
         return []
-    with errors_told(run / "config.yaml"):
+    with errors_told(run / "config.yaml"), not_utf8_told(run / "config.yaml"):
         theirs = resolved(OmegaConf.load(run / "config.yaml"))
     return [(key, value) for key in asked if (value := _value(theirs, key)) is not None]
 

@@ -53,7 +53,7 @@ def published(table: PaperTable, row: Row, column: str, metric: str) -> tuple[fl
 def _yaml(path: Path) -> Any:
     try:
         return _kept(OmegaConf.to_container(OmegaConf.load(path), resolve=False))
-    except YAMLError as error:
+    except (YAMLError, OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: {' '.join(str(error).split())}") from error
 
 

@@ -119,6 +119,14 @@ def test_data_of_ones_own_stands_for_a_column_of_the_paper():
         grid("cplearn_table1", parquet, compare_with="cifar")
 
 
+@pytest.mark.parametrize("content", ["# größe\ntitle: x".encode("latin-1"), b"words", b"a: ["])
+def test_a_file_that_is_no_table_is_told_in_one_line(content, tmp_path):
+    (tmp_path / "mine.yaml").write_bytes(content)
+    with pytest.raises(InputError, match="mine.yaml: ") as error:
+        grid(tmp_path / "mine.yaml", DIGITS)
+    assert "\n" not in str(error.value)
+
+
 @pytest.mark.parametrize(
     "table, overrides, request_, words",
     [
