@@ -95,10 +95,15 @@ def _learning_rate(config: Config, derived: Mapping[str, Any]) -> Iterator[Chang
 
 
 def _epochs(config: Config, derived: Mapping[str, Any]) -> Iterator[Change]:
-    steps = derived.get("steps_per_epoch")
-    if steps and steps * config.max_epochs < STEPS:
-        why = f"{steps * config.max_epochs} steps are hardly enough to learn anything"
-        yield Change("max_epochs", math.ceil(STEPS / steps), config.max_epochs, why)
+    an_epoch, most = derived.get("steps_per_epoch", STEPS), config.max_steps
+    steps = min(an_epoch * config.max_epochs, most or STEPS)
+    if steps >= STEPS:
+        return
+    why = f"{steps} steps are hardly enough to learn anything"
+    if most == steps:
+        yield Change("max_steps", STEPS, most, why)
+    else:
+        yield Change("max_epochs", math.ceil(STEPS / an_epoch), config.max_epochs, why)
 
 
 def _views(config: Config) -> Iterator[Change]:

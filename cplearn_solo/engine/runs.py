@@ -121,8 +121,10 @@ def _named_resume(config: Config, data: dict[str, Any]) -> RunFolder:
     if folder and (change := _change_of_data(folder, config, data)):
         raise InputError(f"{key}: must have the same data; {change}")
     unfinished = not longer and folder and file.name == Path(LAST).name and not (folder / "summary.json").exists()
-    if not unfinished and done >= config.max_epochs:
+    steps = config.max_steps
+    if not unfinished and (done >= config.max_epochs or (steps and checkpoint.get("global_step", 0) >= steps)):
         reason = f"has trained all of its {config.max_epochs} epochs; a larger max_epochs goes on"
+        reason = f"has trained all of its {steps} steps" if steps else reason
         raise InputError(f"{key}: must be unfinished, but {reason}")
     if unfinished:
         lock = _lock(folder)

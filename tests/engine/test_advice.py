@@ -97,6 +97,7 @@ def said(verdict, name, derived=DERIVED, **overrides):
         ("code_use", "cplearn", {}, "method_kwargs.beta=auto (now 1: "),
         ("told_apart", "cplearn", {"method_kwargs.beta": 0.0}, "method_kwargs.beta=1 (now 0: "),
         ("told_apart", "cplearn", {}, "max_epochs=125 (now 50: 200 steps are hardly enough"),
+        ("told_apart", "cplearn", {"max_steps": 20}, "max_steps=500 (now 20: 20 steps are hardly enough"),
         ("spread", "vicreg", {"method_kwargs.var_loss_weight": 0}, "method_kwargs.var_loss_weight=25 (now 0: "),
         ("stable_rank", "vicreg", {"method_kwargs.cov_loss_weight": 0}, "method_kwargs.cov_loss_weight=1 (now 0: "),
         ("spread", "simsiam", {"method_kwargs.stop_gradient": False}, "method_kwargs.stop_gradient=true (now false: "),

@@ -71,6 +71,9 @@ def test_a_killed_run_of_so_many_steps_ends_with_them(tmp_path, monkeypatch):
     assert first["global_step"] == second["global_step"] == 7
     assert all(torch.equal(a, b) for a, b in zip(_tensors(first), _tensors(second), strict=True))
     assert [row["train_loss"] for row in EpochLog.read(one)] == [row["train_loss"] for row in EpochLog.read(two)]
+    (one / "summary.json").touch()
+    with pytest.raises(InputError, match="must be unfinished, but has trained all of its 7 steps"):
+        pretrain(parse_config({**config("whole"), "resume_from_checkpoint": str(one)}))
 
 
 def _tensors(checkpoint):
