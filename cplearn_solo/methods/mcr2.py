@@ -66,8 +66,10 @@ class MCR2(Method):
         atoms: int = 16,
     ) -> None:
         super().__init__(features_dim, batch_size=batch_size)
-        require(eps > 0, "method_kwargs.eps", eps, "above 0")
         require(gamma > 0, "method_kwargs.gamma", gamma, "above 0")
+        least = 4 * max(1.0, gamma) * proj_output_dim * torch.finfo(torch.float32).eps
+        wanted = f"at least {least:.2g}: beside gamma f / eps of a smaller one float32 has no room for I"
+        require(eps >= least, "method_kwargs.eps", eps, wanted)
         require(num_clusters is None or num_clusters >= 2, "method_kwargs.num_clusters", num_clusters, "at least 2")
         possible = rate == "exact" or num_clusters is not None
         require(possible, "method_kwargs.rate", rate, "exact without num_clusters, as the rate of views is cheap")

@@ -38,6 +38,15 @@ def test_views_of_an_image_are_a_class(crops):
     assert method.codes_total is None and method.assign(given.feats[0]) is None
 
 
+@pytest.mark.parametrize("gamma", [0.5, 20.0])
+def test_embeddings_that_are_all_alike_have_a_rate_at_the_least_eps(gamma):
+    least = 4 * max(1.0, gamma) * 128 * torch.finfo(torch.float32).eps
+    method = make(eps=1.001 * least, gamma=gamma, proj_hidden_dim=32).float()
+    given = Views([torch.ones(N, D) for _ in range(2)], 2, Progress(0, 1, 1, 200))
+    method.loss(given)["loss"].backward()
+    assert all(parameter.grad.isfinite().all() for parameter in method.parameters())
+
+
 def test_gamma_weighs_the_rate_of_all_as_the_authors_do():
     """Their gam1 = 20 stands before Z^T Z, and gam2 = 1 / 20 before the logarithm."""
     method, given = make(**HEADS, eps=2.0, gamma=20.0), views()
@@ -122,7 +131,8 @@ def test_promises_with_clusters(kwargs):
 @pytest.mark.parametrize(
     "kwargs, words",
     [
-        ({"eps": 0.0}, "method_kwargs.eps = 0.0: must be above 0"),
+        ({"eps": 0.0}, "method_kwargs.eps = 0.0: must be at least 6.1e-05: beside gamma f / eps"),
+        ({"eps": 1e-3, "gamma": 20.0}, "method_kwargs.eps = 0.001: must be at least 0.0012"),
         ({"gamma": 0.0}, "method_kwargs.gamma = 0.0: must be above 0"),
         ({"num_clusters": 1}, "method_kwargs.num_clusters = 1: must be at least 2"),
         (
