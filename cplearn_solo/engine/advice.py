@@ -61,9 +61,12 @@ def changes(verdict: Verdict, config: Config, method: Method, derived: Mapping[s
     decided, kwargs = verdict.decided_by, {**method_facts(config.method).defaults, **config.method_kwargs}
     own = method.advice.get(decided.measure, ()) if decided else ()
     for remedy in () if isinstance(own, str) else own:  # a sentence in methods that were written for 0.2.0
-        value = remedy.value(kwargs)
+        try:
+            value, present = remedy.value(kwargs), kwargs[remedy.key]
+        except KeyError:  # a subclass has the advice, but not all keys
+            continue
         if value is not None:
-            yield Change(f"method_kwargs.{remedy.key}", value, kwargs[remedy.key], remedy.why)
+            yield Change(f"method_kwargs.{remedy.key}", value, present, remedy.why)
     if verdict.name in ("representation", "cluster", NOT_LEARNED):
         yield from _teacher(config, method)
         yield from _learning_rate(config, derived)

@@ -1,7 +1,9 @@
 """Advice: keys and values of the run at hand, never as they are already."""
 
 import re
+from dataclasses import replace
 from functools import cache
+from types import SimpleNamespace
 
 import pytest
 from omegaconf import OmegaConf
@@ -151,3 +153,15 @@ def test_healthy_runs_and_ones_not_judged_get_no_advice():
 def test_a_sentence_of_a_method_written_for_an_earlier_release_is_said_as_it_is(monkeypatch):
     monkeypatch.setattr(METHODS["byol"], "advice", {"spread": "stir more"})
     assert said("spread", "byol") == "nothing in the configuration explains it; in general, stir more"
+
+
+def test_a_subclass_is_not_advised_of_keys_that_it_lacks(monkeypatch):
+    def facts(name):
+        return SimpleNamespace(defaults={"beta": 2.0, "proj_output_dim": 16})
+
+    config = configured("cplearn", {"method_kwargs": {"beta": 2.0, "proj_output_dim": 16}})
+    method = built(config)
+    monkeypatch.setattr("cplearn_solo.engine.advice.method_facts", facts)
+    config = replace(config, method_kwargs={})
+    keys = {measure: [c.key for c in changes(VERDICTS[measure], config, method, DERIVED)] for measure in method.advice}
+    assert "method_kwargs.beta" in keys["code_use"] and "method_kwargs.proj_output_dim" not in keys["within_code"]

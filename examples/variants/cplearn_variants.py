@@ -1,0 +1,121 @@
+"""CPLearn with one thing changed: what was tried to get more information into its codes.
+
+Two views of an image get the assignments p and p' to c frozen codes; loss and names are those of CPLearn (Eqs. 1, 2).
+"""
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from cplearn_solo.core.errors import require
+from cplearn_solo.core.precision import at_least_float32, without_autocast
+from cplearn_solo.dictionary import pack_dictionary, temperature
+from cplearn_solo.losses import assignments
+from cplearn_solo.methods import METHODS, Views
+from cplearn_solo.methods.cplearn import CPLearn
+
+
+@METHODS.register("cplearn_variant")
+class CPLearnVariant(CPLearn):
+    """Each argument is one change; without any it is CPLearn with two views.
+
+    ``layers``: linear layers of the projector, with BatchNorm and ReLU between, of ``hidden`` dimensions.
+    ``normalised``: BatchNorm without weights before the projector. ``heads``: so many projectors, whose losses are
+    averaged; codes and embeddings are those of the first. ``memory``: the mean assignment is that of so many batches,
+    of which the latest has the gradient. ``sharpen``: temperature that targets, which then have no gradient, are
+    sharpened with. ``last_eps``: eps moves to this one over training, evenly in its logarithm. ``redraw``: every epoch
+    has a dictionary of its own.
+    """
+
+    multicrop = False
+    capturable = False
+
+    def __init__(
+        self,
+        features_dim: int,
+        *,
+        batch_size: int,
+        proj_hidden_dim: int = 128,
+        proj_output_dim: int = 1024,
+        beta: float = 1.0,
+        eps: float = 1e-8,
+        activation: Literal["l2"] = "l2",
+        layers: int = 1,
+        hidden: int = 256,
+        normalised: bool = False,
+        heads: int = 1,
+        memory: int = 1,
+        sharpen: float | None = None,
+        last_eps: float | None = None,
+        redraw: bool = False,
+    ) -> None:
+        f, c = proj_hidden_dim, proj_output_dim
+        super().__init__(
+            features_dim,
+            batch_size=batch_size,
+            proj_hidden_dim=f,
+            proj_output_dim=c,
+            beta=beta,
+            eps=eps,
+            impl="reference",
+        )
+        require(min(layers, heads, memory) >= 1, "layers, heads, memory", (layers, heads, memory), "at least 1")
+        self.heads, self.sharpen, self.last_eps, self.redraw = heads, sharpen, last_eps, redraw
+        parts: list[nn.Module] = [nn.BatchNorm1d(features_dim, affine=False)] if normalised else []
+        width = features_dim
+        for _ in range(layers - 1):
+            parts += [nn.Linear(width, hidden), nn.BatchNorm1d(hidden), nn.ReLU()]
+            width = hidden
+        self.projector = nn.Sequential(*parts, nn.Linear(width, f * heads), nn.BatchNorm1d(f * heads))
+        self.register_buffer("past", torch.full((memory - 1, 2, heads, c), 1 / c))  # mean assignments of both views
+        self.epoch = 0
+
+    def loss(self, views: Views) -> dict[str, Tensor]:
+        n, c, progress = self.batch_size, self.codes_total, views.progress
+        if self.redraw and progress.epoch != self.epoch:
+            self.epoch = progress.epoch
+            self.packed_dictionary.copy_(pack_dictionary(self.spec["f"], c, seed=self.spec["seed"] + self.epoch))
+        tau = self.temperature
+        if self.last_eps is not None:
+            share = progress.step / progress.steps
+            tau = temperature(self.spec["f"], n, c, self.eps ** (1 - share) * self.last_eps**share)
+        embeddings = [self._of_heads(feats) / math.sqrt(n) for feats in views.feats]
+        with without_autocast(embeddings[0]):
+            w = self.dictionary.tile(0, c).to(embeddings[0])
+            log_p = torch.stack([F.log_softmax(h @ w / tau, dim=2) for h in embeddings])  # (2, heads, n, c)
+            invariance = -(self._targets(log_p) * log_p.flip(0)).sum(dim=3).mean()
+            prior = self._prior_term(log_p.exp().mean(dim=2))
+        found = assignments(log_p[0, 0].detach())
+        return {
+            "loss": self.beta * invariance + prior,
+            "invariance": invariance,
+            "prior": prior,
+            "assignment_entropy": found.entropy,
+            "mean_entropy": found.mean_entropy,
+            "codes": found.codes,
+        }
+
+    def _embed(self, feats: Tensor, root_n: float) -> Tensor:
+        return self._of_heads(feats)[0] / root_n
+
+    def _of_heads(self, feats: Tensor) -> Tensor:
+        """Embeddings of all heads, times sqrt(n): ``(heads, n, f)``."""
+        h = at_least_float32(self.projector(feats)).unflatten(1, (self.heads, -1)).transpose(0, 1)
+        return math.sqrt(h.shape[2]) * F.normalize(h, dim=2)
+
+    def _targets(self, log_p: Tensor) -> Tensor:
+        return log_p.exp() if self.sharpen is None else F.softmax(log_p.detach() / self.sharpen, dim=3)
+
+    def _prior_term(self, mean: Tensor) -> Tensor:
+        """KL(m || 1/c) of both views' mean assignments ``(2, heads, c)``, m being the mean of them and past ones.
+
+        The gradient is that of m as if all of it were of this batch.
+        """
+        over_time = torch.cat([self.past, mean.detach()[None]]).mean(dim=0)
+        if len(self.past):
+            self.past = torch.cat([self.past[1:], mean.detach()[None]])
+        m = mean + (over_time - mean).detach()
+        return math.log(mean.shape[2]) - torch.special.entr(m).sum(dim=2).mean()
