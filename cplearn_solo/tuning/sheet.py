@@ -180,4 +180,4 @@ def _count(outcomes: Sequence[Outcome]) -> int:
 
 
 def _figure(value: float) -> str:
-    return f"{value:.4f}" if value < 2 else f"{value:.2f}"
+    return f"{value:.4f}" if value < 1 else f"{value:.2f}"  # else a rank, or RankMe
