@@ -17,9 +17,10 @@ from rich.table import Table
 from cplearn_solo.cli.options import parser_of
 from cplearn_solo.config.score_names import current_scores
 from cplearn_solo.core.errors import InputError, require, unknown
-from cplearn_solo.core.locks import try_lock
+from cplearn_solo.core.locks import is_held
 from cplearn_solo.core.progress import duration
 from cplearn_solo.core.words import given_verdict
+from cplearn_solo.engine.find import is_run
 from cplearn_solo.jobs.job import RESULT
 
 RUNS = """Lists the runs below a folder, oldest first: done, running, paused or killed, with epochs and scores.
@@ -104,7 +105,7 @@ def _read(path: Path) -> Run | None:
         config = yaml.load((path / "config.yaml").read_text(encoding="utf-8"), LOADER)
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
         return None
-    if not isinstance(config, dict) or "method" not in config or not (path / "data.json").is_file():
+    if not isinstance(config, dict) or "method" not in config or not is_run(path):
         return None  # a configuration of something else
     log = path / "metrics.csv"
     summary = _summary(path)
@@ -118,7 +119,7 @@ def _read(path: Path) -> Run | None:
 def _state(path: Path, config: dict[str, Any]) -> str:
     """That of a run without a summary; a search has a folder for each rung beside a trial's run, whose name may be a
     path."""
-    if _locked(path):
+    if is_held(path / ".lock"):
         return "running"
     above = path.absolute().parents[: len(Path(config.get("name", "")).parts) + 1]
     rungs = [file.parent for file in above[-1].glob("rung-*/trial.json")]
@@ -131,14 +132,6 @@ def _summary(path: Path) -> dict[str, Any]:
         return current_scores(json.loads((path / "summary.json").read_text()))
     except (OSError, ValueError):
         return {}
-
-
-def _locked(path: Path) -> bool:
-    """Whether a process works on it."""
-    if not (path / ".lock").is_file() or (lock := try_lock(path / ".lock")) is None:
-        return (path / ".lock").is_file()
-    lock.release()
-    return False
 
 
 def _entry(values: Any, place: str) -> Any:

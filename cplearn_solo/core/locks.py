@@ -10,6 +10,11 @@ from filelock import FileLock, Timeout
 
 from cplearn_solo.core.errors import InputError
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 
 def try_lock(file: Path) -> FileLock | None:
     """The lock of ``file``, held, or ``None`` where another process holds it."""
@@ -19,6 +24,23 @@ def try_lock(file: Path) -> FileLock | None:
     except Timeout:
         return None
     return lock
+
+
+def is_held(file: Path) -> bool:
+    """Whether a process holds the lock of ``file``, which may be on a read-only disk or another user's."""
+    if fcntl is None:
+        lock = try_lock(file)
+        if lock:
+            lock.release()
+        return lock is None
+    try:
+        with file.open("rb") as opened:
+            fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # nobody has made it, or the file system has no locks
+        pass
+    return False
 
 
 @contextmanager

@@ -27,7 +27,13 @@ def find_checkpoint(path: str | Path) -> tuple[Path, Path | None]:
         raise InputError(f"{path} does not exist: give a run folder or a checkpoint")
     _require_ours(path)
     run = path.resolve().parent.parent
-    return path, run if (run / "config.yaml").is_file() else None
+    return path, run if is_run(run) else None
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a folder is that of a run: other programs write a config.yaml, too. 0.2.0 wrote no data.json."""
+    beside = (folder / "data.json", folder / "metrics.csv")
+    return (folder / "config.yaml").is_file() and any(map(Path.is_file, beside))
 
 
 def _require_ours(file: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 
 import pytest
 import yaml
@@ -44,6 +45,27 @@ def test_state_epochs_and_scores_are_listed_by_age(some, here):
     assert "killed 2/9" in " ".join(b)
     assert a[0] == "runs/a/1" and a[-4:] == ["done", "0.500", "0.250", "healthy"]
     assert out.splitlines()[-1] == "3 of 3 runs below runs: 1 done, 1 running, 1 killed"
+
+
+def test_runs_of_others_are_listed_too(some, here, monkeypatch):
+    """Whose locks may not be written."""
+    for name in "bc":
+        (some / f"runs/{name}/1/.lock").touch()
+    opened = os.open
+
+    def not_for_writing(path, flags, *mode, **how):
+        if str(path).endswith(".lock") and flags & os.O_RDWR:
+            raise PermissionError(13, "Permission denied", path)
+        return opened(path, flags, *mode, **how)
+
+    monkeypatch.setattr(os, "open", not_for_writing)
+    code, out, error = here("runs")
+    assert code == 0 and "3 of 3 runs below runs: 1 done, 1 running, 1 killed" in out, error
+
+
+def test_a_run_of_0_2_0_is_listed(here):
+    code, out, _ = here("runs", Path(__file__).parents[1] / "fixtures/0.2.0")
+    assert code == 0 and out.splitlines()[-1].startswith("1 of 1 runs")
 
 
 def test_a_run_is_a_line_in_a_narrow_terminal(some, here, monkeypatch):

@@ -3,6 +3,7 @@
 import json
 import pickle
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import torch
 from safetensors import safe_open
 
 from cplearn_solo.core.errors import InputError
+from cplearn_solo.engine.find import find_checkpoint
 from cplearn_solo.inference import to_onnx
 from cplearn_solo.inference.export import export_backbone
 from cplearn_solo.inference.model_card import model_card
@@ -171,6 +173,15 @@ def test_a_card_has_scores_beside_chance_and_the_verdict(checkpoint, tmp_path):
     assert "Training: 2 of 4 epochs" in model_card(earlier) and "0.98" not in model_card(earlier)
     assert "Training: 4 epochs" in card
     assert "epochs |" not in card and str(tmp_path) not in card and re.search(r"less 0.4, 0.5, 0.6 and over 0.2", card)
+
+
+def test_a_checkpoint_in_the_folder_of_another_program_is_of_no_run(checkpoint, tmp_path):
+    (tmp_path / "checkpoints").mkdir()
+    moved = Path(shutil.copy(checkpoint(), tmp_path / "checkpoints"))
+    (tmp_path / "config.yaml").write_text("port: 80\n")
+    assert find_checkpoint(moved) == (moved, None)
+    (tmp_path / "metrics.csv").touch()  # all that a run of 0.2.0 has besides
+    assert find_checkpoint(moved) == (moved, tmp_path)
 
 
 @of_folders
