@@ -22,9 +22,9 @@ from numpy.lib import format as npy
 
 from cplearn_solo.core.errors import InputError, require
 from cplearn_solo.core.files import whole_file
+from cplearn_solo.data.sources.written import ABOUT
 
 X = "representation"
-ABOUT = b"cplearn_solo"  # in the metadata of a table and of .parquet: what it is of, in JSON
 # names in .npz, those that a collapse report reads
 NPZ = {"file": "file", X: "features", "code": "codes", "confidence": "confidence"}
 

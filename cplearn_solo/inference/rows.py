@@ -21,8 +21,9 @@ from cplearn_solo.core.stops import at_stop
 from cplearn_solo.data import FileSet, ImageSet, Normalise, eval_loader
 from cplearn_solo.data.file_loader import lost_workers_told
 from cplearn_solo.data.fingerprint import fingerprint
+from cplearn_solo.data.sources.written import ABOUT
 from cplearn_solo.data.workers import Workers
-from cplearn_solo.inference.formats import ABOUT, WRITERS, companion
+from cplearn_solo.inference.formats import WRITERS, companion
 from cplearn_solo.inference.images import file_names
 from cplearn_solo.inference.pretrained import Pretrained
 from cplearn_solo.inference.shards import Shards

@@ -15,8 +15,9 @@ import torch
 from cplearn_solo.code_algebra import bundle
 from cplearn_solo.core.errors import require
 from cplearn_solo.data import FileSet, ImageSet
+from cplearn_solo.data.sources.written import ABOUT
 from cplearn_solo.inference.embed import embedding_columns
-from cplearn_solo.inference.formats import ABOUT, X, as_array, check_index
+from cplearn_solo.inference.formats import X, as_array, check_index
 from cplearn_solo.inference.pretrained import Pretrained
 from cplearn_solo.inference.rows import representations, run_hash
 

@@ -1,11 +1,14 @@
 """What a path or name points at, and whether the images there have labels."""
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from support.images import noise_images, write_images, write_parquet
 
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.data import DataConfig
 from cplearn_solo.data.sources.kinds import dataset_at, found_at, holds_tables
+from cplearn_solo.data.sources.written import ABOUT
 
 
 def test_what_a_path_or_name_is_read_by(tmp_path, monkeypatch):
@@ -31,6 +34,17 @@ def test_the_first_folder_with_anything_says_whether_it_holds_tables(tmp_path):
     assert holds_tables(tmp_path)
     write_images(tmp_path, ["a/x.png"])
     assert not holds_tables(tmp_path)
+
+
+def test_what_was_written_of_images_is_none_of_them(tmp_path):
+    """As ``cplearn embed RUN photos photos/vectors.parquet`` leaves it."""
+    write_images(tmp_path, ["photos/cat/1.png", "photos/dog/1.png"])
+    written = pa.table({"file": ["cat/1.png"]}).replace_schema_metadata({ABOUT: b"{}"})
+    pq.write_table(written, tmp_path / "photos/vectors.parquet")
+    assert dataset_at(str(tmp_path / "photos")) == "custom"
+    write_parquet(tmp_path / "tables/a.parquet", noise_images(2, 4, 4), [0, 1])
+    pq.write_table(written, tmp_path / "tables/vectors.parquet")
+    assert dataset_at(str(tmp_path / "tables")) == "parquet" and found(tmp_path / "tables", "parquet")[0] == 2
 
 
 def found(path, dataset="custom", **keys):

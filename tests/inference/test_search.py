@@ -15,8 +15,9 @@ from PIL import Image
 
 from cplearn_solo.cli import search
 from cplearn_solo.code_algebra import bundle
+from cplearn_solo.data.sources.written import ABOUT
 from cplearn_solo.inference.embed import embed
-from cplearn_solo.inference.formats import ABOUT, X, as_column
+from cplearn_solo.inference.formats import X, as_column
 from cplearn_solo.inference.images import image_files, images_at
 from cplearn_solo.inference.pretrained import load_pretrained
 

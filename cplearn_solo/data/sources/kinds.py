@@ -13,6 +13,7 @@ from cplearn_solo.core.errors import InputError
 from cplearn_solo.data.decoding import is_image_name
 from cplearn_solo.data.schema import KNOWN_IMAGES, MAY_LACK_LABELS, DataConfig
 from cplearn_solo.data.sources import DATASETS
+from cplearn_solo.data.sources.written import is_written
 
 if TYPE_CHECKING:
     from cplearn_solo.data.image_set import ImageSet
@@ -86,10 +87,11 @@ def _classes_among(names: list[str]) -> tuple[bool, str]:
 
 def holds_tables(folder: str) -> bool:
     """Whether the first folder with images or parquet files, from the top down, has no images."""
-    for _, folders, files in os.walk(folder):
+    for place, folders, files in os.walk(folder):
         folders.sort()
         if any(map(is_image_name, files)):
             return False
-        if any(name.lower().endswith(".parquet") for name in files):
+        tables = (Path(place, name) for name in files if name.lower().endswith(".parquet"))
+        if not all(map(is_written, tables)):
             return True
     return False

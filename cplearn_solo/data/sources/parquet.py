@@ -20,6 +20,7 @@ from cplearn_solo.data.sources.listing import is_hidden
 from cplearn_solo.data.sources.parts import part_of
 from cplearn_solo.data.sources.places import places
 from cplearn_solo.data.sources.shards import Parts, Shard, from_shards
+from cplearn_solo.data.sources.written import is_written
 
 
 @DATASETS.register("parquet")
@@ -37,7 +38,7 @@ def folder_parts(root: Path, key: str) -> Parts:
 
     Raises ``InputError`` where there are none, or those of several data sets.
     """
-    here, below = filter(Path.is_file, root.glob("[!.]*.parquet")), filter(Path.is_file, root.rglob("*.parquet"))
+    here, below = (filter(_of_images, found) for found in (root.glob("[!.]*.parquet"), root.rglob("*.parquet")))
     files = sorted(here) or sorted(path for path in below if not any(map(is_hidden, path.relative_to(root).parts)))
     require(len(files) > 0, key, str(root), "parquet files with rows")
     parts: dict[str | None, list[Path]] = {}
@@ -51,6 +52,10 @@ def folder_parts(root: Path, key: str) -> Parts:
     if len(parts) > 1 and None in parts:
         say_once(f"ignored in {root}: {len(parts.pop(None))} .parquet of no part")
     return {part: [_shard(file) for file in files] for part, files in parts.items()}
+
+
+def _of_images(path: Path) -> bool:
+    return path.is_file() and not is_written(path)
 
 
 def parquet_parts(value: str | list[str] | None, key: str) -> Parts:
