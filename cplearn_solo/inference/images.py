@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -51,8 +50,10 @@ def images_at(
     parquet files are not held in memory for a reader who asks for them ``in_order``. Raises ``InputError`` for other
     channels and where no image can be read.
     """
-    trained = model.config.data
-    cfg = read_schema({**asdict(trained), **_source(where, trained), **(overrides or {})}, DataConfig)
+    trained, given = model.config.data, overrides or {}
+    for key in ("train_path", *OF_TRAINING):
+        require(key not in given, f"data.{key}", given.get(key), "left out: IMAGES are all read")
+    cfg = read_schema({**asdict(trained), **_source(where, trained), **given}, DataConfig)
     wanted = f"{trained.channels}, which the model was trained on"
     require(cfg.channels == trained.channels, "data.channels", cfg.channels, wanted)
     try:
@@ -66,8 +67,11 @@ def labelled_images_at(model: Pretrained, where: str, overrides: Mapping[str, An
     """:func:`images_at`, with labels if there are any; in a folder of images, the folders below it are the classes."""
     of_files = os.path.isdir(where) and not holds_tables(where)
     if not of_files:
-        with suppress(InputError):
+        try:
             return images_at(model, where, {"no_labels": False, **(overrides or {})})
+        except InputError:
+            if "label_column" in (overrides or {}):  # which somebody asked for
+                raise
     images = images_at(model, where, overrides)
     if not of_files or (images.labels >= 0).any():
         return images

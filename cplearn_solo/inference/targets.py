@@ -22,7 +22,8 @@ def new_file(key: str, given: str | Path, endings: Iterable[str], default: str =
     Raises ``InputError``, which names ``key``, unless it is a new file in a folder and has one of ``endings``.
     """
     path = Path(given)
-    require(path.name != "", key, str(given), "the name of a file")
+    a_name = path.name not in ("", "..") and not str(given).endswith(("/", os.sep))
+    require(a_name, key, str(given), "the name of a file")
     path = path if path.suffix else path.with_name(f"{path.name}{default}")
     require(path.suffix in endings, key, str(given), f"a file that ends in {', '.join(endings)}")
     _require_room(key, given, path)

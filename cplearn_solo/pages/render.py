@@ -24,7 +24,8 @@ def render(template: str, **values: Any) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {"png": _address_of("png"), "jpeg": _address_of("jpeg")}
-    return environment.get_template(template).render(values) + "\n"
+    page = environment.get_template(template).render(values) + "\n"
+    return page.encode(errors="surrogateescape").decode(errors="backslashreplace")  # of names that are no UTF-8
 
 
 def _address_of(kind: str) -> Any:

@@ -242,11 +242,17 @@ def test_nothing_is_overwritten(name, model, folder, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "out, words", [("out.txt", "a file that ends in .parquet, .npz, .npy, .csv"), ("no/out.npz", "there is no folder")]
+    "out, words",
+    [
+        ("out.txt", "a file that ends in .parquet, .npz, .npy, .csv"),
+        ("no/out.npz", "there is no folder"),
+        ("out/", "the name of a file"),
+        ("images/..", "the name of a file"),
+    ],
 )
 def test_other_files_are_refused(out, words, model, folder, tmp_path):
     with pytest.raises(InputError, match=words):
-        embed(model, images_at(model, str(folder)), tmp_path / out)
+        embed(model, images_at(model, str(folder)), f"{tmp_path}/{out}")
 
 
 def test_the_order_is_that_of_the_source(model, tmp_path):

@@ -10,7 +10,7 @@ from support.images import noise_images, pil, write_images, write_parquet
 
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.data import MemorySet
-from cplearn_solo.inference.images import file_names, images_at
+from cplearn_solo.inference.images import file_names, images_at, labelled_images_at
 from cplearn_solo.inference.pretrained import load_pretrained
 
 
@@ -78,6 +78,15 @@ def test_other_things_are_refused_in_a_line(where, words, model, tmp_path, monke
     Image.fromarray(np.arange(64, dtype=np.uint16).reshape(8, 8)).save(tmp_path / "deep/0.png")
     with pytest.raises(InputError, match=words):
         images_at(model, where)
+
+
+def test_keys_that_would_choose_other_images_are_refused(model, tmp_path):
+    table = write_parquet(tmp_path / "some.parquet", noise_images(3, 9, 9), [2, 0, 1])
+    for key, value in {"max_train_images": 2, "fraction": 0.5, "train_path": "others"}.items():
+        with pytest.raises(InputError, match=f"data.{key} = .*: must be left out: IMAGES are all read"):
+            images_at(model, table, {key: value})
+    with pytest.raises(InputError, match="data.label_column = 'typo': must be a column of .*some.parquet"):
+        labelled_images_at(model, table, {"label_column": "typo"})
 
 
 def test_other_channels_than_trained_with_are_refused(model, checkpoint, tmp_path):

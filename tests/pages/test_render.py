@@ -20,6 +20,11 @@ def test_text_is_escaped_and_images_are_inside():
     assert page.startswith("<!doctype html>") and page.endswith("</html>\n")
 
 
+def test_names_of_other_bytes_are_text():
+    page = render("table.html", title="photos\udcff", sheet=SHEET, images=[])
+    assert r"<title>photos\xff</title>" in page and page.encode()
+
+
 def test_a_name_that_is_missing_is_an_error():
     with pytest.raises(UndefinedError, match="'sheet' is undefined"):
         render("table.html", title="", images=[])
