@@ -52,8 +52,9 @@ def fits_nowhere(near: Near) -> Tensor:
     return near.cosines.mean(dim=1).argsort(stable=True)
 
 
-def near_duplicates(near: Near) -> list[list[int]]:
-    """Groups of rows that a chain of near-duplicates joins, the closest group first.
+def near_duplicates(x: Tensor, near: Near) -> list[list[int]]:
+    """Groups of rows of ``x`` that a chain of near-duplicates joins, the closest group first; ``near`` are all rows'
+    neighbours.
 
     The distance of two, 1 - cosine, is that of near-duplicates if it is at most a tenth of the median distance of a
     nearest neighbour.
@@ -61,12 +62,34 @@ def near_duplicates(near: Near) -> list[list[int]]:
     if not near.cosines.shape[1]:
         return []
     distances = 1 - near.cosines
-    close = distances <= max(NEARER * distances[:, 0].median().item(), ROUNDING)
-    first, position = (part.numpy() for part in close.nonzero(as_tuple=True))
-    second, n = near.rows[first, position].numpy(), len(distances)
-    pairs = coo_array((np.ones(len(first), bool), (first, second)), shape=(n, n))
-    _, component = connected_components(pairs, directed=False)
-    alike = np.unique(np.concatenate([first, second]))
+    limit = max(NEARER * distances[:, 0].median().item(), ROUNDING)
+    close = distances <= limit
+    first, position = close.nonzero(as_tuple=True)
+    second = near.rows[first, position]
+    all_close = close.all(dim=1).nonzero().flatten()  # which may have more of them than neighbours
+    component = _joined(x, _components(len(x), first, second), all_close, limit).numpy()
+    alike = torch.cat([first, second]).unique().numpy()
     order = alike[np.argsort(component[alike], kind="stable")]
     groups = np.split(order, np.flatnonzero(np.diff(component[order])) + 1)
     return sorted((group.tolist() for group in groups if len(group)), key=lambda group: distances[group, 0].mean())
+
+
+def _joined(x: Tensor, component: Tensor, rows: Tensor, limit: float) -> Tensor:
+    """``component`` ``(n,)`` once ``rows`` are joined with all that is within ``limit`` of them."""
+    while len(rows):
+        joined = []
+        for block in rows.split(max(1, BLOCK // len(x))):
+            cosines = x[block] @ x.T
+            cosines[component[block, None] == component] = -torch.inf
+            most, other = cosines.max(dim=1)
+            close = 1 - most <= limit
+            joined.append((block[close], other[close]))
+        rows, others = map(torch.cat, zip(*joined))
+        component = _components(len(x), component[rows], component[others])[component]
+    return component
+
+
+def _components(n: int, first: Tensor, second: Tensor) -> Tensor:
+    """The number ``(n,)`` of what each of n is in, where pairs are joined."""
+    pairs = coo_array((np.ones(len(first), bool), (first.numpy(), second.numpy())), shape=(n, n))
+    return torch.from_numpy(connected_components(pairs, directed=False)[1]).long()

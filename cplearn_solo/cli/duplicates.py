@@ -53,8 +53,9 @@ def duplicates_task(options: argparse.Namespace) -> None:
             most=len(images),
             progress=partial(show, "images"),
         )
-        near = nearest(seen.directions(), NEIGHBOURS, progress=partial(show, "pairs"))
-    groups = [file_names(images, seen.rows[group].tolist()) for group in near_duplicates(near)]
+        x = seen.directions()
+        near = nearest(x, NEIGHBOURS, progress=partial(show, "pairs"))
+        groups = [file_names(images, seen.rows[group].tolist()) for group in near_duplicates(x, near)]
     rows = [(number, name) for number, names in enumerate(groups, 1) for name in names]
     if out:
         write_csv(out, [("group", "file"), *rows])

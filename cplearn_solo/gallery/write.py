@@ -73,7 +73,7 @@ def write_gallery(
     near = nearest(x, NEIGHBOURS, progress=lambda done, total: progress("neighbours", done, total))
     codes = None if seen.codes is None else by_code(seen, most=CODES, images=OF_CODE)
     odd = fits_nowhere(near)[:ODD].tolist() if len(x) > 1 else []
-    groups = near_duplicates(near)
+    groups = near_duplicates(x, near)
     needed = [row for code in codes or () for row in code.rows] + odd
     needed += [row for group in groups[:GROUPS] for row in group[:OF_GROUP]]
     shown = _chosen(len(x), needed, seed)

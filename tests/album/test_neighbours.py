@@ -30,19 +30,31 @@ def test_neighbours_are_those_of_a_loop(monkeypatch):
 
 @pytest.mark.parametrize("n", [1, 2, 3])
 def test_few_images_have_all_others_as_neighbours(n):
-    near = nearest(directions(n, 4), 10)
-    assert near.rows.shape == (n, n - 1) and near_duplicates(near) == []
+    x = directions(n, 4)
+    near = nearest(x, 10)
+    assert near.rows.shape == (n, n - 1) and near_duplicates(x, near) == []
 
 
 def test_near_duplicates_are_in_groups_the_closest_first():
     x = directions(60, 16)
     x[7] = x[3]
     x[[20, 30]] = F.normalize(x[10] + 0.01 * directions(2, 16, seed=1))  # two near one another, and one
-    assert near_duplicates(nearest(x, 10)) == [[3, 7], [10, 20, 30]]
+    assert near_duplicates(x, nearest(x, 10)) == [[3, 7], [10, 20, 30]]
+
+
+def test_more_near_duplicates_than_neighbours_are_one_group(monkeypatch):
+    """Three bundles, of which each image has its nearest in its own, on a chain."""
+    monkeypatch.setattr(neighbours, "BLOCK", 1000)  # several rows at a time
+    others, step = directions(80, 16), directions(1, 16, seed=1)
+    bundles = [others[:1] + 0.04 * i * step + 1e-4 * directions(12, 16, seed=2 + i) for i in range(3)]
+    x = F.normalize(torch.cat([others, *bundles]))
+    assert set(nearest(x, 10).rows[104:].flatten().tolist()) <= set(range(104, 116))  # none leads to another bundle
+    assert near_duplicates(x, nearest(x, 10)) == [[0, *range(80, 116)]]
 
 
 def test_images_that_are_all_alike_are_one_group():
-    assert near_duplicates(nearest(directions(1, 8).expand(9, -1), 10)) == [list(range(9))]
+    x = directions(1, 8).expand(40, -1)
+    assert near_duplicates(x, nearest(x, 10)) == [list(range(40))]
 
 
 def test_what_fits_nowhere_comes_first():
