@@ -58,7 +58,7 @@ def search_task(options: argparse.Namespace) -> None:
     model, device = loaded_model(options)
     index.check_run(model)
     files = [*options.queries, *options.without]
-    x = vectors(model, image_files(model, files), index.space, device=device)
+    x = vectors(model, image_files(model, files, index.decoding), index.space, device=device)
     titles, count = options.queries, len(options.queries)
     if options.together or options.without:
         titles = [" and ".join(options.queries) + "".join(f" without {file}" for file in options.without)]

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import lightning
 import torch
@@ -108,10 +108,10 @@ def checkpoint_entry(
     }
 
 
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    """The contents of a checkpoint of ours, plain types and tensors only."""
+def read_checkpoint(path: Path, opened: BinaryIO | None = None) -> dict[str, Any]:
+    """The contents of a checkpoint of ours, plain types and tensors only; ``opened`` if the file is already."""
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        checkpoint = torch.load(opened or path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, pickle.UnpicklingError, OSError, ValueError, KeyError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"{path} is damaged or no checkpoint: {reason}") from error

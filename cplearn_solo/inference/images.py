@@ -23,7 +23,7 @@ from cplearn_solo.data.sources import images_in_order
 from cplearn_solo.data.sources.kinds import dataset_at, holds_tables
 from cplearn_solo.data.sources.labels import from_words
 from cplearn_solo.data.sources.places import absolute
-from cplearn_solo.inference.pretrained import Pretrained
+from cplearn_solo.inference.pretrained import Pretrained, transform_of
 
 LOOKED_AT = 100  # images, of which one has to be readable
 OF_TRAINING = ("fraction", "val_split", "val_path", "max_train_images", "max_val_images")  # keys that choose images
@@ -80,14 +80,13 @@ def labelled_images_at(model: Pretrained, where: str, overrides: Mapping[str, An
     return replace(images, labels=torch.from_numpy(labels.values), num_classes=labels.num_classes, classes=labels.names)
 
 
-def image_files(model: Pretrained, paths: Sequence[str]) -> FileSet:
-    """Image files by their paths, which exist, read as :func:`images_at` reads those below a folder."""
+def image_files(model: Pretrained, paths: Sequence[str], decoding: Decoding | None = None) -> FileSet:
+    """Image files by their paths, which exist, read with ``decoding``, or as the run reads its own."""
     names = Names.of(os.fsencode(os.path.abspath(path)) for path in paths)
     sizes = np.array([os.path.getsize(path) for path in paths])
-    decoding = Decoding.of(model.config.data)
-    decoding = replace(decoding, limits=model.limits) if model.config.data.range == "auto" else decoding
     labels = torch.full((len(paths),), -1)
-    return FileSet(Files("", names, sizes), labels, 0, tuple(model.mean), tuple(model.std), decoding=decoding)
+    statistics = {"mean": tuple(model.mean), "std": tuple(model.std)}
+    return FileSet(Files("", names, sizes), labels, 0, **statistics, decoding=decoding or transform_of(model).decoding)
 
 
 def file_names(images: ImageSet, rows: Iterable[int]) -> list[str]:

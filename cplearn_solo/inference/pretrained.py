@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -36,6 +37,7 @@ class Pretrained:
     run: Path | None  # its run folder, if it lies in one
     probe: nn.Module  # the linear classifier that was trained along the way: features (n, d) to logits (n, K)
     classes: tuple[str, ...]  # names of its K classes, if they are known
+    content: np.ndarray  # bytes of the checkpoint as it was read, though training may have put another in its place
     epochs: int | None = None  # that it was trained for, if its checkpoint says so
 
 
@@ -43,7 +45,9 @@ class Pretrained:
 def load_pretrained(path: str | Path, *, device: torch.device | str = "cpu") -> Pretrained:
     """Backbone and method of a run folder or checkpoint, in evaluation mode and without gradients, on ``device``."""
     file, run = find_checkpoint(path)
-    checkpoint = read_checkpoint(file)
+    with open(file, "rb") as opened:
+        checkpoint = read_checkpoint(file, opened)
+        content = np.memmap(opened, mode="r")
     saved, config = checkpoint[CHECKPOINT_KEY], trained_config(checkpoint)
     statistics = {key: saved.get(key) for key in ("num_classes", "mean", "std", "limits")}  # 0.2.0 knew no limits
     with torch.random.fork_rng(devices=()):  # weights are drawn first, from the generator of the program that asks
@@ -60,7 +64,7 @@ def load_pretrained(path: str | Path, *, device: torch.device | str = "cpu") -> 
         tuple(map(as_text, saved.get("classes", ()))),
     )
     epochs = checkpoint["epoch"] + 1 if "epoch" in checkpoint else None
-    known = {"checkpoint": file, "run": run, "probe": probe, "classes": classes, "epochs": epochs}
+    known = {"checkpoint": file, "content": content, "run": run, "probe": probe, "classes": classes, "epochs": epochs}
     return Pretrained(module.backbone, module.method, config, **statistics, **known)
 
 

@@ -109,12 +109,12 @@ def representations(
 
 def run_hash(model: Pretrained) -> str:
     """What a run at one time is known by: a hash of its checkpoint."""
-    return blake2b(np.memmap(model.checkpoint, mode="r"), digest_size=8).hexdigest()
+    return blake2b(model.content, digest_size=8).hexdigest()
 
 
 def _call(model: Pretrained, images: ImageSet, **given: Any) -> dict[str, Any]:
     """All that decides what is written."""
-    decoding = {"decoding": repr(images.decoding)} if isinstance(images, FileSet) else {}
+    decoding = {"decoding": images.decoding.plain()} if isinstance(images, FileSet) else {}
     return {"run": run_hash(model), "images": fingerprint(images, None)["train"], **decoding, **given}
 
 

@@ -15,6 +15,7 @@ import torch
 from cplearn_solo.code_algebra import bundle
 from cplearn_solo.core.errors import require
 from cplearn_solo.data import FileSet, ImageSet
+from cplearn_solo.data.decoding import Decoding
 from cplearn_solo.data.sources.written import ABOUT
 from cplearn_solo.inference.embed import embedding_columns
 from cplearn_solo.inference.formats import X, as_array, check_index
@@ -35,7 +36,8 @@ class Found(NamedTuple):
 class Index:
     """What ``cplearn embed`` wrote of n images, to be searched; cosines are taken around the mean of its rows.
 
-    ``files`` are their names, ``space`` is what was written. Raises ``InputError`` for another file, and where faiss is
+    ``files`` are their names, ``space`` is what was written, ``decoding`` says how files were read if they were files.
+    Raises ``InputError`` for another file, and where faiss is
     not installed.
     """
 
@@ -46,6 +48,8 @@ class Index:
         table = pq.read_table(file, columns=["file", X])
         about = json.loads(table.schema.metadata[ABOUT])
         self.place, self.run, self.space = str(file), about["run"], about["space"]
+        decoding = about.get("decoding")
+        self.decoding = Decoding.of_plain(decoding) if isinstance(decoding, dict) else None  # some have it as text
         self.files: pa.ChunkedArray = table["file"]
         x = as_array(table[X])
         if self.space == BITS:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from PIL import Image
@@ -36,9 +36,7 @@ class Transform:
     @classmethod
     def of(cls, config: Config, mean: list[float], std: list[float], limits: Limits | None) -> Transform:
         """That of a run with this configuration, whose training images gave the other values."""
-        decoding = Decoding.of(config.data)
-        decoding = replace(decoding, limits=limits) if config.data.range == "auto" else decoding
-        return cls(config.augmentations[0].crop_size, tuple(mean), tuple(std), decoding)
+        return cls(config.augmentations[0].crop_size, tuple(mean), tuple(std), Decoding.of(config.data, limits))
 
     def __call__(self, image: Image.Image | Tensor) -> Tensor:
         pixels = self._pixels(image)

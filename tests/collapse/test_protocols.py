@@ -71,9 +71,8 @@ def model(name):
     for layer in module.modules():
         if isinstance(layer, torch.nn.BatchNorm1d):
             layer.running_mean += 5
-    return Pretrained(
-        module.backbone, module.method, config, 10, [0.5] * 3, [0.5] * 3, None, Path("x"), None, module.classifier, ()
-    )
+    statistics = (10, [0.5] * 3, [0.5] * 3, None)
+    return Pretrained(module.backbone, module.method, config, *statistics, Path("x"), None, module.classifier, (), None)
 
 
 def images(n):

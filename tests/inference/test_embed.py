@@ -3,6 +3,9 @@
 import csv
 import hashlib
 import json
+import os
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -114,6 +117,18 @@ def test_without_an_ending_it_is_parquet_that_says_of_what(model, folder, tmp_pa
     assert found.file == tmp_path / "out.parquet"
     about = json.loads(pq.read_schema(found.file).metadata[b"cplearn_solo"])
     assert about["space"] == "backbone" and about["images"]["images"] == 20
+
+
+def test_a_table_is_of_the_checkpoint_that_was_read(cplearn, folder, tmp_path):
+    """Though training goes on and puts the next one in its place."""
+    file = shutil.copy(cplearn, tmp_path / "last.ckpt")
+    model = load_pretrained(file)
+    known = rows.run_hash(model)
+    assert known == hashlib.blake2b(Path(file).read_bytes(), digest_size=8).hexdigest()
+    (tmp_path / "next.ckpt").write_bytes(b"later")
+    os.replace(tmp_path / "next.ckpt", file)
+    found = embed(model, images_at(model, str(folder)), tmp_path / "out", num_workers=0)
+    assert json.loads(pq.read_schema(found.file).metadata[b"cplearn_solo"])["run"] == known
 
 
 @pytest.mark.parametrize("ending", WRITERS)

@@ -12,7 +12,7 @@ from cplearn_solo.inference.splits import splits_of
 def trained_with(**data) -> Pretrained:
     """A run as far as its images are concerned."""
     config = parse_config(tiny("runs", data=data))
-    nothing = dict.fromkeys(("backbone", "method", "limits", "checkpoint", "run", "probe", "classes"))
+    nothing = dict.fromkeys(("backbone", "method", "limits", "checkpoint", "run", "probe", "classes", "content"))
     return Pretrained(config=config, num_classes=10, mean=[0.5] * 3, std=[0.5] * 3, **nothing)
 
 

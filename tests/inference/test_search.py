@@ -83,6 +83,20 @@ def test_queries_have_the_rows_that_the_index_has(made, space):
     np.testing.assert_allclose(x, all_vectors(made, space)[[3, 30]], rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("keys", [{"background": "black"}, {"range": "auto"}])
+def test_queries_are_read_as_the_images_of_the_index_were(keys, made, tmp_path, capsys):
+    random = np.random.default_rng(1)
+    for i in range(5):
+        clear = random.integers(256, size=(12, 12, 4), dtype=np.uint8)
+        deep = random.integers(5000, size=(12, 12), dtype=np.uint16)
+        Image.fromarray(clear if "background" in keys else deep).save(tmp_path / f"{i}.png")
+    index, image = tmp_path / "index.parquet", tmp_path / "3.png"
+    embed(made.model, images_at(made.model, str(tmp_path), keys), index, num_workers=0)
+    capsys.readouterr()
+    search([made.run, str(index), str(image), "--top", "1"])
+    assert capsys.readouterr().out.splitlines()[2].split() == ["1", "1.0000", "3.png"]
+
+
 def test_several_images_as_one_query(made):
     bits, x = Index(made.folder / "bits.parquet"), all_vectors(made, "bits").astype(np.uint8)
     assert np.array_equal(bits.together(x[:2], x[2:3])[0], bundle(np.stack([x[0], x[1], ~x[2]])))

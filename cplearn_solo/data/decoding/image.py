@@ -5,8 +5,8 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageColor, ImageFile
@@ -14,7 +14,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from cplearn_solo.core.errors import InputError, require
 from cplearn_solo.data.decoding.bands import ORIENTATION, Bands, read_bands
-from cplearn_solo.data.decoding.samples import Samples, has_samples, raw_mode, read_samples, to_8_bits
+from cplearn_solo.data.decoding.samples import Limits, Samples, has_samples, raw_mode, read_samples, to_8_bits
 from cplearn_solo.data.decoding.source import EncodedImage, Source, opened, source_name
 from cplearn_solo.data.decoding.tiff import check_tiff
 from cplearn_solo.data.schema import DataConfig
@@ -49,14 +49,23 @@ class Decoding:
     channels: int = DataConfig.channels
 
     @classmethod
-    def of(cls, cfg: DataConfig) -> Decoding:
-        """What the keys under ``data:`` say; ``InputError`` for an unknown colour. ``auto`` sets no limits yet."""
+    def of(cls, cfg: DataConfig, measured: Limits | None = None) -> Decoding:
+        """What the keys under ``data:`` say; ``InputError`` for an unknown colour. ``auto`` is what was measured."""
         try:
             background = ImageColor.getrgb(cfg.background)[:3]
         except ValueError:
             require(False, "data.background", cfg.background, "the name of a colour, or '#rrggbb'")
-        limits = None if cfg.range in (None, "auto") else tuple(cfg.range)
+        limits = measured if cfg.range == "auto" else cfg.range and tuple(cfg.range)
         return cls(limits, background, cfg.max_pixels, cfg.channels)
+
+    @classmethod
+    def of_plain(cls, values: dict[str, Any]) -> Decoding:
+        """That of which ``values`` are the :meth:`plain` ones."""
+        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+
+    def plain(self) -> dict[str, Any]:
+        """Its values as JSON has them."""
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
 
 
 Picture = Image.Image | Bands  # in RGB, grey, or bands
