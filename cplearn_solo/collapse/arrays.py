@@ -70,6 +70,8 @@ def from_arrays(path: Path, stored: dict[str, Any], *, images: int, seed: int) -
 
 def _numbers(key: str, values: Tensor) -> Tensor:
     require(not values.is_complex(), f"{key}.dtype", values.dtype, "a type of real numbers")
+    wanted = "of another type: cplearn embed writes bits so, eight to a number; floats where they are numbers"
+    require(values.dtype != torch.uint8, f"{key}.dtype", values.dtype, wanted)
     return checked(key, values.float())
 
 

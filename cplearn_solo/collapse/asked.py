@@ -34,6 +34,11 @@ def check_free(folder: Path) -> None:
     """Raises ``InputError`` unless ``folder`` is empty, or can be made."""
     free = not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
     require(free, "output", str(folder), "an empty folder or one that does not exist yet")
+    check_writable(folder)
+
+
+def check_writable(folder: Path) -> None:
+    """Raises ``InputError`` unless ``folder``, or where it would be made, can be written to."""
     parent = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
     writable = parent.is_dir() and os.access(parent, os.W_OK)
     require(writable, "output", str(folder), f"in a folder that can be written to, {parent} is not")

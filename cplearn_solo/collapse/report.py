@@ -9,7 +9,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from cplearn_solo.collapse.asked import COMPONENTS, RELEASED, STANDARD, check_asked, check_free
+from cplearn_solo.collapse.asked import ARRAYS, COMPONENTS, RELEASED, STANDARD, check_asked, check_free, check_writable
 from cplearn_solo.collapse.comparison import Comparison, compare, count_steps
 from cplearn_solo.collapse.figures import PLOTS, draw
 from cplearn_solo.collapse.groups import by_configuration, by_themselves, grouped
@@ -18,9 +18,9 @@ from cplearn_solo.collapse.pictures import pictures
 from cplearn_solo.collapse.progress import Steps
 from cplearn_solo.collapse.protocols import PROTOCOLS
 from cplearn_solo.collapse.sources import read_origin, read_subject
-from cplearn_solo.collapse.subject import Subject
 from cplearn_solo.core.errors import InputError, require
 from cplearn_solo.core.files import write_file
+from cplearn_solo.engine.find import find_checkpoint
 
 PAGE = "index.html"
 
@@ -55,6 +55,9 @@ def write_report(
     before anything is written.
     """
     check_asked(images=images, max_components=max_components, protocol=protocol, output=output)
+    root = _default_root(paths)
+    if output is None:
+        check_writable(root)
     components = tuple(count for count in COMPONENTS if count <= max_components)
     if group:  # before minutes of work
         grouped([read_origin(path) for path in paths])
@@ -77,22 +80,28 @@ def write_report(
     steps.start("choosing images")
     images_shown = pictures(comparison.examples, seed=seed)
     steps.start("writing")
-    folder = _new_folder(output, subjects)
+    folder = _new_folder(output, root)
     for figure in drawn:
         if figure.png is not None:
             write_file(folder / figure.plot.file, figure.png)
     return Report(comparison, write_file(folder / PAGE, report_page(comparison, drawn, images_shown)))
 
 
-def _new_folder(output: str | None, subjects: list[Subject]) -> Path:
+def _default_root(paths: list[str]) -> Path:
+    """The folder in which a new one is made unless told where."""
+    one_run = len(paths) == 1 and Path(paths[0]).suffix not in ARRAYS
+    _, run = find_checkpoint(paths[0]) if one_run else (None, None)
+    return run / "figures" if run else Path("collapse")
+
+
+def _new_folder(output: str | None, root: Path) -> Path:
     try:
         if output is not None:
             folder = Path(output)
             check_free(folder)
             folder.mkdir(parents=True, exist_ok=True)
             return folder
-        run = subjects[0].run if len(subjects) == 1 else None
-        root, stamp = run / "figures" if run else Path("collapse"), time.strftime("%Y%m%d-%H%M%S")
+        stamp = time.strftime("%Y%m%d-%H%M%S")
         names = (stamp if attempt == 1 else f"{stamp}-{attempt}" for attempt in count(1))
         folder = next(root / name for name in names if not (root / name).exists())
         folder.mkdir(parents=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,7 +15,9 @@ from torch import nn
 
 from cplearn_solo.backbones import LastBlocks
 from cplearn_solo.config.evaluation import EvalConfig, KNNConfig, LinearConfig
+from cplearn_solo.core.errors import NotWritten
 from cplearn_solo.core.files import append_line
+from cplearn_solo.core.messages import Notice
 from cplearn_solo.data import ImageSet, Splits
 from cplearn_solo.engine.provenance import provenance
 from cplearn_solo.evaluation.linear import scored
@@ -38,7 +41,8 @@ RECORDS = "evaluation.jsonl"  # of a run folder: a line for each evaluation
 
 @dataclass(frozen=True)
 class Evaluation:
-    """``scores`` on held-out images, and the run folder's file that they were added to, if there is a run folder."""
+    """``scores`` on held-out images, and the run folder's file that they were added to, if there is a run folder that
+    can be written to."""
 
     scores: dict[str, Any]
     record: Path | None
@@ -122,6 +126,10 @@ def _knn(
     return knn_scores(train, test, num_classes=splits.train.num_classes, **settings)
 
 
-def _recorded(run: Path, scores: dict[str, Any], config: EvalConfig) -> Path:
+def _recorded(run: Path, scores: dict[str, Any], config: EvalConfig) -> Path | None:
     record = {"date": time.strftime("%Y-%m-%d %H:%M:%S"), **scores, "config": asdict(config), **provenance()}
-    return append_line(run / RECORDS, json.dumps(record))
+    try:
+        return append_line(run / RECORDS, json.dumps(record))
+    except NotWritten as error:  # a run of somebody else, whose scores are not lost for that
+        warnings.warn(str(error), Notice, stacklevel=2)
+        return None

@@ -2,6 +2,7 @@
 
 import io
 import math
+import os
 import re
 import time
 from pathlib import Path
@@ -104,6 +105,10 @@ def test_labels_that_are_all_unknown_are_no_labels(tmp_path):
         ({"features": FEATURES[0]}, r"features.shape = \(.*\): must be \(n, d\)"),
         ({"features": FEATURES[:1]}, r"features.shape = \(1, 6\): must be \(n, d\) with n >= 2"),
         ({"features": np.zeros((0, 3))}, r"features.shape = \(.*\): must be \(n, d\)"),
+        (
+            {"features": FEATURES.astype(np.uint8)},
+            "features.dtype = torch.uint8: must be of another type",
+        ),
         ({"features": FEATURES * 1j}, "features.dtype = torch.complex64: must be a type of real numbers"),
         (
             {"features": FEATURES, "labels": LABELS[:7]},
@@ -421,7 +426,17 @@ def test_markup_in_a_name_stays_text(report):
 def test_each_report_has_a_folder_of_its_own(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(time, "strftime", lambda *_: "now")
-    assert [str(_new_folder(None, [subject()])) for _ in range(3)] == [f"collapse/now{end}" for end in ("", "-2", "-3")]
+    assert [str(_new_folder(None, Path("collapse"))) for _ in range(3)] == [
+        f"collapse/now{end}" for end in ("", "-2", "-3")
+    ]
+
+
+def test_a_place_that_cannot_be_written_to_is_told_before_the_work(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.save("a.npy", FEATURES[:20])
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(InputError, match="output = 'collapse': must be in a folder that can be written to"):
+        write_report(["a.npy"], progress=lambda *step: pytest.fail("work that would be lost"))
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from cplearn_solo.config.evaluation import ClusteringConfig, KNNConfig, LinearConfig, ProbeOptimizer
+from cplearn_solo.core.messages import Notice
 from cplearn_solo.evaluation import programs
 from cplearn_solo.evaluation.linear import LinearResult
 
@@ -95,6 +96,11 @@ def test_codes_take_the_statistics_that_the_protocol_says(asked, protocol, by_ba
     ((name, (test,), settings),) = asked
     assert (name, test.of, test.how) == ("cluster_scores", TEST, {"batch_statistics": by_batch})
     assert settings == {"codes_total": 5, "seed": 0}
+
+
+def test_scores_of_a_run_that_cannot_be_written_to_are_not_lost(tmp_path):
+    with pytest.warns(Notice, match="gone/evaluation.jsonl: could not be written"):
+        assert programs._recorded(tmp_path / "gone", {"acc1": 1.0}, KNNConfig()) is None
 
 
 def test_what_is_not_said_is_the_protocol_of_the_paper():
