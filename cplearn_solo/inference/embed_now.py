@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from cplearn_solo.core.errors import require, unknown
+from cplearn_solo.core.errors import InputError, require, unknown
 from cplearn_solo.data.workers import Workers
 from cplearn_solo.inference.images import file_names, images_at
 from cplearn_solo.inference.pretrained import Pretrained, transform_of
@@ -45,6 +45,8 @@ def embed_images(
     transform = transform_of(model)
     if isinstance(images, Tensor):  # of one alone its channels would be taken for images
         require(images.ndim == 4, "images", tuple(images.shape), "of shape (n, channels, height, width)")
+    elif not isinstance(images, Sequence):
+        raise InputError(f"images = {type(images).__name__}: must be a tensor, a list of images, or a path as text")
     require(len(images) > 0, "images", len(images), "at least 1 image")
 
     def feats() -> Iterable[Tensor]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cplearn_solo.backbones.elsewhere import RESNETS
+from cplearn_solo.data.decoding.image import COLOURS
 from cplearn_solo.data.schema import RGB
 from cplearn_solo.inference.pretrained import Pretrained
 from cplearn_solo.inference.timm_folder import describe, timm_model
@@ -83,7 +84,7 @@ def _detectron2(model: Pretrained, out: str) -> str:
         f"cfg.MODEL.PIXEL_MEAN, cfg.MODEL.PIXEL_STD = {mean}, {std}",
         f"cfg.MODEL.RESNETS.DEPTH, cfg.MODEL.RESNETS.STRIDE_IN_1X1 = {depth}, False",
         *narrow,
-        'cfg.INPUT.FORMAT = "RGB"',
+        *(f"cfg.INPUT.FORMAT = {mode!r}" for mode in [COLOURS.get(model.config.data.channels)] if mode),
     )
 
 

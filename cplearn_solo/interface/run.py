@@ -15,7 +15,7 @@ from torch import Tensor
 
 from cplearn_solo.config import Config, parse_config
 from cplearn_solo.config.earlier import with_earlier_defaults
-from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.errors import InputError, require
 from cplearn_solo.core.surroundings import own_defaults
 from cplearn_solo.core.words import given_verdict
 from cplearn_solo.data.workers import Workers
@@ -91,6 +91,7 @@ class Run:
         or a folder, list, archive, parquet file or name of a data set. ``space`` is ``backbone`` or ``projector``.
         All is held in memory; ``cplearn embed`` writes any number of images to a file.
         """
+        require(batch_size >= 1, "batch_size", batch_size, "at least 1")
         how = {"space": space, "batch_size": batch_size, "device": self.device}
         with own_defaults():
             if isinstance(images, (str, Path)):

@@ -105,6 +105,14 @@ def test_a_pickle_has_the_names_and_shapes_that_detectron2_looks_for(name, block
     compile(told, "recipe", "exec")
 
 
+@pytest.mark.parametrize(
+    ("channels", "line"), [(3, "cfg.INPUT.FORMAT = 'RGB'"), (1, "cfg.INPUT.FORMAT = 'L'"), (4, "")]
+)
+def test_detectron2_is_told_the_channels_that_it_can_read(channels, line, checkpoint):
+    lines = recipe(load_pretrained(checkpoint(backbone=LARGE_STEM, channels=channels)), "x.pkl", ".pkl").splitlines()
+    assert [text for text in lines if "FORMAT" in text] == ([line] if line else [])
+
+
 def test_a_small_stem_is_none_of_detectron2s(checkpoint, tmp_path):
     with pytest.raises(InputError, match="must be of another ending, detectron2 has ResNets with a 7x7 stem only"):
         export_backbone(checkpoint(backbone=SMALL_STEM), tmp_path / "x.pkl")

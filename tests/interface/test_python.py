@@ -15,6 +15,7 @@ import torch
 from hydra import compose, initialize_config_dir, version
 from lightning import seed_everything
 from packaging.version import Version
+from PIL import Image
 from safetensors.torch import load_file
 from support.images import noise_images, pil, write_images
 
@@ -223,6 +224,10 @@ def test_other_folders_and_images_are_refused(run, tmp_path):
         run.embed(noise_images(1, 8, 8), space="bits")
     with pytest.raises(InputError, match=r"images = \(3, 8, 8\): must be of shape \(n, channels, height, width\)"):
         run.embed(torch.rand(3, 8, 8))
+    with pytest.raises(InputError, match="images = Image: must be a tensor, a list of images"):
+        run.embed(Image.new("RGB", (8, 8)))
+    with pytest.raises(InputError, match="batch_size = 0: must be at least 1"):
+        run.embed(noise_images(2, 8, 8), batch_size=0)
     with pytest.raises(InputError, match="images = 0: must be at least 1 image"):
         run.embed([])
     with pytest.raises(InputError, match=r"image = \(1, 8, 8\): must be of shape \(3, height, width\)"):
