@@ -20,7 +20,8 @@ def find_checkpoint(path: str | Path) -> tuple[Path, Path | None]:
         if not (path / "config.yaml").is_file():
             raise InputError(f"{path} is not a run folder: it has no config.yaml")
         if not (path / LAST).is_file():
-            raise InputError(f"{path} has no {LAST}: the run ended before its first checkpoint")
+            why = "the run ended before its first checkpoint, or checkpoint.enabled was false"
+            raise InputError(f"{path} has no {LAST}: {why}")
         _require_ours(path / LAST)
         return path / LAST, path
     if not path.is_file():

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import torch
 from torch import Tensor
 
 from cplearn_solo.core.errors import require
@@ -40,7 +41,8 @@ def embed(
     out = new_file("OUT", out, WRITERS, ".parquet")
     check_space(model, space, half)
     columns = partial(embedding_columns, model, space=space, half=half)
-    return write_rows(model, images, out, columns, {"space": space, "half": half}, **how)
+    about = {"space": space, "half": half, **({"f": _width(model)} if space == "bits" else {})}
+    return write_rows(model, images, out, columns, about, **how)
 
 
 def check_space(model: Pretrained, space: str, half: bool) -> None:
@@ -59,6 +61,13 @@ def embedding_columns(model: Pretrained, feats: Tensor, *, space: str, half: boo
         code, confidence = (values.cpu().numpy() for values in model.method.assign_with_confidence(feats))
         columns |= {"code": code, "confidence": confidence.astype(np.float32)}
     return pa.table(columns)
+
+
+@torch.no_grad()
+def _width(model: Pretrained) -> int:
+    """That of embeddings, f."""
+    weight = next(model.backbone.parameters())
+    return model.method.embed(weight.new_zeros(1, model.backbone.num_features)).shape[1]
 
 
 def pack_bits(h: Tensor) -> np.ndarray:

@@ -9,6 +9,7 @@ from typing import Any
 from cplearn_solo.config.score_names import current_scores
 from cplearn_solo.core.words import given_verdict
 from cplearn_solo.data.centre import sides_of_files
+from cplearn_solo.engine.asked import in_library
 from cplearn_solo.engine.find import LAST
 from cplearn_solo.engine.runs import DATA
 from cplearn_solo.inference.pretrained import Pretrained
@@ -44,6 +45,7 @@ def model_card(model: Pretrained) -> str:
         f"# {config.backbone.name}, trained without labels by {config.method}",
         "",
         f"- Trained on: {_data(model)}",
+        *_start(model),
         f"- Training: {_epochs(model)} epochs, batches of {config.optimizer.batch_size}, seed {config.seed}",
         f"- Images: {config.data.channels} channels; shorter side resized to {resized} pixels, centre of {size} kept",
         f"- Values: in [0, 1], less {_listed(model.mean)} and over {_listed(model.std)}",
@@ -58,6 +60,14 @@ def _epochs(model: Pretrained) -> str:
     """Those that it was trained for, of how many where that is an earlier end."""
     asked = model.config.max_epochs
     return str(asked) if model.epochs in (None, asked) else f"{model.epochs} of {asked}"
+
+
+def _start(model: Pretrained) -> list[str]:
+    """What it was before training, if not random; those of a library may have seen labels."""
+    weights = model.config.backbone.weights
+    if weights is None:
+        return []
+    return [f"- Started from: {weights if in_library(weights) else 'weights in a file'}"]
 
 
 def _data(model: Pretrained) -> str:

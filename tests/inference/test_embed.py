@@ -116,7 +116,10 @@ def test_without_an_ending_it_is_parquet_that_says_of_what(model, folder, tmp_pa
     found = embed(model, images_at(model, str(folder)), tmp_path / "out", num_workers=0)
     assert found.file == tmp_path / "out.parquet"
     about = json.loads(pq.read_schema(found.file).metadata[b"cplearn_solo"])
-    assert about["space"] == "backbone" and about["images"]["images"] == 20
+    assert about["space"] == "backbone" and about["images"]["images"] == 20 and "f" not in about
+    embed(model, images_at(model, str(folder)), tmp_path / "bits", space="bits", num_workers=0)
+    about = json.loads(pq.read_schema(tmp_path / "bits.parquet").metadata[b"cplearn_solo"])
+    assert about["f"] == 128  # of which eight are a byte
 
 
 def test_a_table_is_of_the_checkpoint_that_was_read(cplearn, folder, tmp_path):

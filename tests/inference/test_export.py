@@ -177,6 +177,11 @@ def test_a_card_has_scores_beside_chance_and_the_verdict(checkpoint, tmp_path):
     card = (tmp_path / "folder/README.md").read_text()
     assert "| linear_acc1 | 0.98 | 0.94 | 0.1003 |" in card and "| ami | 0.87 |  | 0 |" in card
     assert "Trained on: digits, 1438 images" in card and "Collapse: healthy: spread 0.98." in card
+    assert "Started from" not in card
+    other = load_pretrained(run)
+    for weights, said in (("timm/some_vit", "timm/some_vit"), ("/home/me/run", "weights in a file")):
+        config = replace(other.config, backbone=replace(other.config.backbone, weights=weights))
+        assert f"- Started from: {said}\n" in model_card(replace(other, config=config))
     earlier = replace(load_pretrained(run), checkpoint=run / "checkpoints/epoch=2.ckpt", epochs=2)
     assert "Training: 2 of 4 epochs" in model_card(earlier) and "0.98" not in model_card(earlier)
     assert "Training: 4 epochs" in card

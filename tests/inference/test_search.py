@@ -112,6 +112,17 @@ def test_several_images_as_one_query(made):
         np.testing.assert_allclose(floats.nearest(query, 40).nearness[0], nearness, atol=1e-5)
 
 
+def test_bits_that_fill_the_last_byte_are_in_no_distance(tmp_path):
+    """Of an embedding of 12, which is two bytes."""
+    x = np.packbits(np.random.default_rng(0).integers(2, size=(9, 12), dtype=np.uint8), axis=1)
+    about = {ABOUT: json.dumps({"run": "", "space": "bits", "f": 12}).encode()}
+    columns = {"file": [""] * len(x), X: as_column(x)}
+    pq.write_table(pa.table(columns).replace_schema_metadata(about), tmp_path / "x.parquet")
+    index = Index(tmp_path / "x.parquet")
+    query = index.together(x[:0], x[:1])  # unlike the first one
+    assert not (query & 0b1111)[0, 1] and index.nearest(query, 9).nearness.max() == 12
+
+
 def test_the_program_finds_an_image_in_its_index(made, capsys):
     image = str(made.folder / "images/07.png")
     search([made.run, str(made.folder / "bits.parquet"), image, "--top", "3"])
