@@ -35,6 +35,7 @@ from cplearn_solo.engine.find import LAST
 from cplearn_solo.engine.log import EpochLog
 from cplearn_solo.engine.lost import lost_processes_told
 from cplearn_solo.engine.module import Pretrainer, image_statistics
+from cplearn_solo.engine.networks import check_scored_size
 from cplearn_solo.engine.optim import lr_scale
 from cplearn_solo.engine.runs import DERIVED, RunFolder, how_to_go_on, open_run, run_of_parent, shared_with_processes
 from cplearn_solo.engine.sharding import ShardedStrategy
@@ -126,6 +127,8 @@ def _prepared(config: Config) -> Prepared:
         tell_lost_classes(splits.train, splits.test)
     module = Pretrainer(config, **image_statistics(splits.train))
     start_from_weights(module)
+    for images in filter(None, (splits.train, splits.test)):
+        check_scored_size(module.backbone, config, images)
     with method_keys_named(config.method):
         module.method.check_ranks(trainer.world_size)
     check_device(config, module.method, trainer.strategy.root_device)

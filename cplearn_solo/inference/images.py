@@ -23,6 +23,7 @@ from cplearn_solo.data.sources import images_in_order
 from cplearn_solo.data.sources.kinds import dataset_at, holds_tables
 from cplearn_solo.data.sources.labels import from_words
 from cplearn_solo.data.sources.places import absolute
+from cplearn_solo.engine.networks import check_scored_size
 from cplearn_solo.inference.pretrained import Pretrained, transform_of
 
 LOOKED_AT = 100  # images, of which one has to be readable
@@ -60,6 +61,7 @@ def images_at(
         images = _read(cfg, model, seed=model.config.seed, in_order=in_order)
     except InputError as error:
         raise InputError(str(error).replace("data.train_path", "IMAGES")) from None
+    check_scored_size(model.backbone, model.config, images)
     return replace(images, mean=tuple(model.mean), std=tuple(model.std))
 
 

@@ -25,7 +25,7 @@ from cplearn_solo.engine.module import Pretrainer, image_statistics
 from cplearn_solo.engine.online_probe import OnlineProbe
 from cplearn_solo.engine.running_scale import RunningScale
 from cplearn_solo.engine.runs import read_derived
-from cplearn_solo.engine.train import _matmul_precision, pretrain
+from cplearn_solo.engine.train import _matmul_precision, _prepared, pretrain
 from cplearn_solo.evaluation.programs import evaluate
 from cplearn_solo.inference.features import extract
 from cplearn_solo.inference.pretrained import load_pretrained
@@ -216,6 +216,19 @@ def test_bad_input_leaves_nothing_behind(change, words, tmp_path):
     with pytest.raises(InputError, match=words):
         pretrain(parse_config(tiny(tmp_path, **change)))
     assert folders(tmp_path) == []
+
+
+def test_a_backbone_of_one_size_is_told_before_images_of_another_are_scored(tmp_path):
+    """Digits are scored at their 8 pixels; its training on smaller crops would be of no use."""
+    sizes = {"img_size": 4, "patch_size": 2, "embed_dim": 8, "depth": 1, "num_heads": 1}
+    keys = {"augmentations": [{"crop_size": 4, "num_crops": 2}], "max_epochs": 1}
+    config = tiny(tmp_path / "runs", **keys)
+    config["backbone"] = {"name": "timm/vit_tiny_patch16_224", "kwargs": sizes}
+    with pytest.raises(InputError, match="crop_size = 4: must be 8, .* or backbone.*dynamic_img_size=true"):
+        pretrain(parse_config(config))
+    assert list(tmp_path.iterdir()) == []
+    config["backbone"]["kwargs"] = {**sizes, "dynamic_img_size": True}
+    assert _prepared(parse_config(config)).module.backbone.training
 
 
 def test_bad_checkpoints_are_named(tmp_path):
