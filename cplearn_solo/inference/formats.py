@@ -7,6 +7,7 @@ A table has the columns ``file``, ``representation`` (a list of one length) and,
 from __future__ import annotations
 
 import json
+import os
 import zipfile
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
@@ -32,7 +33,8 @@ NPZ = {"file": "file", X: "features", "code": "codes", "confidence": "confidence
 def check_index(file: str | Path) -> None:
     """Raises ``InputError`` unless it is a file of ``cplearn embed`` and faiss is there to search it."""
     try:
-        metadata = pq.read_schema(file).metadata or {}
+        with pa.OSFile(os.fsencode(file)) as opened:
+            metadata = pq.read_schema(opened).metadata or {}
     except (OSError, pa.ArrowInvalid):
         metadata = {}
     wanted = "a .parquet that cplearn embed wrote"
@@ -48,21 +50,21 @@ def companion(target: Path) -> Path | None:
 
 def write_parquet(target: Path, shards: Iterable[pa.Table]) -> None:
     """A row group each shard."""
-    with whole_file(target) as file, ExitStack() as stack:
+    with whole_file(target) as file, _sink(file) as out, ExitStack() as stack:
         writer = None
         for table in shards:
             if writer is None:
                 schema = table.schema.with_metadata({ABOUT: table.schema.metadata[ABOUT]})
-                writer = stack.enter_context(pq.ParquetWriter(file, schema, use_dictionary=False))
+                writer = stack.enter_context(pq.ParquetWriter(out, schema, use_dictionary=False))
             writer.write_table(table)
 
 
 def write_csv(target: Path, shards: Iterable[pa.Table]) -> None:
     """Columns file, code, confidence, and x0, x1, ... where the shards have representations."""
-    with whole_file(target) as file, ExitStack() as stack:
+    with whole_file(target) as file, _sink(file) as out, ExitStack() as stack:
         writer = None
         for table in map(_flat, shards):
-            writer = writer or stack.enter_context(pacsv.CSVWriter(file, table.schema))
+            writer = writer or stack.enter_context(pacsv.CSVWriter(out, table.schema))
             writer.write_table(table)
 
 
@@ -101,6 +103,11 @@ def as_array(column: pa.ChunkedArray) -> np.ndarray:
 def as_column(values: np.ndarray) -> pa.Array:
     """The same from ``(n, d)`` numbers."""
     return pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), values.shape[1])
+
+
+def _sink(file: Path) -> pa.NativeFile:
+    """``file`` to write to; Arrow takes names that are no UTF-8 as bytes only."""
+    return pa.OSFile(os.fsencode(file), "wb")
 
 
 def _write_column(out: IO[bytes], shards: Iterable[pa.Table], name: str) -> None:

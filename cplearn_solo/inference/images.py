@@ -67,7 +67,8 @@ def images_at(
 
 def labelled_images_at(model: Pretrained, where: str, overrides: Mapping[str, Any] | None = None) -> ImageSet:
     """:func:`images_at`, with labels if there are any; in a folder of images, the folders below it are the classes."""
-    of_files = os.path.isdir(where) and not holds_tables(where)
+    place = os.path.expanduser(where)
+    of_files = os.path.isdir(place) and not holds_tables(place)
     if not of_files:
         try:
             return images_at(model, where, {"no_labels": False, **(overrides or {})})

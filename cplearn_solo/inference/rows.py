@@ -11,12 +11,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv as pacsv
 import torch
 from torch import Tensor
 
 from cplearn_solo.core.errors import InputError
-from cplearn_solo.core.files import whole_file
+from cplearn_solo.core.files import write_csv
 from cplearn_solo.core.stops import at_stop
 from cplearn_solo.data import FileSet, ImageSet, Normalise, eval_loader
 from cplearn_solo.data.file_loader import lost_workers_told
@@ -84,7 +83,7 @@ def write_rows(
                 first, parts, unreadable = done, [], []
         refused = [one for shard in shards for one in json.loads(shard.schema.metadata[UNREADABLE])]
         if refused:
-            _write_list(listed, refused)
+            write_csv(listed, [("file", "reason"), *refused])
         WRITERS[out.suffix](out, shards)
         schema = next(iter(shards)).schema
     return Written(out, len(images) - len(refused), schema, len(refused), listed if refused else None)
@@ -137,9 +136,3 @@ def _reason(images: FileSet, i: int) -> str:
     except InputError as error:
         return str(error)
     return "it can be read by now"
-
-
-def _write_list(file: Path, refused: list[list[str]]) -> None:
-    files, reasons = zip(*refused)
-    with whole_file(file) as partial:
-        pacsv.write_csv(pa.table({"file": files, "reason": reasons}), partial)

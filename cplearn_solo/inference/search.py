@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -45,7 +46,8 @@ class Index:
         check_index(file)
         import faiss
 
-        table = pq.read_table(file, columns=["file", X])
+        with pa.OSFile(os.fsencode(file)) as opened:
+            table = pq.read_table(opened, columns=["file", X])
         about = json.loads(table.schema.metadata[ABOUT])
         self.place, self.run, self.space = str(file), about["run"], about["space"]
         decoding = about.get("decoding")

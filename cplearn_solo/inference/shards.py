@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -54,11 +55,15 @@ class Shards:
 
     def add(self, table: pa.Table) -> None:
         """Writes the next one."""
-        with whole_file(self.folder / f"{len(self):06d}.arrow") as file, pa.ipc.new_file(file, table.schema) as writer:
+        with (
+            whole_file(self.folder / f"{len(self):06d}.arrow") as file,
+            pa.OSFile(os.fsencode(file), "wb") as out,
+            pa.ipc.new_file(out, table.schema) as writer,
+        ):
             writer.write_table(table)
 
     def __iter__(self) -> Iterator[pa.Table]:
         """Each of them, mapped into memory."""
         for file in sorted(self.folder.glob("*.arrow")):
-            with pa.memory_map(str(file)) as mapped:
+            with pa.memory_map(os.fsencode(file)) as mapped:
                 yield pa.ipc.open_file(mapped).read_all()

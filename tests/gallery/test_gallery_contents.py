@@ -64,11 +64,13 @@ def test_umap_is_taken_where_it_is_installed(monkeypatch):
     np.testing.assert_allclose(np.ptp(found.points, axis=0), spans / spans.max(), rtol=1e-5)
 
 
-def test_labels_are_those_of_the_source_or_the_names_of_folders(model, folder, tmp_path):
+def test_labels_are_those_of_the_source_or_the_names_of_folders(model, folder, tmp_path, monkeypatch):
     images = labelled_images_at(model, str(folder))
     assert images.classes == ("cat", "dog") and images.labels.tolist() == [0] * 20 + [1] * 20
     write_images(folder, ["loose.png"])
-    assert labelled_images_at(model, str(folder)).labels.tolist() == [0] * 20 + [1] * 20 + [-1]
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for where in (str(folder), "~/images"):
+        assert labelled_images_at(model, where).labels.tolist() == [0] * 20 + [1] * 20 + [-1]
     write_images(tmp_path / "flat", ["b.png", "a.png"])
     assert labelled_images_at(model, str(tmp_path / "flat")).labels.tolist() == [-1, -1]
     table = write_parquet(tmp_path / "some.parquet", noise_images(3, 9, 9), [2, 0, 1], ["x", "y", "z"])

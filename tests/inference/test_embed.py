@@ -122,6 +122,19 @@ def test_without_an_ending_it_is_parquet_that_says_of_what(model, folder, tmp_pa
     assert about["f"] == 128  # of which eight are a byte
 
 
+@pytest.mark.parametrize("ending", WRITERS)
+def test_a_folder_may_have_any_name(ending, model, folder, tmp_path):
+    place = tmp_path / os.fsdecode(b"\xe4")
+    try:
+        place.mkdir()
+    except OSError:
+        pytest.skip("this file system takes UTF-8 alone")
+    (folder / "a/3.png").write_bytes(b"no image")
+    with pytest.warns(UserWarning, match="1 of 20 images could not be read"):
+        found = embed(model, images_at(model, str(folder)), place / f"out{ending}", num_workers=0)
+    assert found.rows == 19 and found.file.stat().st_size > 0 and "3.png" in found.listed.read_text()
+
+
 def test_a_table_is_of_the_checkpoint_that_was_read(cplearn, folder, tmp_path):
     """Though training goes on and puts the next one in its place."""
     file = shutil.copy(cplearn, tmp_path / "last.ckpt")

@@ -91,5 +91,5 @@ def _read_in_order(file: Path, column: str) -> RowsInOrder | None:
 def _readable(file: Path, read: Callable[[], Any]) -> Any:
     try:
         return read()
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeEncodeError) as error:  # the last one where its path is no UTF-8
         raise InputError(f"unreadable parquet file {file}: {str(error).partition(chr(10))[0]}") from error

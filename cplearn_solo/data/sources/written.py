@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,6 +14,7 @@ def is_written(file: Path) -> bool:
     import pyarrow as pa  # where a folder has such files
     import pyarrow.parquet as pq
 
-    with suppress(OSError, pa.ArrowException):  # whoever reads it says what is wrong
-        return ABOUT in (pq.read_schema(file).metadata or {})
+    # whoever reads it says what is wrong; Arrow takes names that are no UTF-8 as bytes only
+    with suppress(OSError, pa.ArrowException), pa.OSFile(os.fsencode(file)) as opened:
+        return ABOUT in (pq.read_schema(opened).metadata or {})
     return False
