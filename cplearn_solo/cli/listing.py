@@ -15,8 +15,8 @@ def methods() -> None:
             print(f"{name}: {error}")
             continue
         print(f"{name}: {facts.summary}")
-        for key, default in facts.defaults.items():
-            print(f"    {key} = {default!r}")
+        for key in facts.arguments:
+            print(f"    {key} = {facts.defaults[key]!r}" if key in facts.defaults else f"    {key} has no default")
 
 
 def backbones() -> None:

@@ -7,15 +7,14 @@ import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 
 @dataclass(frozen=True)
 class Argument:
-    """A keyword of ``__init__``: its annotation's text and its default, which is text where it is no literal."""
+    """A keyword of ``__init__``: the text of its annotation and of its default, as far as there are any."""
 
     annotation: str | None
-    default: Any
+    default: str | None
 
 
 @dataclass(frozen=True)
@@ -28,6 +27,7 @@ class ClassText:
     attributes: dict[str, str]
     arguments: list[str]  # of its own __init__, in order
     keyword_only: dict[str, Argument]  # those of them that have to be named
+    takes_more: bool  # whether it has *args or **kwargs
 
 
 @cache
@@ -52,14 +52,6 @@ def module_docstring(path: Path) -> str:
     return ast.get_docstring(_tree(path)) or ""
 
 
-def literal(text: str) -> Any:
-    """The value of a literal's text, or the text of what is no literal."""
-    try:
-        return ast.literal_eval(text)
-    except ValueError:
-        return text
-
-
 @cache
 def _tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
@@ -82,8 +74,9 @@ def _class(node: ast.ClassDef) -> ClassText:
         keyword_only={
             argument.arg: Argument(
                 None if argument.annotation is None else ast.unparse(argument.annotation),
-                None if default is None else literal(ast.unparse(default)),
+                None if default is None else ast.unparse(default),
             )
             for argument, default in keyword_only
         },
+        takes_more=bool(init and (init.args.vararg or init.args.kwarg)),
     )

@@ -36,11 +36,13 @@ def _fits(value: Any, expected: Any) -> bool:
     if origin is Literal:
         return value in args
     if origin is list:
-        return isinstance(value, list) and all(_fits(item, args[0]) for item in value)
+        return isinstance(value, list) and all(_fits(item, arg) for item in value for arg in args)
     if expected is None or expected is type(None):
         return value is None
     if origin is not None:
         return isinstance(value, origin)
+    if not isinstance(expected, type):  # of which only type checkers know more
+        return True
     if isinstance(value, bool):
         return expected is bool
     return isinstance(value, (int, float) if expected is float else expected)

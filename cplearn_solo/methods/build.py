@@ -19,7 +19,7 @@ def build_method(name: str, features_dim: int, *, batch_size: int, method_kwargs
     with method_keys_named(name):
         for key, value in method_kwargs.items():
             size = key.endswith("_dim") or key == "num_prototypes"
-            require(not size or value is None or value >= 1, key, value, "at least 1")
+            require(not size or not isinstance(value, (int, float)) or value >= 1, key, value, "at least 1")
         try:
             return cls(features_dim, batch_size=batch_size, **method_kwargs)
         except (RuntimeError, MemoryError, ArithmeticError) as error:  # as PyTorch refuses sizes
@@ -31,6 +31,6 @@ def build_method(name: str, features_dim: int, *, batch_size: int, method_kwargs
 @contextmanager
 def method_keys_named(name: str) -> Iterator[None]:
     """In this block errors name what a method was made from by the keys of a configuration."""
-    keys = {key: f"method_kwargs.{key}" for key in method_facts(name).defaults}
+    keys = {key: f"method_kwargs.{key}" for key in method_facts(name).arguments}
     with keys_named({**keys, "batch_size": "optimizer.batch_size"}):
         yield

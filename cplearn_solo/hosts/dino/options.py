@@ -51,17 +51,18 @@ def parse_options(
     name = only_method.parse_known_args(ours)[0].method
     if name:
         check_method(name)
+    keys = method_facts(name).arguments if name else ()
     defaults = method_facts(name).defaults if name else {}
     group = parser.add_argument_group(f"method_kwargs of {name}" if name else "method_kwargs", "with --method NAME")
-    for key, default in defaults.items():
+    for key in keys:
         flags = ("--dict_size",) if (name, key) == ("cplearn", "proj_output_dim") else ()
-        told = f"default: {default}".replace("%", "%%")
+        told = f"default: {defaults[key]}".replace("%", "%%") if key in defaults else "has to be given"
         how = {"default": argparse.SUPPRESS, "metavar": "VALUE", "help": told}
         group.add_argument(f"--{key}", *flags, dest=f"method_kwargs.{key}", **how)
     options, rest = parser.parse_known_args(ours)
     if rest and cut < len(arguments):
         key = rest[0].lstrip("-").partition("=")[0]
-        error = unknown(f"key of {name}'s method_kwargs", key, defaults)
+        error = unknown(f"key of {name}'s method_kwargs", key, keys)
         raise InputError(f"{error}; DINO's own arguments stand after --")
     given = {key: value for key, value in vars(options).items() if key.startswith("method_kwargs.")}
     return options, {key.partition(".")[2]: _value(key, text) for key, text in given.items()}, rest + theirs

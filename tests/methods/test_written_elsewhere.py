@@ -1,0 +1,128 @@
+"""Methods as others write them: what they take is found however their constructors say it."""
+
+from __future__ import annotations
+
+import typing
+from typing import TYPE_CHECKING, NewType
+
+import pytest
+
+from cplearn_solo.core.errors import InputError
+from cplearn_solo.methods import METHODS, Method, build_method, catalog, method_facts
+from cplearn_solo.methods.cplearn import CPLearn
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+Positive = NewType("Positive", float)
+
+
+class Sum(Method):
+    def loss(self, views):
+        return {"loss": sum(feats.mean() for feats in views.feats)}
+
+
+class HandsOn(CPLearn):
+    def __init__(self, features_dim, *, extra: float = 1.0, eps: float = 1e-4, **kwargs):
+        super().__init__(features_dim, eps=eps, **kwargs)
+
+
+class Positional(Sum):
+    def __init__(self, features_dim, batch_size, temperature: float = 0.1):
+        super().__init__(features_dim, batch_size=batch_size)
+
+
+class Needs(Sum):
+    def __init__(self, features_dim, *, batch_size, num_codes: int, share: Decimal | None = None, beta: float = 1.0):
+        super().__init__(features_dim, batch_size=batch_size)
+
+
+class Odd(Sum):
+    def __init__(
+        self,
+        features_dim,
+        *,
+        batch_size,
+        hidden_dim: list[int] | None = None,
+        pool_dim: str = "x",
+        some: typing.List = (),  # noqa: UP006
+        weight: Positive = 1.0,
+    ):
+        super().__init__(features_dim, batch_size=batch_size)
+
+
+@pytest.fixture(autouse=True)
+def registered(monkeypatch):
+    ours = {"hands_on": HandsOn, "positional": Positional, "needs": Needs, "odd": Odd, "sum": Sum}
+    monkeypatch.setattr(METHODS, "_items", {**METHODS._items, **ours})
+
+
+def build(name, **given):
+    return build_method(name, 16, batch_size=4, method_kwargs=given)
+
+
+def test_arguments_that_are_handed_on_are_those_of_the_base():
+    facts, base = method_facts("hands_on"), method_facts("cplearn")
+    assert facts.arguments == {**base.arguments, "extra": float}
+    assert facts.defaults == {**base.defaults, "extra": 1.0, "eps": 1e-4}
+    assert build("hands_on", beta=0.5, extra=2).beta == 0.5
+    with pytest.raises(InputError, match="did you mean 'beta'"):
+        build("hands_on", bta=1)
+
+
+def test_arguments_need_no_star():
+    assert method_facts("positional").defaults == {"temperature": 0.1} and method_facts("sum").arguments == {}
+    build("positional", temperature=0.2)
+
+
+def test_an_argument_without_a_default_has_to_be_given():
+    with pytest.raises(InputError, match="method_kwargs.num_codes is missing: method 'needs' has no default for it"):
+        build("needs")
+    assert "num_codes" not in method_facts("needs").defaults
+    build("needs", num_codes=3, share=0.5)
+    with pytest.raises(InputError, match="method_kwargs.beta = 'x': must be of type float"):
+        build("needs", num_codes=3, beta="x")  # although a type beside it is there for type checkers only
+
+
+@pytest.mark.parametrize("given", [{"hidden_dim": [8, 4]}, {"pool_dim": "y"}, {"some": [1]}, {"weight": 2.0}])
+def test_any_annotation_may_stand_there(given):
+    build("odd", **given)
+
+
+TEXT = """
+@METHODS.register("plain")
+class Plain(Method):
+    def __init__(self, features_dim, *, batch_size, eps: float = 1e-3):
+        ...
+
+@METHODS.register("inherits")
+class Inherits(Plain):
+    ...
+
+@METHODS.register("hands_on")
+class HandsOn(Plain):
+    def __init__(self, features_dim, *, extra=1, **kwargs):
+        ...
+
+@METHODS.register("positional")
+class Positional(Method):
+    def __init__(self, features_dim, batch_size, eps=1e-3):
+        ...
+
+@METHODS.register("named")
+class Named(Method):
+    def __init__(self, features_dim, *, batch_size, eps=EPS):
+        ...
+
+@METHODS.register("typed")
+class Typed(Method):
+    def __init__(self, features_dim, *, batch_size, eps: Decimal = 1):
+        ...
+"""
+
+
+def test_only_what_the_text_says_plainly_is_read_from_it(tmp_path, monkeypatch):
+    (tmp_path / "some.py").write_text(TEXT)
+    monkeypatch.setattr(catalog, "HERE", tmp_path)
+    found = catalog._ours.__wrapped__()
+    assert found.keys() == {"plain"} and found["plain"].defaults == {"eps": 1e-3}
