@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import typing
+import warnings
+from importlib.metadata import EntryPoint
 from typing import TYPE_CHECKING, NewType
 
 import pytest
 
 from cplearn_solo.core.errors import InputError
-from cplearn_solo.methods import METHODS, Method, build_method, catalog, method_facts
+from cplearn_solo.core.messages import Notice
+from cplearn_solo.methods import METHODS, Method, build_method, catalog, method_facts, registry
 from cplearn_solo.methods.cplearn import CPLearn
 
 if TYPE_CHECKING:
@@ -126,3 +129,38 @@ def test_only_what_the_text_says_plainly_is_read_from_it(tmp_path, monkeypatch):
     monkeypatch.setattr(catalog, "HERE", tmp_path)
     found = catalog._ours.__wrapped__()
     assert found.keys() == {"plain"} and found["plain"].defaults == {"eps": 1e-3}
+
+
+def importers(monkeypatch, *plugins):
+    """What finds methods where packages have these entry points."""
+    points = [EntryPoint(*plugin, registry.GROUP) for plugin in plugins]
+    monkeypatch.setattr(registry, "entry_points", lambda group: points)
+    return registry._importers()
+
+
+@pytest.mark.parametrize(
+    "plugins, reason",
+    [
+        ([("mine", "b:Mine"), ("mine", "a:Mine")], "several packages have one of that name: a:Mine, b:Mine"),
+        ([("mine", "json:JSONDecoder")], "json:JSONDecoder is no subclass of cplearn_solo.methods.Method"),
+        ([("mine", "json")], "json is no subclass of cplearn_solo.methods.Method"),
+    ],
+)
+def test_an_entry_point_that_is_no_method_or_not_the_only_one_is_a_line(plugins, reason, monkeypatch):
+    with pytest.raises(InputError) as error:
+        importers(monkeypatch, *plugins)["mine"]()
+    assert str(error.value) == f"method = 'mine': {reason}"
+
+
+def test_an_entry_point_that_is_listed_twice_is_one(monkeypatch):
+    plugin = ("mine", "cplearn_solo.methods.simclr:SimCLR")
+    assert importers(monkeypatch, plugin, plugin)["mine"]() is METHODS["simclr"]
+
+
+def test_a_method_of_the_name_of_a_shipped_one_is_passed_over_with_a_word(monkeypatch):
+    found = importers(monkeypatch, ("simclr", "mine:SimCLR"))
+    with pytest.warns(Notice, match="'simclr' is the one of this package, not mine:SimCLR, which needs another name"):
+        found["simclr"]()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found["byol"]()
