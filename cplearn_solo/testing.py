@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import multiprocessing
+import pickle
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,9 +19,12 @@ from torch import Tensor
 from cplearn_solo.config.read import parse_config
 from cplearn_solo.config.schema import Config
 from cplearn_solo.core.distributed import rank, sum_ranks, sync_batchnorm, world_size
+from cplearn_solo.core.errors import InputError
 from cplearn_solo.data import DataConfig, load_splits
 from cplearn_solo.engine.module import Pretrainer, image_statistics
-from cplearn_solo.methods import METHODS, Method, Progress
+from cplearn_solo.methods import METHODS, Method, Progress, ReportMeasure, method_facts
+from cplearn_solo.methods.remedy import Remedy
+from cplearn_solo.metrics.verdict import CRITERIA
 
 AUGMENTATION = {
     "rrc": {"enabled": True, "crop_min_scale": 0.6},
@@ -34,6 +39,7 @@ def check_method(name: str, method_kwargs: Mapping[str, Any] | None = None, *, b
     """Raises ``AssertionError``, saying what is wrong, unless the method registered as ``name`` keeps all promises:
 
     * embeddings ``(n, f)``, codes ``(n,)`` and loss parts have their shapes, for any number of samples;
+    * advice is for measures of the verdict, and rows for the collapse report have numbers;
     * gradients reach every weight of the backbone and of the method;
     * the loss is finite in bfloat16 mixed precision;
     * state survives saving and loading: the next steps are the same to the last bit;
@@ -46,12 +52,13 @@ def check_method(name: str, method_kwargs: Mapping[str, Any] | None = None, *, b
     """
     case = Case(name, dict(method_kwargs or {}), batch_size)
     _check_shapes(case)
+    _check_reports(case)
     _check_gradients(case)
     _check_mixed_precision(case)
     _check_state(case)
     _check_two_processes(case)
     _check_training(case)
-    print(f"{name} keeps all promises: shapes, gradients, bfloat16, saving, two processes, training")
+    print(f"{name} keeps all promises: shapes, reports, gradients, bfloat16, saving, two processes, training")
 
 
 @dataclass(frozen=True)
@@ -136,10 +143,13 @@ def _check_shapes(case: Case) -> None:
     loop = TrainingLoop(case)
     method, n = loop.method, case.batch_size
     parts = loop.forward(0, loop.crops(0, n))
+    assert isinstance(parts, dict), f"loss() gives a {type(parts).__name__}: must be a dict"
     codes = parts.pop("codes", None)
-    assert codes is None or (codes.ndim == 1 and codes.dtype == torch.int64), f"codes of a step: shape {codes.shape}"
+    if codes is not None:
+        _check_codes("loss()", codes, method.codes_total)
     assert "loss" in parts, f"loss() gives {sorted(parts)}: 'loss' is missing"
     for name, value in parts.items():
+        assert isinstance(value, Tensor), f"part {name!r} of the loss is a {type(value).__name__}: must be a tensor"
         assert value.ndim == 0, f"part {name!r} of the loss has shape {tuple(value.shape)}: must be a scalar"
         assert value.isfinite(), f"part {name!r} of the loss is {value.item()}"
     method.eval()
@@ -151,15 +161,50 @@ def _check_shapes(case: Case) -> None:
             assert len(method(feats)) == size, f"forward() of {size} samples has {len(method(feats))} rows"
             codes = method.assign(feats)
             assert (codes is None) == (method.codes_total is None), "assign() and codes_total: give both or neither"
-            assert codes is None or codes.shape == (size,), f"assign() of {size} samples has shape {tuple(codes.shape)}"
-            assert codes is None or (codes.min() >= 0 and codes.max() < method.codes_total), "a code is out of range"
+            if codes is not None:
+                assert codes.shape == (size,), f"assign() of {size} samples has shape {tuple(codes.shape)}"
+                _check_codes("assign()", codes, method.codes_total)
+                sure, entropies = method.assign_with_confidence(feats)[1], method.code_entropies(feats)
+                fits = sure.shape == (size,) and sure.min() >= 0 and sure.max() <= 1 + 1e-6
+                assert fits, f"assign_with_confidence() of {size} samples does not give {size} probabilities"
+                assert all(value.isfinite() for value in entropies), f"code_entropies() gives {entropies}"
+
+
+def _check_codes(source: str, codes: Tensor, total: int | None) -> None:
+    assert total is not None, f"{source} gives codes, and codes_total is None"
+    fits = codes.ndim == 1 and codes.dtype == torch.int64
+    assert fits, f"{source} gives codes of shape {tuple(codes.shape)} and {codes.dtype}: must be (n,) and torch.int64"
+    assert codes.min() >= 0 and codes.max() < total, f"{source} gives a code out of range: must be 0 to {total - 1}"
+
+
+def _check_reports(case: Case) -> None:
+    loop = TrainingLoop(case)
+    method = loop.method.eval()
+    given, known = {**method_facts(case.name).defaults, **case.method_kwargs}, {c.measure for c in CRITERIA}
+    for measure, remedies in method.advice.items():
+        assert measure in known, f"advice for {measure!r}: must be for {', '.join(sorted(known))}"
+        if isinstance(remedies, str):  # of 0.2.0
+            continue
+        fits = not isinstance(remedies, Remedy) and all(isinstance(remedy, Remedy) for remedy in remedies)
+        assert fits, f"advice for {measure!r} is {remedies!r}: must be a tuple of Remedy"
+        for remedy in remedies:
+            with suppress(KeyError):  # of a base that has more keys
+                remedy.value(given)
+    feats = torch.randn(case.batch_size, loop.module.backbone.num_features)
+    for row in method.report_measures():
+        assert isinstance(row, ReportMeasure), f"report_measures() gives {row!r}: must be a ReportMeasure"
+        with torch.no_grad(), suppress(InputError):
+            value = row.compute(method.embed(feats), method.assign(feats), {})
+            assert isinstance(value, (int, float)), f"row {row.title!r} of the report is {value!r}: must be a number"
 
 
 def _check_gradients(case: Case) -> None:
     loop = TrainingLoop(case)
     for group in loop.method.param_groups():
         assert "params" in group, "a group of param_groups() has no 'params'"
-    grouped = {id(p) for group in loop.method.param_groups() for p in group["params"]}
+    several = [id(p) for group in loop.method.param_groups() for p in group["params"]]
+    grouped = set(several)
+    assert len(several) == len(grouped), "a parameter is in two groups of param_groups()"
     grads = loop.backward(loop.forward(1, loop.crops(1, case.batch_size))["loss"])
     for name, p, grad in zip(loop.names(), loop.parameters, grads):
         if not p.requires_grad:
@@ -189,8 +234,12 @@ def _check_state(case: Case) -> None:
     file = io.BytesIO()
     torch.save([loop.module.state_dict(), loop.optimizer.state_dict()], file)
     file.seek(0)
-    weights, moments = torch.load(file, weights_only=True)
-    loaded.module.load_state_dict(weights)
+    try:
+        weights, moments = torch.load(file, weights_only=True)
+        loaded.module.load_state_dict(weights)
+    except (RuntimeError, pickle.UnpicklingError) as error:  # buffers of another shape, objects in the extra state
+        reason = " ".join(str(error).split())
+        raise AssertionError(f"what is saved after 3 steps cannot be loaded: {reason}") from error
     loaded.optimizer.load_state_dict(moments)
     for step in (3, 4):
         ours, theirs = loop.train(step), loaded.train(step)

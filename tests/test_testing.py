@@ -6,8 +6,9 @@ from lightly.models.modules.heads import SimCLRProjectionHead
 from support.configs import DIGITS, shipped
 from torch import nn
 
-from cplearn_solo.methods import METHODS, Method
-from cplearn_solo.testing import Case, TrainingLoop, check_method
+from cplearn_solo.methods import METHODS, Method, ReportMeasure
+from cplearn_solo.methods.remedy import raise_to
+from cplearn_solo.testing import Case, TrainingLoop, _check_shapes, check_method
 
 pytestmark = pytest.mark.distributed
 
@@ -55,6 +56,77 @@ class Good(Method):
 class NotScalar(Good):
     def loss(self, views):
         return {**super().loss(views), "part": torch.zeros(3)}
+
+
+@METHODS.register("test_number")
+class Number(Good):
+    def loss(self, views):
+        return {**super().loss(views), "weight": 0.5}
+
+
+@METHODS.register("test_tensor")
+class OnlyTheLoss(Good):
+    def loss(self, views):
+        return super().loss(views)["loss"]
+
+
+@METHODS.register("test_uncounted")
+class Uncounted(Good):
+    def loss(self, views):
+        return {**super().loss(views), "codes": torch.zeros(len(views.feats[0]), dtype=torch.int64)}
+
+
+@METHODS.register("test_short_codes")
+class ShortCodes(Good):
+    codes_total = 256
+
+    def assign(self, feats):
+        return self.embed(feats).argmax(dim=1).int()
+
+
+@METHODS.register("test_advice")
+class NoTuple(Good):
+    advice = {"spread": raise_to(1.0, "beta", "it is low")}
+
+
+@METHODS.register("test_measure")
+class NoMeasure(Good):
+    advice = {"spreed": (raise_to(1.0, "beta", "it is low"),)}
+
+
+@METHODS.register("test_row")
+class NoNumber(Good):
+    def report_measures(self):
+        return [ReportMeasure("Mine", "norm", "", lambda embeddings, codes, last: embeddings.norm(dim=1))]
+
+
+@METHODS.register("test_twice")
+class InTwoGroups(Good):
+    def param_groups(self):
+        return [*super().param_groups(), {"params": list(self.projector.parameters())[:1]}]
+
+
+@METHODS.register("test_grows")
+class Grows(Good):
+    """A queue that is longer than the one that a checkpoint is loaded into."""
+
+    def __init__(self, features_dim, *, batch_size):
+        super().__init__(features_dim, batch_size=batch_size)
+        self.register_buffer("queue", torch.zeros(0, 8))
+
+    def loss(self, views):
+        self.queue = torch.cat([self.queue, self.projector(views.feats[0]).detach()])
+        return super().loss(views)
+
+
+@METHODS.register("test_hashes")
+class Hashes(Good):
+    """Codes are the signs of embeddings, of which no score says the probability."""
+
+    codes_total = 256
+
+    def assign(self, feats):
+        return ((self.embed(feats) > 0) * 2 ** torch.arange(8)).sum(dim=1)
 
 
 @METHODS.register("test_embed")
@@ -124,10 +196,23 @@ def test_a_good_method_passes():
     check_method("test_good")
 
 
+def test_codes_without_scores_are_assigned_with_certainty():
+    _check_shapes(Case("test_hashes", {}, 64))
+
+
 @pytest.mark.parametrize(
     "name, words",
     [
         ("test_scalar", "part 'part' of the loss has shape"),
+        ("test_number", "part 'weight' of the loss is a float: must be a tensor"),
+        ("test_tensor", "gives a Tensor: must be a dict"),
+        ("test_uncounted", "loss\\(\\) gives codes, and codes_total is None"),
+        ("test_short_codes", "assign\\(\\) gives codes of shape \\(1,\\) and torch.int32"),
+        ("test_advice", "advice for 'spread' is .*: must be a tuple of Remedy"),
+        ("test_measure", "advice for 'spreed': must be for code_use"),
+        ("test_row", "row 'norm' of the report is tensor"),
+        ("test_twice", "a parameter is in two groups"),
+        ("test_grows", "what is saved after 3 steps cannot be loaded: .*size mismatch for method.queue"),
         ("test_embed", "embed\\(\\) of 1 samples has shape"),
         ("test_detached", "no gradient reaches backbone"),
         ("test_unused", "no gradient reaches method.predictor.weight"),

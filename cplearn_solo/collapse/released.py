@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 
 import torch
+from lightly.models.modules.heads import ProjectionHead
 from torch import Tensor
 
 from cplearn_solo.core.errors import require
@@ -30,6 +31,6 @@ def released_parts(model: Pretrained, images: ImageSet, device: torch.device) ->
 
 def _embeddings(method: Method, feats: Tensor) -> Tensor:
     """H ``(n, f)``; of Barlow Twins and GEDI the hidden layer after its ReLU, not the output of the projector."""
-    if isinstance(method, (BarlowTwins, GEDINoGen)):
+    if isinstance(method, (BarlowTwins, GEDINoGen)) and isinstance(method.projector, ProjectionHead):
         return method.projector.layers[:-1](feats)
     return method.embed(feats)

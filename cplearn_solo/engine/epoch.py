@@ -57,8 +57,9 @@ class CodesInUse:
             self._used.index_fill_(0, codes, True)
 
     def counts(self) -> dict[str, float]:
-        """``codes_used`` over all processes, if there are codes."""
-        return {"codes_used": float((sum_ranks(self._used.int()) > 0).sum())} if self.total else {}
+        """``codes_used`` over all processes, if the method says codes."""
+        used = float((sum_ranks(self._used.int()) > 0).sum()) if self.total else 0
+        return {"codes_used": used} if used else {}
 
 
 class FiniteCheck:

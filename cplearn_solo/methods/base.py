@@ -116,11 +116,17 @@ class Method(nn.Module, ABC):
         return None if self.codes_total is None else self(feats).argmax(dim=1)
 
     def assign_with_confidence(self, feats: Tensor) -> tuple[Tensor, Tensor] | None:
-        """Code of each sample and the probability of that code, each ``(n,)``, or ``None`` without codes."""
+        """Code of each sample and the probability of that code, each ``(n,)``, or ``None`` without codes.
+
+        Where forward does not give a score for each code, samples are assigned with certainty.
+        """
         codes = self.assign(feats)
         if codes is None:
             return None
-        p = (self(feats).float() / self.code_temperature).softmax(dim=1)
+        scores = self(feats).float()
+        if scores.shape[1] != self.codes_total:
+            return codes, scores.new_ones(len(codes))
+        p = (scores / self.code_temperature).softmax(dim=1)
         return codes, p.gather(1, codes[:, None])[:, 0]
 
     def released_codes(self, feats: Tensor, codes: Tensor | None) -> Tensor:
@@ -189,10 +195,14 @@ def pixel_range(mean: Sequence[float], std: Sequence[float], *, device: Any = No
 
 @contextmanager
 def frozen_statistics(module: nn.Module) -> Iterator[None]:
-    """Inside the block, BatchNorm in ``module`` uses its running statistics and leaves them as they are."""
-    training = module.training
+    """Inside the block, BatchNorm in ``module`` uses its running statistics and leaves them as they are.
+
+    What was in evaluation mode before, as a network that a method compares with, stays in it.
+    """
+    training = [part for part in module.modules() if part.training]
     module.eval()
     try:
         yield
     finally:
-        module.train(training)
+        for part in training:
+            part.training = True

@@ -8,10 +8,15 @@ from importlib.metadata import EntryPoint
 from typing import TYPE_CHECKING, NewType
 
 import pytest
+import torch
+from torch import nn
 
+from cplearn_solo.collapse.released import _embeddings
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.core.messages import Notice
-from cplearn_solo.methods import METHODS, Method, build_method, catalog, method_facts, registry
+from cplearn_solo.engine.epoch import CodesInUse
+from cplearn_solo.methods import METHODS, Method, build_method, catalog, frozen_statistics, method_facts, registry
+from cplearn_solo.methods.barlow_twins import BarlowTwins
 from cplearn_solo.methods.cplearn import CPLearn
 
 if TYPE_CHECKING:
@@ -164,3 +169,28 @@ def test_a_method_of_the_name_of_a_shipped_one_is_passed_over_with_a_word(monkey
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         found["byol"]()
+
+
+def test_a_network_that_is_evaluated_stays_so():
+    network = nn.Sequential(nn.BatchNorm1d(4), nn.BatchNorm1d(4).eval())
+    with frozen_statistics(network):
+        assert not any(part.training for part in network.modules())
+    assert [part.training for part in network.modules()] == [True, True, False]
+
+
+def test_codes_that_no_step_says_are_not_counted():
+    codes = CodesInUse(4)
+    assert codes.counts() == {}
+    codes.add(torch.tensor([2, 2, 0]))
+    assert codes.counts() == {"codes_used": 2}
+
+
+def test_a_subclass_with_a_projector_of_its_own_has_its_output_for_h():
+    class Linear(BarlowTwins):
+        def __init__(self, features_dim, **kwargs):
+            super().__init__(features_dim, **kwargs)
+            self.projector = nn.Linear(features_dim, 3)
+
+    method = Linear(5, batch_size=4)
+    feats = torch.randn(4, 5)
+    assert torch.equal(_embeddings(method, feats), method.projector(feats))
