@@ -290,6 +290,12 @@ def test_values_of_another_type_are_refused():
         head_and_crops("cplearn", beta="much")
 
 
+def test_a_method_that_so_many_processes_cannot_train_is_refused_by_its_key(monkeypatch):
+    monkeypatch.setattr("cplearn_solo.hosts.dino.networks.world_size", lambda: 3)
+    with pytest.raises(InputError, match="method_kwargs.proj_output_dim = 16: must be divisible by 3"):
+        head_and_crops("cplearn", proj_output_dim=16, dictionary_parallel=True)
+
+
 def test_a_checkpoint_of_other_settings_is_refused():
     head, _ = head_and_crops("cplearn", proj_output_dim=16)
     other, _ = head_and_crops("cplearn", proj_output_dim=16, beta=0.5)

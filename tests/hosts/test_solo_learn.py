@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -17,6 +18,7 @@ from cplearn_solo.core.errors import InputError
 from cplearn_solo.engine.train import pretrain
 from cplearn_solo.evaluation.programs import evaluate
 from cplearn_solo.inference.pretrained import load_pretrained
+from cplearn_solo.methods import build_method
 
 pytestmark = pytest.mark.integration
 
@@ -166,6 +168,24 @@ def test_without_solo_learn_one_line_says_what_to_get(tmp_path):
     done = solo_learn(tmp_path, "main_pretrain.py", {}, checkout=tmp_path)
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert "solo-learn 1.0.6 is needed" in done.stderr.splitlines()[-1]
+
+
+def test_a_method_that_its_devices_cannot_train_is_refused_by_its_key():
+    from cplearn_solo.hosts.solo_learn.hosted import Hosted
+
+    kind = type("Hosts", (Hosted, type("Base", (), {"on_fit_start": lambda self: None})), {"name": "cplearn"})
+    host = kind.__new__(kind)
+    for key, impl, line in (
+        ("dictionary_parallel", "auto", "method_kwargs.proj_output_dim = 16: must be divisible by 3"),
+        ("global_prior", "lookup", "method_kwargs.impl = 'lookup': must be auto or chunked for embeddings on cuda"),
+    ):
+        kwargs = {"proj_output_dim": 16, key: True}
+        host.method = build_method("cplearn", 5, batch_size=4, method_kwargs=kwargs)
+        host.method.impl = impl
+        strategy = SimpleNamespace(root_device=torch.device("cuda"))
+        host.trainer = SimpleNamespace(world_size=3, strategy=strategy)
+        with pytest.raises(InputError, match=line):
+            host.on_fit_start()
 
 
 def test_an_old_solo_learn_is_named(tmp_path, monkeypatch):

@@ -10,8 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from cplearn_solo.core.distributed import world_size
 from cplearn_solo.core.errors import require
 from cplearn_solo.methods import Progress, Views, build_method, method_facts
+from cplearn_solo.methods.build import method_keys_named
 
 N_LARGE = 2  # DINO's global crops
 
@@ -29,6 +31,8 @@ class Head(nn.Module):
     def __init__(self, name: str, features_dim: int, *, n: int, method_kwargs: Mapping[str, Any]) -> None:
         super().__init__()
         self.method = build_method(name, features_dim, batch_size=n, method_kwargs=method_kwargs)
+        with method_keys_named(name):
+            self.method.check_ranks(world_size())
         self.n = n
         self.settings = {"method": name, "n": n, **method_facts(name).defaults, **method_kwargs}
         self.sums: dict[str, Tensor | float] = defaultdict(float)

@@ -29,6 +29,7 @@ from cplearn_solo.methods import (
     teacher_of,
     without_dropout,
 )
+from cplearn_solo.methods.build import method_keys_named
 
 LOGITS_UP_TO = 16_384  # codes; with more of them solo-learn's "z" is the embedding instead of the logits
 
@@ -94,7 +95,9 @@ class Hosted:
 
     def on_fit_start(self) -> None:
         super().on_fit_start()
-        self.method.check_ranks(self.trainer.world_size)
+        with method_keys_named(self.name):
+            self.method.check_ranks(self.trainer.world_size)
+            self.method.check_device(self.trainer.strategy.root_device)
 
     def forward(self, X: Tensor) -> dict[str, Any]:
         """solo-learn's outputs; in evaluation also ``z``, logits for up to 16,384 codes, else embeddings."""
