@@ -4,7 +4,7 @@ Two views of an image get the assignments p and p' to c frozen codes; loss and n
 """
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -76,8 +76,7 @@ class CPLearnVariant(CPLearn):
     def loss(self, views: Views) -> dict[str, Tensor]:
         n, c, progress = self.batch_size, self.codes_total, views.progress
         if self.redraw and progress.epoch != self.epoch:
-            self.epoch = progress.epoch
-            self.packed_dictionary.copy_(pack_dictionary(self.spec["f"], c, seed=self.spec["seed"] + self.epoch))
+            self._draw(progress.epoch)
         tau = self.temperature
         if self.last_eps is not None:
             share = progress.step / progress.steps
@@ -97,6 +96,17 @@ class CPLearnVariant(CPLearn):
             "mean_entropy": found.mean_entropy,
             "codes": found.codes,
         }
+
+    def get_extra_state(self) -> dict[str, Any]:
+        return {**super().get_extra_state(), "epoch": self.epoch}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        super().set_extra_state(state)
+        self._draw(state["epoch"])
+
+    def _draw(self, epoch: int) -> None:
+        self.epoch, spec = epoch, self.spec
+        self.packed_dictionary.copy_(pack_dictionary(spec["f"], spec["c"], seed=spec["seed"] + epoch))
 
     def _embed(self, feats: Tensor, root_n: float) -> Tensor:
         return self._of_heads(feats)[0] / root_n

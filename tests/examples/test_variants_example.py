@@ -104,4 +104,8 @@ def test_every_epoch_may_have_a_dictionary_of_its_own(variant):
     method.loss(views(epoch=0))
     first = method.dictionary.tile(0, 32)
     method.loss(views(epoch=1))
-    assert not torch.equal(method.dictionary.tile(0, 32), first)
+    last = method.dictionary.tile(0, 32)
+    assert not torch.equal(last, first)
+    loaded = variant(6, redraw=True, **SIZES)
+    loaded.load_state_dict(method.state_dict())
+    assert torch.equal(loaded.dictionary.tile(0, 32), last)  # whose codes are then looked at
