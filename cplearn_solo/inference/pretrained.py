@@ -12,14 +12,14 @@ from torch import Tensor, nn
 
 from cplearn_solo.config import Config, parse_config
 from cplearn_solo.config.earlier import with_earlier_defaults
-from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.errors import InputError, require
 from cplearn_solo.core.surroundings import own_defaults
 from cplearn_solo.data.decoding.source import as_text
 from cplearn_solo.engine.checkpoint import CHECKPOINT_KEY, read_checkpoint
 from cplearn_solo.engine.find import find_checkpoint
 from cplearn_solo.engine.module import Pretrainer
 from cplearn_solo.inference.transform import Transform
-from cplearn_solo.methods import Method
+from cplearn_solo.methods import METHODS, Method
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,14 @@ def load_pretrained(path: str | Path, *, device: torch.device | str = "cpu") -> 
 
 
 def trained_config(checkpoint: dict[str, Any]) -> Config:
-    """The configuration that a checkpoint of any release was trained with."""
-    return parse_config(with_earlier_defaults(checkpoint[CHECKPOINT_KEY]["config"]))
+    """The configuration that a checkpoint of any release was trained with.
+
+    Raises ``InputError`` where the package of its method is not installed.
+    """
+    stored = with_earlier_defaults(checkpoint[CHECKPOINT_KEY]["config"])
+    wanted = "of a package that is installed, and the one that adds it is not"
+    require(stored["method"] in METHODS, "method", stored["method"], wanted)
+    return parse_config(stored)
 
 
 def load_backbone(path: str | Path, *, device: torch.device | str = "cpu", frozen: bool = False) -> Backbone:

@@ -15,6 +15,8 @@ from cplearn_solo.collapse.released import _embeddings
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.core.messages import Notice
 from cplearn_solo.engine.epoch import CodesInUse
+from cplearn_solo.engine.find import CHECKPOINT_KEY
+from cplearn_solo.inference.pretrained import trained_config
 from cplearn_solo.methods import METHODS, Method, build_method, catalog, frozen_statistics, method_facts, registry
 from cplearn_solo.methods.barlow_twins import BarlowTwins
 from cplearn_solo.methods.cplearn import CPLearn
@@ -169,6 +171,11 @@ def test_a_method_of_the_name_of_a_shipped_one_is_passed_over_with_a_word(monkey
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         found["byol"]()
+
+
+def test_a_run_of_a_method_that_is_not_installed_says_so():
+    with pytest.raises(InputError, match="^method = 'gone': must be of a package that is installed, and the one"):
+        trained_config({CHECKPOINT_KEY: {"config": {"method": "gone"}}})
 
 
 def test_a_network_that_is_evaluated_stays_so():
