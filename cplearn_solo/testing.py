@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import multiprocessing
 import pickle
@@ -42,7 +43,7 @@ def check_method(name: str, method_kwargs: Mapping[str, Any] | None = None, *, b
     * advice is for measures of the verdict, and rows for the collapse report have numbers;
     * gradients reach every weight of the backbone and of the method;
     * the loss is finite in bfloat16 mixed precision;
-    * state survives saving and loading: the next steps are the same to the last bit;
+    * state survives saving and loading: the next steps are the same to the last bit; the method can be copied;
     * two processes with half a batch each compute the loss and gradients of one with the whole batch, BatchNorm
       included, over three steps (a method whose ``loss_scope`` is "device": of the mean over halves, in one step);
     * 60 steps on digits lower the loss.
@@ -241,6 +242,10 @@ def _check_state(case: Case) -> None:
         reason = " ".join(str(error).split())
         raise AssertionError(f"what is saved after 3 steps cannot be loaded: {reason}") from error
     loaded.optimizer.load_state_dict(moments)
+    try:
+        copy.deepcopy(loop.method)
+    except (RuntimeError, TypeError) as error:  # an attribute with a gradient's graph, or a generator
+        raise AssertionError(f"after 3 steps the method cannot be copied, as what looks at it does: {error}") from error
     for step in (3, 4):
         ours, theirs = loop.train(step), loaded.train(step)
         assert ours == theirs, f"after saving and loading, step {step} has loss {theirs} instead of {ours}"
@@ -258,7 +263,12 @@ def _check_two_processes(case: Case) -> None:
         processes = [context.Process(target=_one_of_two, args=(index, *arguments)) for index in range(2)]
         for process in processes:
             process.start()
-        alone = _run(TrainingLoop(case, half if _per_device(case) else 2 * half).double(), half)
+        try:
+            alone = _run(TrainingLoop(case, half if _per_device(case) else 2 * half).double(), half)
+        except BaseException:
+            for process in processes:  # which would wait for minutes for a folder that is gone
+                process.terminate()
+            raise
         for process in processes:
             process.join()
         assert all(process.exitcode == 0 for process in processes), "one of two processes failed, see its error above"
@@ -301,14 +311,27 @@ def _run(loop: TrainingLoop, half: int) -> list[dict[str, Any]]:
         shares = [[view[start : start + half] for view in crops] for start in (0, half)]
         if world_size() == 2:
             loss = loop.forward(step, shares[rank()])["loss"]
+            grads = loop.backward(loss)
         elif per_device:
-            loss = torch.stack([loop.forward(step, share)["loss"] for share in shares]).mean()
+            loss, grads = _mean_over(loop, step, shares)
         else:
             loss = loop.forward(step, crops)["loss"]
-        grads = loop.backward(loss)
+            grads = loop.backward(loss)
         results.append({"loss": sum_ranks(loss.detach()) / world_size(), "grads": grads})
         loop.update()
     return results
+
+
+def _mean_over(loop: TrainingLoop, step: int, shares: list[list[Tensor]]) -> tuple[Tensor, list[Tensor | None]]:
+    """Mean loss and gradients of shares that each see the method as it is now, whatever it remembers of the others."""
+    before = copy.deepcopy(loop.method.state_dict())
+    losses, grads = [], []
+    for share in shares:
+        loop.method.load_state_dict(before)
+        losses.append(loop.forward(step, share)["loss"])
+        grads.append(loop.backward(losses[-1]))
+    means = [None if each[0] is None else torch.stack(each).mean(dim=0) for each in zip(*grads)]
+    return torch.stack(losses).detach().mean(), means
 
 
 def _per_device(case: Case) -> bool:

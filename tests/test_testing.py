@@ -1,5 +1,7 @@
 """check_method passes every method on its shipped configuration, and sees each kind of mistake."""
 
+import multiprocessing
+
 import pytest
 import torch
 from lightly.models.modules.heads import SimCLRProjectionHead
@@ -8,7 +10,7 @@ from torch import nn
 
 from cplearn_solo.methods import METHODS, Method, ReportMeasure
 from cplearn_solo.methods.remedy import raise_to
-from cplearn_solo.testing import Case, TrainingLoop, _check_shapes, check_method
+from cplearn_solo.testing import Case, TrainingLoop, _check_shapes, _check_two_processes, check_method
 
 pytestmark = pytest.mark.distributed
 
@@ -176,6 +178,13 @@ class Forgets(Good):
         return {"loss": (z1 - z2).square().mean() + (z1 - 1 - self.mean).square().mean()}
 
 
+@METHODS.register("test_kept")
+class KeepsGraph(Good):
+    def loss(self, views):
+        self.latest = self.projector(views.feats[0])
+        return super().loss(views)
+
+
 @METHODS.register("test_ranks")
 class PerRank(Good):
     """The square of a mean over the samples of one process."""
@@ -183,6 +192,31 @@ class PerRank(Good):
     def loss(self, views):
         z1, z2 = (self.projector(feats) for feats in views.feats)
         return {"loss": (z1 - z2).square().mean() + (1 - z1.mean()).square()}
+
+
+@METHODS.register("test_float32")
+class OnlyFloat32(Good):
+    def loss(self, views):
+        if views.feats[0].dtype == torch.float64:
+            raise TypeError("float32 only")
+        return super().loss(views)
+
+
+@METHODS.register("test_remembers")
+class Remembers(Good):
+    """Each device pulls its embeddings towards the mean of its latest batch."""
+
+    loss_scope = "device"
+
+    def __init__(self, features_dim, *, batch_size):
+        super().__init__(features_dim, batch_size=batch_size)
+        self.register_buffer("mean", torch.zeros(8))
+
+    def loss(self, views):
+        z = self.projector(views.feats[0])
+        pull = (z - self.mean).square().mean()
+        self.mean = z.detach().mean(dim=0)
+        return {"loss": super().loss(views)["loss"] + pull}
 
 
 @METHODS.register("test_rises")
@@ -219,6 +253,7 @@ def test_codes_without_scores_are_assigned_with_certainty():
         ("test_ungrouped", "is in no group of param_groups"),
         ("test_half", "in bfloat16 mixed precision the loss"),
         ("test_state", "after saving and loading"),
+        ("test_kept", "after 3 steps the method cannot be copied"),
         ("test_ranks", "two processes have loss"),
         ("test_rises", "on digits"),
     ],
@@ -226,6 +261,18 @@ def test_codes_without_scores_are_assigned_with_certainty():
 def test_mistakes_are_seen(name, words):
     with pytest.raises(AssertionError, match=words):
         check_method(name)
+
+
+def test_an_error_of_the_method_ends_all_processes_at_once():
+    with pytest.raises(TypeError, match="float32 only"):
+        _check_two_processes(Case("test_float32", {}, 64))
+    for child in multiprocessing.active_children():
+        child.join(60)
+    assert not multiprocessing.active_children()
+
+
+def test_a_method_of_each_device_remembers_its_own_batches_only():
+    _check_two_processes(Case("test_remembers", {}, 64))
 
 
 def test_vicreg_without_its_variance_term_collapses_to_a_point():

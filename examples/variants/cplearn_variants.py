@@ -62,7 +62,9 @@ class CPLearnVariant(CPLearn):
             eps=eps,
             impl="reference",
         )
-        require(min(layers, heads, memory) >= 1, "layers, heads, memory", (layers, heads, memory), "at least 1")
+        for key, value in {"layers": layers, "hidden": hidden, "heads": heads, "memory": memory}.items():
+            require(value >= 1, f"method_kwargs.{key}", value, "at least 1")
+        require(sharpen is None or sharpen > 0, "method_kwargs.sharpen", sharpen, "above 0")
         self.heads, self.sharpen, self.last_eps, self.redraw = heads, sharpen, last_eps, redraw
         parts: list[nn.Module] = [nn.BatchNorm1d(features_dim, affine=False)] if normalised else []
         width = features_dim
