@@ -99,6 +99,8 @@ def _hints(init: Any) -> dict[str, Any]:
         try:
             return typing.get_type_hints(init, localns=unseen)
         except NameError as error:
+            if error.name in unseen:
+                return {}
             unseen[error.name] = Any
         except Exception:  # something of such a name
             return {}
