@@ -5,6 +5,8 @@ The paper holds for every prior and studies the uniform one, as classes of unequ
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -12,10 +14,7 @@ from cplearn_solo.core.distributed import gather, sum_ranks
 from cplearn_solo.core.errors import require
 from cplearn_solo.losses import check_prior
 
-# Share of a learned prior that is uniform. At a half, runs on digits with classes of 142 to 1 images end on two codes,
-# which cost less there, log 2, than telling views of an image apart.
-FLOOR = 0.9
-MEMORY = 0.99  # of its moving average, a hundred steps
+MEMORY = 0.99  # of the moving average of a learned prior, a hundred steps
 
 
 def fixed_prior(prior: str | list[float] | None, c: int, *, power: float | None, prior_loss: str) -> Tensor | None:
@@ -41,23 +40,27 @@ def fixed_prior(prior: str | list[float] | None, c: int, *, power: float | None,
 
 
 class LearnedPrior(nn.Module):
-    """q = (1 - a) m + a / c: a slow moving average m of mean assignments, mixed with the uniform prior.
+    """q_j = (1 + r m_j) / (c + r): a slow moving average m of mean assignments, as r of c + r samples that it counts.
 
-    It cannot collapse: q_j >= a / c for every code, so that H(q) >= a log c by the concavity of entropy, and a mean
-    assignment on k codes alone costs KL(mean p || q) >= -log(1 - a + a k / c), however long it stays there; the uniform
-    prior has log(c / k). Matching q is matching a floor: by p_j, KL(p || q) has the gradient log(p_j / q_j) but for a
-    constant, which for p = m is -log(1 - a + a / (c m_j)): alike for all codes that are used much more than 1 / c, and
-    without bound for those that are used much less.
+    ``n``: samples of a batch; r = sqrt(min(n, c)). It cannot collapse: q_j >= 1 / (c + r) for every code, so that H(q)
+    >= c / (c + r) log c by the concavity of entropy, and a mean assignment that is even on k codes alone costs
+    KL(mean p || q) >= log((c + r) / (k + r)), however long it stays there; the uniform prior has log(c / k). From one
+    code to as many as a batch can use, r^2, that falls by log r, half of what it does with the uniform prior. With more
+    of m, runs end on one or two codes, which cost less then than telling views of an image apart.
+
+    Matching q is matching a floor: by p_j, KL(p || q) has the gradient log(p_j / q_j) but for a constant, which for
+    p = m is -log(r + 1 / m_j): nearly alike for all codes that are used more than 1 / r, and falling for others.
     """
 
-    def __init__(self, c: int) -> None:
+    def __init__(self, c: int, n: int) -> None:
         super().__init__()
+        self.weight = math.sqrt(min(n, c))  # r
         self.register_buffer("mean", torch.full((c,), 1 / c))
         self.register_buffer("seen", torch.zeros(c), persistent=False)  # sum of mean assignments since the last update
 
     def forward(self) -> Tensor:
         """q ``(c,)``, which stays the same until :meth:`update`."""
-        return (1 - FLOOR) * self.mean + FLOOR / len(self.mean)
+        return (1 + self.weight * self.mean) / (len(self.mean) + self.weight)
 
     @torch.no_grad()
     def see(self, mean_assignment: Tensor) -> None:

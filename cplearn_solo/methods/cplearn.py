@@ -136,7 +136,7 @@ class CPLearn(Method):
         self.register_buffer("w", self.dictionary.tile(0, c) if self.dense else None, persistent=False)
         q = fixed_prior(prior, c, power=prior_power, prior_loss=prior_loss)
         self.register_buffer("fixed_prior", q, persistent=False)
-        self.learned_prior = LearnedPrior(c) if prior == "learned" else None
+        self.learned_prior = LearnedPrior(c, batch_size) if prior == "learned" else None
         # The n that the weights were trained with. It does not follow the batch at hand: codes would depend on the
         # batch size of an evaluation.
         self.register_buffer("n", torch.tensor(batch_size))

@@ -8,11 +8,12 @@ import torch
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.losses import cplearn_loss, strict_bound
 from cplearn_solo.methods import Progress, Views, build_method
-from cplearn_solo.methods.code_prior import FLOOR, MEMORY, LearnedPrior
+from cplearn_solo.methods.code_prior import MEMORY, LearnedPrior
 from cplearn_solo.objective.lookup.sweeps import library
 from cplearn_solo.testing import check_method
 
 N, D, C = 8, 16, 50
+R = math.sqrt(N)  # how much a learned prior follows
 NUMBERS = torch.softmax(torch.arange(C) / 10, 0).tolist()
 IMPLEMENTATIONS = ["auto", "reference", "chunked", *(["lookup"] if library() else [])]
 
@@ -82,12 +83,12 @@ def test_a_learned_prior_is_the_moving_average_of_mean_assignments():
             mean = method(given.feats[0]).softmax(dim=1).mean(dim=0)
         step(method, seed)
         expected = MEMORY * expected + (1 - MEMORY) * mean
-    torch.testing.assert_close(method.prior, (1 - FLOOR) * expected + FLOOR / C)
+    torch.testing.assert_close(method.prior, (1 + R * expected) / (C + R))
     assert method.prior.sum().item() == pytest.approx(1)
 
 
 def test_batches_of_one_step_count_together():
-    one, two = LearnedPrior(4), LearnedPrior(4)
+    one, two = LearnedPrior(4, N), LearnedPrior(4, N)
     batches = torch.tensor([[1.0, 0, 0, 0], [0, 1, 0, 0]])
     one.see(batches.mean(dim=0))
     for batch in batches:
@@ -97,18 +98,27 @@ def test_batches_of_one_step_count_together():
     assert torch.allclose(one.mean, two.mean) and not two.seen.any()
 
 
-def test_a_learned_prior_cannot_collapse():
-    """However long all samples have one code: every code keeps the floor, and using one code alone keeps its price."""
-    prior = LearnedPrior(C)
-    for _ in range(3000):
-        prior.see(torch.eye(C)[0])
-        prior.update()
-    q = prior()
-    assert q.min().item() == pytest.approx(FLOOR / C, rel=1e-3)
-    assert torch.special.entr(q).sum().item() >= FLOOR * math.log(C)
-    collapsed = torch.full((N, C), -100.0).index_fill(1, torch.tensor([0]), 100.0)
-    price = cplearn_loss(collapsed, collapsed, beta=1.0, prior=q).loss.item()
-    assert price == pytest.approx(-math.log(1 - FLOOR + FLOOR / C), rel=1e-3) and price > 2
+@pytest.mark.parametrize("n, c", [(8, 50), (64, 1024), (64, 64), (256, 16)])
+def test_a_learned_prior_cannot_collapse(n, c):
+    """However long all samples have the same k codes: every code keeps a floor, and to spread over as many codes as a
+    batch can use pays half of what it does with the uniform prior."""
+
+    def price(k):
+        prior = LearnedPrior(c, n)
+        for _ in range(4000):
+            prior.see((torch.arange(c) < k) / k)
+            prior.update()
+        q = prior()
+        assert q.min().item() == pytest.approx(1 / (c + r), rel=1e-3) or k == c
+        assert torch.special.entr(q).sum().item() >= c / (c + r) * math.log(c)
+        logits = torch.full((k, c), -100.0).scatter(1, torch.arange(k)[:, None], 100.0)
+        found = cplearn_loss(logits, logits, beta=1.0, prior=q).loss.item()
+        assert found == pytest.approx(math.log((c + r) / (k + r)), rel=1e-3, abs=1e-4)
+        return found
+
+    most = min(n, c)
+    r = math.sqrt(most)
+    assert price(1) - price(most) == pytest.approx(math.log(most) / 2, rel=1e-2)
 
 
 def test_a_learned_prior_is_kept_in_checkpoints():

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -32,9 +33,11 @@ def start(tmp_path):
     def program(*arguments):
         command = [sys.executable, str(ROOT / "main_tune.py"), *SMALL, *arguments]
         streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        return subprocess.Popen(command, cwd=tmp_path, env=environment, start_new_session=True, **streams)
+        search = subprocess.Popen(command, cwd=tmp_path, env=environment, start_new_session=True, **streams)
+        return searches.enter_context(search)
 
-    return program
+    with ExitStack() as searches:
+        yield program
 
 
 def record(folder, *, but=("seconds",)):
