@@ -24,13 +24,25 @@ def _soft_pays(given: Keywords) -> bool:
     return given["beta"] != "auto" and given["beta"] < 1
 
 
+def _uniform(given: Keywords) -> str | None:
+    return None if given["prior"] in (None, "uniform") or given["prior_power"] is not None else "uniform"
+
+
+# The larger its largest entry, the less one code alone costs.
+PRIOR = (
+    Remedy("prior", _uniform, "a code with much of the mass costs little where it has all"),
+    lower_to(0.5, "prior_power", "the steeper, the less it costs that one code has all of the mass"),
+)
 ADVICE = {
+    "spread": PRIOR,
     "code_use": (
         lower_to(1.0, "beta", "above 1 the prior loses, Table 9"),
+        *PRIOR,
         Remedy("beta", _auto_beta, "auto lowers it while codes are being lost"),
     ),
     "told_apart": (
         raise_to(1.0, "beta", "below 1 soft assignments pay, and at 0 there is no invariance, Fig. 12"),
+        *PRIOR,
         lower_to(64, "proj_output_dim", "samples come to prefer one of few codes sooner", unless=_few_codes_stay),
     ),
     "stable_rank": (raise_to(64, "proj_output_dim", "few codes lie in few directions", unless=_codes_stay),),

@@ -30,6 +30,8 @@ CASES = [(name, {}) for name in DIGITS] + [
     ("cplearn", {"method_kwargs.beta": "auto", "method_kwargs.proj_output_dim": 4096}),
     ("cplearn", {"method_kwargs.proj_output_dim": 4096, "method_kwargs.proj_hidden_dim": 2048}),
     ("cplearn", {"method_kwargs.proj_output_dim": 4, "method_kwargs.prior": [0.4, 0.3, 0.2, 0.1]}),
+    ("cplearn", {"method_kwargs.prior": "power_law"}),
+    ("cplearn", {"method_kwargs.prior": "power_law", "method_kwargs.prior_power": 1.0}),
     ("cplearn", {**HADAMARD, "method_kwargs.proj_hidden_dim": 32, "method_kwargs.proj_output_dim": 32}),
     ("cplearn", {**HADAMARD, "method_kwargs.proj_hidden_dim": 256, "method_kwargs.proj_output_dim": 256}),
     ("cplearn", {"method_kwargs.linear_bn": False, "method_kwargs.proj_hidden_dim": 256}),
