@@ -108,7 +108,7 @@ def test_a_table_of_all_runs_with_mean_and_spread_over_seeds(tmp_path, monkeypat
 @pytest.mark.parametrize(
     "arguments, words",
     [
-        (["seed=0,1"], "add --multirun"),
+        (["seed=0,1"], "with -m there is a run for each"),
         (["-m", "seed=interval(0,1)"], "does not support sweep type"),
         (["-m", "hydra/launcher=nowhere"], "nowhere"),
         (["seed@x=1"], "seed@x"),

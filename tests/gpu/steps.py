@@ -81,6 +81,7 @@ class Step:
             world_size=1,
             num_training_batches=STEPS,
             estimated_stepping_batches=STEPS,
+            max_epochs=module.config.max_epochs,
             gradient_clip_val=None,
             lr_scheduler_configs=[],
             optimizers=[],
