@@ -38,8 +38,7 @@ class Index:
     """What ``cplearn embed`` wrote of n images, to be searched; cosines are taken around the mean of its rows.
 
     ``files`` are their names, ``space`` is what was written, ``decoding`` says how files were read if they were files.
-    Raises ``InputError`` for another file, and where faiss is
-    not installed.
+    Raises ``InputError`` for another file, and where faiss is not installed.
     """
 
     def __init__(self, file: str | Path) -> None:
