@@ -39,7 +39,9 @@ def errors_told(file: Path) -> Iterator[None]:
     try:
         yield
     except OverrideParseException as error:
-        raise InputError(f"override {error.override.lstrip('+')!r}: {error.message.splitlines()[0]}") from error
+        given = error.override.lstrip("+")
+        ways = "in a list, mapping or sweep, text with signs such as ( # , = needs quotes: \"key=['a (b)']\""
+        raise InputError(f"override {given!r} cannot be read; {ways}") from error
     except (HydraException, YAMLError) as error:
         said = " ".join((str(error) or str(error.__cause__)).split())
         if several := re.match(r"Ambiguous value for argument '\+*(.+?)=(.+?)' ", said):

@@ -96,6 +96,7 @@ def test_lists_mappings_and_sweeps_with_mistakes_are_one_line(arguments, value_o
         value_of(*arguments)
     (line,) = capfd.readouterr().err.splitlines()
     assert line.startswith("pretrain: error: override 'name=")
+    assert "needs quotes" in line
 
 
 def test_several_values_without_a_sweep_are_told_how_to_say_it(value_of, capfd):
