@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
+from inspect import signature
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from cplearn_solo.backbones.catalog import BACKBONES
 from cplearn_solo.backbones.elsewhere import has_small_stem, vit_in_timm
@@ -25,7 +26,7 @@ def build_backbone(
 
     ``kwargs`` go to its constructor. The module maps images to features ``(n, d)`` and says d as ``num_features``.
     Raises ``InputError`` for an unknown name, a keyword or value that its constructor refuses, or ``other_sizes`` of
-    crops that are no whole number of patches.
+    crops that it does not take.
     """
     wanted = "backbone.weights=torchvision/NAME, a key of its own"
     require("weights" not in kwargs, "backbone.kwargs.weights", kwargs.get("weights"), wanted)
@@ -43,10 +44,34 @@ def build_backbone(
     except (TypeError, AssertionError, ValueError, RuntimeError, ArithmeticError) as error:
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise InputError(f"backbone.kwargs = {kwargs}: must be keywords that {name!r} takes ({reason})") from error
-    if hasattr(model, "patch_embed"):
-        for size in other_sizes:
+    for size in other_sizes:
+        if name.startswith("timm/"):
+            told = f"crop_size = {size}: must be {crop_size}, as that of the first crops{or_any_size(model)}"
+            output_for(size, model, told, channels=image_channels)
+        elif hasattr(model, "patch_embed"):
             _check_patches(size, max(model.patch_embed.patch_size))
     return model
+
+
+@torch.no_grad()
+def output_for(size: int, model: nn.Module, told: str, *, channels: int) -> Tensor:
+    """What ``model`` gives for a black image of ``size`` pixels. ``InputError`` that begins as ``told`` if nothing."""
+    training, weight = model.training, next(model.parameters())
+    try:
+        return model.eval()(weight.new_zeros(1, channels, size, size))
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).partition("\n")[0]
+        raise InputError(f"{told} ({reason})") from error
+    finally:
+        model.train(training)
+
+
+def or_any_size(model: nn.Module) -> str:
+    """The keyword by which a model of timm takes images of any size, as the last of several; empty if it does."""
+    if getattr(model, "dynamic_img_size", True):
+        return ""
+    strict = "strict_img_size" in signature(type(model)).parameters  # Swin's word for it
+    return f", or backbone.kwargs.{'strict_img_size=false' if strict else 'dynamic_img_size=true'}"
 
 
 @BACKBONES.register("resnet8")
@@ -93,17 +118,13 @@ def _check_patches(crop_size: int, patch: int) -> None:
 def _any_timm(name: str, crop_size: int, channels: int, /, **kwargs: Any) -> nn.Module:
     """Its output for an image says d: some models have layers after what timm counts as features."""
     model = _timm(name, in_chans=channels, **kwargs)
-    training = model.training
-    try:
-        with torch.no_grad():
-            shape = model.eval()(torch.zeros(1, channels, crop_size, crop_size)).shape
-    except (RuntimeError, AssertionError) as error:
-        hint = "" if "img_size" in kwargs else f"; backbone.kwargs.img_size={crop_size} may help"
-        raise InputError(f"crop_size = {crop_size}: must be one that 'timm/{name}' takes ({error}{hint})") from error
+    hint = "" if "img_size" in kwargs else f"; backbone.kwargs.img_size={crop_size} may help"
+    told = f"crop_size = {crop_size}: must be one that 'timm/{name}' takes{hint}"
+    shape = output_for(crop_size, model, told, channels=channels).shape
     wanted = f"a model that gives one vector for an image, and its output is {tuple(shape)}"
     require(len(shape) == 2, "backbone.name", f"timm/{name}", wanted)
     model.num_features = shape[-1]
-    return model.train(training)
+    return model
 
 
 def _timm(name: str, **kwargs: Any) -> nn.Module:

@@ -7,9 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from cplearn_solo.backbones import build_backbone
+from cplearn_solo.backbones.registry import build_backbone, or_any_size, output_for
 from cplearn_solo.config.schema import Config
-from cplearn_solo.core.errors import InputError
 from cplearn_solo.data import ImageSet, MemorySet
 from cplearn_solo.data.centre import sides_in_memory
 from cplearn_solo.engine.optim import build_optimizer
@@ -51,7 +50,6 @@ def check_networks(config: Config) -> None:
     build_optimizer([{"params": [nn.Parameter(torch.zeros(1))]}], config.optimizer, lr=config.optimizer.lr)
 
 
-@torch.no_grad()
 def check_scored_size(backbone: nn.Module, config: Config, images: ImageSet) -> None:
     """Raises ``InputError`` where ``images`` are scored at another size than that of crops and ``backbone``, as timm's
     transformers, takes no other."""
@@ -59,12 +57,5 @@ def check_scored_size(backbone: nn.Module, config: Config, images: ImageSet) -> 
     side = sides_in_memory(images.images, crop)[1] if isinstance(images, MemorySet) else crop
     if side == crop or not config.backbone.name.startswith("timm/"):
         return
-    training, weight = backbone.training, next(backbone.parameters())
-    try:
-        backbone.eval()(weight.new_zeros(1, config.data.channels, side, side))
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).partition("\n")[0]
-        wanted = f"{side}, the size that images in memory are scored at, or backbone.kwargs.dynamic_img_size=true"
-        raise InputError(f"augmentations.0.crop_size = {crop}: must be {wanted} ({reason})") from error
-    finally:
-        backbone.train(training)
+    told = f"augmentations.0.crop_size = {crop}: must be {side}, the size that images in memory are scored at"
+    output_for(side, backbone, told + or_any_size(backbone), channels=config.data.channels)

@@ -135,6 +135,27 @@ def test_any_timm_model_says_its_own_width():
     assert build_backbone("timm/vit_tiny_patch16_224", crop_size=32, img_size=32).num_features == 192
 
 
+@pytest.mark.parametrize(
+    "name, sizes, key",
+    [
+        (
+            "vit_tiny_patch16_224",
+            {"img_size": 8, "patch_size": 2, "embed_dim": 8, "depth": 1, "num_heads": 1},
+            "dynamic",
+        ),
+        ("swin_tiny_patch4_window7_224", {"img_size": 8, "window_size": 2, "depths": (1,), "embed_dim": 6}, "strict"),
+    ],
+)
+def test_a_timm_model_of_one_size_is_told_how_to_take_small_crops(name, sizes, key):
+    choice = {"dynamic": "dynamic_img_size=true", "strict": "strict_img_size=false"}[key]
+    words = rf"crop_size = 4: must be 8, as that of the first crops, or backbone.kwargs.{choice} \(Input"
+    with pytest.raises(InputError, match=words):
+        build_backbone(f"timm/{name}", crop_size=8, other_sizes=[4], **sizes)
+    any_size = {f"{key}_img_size": key == "dynamic"}
+    model = build_backbone(f"timm/{name}", crop_size=8, other_sizes=[4], **sizes, **any_size)
+    assert model.training and model(torch.zeros(2, 3, 4, 4)).shape == (2, model.num_features)
+
+
 def test_last_blocks_are_class_tokens_side_by_side():
     vit = build_backbone("vit_tiny", crop_size=32).eval()
     images = torch.randn(2, 3, 32, 32)
