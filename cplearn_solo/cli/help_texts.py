@@ -107,5 +107,6 @@ head, loss and teacher. All else, its arguments after -- included, stays DINO's;
   torchrun --nproc_per_node=8 --no-python cplearn dino ...                        several GPUs
   cplearn dino --write-patch FILE PATH                                            the same without this program
 
---KEY VALUE is any of the method's method_kwargs, which --method NAME --help lists; --dict_size is CPLearn's
-proj_output_dim. After git apply FILE in the checkout, python main_dino.py --method NAME ... does the same."""
+--KEY VALUE is any of the method's method_kwargs, which --method NAME --help lists, --method_kwargs.KEY where an option
+is called so; --dict_size is CPLearn's proj_output_dim. After git apply FILE in the checkout, python main_dino.py
+--method NAME ... does the same."""

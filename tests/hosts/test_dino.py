@@ -19,12 +19,12 @@ from torch import nn
 from cplearn_solo import hosts
 from cplearn_solo.cli.main import main
 from cplearn_solo.core.errors import InputError
-from cplearn_solo.hosts.dino import fitting_methods, write_patch
+from cplearn_solo.hosts.dino import fitting_methods, parse_options, write_patch
 from cplearn_solo.hosts.dino.images import PatientImageFolder
 from cplearn_solo.hosts.dino.networks import Head, NoTeacher
 from cplearn_solo.hosts.dino.script import USED
 from cplearn_solo.hosts.dino.substitutes import check_arguments, plain
-from cplearn_solo.methods import Progress, Views
+from cplearn_solo.methods import METHODS, Progress, Views
 
 pytestmark = pytest.mark.integration
 
@@ -371,6 +371,28 @@ with torch.no_grad():
 """
     done = python("-c", code, CHECKOUT, cwd=ROOT)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture
+def awkward(monkeypatch):
+    """A method whose keywords are names of options and of the host's own settings."""
+
+    class Awkward(METHODS["barlow_twins"]):
+        def __init__(self, features_dim, *, batch_size, device=1, method=2, help=3, n=4, lamb=0.1):
+            super().__init__(features_dim, batch_size=batch_size, proj_hidden_dim=8, proj_output_dim=4, lamb=lamb)
+
+    monkeypatch.setitem(METHODS._items, "awkward", Awkward)
+
+
+def test_keywords_may_have_names_of_options(awkward):
+    words = "--method awkward --device cpu --method_kwargs.device 5 --method_kwargs.method 6 --method_kwargs.help 7"
+    arguments = [*words.split(), "--n", "8", "--lamb", "0.2", "--", "--arch", "vit_tiny"]
+    options, keywords, theirs = parse_options(argparse.ArgumentParser(allow_abbrev=False), arguments)
+    assert (options.method, options.device, theirs) == ("awkward", "cpu", ["--arch", "vit_tiny"])
+    assert keywords == {"device": 5, "method": 6, "help": 7, "n": 8, "lamb": 0.2}
+    head = Head("awkward", 5, n=6, method_kwargs=keywords)
+    kept = {key: head.settings[key] for key in ("method", "n", "method_kwargs.method", "method_kwargs.n", "device")}
+    assert list(kept.values()) == ["awkward", 6, 6, 8, 5]
 
 
 def test_the_methods_that_fit():

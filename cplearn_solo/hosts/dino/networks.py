@@ -34,7 +34,8 @@ class Head(nn.Module):
         with method_keys_named(name):
             self.method.check_ranks(world_size())
         self.n = n
-        self.settings = {"method": name, "n": n, **method_facts(name).defaults, **method_kwargs}
+        own, keywords = {"method": name, "n": n}, {**method_facts(name).defaults, **method_kwargs}
+        self.settings = own | {f"method_kwargs.{k}" if k in own else k: value for k, value in keywords.items()}
         self.sums: dict[str, Tensor | float] = defaultdict(float)
         self.steps = 0
 

@@ -39,8 +39,8 @@ def parse_options(
 ) -> tuple[argparse.Namespace, dict[str, Any], list[str]]:
     """Options, the method's keywords, and DINO's arguments: those after ``--``, or without it all the others.
 
-    Adds our options to ``parser``. Raises ``InputError`` for a method that does not fit, and for a keyword that it does
-    not have.
+    Adds our options to ``parser``: a keyword is ``--KEY``, and ``--method_kwargs.KEY`` where an option has that name.
+    Raises ``InputError`` for a method that does not fit, and for a keyword that it does not have.
     """
     cut = arguments.index("--") if "--" in arguments else len(arguments)
     ours, theirs = arguments[:cut], arguments[cut + 1 :]
@@ -58,7 +58,10 @@ def parse_options(
         flags = ("--dict_size",) if (name, key) == ("cplearn", "proj_output_dim") else ()
         told = f"default: {defaults[key]}".replace("%", "%%") if key in defaults else "has to be given"
         how = {"default": argparse.SUPPRESS, "metavar": "VALUE", "help": told}
-        group.add_argument(f"--{key}", *flags, dest=f"method_kwargs.{key}", **how)
+        try:
+            group.add_argument(f"--{key}", *flags, dest=f"method_kwargs.{key}", **how)
+        except argparse.ArgumentError:  # a name of an option that there is
+            group.add_argument(f"--method_kwargs.{key}", dest=f"method_kwargs.{key}", **how)
     options, rest = parser.parse_known_args(ours)
     if rest and cut < len(arguments):
         key = rest[0].lstrip("-").partition("=")[0]
