@@ -67,8 +67,9 @@ def random_backbone_scores(config: Config, splits: Splits) -> dict[str, Any]:
     return converged_scores(train, test, config.evaluation, seed=config.seed, device=device, **sizes)
 
 
-def reference_row_summary(row: str, config: Config) -> dict[str, Any]:
-    """Scores as a run's ``summary.json`` has them, of one of ``REFERENCE_ROWS`` on the images of ``config``."""
+def reference_row(row: str, config: Config) -> dict[str, dict[str, Any]]:
+    """One of ``REFERENCE_ROWS`` on the images of ``config``: ``summary`` as a run's ``summary.json`` has it, and
+    ``data``, the fingerprint of the images."""
     from lightning import seed_everything
     from torch import nn
 
@@ -91,7 +92,7 @@ def reference_row_summary(row: str, config: Config) -> dict[str, Any]:
         backbone, method = module.backbone, module.method
     features = extractor(backbone, method, config, device=device_after_training(config))
     sizes = {"num_classes": statistics["num_classes"], "codes_total": None if method is None else method.codes_total}
-    return {
+    summary = {
         "method": row,
         "dataset": config.data.dataset,
         "backbone": "none" if method is None else config.backbone.name,
@@ -99,3 +100,4 @@ def reference_row_summary(row: str, config: Config) -> dict[str, Any]:
         **split_scores(features(splits.probe), features(splits.test), splits, config, **sizes),
         **provenance(),
     }
+    return {"summary": summary, "data": splits.fingerprint}

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from cplearn_solo.config.read import parse_config
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.engine.find import finished_runs
-from cplearn_solo.evaluation.reference_rows import REFERENCE_ROWS, reference_row_summary
+from cplearn_solo.evaluation.reference_rows import REFERENCE_ROWS, reference_row
 
 CONFIG, FACTS = "config.yaml", "cell.json"  # in the folder: the configuration, and what else there is to know
 UNTRAINED = "untrained.ckpt"  # of a reference row whose network is measured
@@ -31,7 +31,7 @@ def run_cell(folder: Path, pretrain: Callable[[DictConfig], None]) -> dict[str, 
     facts, raw = json.loads((folder / FACTS).read_text()), OmegaConf.load(folder / CONFIG)
     row, wanted = facts["row"], facts.get("measures", [])
     if row in REFERENCE_ROWS:
-        found = {"summary": reference_row_summary(row, parse_config(raw))}
+        found = reference_row(row, parse_config(raw))
         return {**_measured(found, wanted, folder, raw), "date": _today()}
     if not finished_runs(folder):
         pretrain(raw)

@@ -26,7 +26,7 @@ def test_a_reference_row_needs_held_out_images(tmp_path):
     write_images(tmp_path, ["images/1.png", "images/2.png"])
     config = parse_config(tiny(tmp_path, data={"dataset": "custom", "train_path": str(tmp_path), "no_labels": True}))
     with pytest.raises(InputError, match="data.no_labels = True: must be false to have scores"):
-        reference_rows.reference_row_summary(RAW_PIXELS, config)
+        reference_rows.reference_row(RAW_PIXELS, config)
 
 
 def test_a_random_backbone_scores_as_the_reference_row_of_tables(tmp_path, monkeypatch):
@@ -35,7 +35,8 @@ def test_a_random_backbone_scores_as_the_reference_row_of_tables(tmp_path, monke
     state = torch.get_rng_state()
     found = random_backbone_scores(config, splits)
     assert torch.equal(torch.get_rng_state(), state)
-    row = reference_rows.reference_row_summary(RANDOM_BACKBONE, config)
+    row, data = reference_rows.reference_row(RANDOM_BACKBONE, config).values()
+    assert data == splits.fingerprint
     assert {"linear_acc1", "knn_acc1", "kmeans_ami"} <= found.keys()
     assert found == {key: row[key] for key in found}
     monkeypatch.setattr(reference_rows, "MANY", 300)

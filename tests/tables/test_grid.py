@@ -51,6 +51,9 @@ def test_a_grid_runs_and_a_failure_stops_nothing(done, numbers):
     assert "eps" in found["too_large", "Clustering (NMI)"]["failed"]
     for row in ("Raw pixels", "Random backbone"):
         assert 5 < float(found[row, "Linear probe"]["ours"]) <= 100
+    records = [json.loads(line) for line in (done / "cells.jsonl").read_text().splitlines()]
+    images = [record["data"] for record in records if "summary" in record]
+    assert len(images) == 3 and all(each == images[0] for each in images)  # of rows that are not trained, too
     assert {"nmi_chance", "ami", "codes_used", "kmeans_ami"} <= {score for row, score in found if row == "c = f"}
     assert sorted(path.name for path in done.glob("*.*") if path.name[0] != ".") == sorted(
         [*FORMATS, "cells.jsonl", "grid.json"]
