@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 from cplearn_solo.core.errors import InputError, require
 from cplearn_solo.data.checks import check_data, check_places
 from cplearn_solo.data.schema import KNOWN_IMAGES, DataConfig
-from cplearn_solo.data.sources import own_scored_part
+from cplearn_solo.data.sources import DATASETS
 from cplearn_solo.engine.find import epochs_done
 from cplearn_solo.jobs.job import Job, Program
 from cplearn_solo.jobs.launch import Launcher, make_launcher
@@ -48,11 +48,18 @@ def by_identity(cells: Sequence[Cell]) -> dict[str, list[Cell]]:
 
 
 def _check_images(data: DataConfig) -> None:
+    """Lists images of one's own: cells need labels for their probes to learn from, and to score on."""
     check_data(data)
     check_places(data)
-    if data.dataset not in (*KNOWN_IMAGES, "hub") and not data.val_split and data.val_path is None:
-        wanted = "images with labels, or data.val_split a share to hold out: a table is of scores"
-        require(own_scored_part(data) is not None, "data.val_path", None, wanted)
+    if data.dataset in (*KNOWN_IMAGES, "hub"):
+        return
+    train, test = DATASETS[data.dataset](data, not data.val_split)
+    share = "" if data.no_labels else ", or data.val_split a share to hold out"
+    needed = [] if data.no_labels else [("train_path", train, "")]
+    needed += [] if data.val_split else [("val_path", test, share)]
+    for key, images, instead in needed:
+        there = images is not None and bool((images.labels >= 0).any())
+        require(there, f"data.{key}", getattr(data, key), f"images with labels{instead}: a table is of scores")
 
 
 def launcher_of(grid: Grid, preload: Sequence[str]) -> Launcher:

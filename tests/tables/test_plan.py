@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from omegaconf import OmegaConf
+from support.images import write_images
 
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.evaluation.reference_rows import REFERENCE_ROWS
@@ -148,12 +149,37 @@ def test_what_would_change_nothing_is_refused(table, overrides, request_, words)
     [
         ({"dataset": "folder"}, "unknown data.dataset 'folder': choices are"),
         ({"dataset": "custom", "train_path": "nowhere"}, "data.train_path = 'nowhere': must be a file or folder"),
-        ({"dataset": "custom", "train_path": "."}, "data.val_path = None: must be images with labels, or data.val_spl"),
+        (
+            {"dataset": "custom", "train_path": "flat"},
+            "data.train_path = 'flat': must be a folder of class folders, or",
+        ),
+        (
+            {"dataset": "custom", "train_path": "flat", "no_labels": True},
+            "data.val_path = None: must be images with lab",
+        ),
+        (
+            {"dataset": "custom", "train_path": "named"},
+            "data.val_path = None: must be images with labels, or data.val_s",
+        ),
+        (
+            {"dataset": "custom", "train_path": "list.csv", "val_split": 0.5},
+            "data.train_path = 'list.csv': must be imag",
+        ),
     ],
 )
-def test_images_that_no_cell_could_use_are_told_before_one_runs(data, words):
+def test_images_that_no_cell_could_use_are_told_before_one_runs(data, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_images(tmp_path, ["flat/1.png", "flat/2.png", "named/cat/1.png", "named/dog/1.png"])
+    (tmp_path / "list.csv").write_text("file,label\nflat/1.png,\nflat/2.png,\n")
     with pytest.raises(InputError, match=words):
         by_identity(grid("cplearn_table1", {"data": {"val_path": None, **data}}, rows=["SwAV"]).cells)
+
+
+def test_images_of_ones_own_that_cells_can_use_are_none_to_tell(tmp_path):
+    write_images(tmp_path, ["named/cat/1.png", "named/dog/1.png", "flat/1.png"])
+    named, flat = str(tmp_path / "named"), str(tmp_path / "flat")
+    for data in ({"train_path": named, "val_split": 0.5}, {"train_path": flat, "val_path": named, "no_labels": True}):
+        by_identity(grid("cplearn_table1", {"data": {"dataset": "custom", **data}}, rows=["SwAV"]).cells)
 
 
 @pytest.mark.parametrize("name", [path.name for path in sorted((SCRIPTS / "tables").glob("*.yaml"))])
