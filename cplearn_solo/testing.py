@@ -7,7 +7,7 @@ import io
 import multiprocessing
 import pickle
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,13 +30,18 @@ from cplearn_solo.metrics.verdict import CRITERIA
 AUGMENTATION = {
     "rrc": {"enabled": True, "crop_min_scale": 0.6},
     "color_jitter": {"prob": 0.8, "brightness": 0.4, "contrast": 0.4, "saturation": 0.0, "hue": 0.0},
-    "crop_size": 8,
-    "num_crops": 2,
 }
+LARGEST = 8  # pixels of a crop
 STEPS = 60  # of the training in which the loss has to fall
 
 
-def check_method(name: str, method_kwargs: Mapping[str, Any] | None = None, *, batch_size: int = 64) -> None:
+def check_method(
+    name: str,
+    method_kwargs: Mapping[str, Any] | None = None,
+    *,
+    batch_size: int = 64,
+    num_crops: Sequence[int] = (2,),
+) -> None:
     """Raises ``AssertionError``, saying what is wrong, unless the method registered as ``name`` keeps all promises:
 
     * embeddings ``(n, f)``, codes ``(n,)`` and loss parts have their shapes, for any number of samples;
@@ -48,10 +53,11 @@ def check_method(name: str, method_kwargs: Mapping[str, Any] | None = None, *, b
       included, over three steps (a method whose ``loss_scope`` is "device": of the mean over halves, in one step);
     * 60 steps on digits lower the loss.
 
-    ``method_kwargs`` as in a configuration. A line says that it passed. Takes seconds; two processes are started, so a
-    script that calls it needs its ``if __name__ == "__main__":``.
+    ``method_kwargs`` as in a configuration; ``num_crops``, for a method with ``multicrop``: the crops of each size, the
+    largest first, as ``(2, 4)``. A line says that it passed. Takes seconds; two processes are started, so a script that
+    calls it needs its ``if __name__ == "__main__":``.
     """
-    case = Case(name, dict(method_kwargs or {}), batch_size)
+    case = Case(name, dict(method_kwargs or {}), batch_size, tuple(num_crops))
     _check_shapes(case)
     _check_reports(case)
     _check_gradients(case)
@@ -64,11 +70,12 @@ def check_method(name: str, method_kwargs: Mapping[str, Any] | None = None, *, b
 
 @dataclass(frozen=True)
 class Case:
-    """A method to check, its keywords and the batch of one process."""
+    """A method to check, its keywords, the batch of one process, and the crops of each size, the largest first."""
 
     name: str
     method_kwargs: dict[str, Any]
     batch_size: int
+    num_crops: tuple[int, ...] = (2,)
 
     def config(self, batch_size: int) -> Config:
         return parse_config(
@@ -77,7 +84,10 @@ class Case:
                 "method_kwargs": self.method_kwargs,
                 "backbone": {"name": "resnet8", "kwargs": {"width": 8}},
                 "momentum": {"base_tau": 0.9},
-                "augmentations": [AUGMENTATION],
+                "augmentations": [
+                    {**AUGMENTATION, "crop_size": LARGEST - 2 * i, "num_crops": count}
+                    for i, count in enumerate(self.num_crops)
+                ],
                 "optimizer": {"batch_size": batch_size},
             }
         )
@@ -101,7 +111,7 @@ class TrainingLoop:
         return self
 
     def crops(self, step: int, size: int) -> list[Tensor]:
-        """Two views of ``size`` digits."""
+        """Views of ``size`` digits."""
         generator = torch.Generator().manual_seed(step)
         chosen = torch.randperm(len(self.images), generator=generator)[:size]
         dtype = self.parameters[0].dtype

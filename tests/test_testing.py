@@ -8,7 +8,8 @@ from lightly.models.modules.heads import SimCLRProjectionHead
 from support.configs import DIGITS, shipped
 from torch import nn
 
-from cplearn_solo.methods import METHODS, Method, ReportMeasure
+from cplearn_solo.core.errors import InputError
+from cplearn_solo.methods import METHODS, Method, ReportMeasure, method_facts
 from cplearn_solo.methods.remedy import raise_to
 from cplearn_solo.testing import Case, TrainingLoop, _check_shapes, _check_two_processes, check_method
 
@@ -22,6 +23,13 @@ SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in DIGITS if name no
 def test_every_shipped_method(name):
     config = shipped(name)
     check_method(config["method"], config["method_kwargs"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in DIGITS if method_facts(shipped(name)["method"]).multicrop])
+def test_every_shipped_method_of_more_crops(name):
+    config = shipped(name)
+    check_method(config["method"], config["method_kwargs"], num_crops=(2, 2))
 
 
 @pytest.mark.slow
@@ -219,6 +227,23 @@ class Remembers(Good):
         return {"loss": super().loss(views)["loss"] + pull}
 
 
+@METHODS.register("test_crops")
+class SmallCrops(Good):
+    """Small crops predict the mean of the large ones."""
+
+    multicrop = True
+
+    def __init__(self, features_dim, *, batch_size):
+        super().__init__(features_dim, batch_size=batch_size)
+        self.predictor = nn.Linear(8, 8)
+
+    def loss(self, views):
+        z = [self.projector(feats) for feats in views.feats]
+        large, small = z[: views.n_large], z[views.n_large :]
+        spread = sum((1 - x.square().mean(dim=1)).square().mean() for x in z)
+        return {"loss": spread + sum((self.predictor(x) - sum(large) / 2).square().mean() for x in small)}
+
+
 @METHODS.register("test_rises")
 class Rises(Good):
     def loss(self, views):
@@ -228,6 +253,16 @@ class Rises(Good):
 
 def test_a_good_method_passes():
     check_method("test_good")
+
+
+def test_a_method_of_more_crops_is_checked_with_them():
+    check_method("test_crops", num_crops=(2, 1))
+    with pytest.raises(AssertionError, match="no gradient reaches method.predictor"):
+        check_method("test_crops")
+    with pytest.raises(
+        InputError, match=r"num_crops = \[2, 1\]: must be exactly 2 views in all for method 'test_good'"
+    ):
+        check_method("test_good", num_crops=(2, 1))
 
 
 def test_codes_without_scores_are_assigned_with_certainty():
