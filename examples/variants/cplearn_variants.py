@@ -73,16 +73,22 @@ class CPLearnVariant(CPLearn):
             width = hidden
         self.projector = nn.Sequential(*parts, nn.Linear(width, f * heads), nn.BatchNorm1d(f * heads))
         self.register_buffer("past", torch.full((memory - 1, 2, heads, c), 1 / c))  # mean assignments of both views
-        self.epoch = 0
+        self.epoch, self.share = 0, 0.0  # of training that is done, as of the latest step
+
+    @property
+    def temperature(self) -> float:
+        """tau of eps as it is now."""
+        if self.last_eps is None:
+            return super().temperature
+        eps = self.eps ** (1 - self.share) * self.last_eps**self.share
+        return temperature(self.spec["f"], self.batch_size, self.codes_total, eps)
 
     def loss(self, views: Views) -> dict[str, Tensor]:
         n, c, progress = self.batch_size, self.codes_total, views.progress
         if self.redraw and progress.epoch != self.epoch:
             self._draw(progress.epoch)
+        self.share = progress.step / progress.steps
         tau = self.temperature
-        if self.last_eps is not None:
-            share = progress.step / progress.steps
-            tau = temperature(self.spec["f"], n, c, self.eps ** (1 - share) * self.last_eps**share)
         embeddings = [self._of_heads(feats) / math.sqrt(n) for feats in views.feats]
         with without_autocast(embeddings[0]):
             w = self.dictionary.tile(0, c).to(embeddings[0])
@@ -100,11 +106,12 @@ class CPLearnVariant(CPLearn):
         }
 
     def get_extra_state(self) -> dict[str, Any]:
-        return {**super().get_extra_state(), "epoch": self.epoch}
+        return {**super().get_extra_state(), "epoch": self.epoch, "share": self.share}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
         super().set_extra_state(state)
         self._draw(state["epoch"])
+        self.share = state.get("share", 1.0)  # earlier checkpoints, mostly of finished runs, lack it
 
     def _draw(self, epoch: int) -> None:
         self.epoch, spec = epoch, self.spec

@@ -81,6 +81,11 @@ def test_a_change_is_what_it_says(variant):
     p, q = assigned(moving, views(step=50), tau(1e-6))
     expected = -((p * q.log()).sum() + (q * p.log()).sum()) / 16
     torch.testing.assert_close(moving.loss(views(step=50))["invariance"], expected)
+    loaded = variant(6, eps=1e-4, last_eps=1e-8, **SIZES)
+    loaded.load_state_dict(moving.state_dict())
+    for method in (moving.eval(), loaded.eval()):  # what is reported has the eps of that step, too
+        p = assigned(method, views(), tau(1e-6))[0]
+        torch.testing.assert_close(method.assign_with_confidence(views().feats[0])[1], p.max(dim=1).values)
 
 
 def test_the_mean_assignment_remembers_batches_of_which_the_latest_has_the_gradient(variant):
