@@ -151,13 +151,15 @@ def _notes(search: Search, outcomes: Sequence[Outcome]) -> list[str]:
     runs = {o.folder or o.trial.number: o for o in sorted(outcomes, key=lambda o: o.trial.rung)}.values()
     epochs = sum(rules.rungs[o.trial.rung] for o in runs)
     seconds = sum(o.seconds for o in runs if o.seconds is not None)
+    count, budget = _count(outcomes), rules.budget
+    made = f"{count} of {budget} trials" if count <= budget else f"{count} trials, in calls with a budget over {budget}"
     return [
         f"{search.request.score}: {rules.score.about}, of {images}. No test image takes part.",
-        f"{_count(outcomes)} of {rules.budget} trials, drawn {drawn(rules)}; trial 0 is the configuration as it is."
+        f"{made}, drawn {drawn(rules)}; trial 0 is the configuration as it is."
         + (f" After epoch {half} the better half, and trial 0, went on." if half else ""),
         f"{counted(epochs, 'epoch')} in all, as many as {epochs / rules.rungs[-1]:.1f} runs have; {seconds / 60:.1f} "
         "minutes of training, those of all trials added up"
-        + (", some of which had the same keys and so shared a run." if len(runs) < _count(outcomes) else "."),
+        + (", some of which had the same keys and so shared a run." if len(runs) < count else "."),
         "The best of several scores is higher than it deserves, the more so the more trials and the fewer images: what "
         "the best keys are worth, test images say.",
         f"seed {rules.seed}, learning version {LEARNING_VERSION}, cplearn-solo {cplearn_solo.__version__}",

@@ -23,6 +23,10 @@ def record(make, measure):
     return record
 
 
+def notes_of(record):
+    return make_sheet(record, train=TRAIN, search=SEARCH).notes
+
+
 def test_a_narrow_terminal_has_whole_headings(record):
     console = Console(width=60, record=True, file=StringIO())
     show(make_sheet(record, train=TRAIN, search=SEARCH), console)
@@ -83,6 +87,14 @@ def test_one_trial_of_one_epoch_is_not_called_several(make, measure):
     assert sheet.blocks[0].header == ["key", "may be", "before", "best"], "nothing is known of importance"
     assert draw(record, sheet.importance).startswith(b"\x89PNG")
     assert sheet.best.startswith("Best of 1 trial: ") and not any("1 epochs" in words for words in said)
+
+
+def test_a_smaller_budget_later_shows_the_trials_there_are(make, record):
+    assert any(note.startswith("12 of 12 trials, drawn at random; ") for note in notes_of(record))
+    later = Record(make(budget=4, sampler="random"))
+    assert any(note.startswith("12 trials, in calls with a budget over 4, drawn ") for note in notes_of(later))
+    larger = Record(make(budget=20, sampler="random"))
+    assert any(note.startswith("12 of 20 trials, drawn ") for note in notes_of(larger))
 
 
 def test_a_mean_rank_is_shown_as_one(make, measure):
