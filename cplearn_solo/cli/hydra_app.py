@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 SYNTAX = set(",()[]{}")  # of lists, mappings, sweeps and functions, and allowed in names of files
 
-Task = Callable[["DictConfig"], Any]
+Task = Callable[["DictConfig", list[str]], Any]  # of a configuration, and the arguments that make it and no other
 Done = tuple[list[str], dict[str, Any]]  # overrides of a job, and what its task returned
 
 QUIET = (  # in a sweep Hydra makes no folders and logs but a note of the sweep: each run has its run folder
@@ -36,7 +36,7 @@ QUIET = (  # in a sweep Hydra makes no folders and logs but a note of the sweep:
 
 
 def hydra_app(task: Task, arguments: list[str], *, program: str, folder: str, config: str, about: str) -> None:
-    """Composes the configuration that ``arguments`` name and runs ``task`` on it.
+    """Composes the configuration that ``arguments`` name and runs ``task`` on it, with ``-m`` on each of several.
 
     ``folder`` below ``scripts/`` and ``config`` are the defaults of ``--config-path`` and ``--config-name``. An
     ``InputError`` ends the program with one line and exit code 2.
@@ -49,7 +49,8 @@ def hydra_app(task: Task, arguments: list[str], *, program: str, folder: str, co
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="overrides, as many as you like")
     with user_errors(program):
         options = parser.parse_intermixed_args(arguments)  # overrides on both sides of -m
-        path = _config_folder(options.config_path or f"scripts/{folder}")
+        place = options.config_path or f"scripts/{folder}"
+        path = _config_folder(place)
         name = _config_name(path, options.config_name)
         sweep = options.multirun or "hydra.mode=MULTIRUN" in options.overrides
         overrides = [_forced(path, override, sweep=sweep) for override in options.overrides]
@@ -57,7 +58,8 @@ def hydra_app(task: Task, arguments: list[str], *, program: str, folder: str, co
             if options.cfg:
                 _print(program, composed(path, name, overrides))
             elif sweep:
-                done, failed = _sweep(task, path, name, overrides, called=sys.argv[: len(sys.argv) - len(arguments)])
+                called = sys.argv[: len(sys.argv) - len(arguments)]
+                done, failed = _sweep(task, path, name, overrides, place=place, called=called)
                 if len(done) > 1:
                     from cplearn_solo.cli.sweep import print_sweep
 
@@ -65,7 +67,7 @@ def hydra_app(task: Task, arguments: list[str], *, program: str, folder: str, co
                 if failed:
                     raise InputError("; ".join(dict.fromkeys(map(str, failed)))) from failed[0]
             else:  # processes that the Trainer starts repeat sys.argv, which is this one job
-                task(composed(path, name, overrides))
+                task(composed(path, name, overrides), arguments)
 
 
 def _print(program: str, config: DictConfig) -> None:
@@ -77,13 +79,13 @@ def _print(program: str, config: DictConfig) -> None:
 
 
 def _sweep(
-    task: Task, path: Path, name: str, overrides: list[str], *, called: list[str]
+    task: Task, path: Path, name: str, overrides: list[str], *, place: str, called: list[str]
 ) -> tuple[list[Done], list[InputError]]:
     """One job for each combination of values, by Hydra's sweeper and launcher; what those of this process gave, and
     the errors of those that failed.
 
     Hydra offers sweepers and launchers to ``hydra.main`` only, which reads ``sys.argv``; ``called`` is what stood there
-    before the program's own arguments.
+    before the program's own arguments, and ``place`` how a user names ``path``.
     """
     import hydra
     from hydra.core.hydra_config import HydraConfig
@@ -97,13 +99,14 @@ def _sweep(
         # processes that the Trainer starts repeat sys.argv, which has to be this one job; Hydra's own idea of how to
         # start them is put out of the way
         given = OmegaConf.to_container(HydraConfig.get().overrides.task)  # ${...} as it was written
+        plain = [text.lstrip("+") for text in given]
         sys.argv = [*called, "-cp", str(path), "-cn", name, *given]
         HydraConfig.instance().cfg = None
         try:
             with errors_told(path / f"{name}.yaml"), _process_left_as_it_was():
-                found = task(config)
+                found = task(config, ["--config-path", place, "--config-name", name, *plain])
             if found is not None:
-                done.append(([text.lstrip("+") for text in given], found))
+                done.append((plain, found))
             return found
         except InputError as error:
             if os.getpid() != here:  # in a process of a launcher, whose failure Hydra brings back

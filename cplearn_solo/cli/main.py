@@ -10,7 +10,7 @@ from typing import Any
 
 import cplearn_solo
 from cplearn_solo.cli.help_texts import CHECK, DETECT, DINO, EVALUATE, LINEAR, PRETRAIN, SOLO_LEARN, TABLE, TUNE, USAGE
-from cplearn_solo.cli.hydra_app import hydra_app
+from cplearn_solo.cli.hydra_app import Task, hydra_app
 from cplearn_solo.cli.options import flags, parser_of
 from cplearn_solo.core.commands import typed
 from cplearn_solo.core.errors import keys_named, unknown
@@ -54,7 +54,7 @@ def check(arguments: list[str] | None = None) -> None:
     if options.others and (os.path.exists(options.others[0]) or "=" not in options.others[0]):
         overrides[1] = f"data.val_path={options.others[0]}"
 
-    def run(raw: Any) -> None:
+    def run(raw: Any, words: list[str]) -> None:
         from cplearn_solo.cli.tasks import check_task
 
         check_task(raw, everything=options.all, sheet=options.sheet)
@@ -97,10 +97,10 @@ def table(arguments: list[str] | None = None) -> None:
     """A paper's table beside our results; what is missing is run first."""
     arguments = sys.argv[1:] if arguments is None else arguments
 
-    def run(raw: Any) -> None:
+    def run(raw: Any, words: list[str]) -> None:
         from cplearn_solo.cli.table import table_task
 
-        whole = [a for a in arguments if not a.lstrip("+").startswith(OF_ONE_CALL)]
+        whole = [a for a in words if not a.lstrip("+").startswith(OF_ONE_CALL)]
         table_task(raw, command=typed(["cplearn", "table", *whole]))
 
     hydra_app(run, arguments, program="table", folder="tables", config="table1.yaml", about=TABLE)
@@ -110,12 +110,12 @@ def tune(arguments: list[str] | None = None) -> None:
     """A search for the keys of a method."""
     arguments = sys.argv[1:] if arguments is None else arguments
     folder = _folder_for(arguments)
-    given = any(argument.startswith(("-cp", "--config-path")) for argument in arguments)
 
-    def run(raw: Any) -> None:
+    def run(raw: Any, words: list[str]) -> None:
         from cplearn_solo.cli.tune import tune_task
 
-        tune_task(raw, arguments, [] if given else ["--config-path", f"scripts/{folder}"])
+        given = any(word.startswith(("-cp", "--config-path")) for word in words)
+        tune_task(raw, words, [] if given else ["--config-path", f"scripts/{folder}"])
 
     hydra_app(run, arguments, program="tune", folder=folder, config="cplearn.yaml", about=TUNE)
 
@@ -160,10 +160,10 @@ def _folder_for(arguments: list[str]) -> str:
     return "pretrain/auto" if "data.train_path" in keys and "data.dataset" not in keys else "pretrain/digits"
 
 
-def _task(name: str) -> Callable[[Any], Any]:
+def _task(name: str) -> Task:
     """The task of that name, imported when it runs: help and most errors need not wait for it."""
 
-    def run(raw: Any) -> Any:
+    def run(raw: Any, words: list[str]) -> Any:
         from cplearn_solo.cli.tasks import TASKS
 
         return TASKS[name](raw)

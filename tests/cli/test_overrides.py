@@ -19,7 +19,7 @@ def value_of(tmp_path, monkeypatch):
         found = []
         monkeypatch.setattr(sys, "argv", ["cplearn", "pretrain", *arguments])
         hydra_app(
-            lambda config: found.append(config.name), list(arguments), program="pretrain", folder="pretrain/digits",
+            lambda config, _: found.append(config.name), list(arguments), program="pretrain", folder="pretrain/digits",
             config="cplearn.yaml", about="",
         )  # fmt: skip
         return found

@@ -5,6 +5,7 @@ import logging
 import os
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 
 from cplearn_solo.cli.hydra_app import hydra_app
+from cplearn_solo.cli.main import table, tune
 from cplearn_solo.core.errors import InputError
 
 pytestmark = pytest.mark.integration
@@ -21,7 +23,10 @@ ROOT = Path(__file__).parents[2]
 
 def sweep(task, *arguments, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["cplearn", "pretrain", *arguments])
-    hydra_app(task, list(arguments), program="pretrain", folder="pretrain/digits", config="cplearn.yaml", about="")
+    hydra_app(
+        lambda config, _: task(config), list(arguments), program="pretrain", folder="pretrain/digits",
+        config="cplearn.yaml", about="",
+    )  # fmt: skip
 
 
 def test_each_job_has_its_values_and_a_command_line_of_its_own(tmp_path, monkeypatch):
@@ -45,6 +50,28 @@ def test_each_job_has_its_values_and_a_command_line_of_its_own(tmp_path, monkeyp
         sweep(lambda config: repeated.append((config.seed, config.method_kwargs.beta, config.name)), *argv[2:],
               monkeypatch=monkeypatch)  # fmt: skip
     assert repeated == [job[:3] for job in jobs]
+
+
+def test_the_command_that_a_job_prints_is_of_that_job(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    typed = []
+    tuning, tables = (import_module(f"cplearn_solo.cli.{name}") for name in ("tune", "table"))
+    monkeypatch.setattr(tuning, "tune_task", lambda raw, words, place: typed.append([*place, *words]))
+    monkeypatch.setattr(tables, "table_task", lambda raw, command: typed.append(command))
+    for program, arguments in (
+        (tune, ["-m", "budget=3", "method_kwargs.beta=0.5,1"]),
+        (tune, ["budget=3", "-cn", "vicreg"]),
+        (table, ["seeds=1", "--multirun", "scale=mini,midi", "run=false"]),
+    ):
+        monkeypatch.setattr(sys, "argv", ["cplearn", program.__name__, *arguments])
+        program(arguments)
+    digits = ["--config-path", "scripts/pretrain/digits", "--config-name", "cplearn", "budget=3"]
+    table1 = "cplearn table --config-path scripts/tables --config-name table1 seeds=1"
+    assert typed == [
+        *([*digits, f"method_kwargs.beta={beta}"] for beta in (0.5, 1)),
+        [*digits[:2], "budget=3", "-cn", "vicreg"],
+        *(f"{table1} scale={scale}" for scale in ("mini", "midi")),
+    ]
 
 
 def test_what_other_packages_say_is_not_silenced(tmp_path, monkeypatch):
