@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from cplearn_solo.backbones.catalog import BACKBONES
 from cplearn_solo.backbones.elsewhere import has_small_stem, vit_in_timm
 from cplearn_solo.backbones.resnet8 import ResNet8
-from cplearn_solo.core.errors import InputError, require, unknown
+from cplearn_solo.core.errors import InputError, reason_of, require, unknown
 
 
 def build_backbone(
@@ -42,7 +42,7 @@ def build_backbone(
         raise
     # how torchvision, timm and PyTorch refuse arguments, and what impossible sizes lead to
     except (TypeError, AssertionError, ValueError, RuntimeError, ArithmeticError) as error:
-        reason = str(error).partition("\n")[0] or type(error).__name__
+        reason = reason_of(error)
         raise InputError(f"backbone.kwargs = {kwargs}: must be keywords that {name!r} takes ({reason})") from error
     for size in other_sizes:
         if name.startswith("timm/"):
@@ -60,8 +60,7 @@ def output_for(size: int, model: nn.Module, told: str, *, channels: int) -> Tens
     try:
         return model.eval()(weight.new_zeros(1, channels, size, size))
     except (RuntimeError, AssertionError) as error:
-        reason = str(error).partition("\n")[0]
-        raise InputError(f"{told} ({reason})") from error
+        raise InputError(f"{told} ({reason_of(error)})") from error
     finally:
         model.train(training)
 
@@ -143,8 +142,7 @@ def _timm(name: str, **kwargs: Any) -> nn.Module:
 
 def out_of_reach(weights: str, error: Exception, place: str) -> InputError:
     """The error for published weights that are neither here nor can be downloaded; ``place`` says what to put where."""
-    reason = str(error).partition("\n")[0] or type(error).__name__
-    wanted = f"here or within reach ({reason}): put {place}, or set backbone.weights to a file of weights"
+    wanted = f"here or within reach ({reason_of(error)}): put {place}, or set backbone.weights to a file of weights"
     return InputError(f"weights = {weights!r}: must be {wanted}")
 
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from cplearn_solo.collapse.subject import Subject, checked, choice, described
-from cplearn_solo.core.errors import InputError, require
+from cplearn_solo.core.errors import InputError, reason_of, require
 from cplearn_solo.engine.find import CHECKPOINT_KEY
 from cplearn_solo.metrics.checks import as_tensor, check_integers, check_length
 
@@ -35,8 +35,7 @@ def read_arrays(path: Path) -> dict[str, Any]:
         else:
             stored = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, pickle.UnpicklingError, OSError, ValueError, KeyError, *BROKEN) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{path} is damaged or holds no arrays: {reason}") from error
+        raise InputError(f"{path} is damaged or holds no arrays: {reason_of(error)}") from error
     if isinstance(stored, (np.ndarray, Tensor)):
         return {"features": stored}
     if not isinstance(stored, dict) or not {"features", CHECKPOINT_KEY} & stored.keys():

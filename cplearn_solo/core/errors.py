@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
+from pickle import UnpicklingError
 
+_A_LINE = 80  # letters of choices that stand beside likely ones
 _KEY = re.compile(r"(?:unknown )?(.+?)(?: = | ['\"])")  # of a line of bad input
 
 
@@ -29,12 +31,26 @@ class UnknownName(InputError, KeyError):
 
 
 def unknown(kind: str, name: object, choices: Iterable[str]) -> UnknownName:
-    """The error for ``name``, closest choices first: ``unknown method 'cplern': did you mean 'cplearn'? ...``."""
+    """The error for ``name``: ``unknown method 'cplern': did you mean 'cplearn'? choices are ...``.
+
+    Where something is close and the choices are more than a line, only close ones are among them.
+    """
     names = sorted(choices)
     close = get_close_matches(str(name), names, n=5, cutoff=0.5)
     hint = f"did you mean {close[0]!r}? " if close else ""
-    listed = names if len(names) <= 40 else [*close, f"... ({len(names)} in all)"]
-    return UnknownName(f"unknown {kind} {name!r}: {hint}choices are {', '.join(listed) or 'none'}")
+    listed = ", ".join(names) or "none"
+    if len(names) > 40 or (close and len(listed) > _A_LINE):
+        listed = ", ".join([*close, f"... ({len(names)} in all)"])
+    return UnknownName(f"unknown {kind} {name!r}: {hint}choices are {listed}")
+
+
+def some(names: Sequence[str], most: int = 10) -> str:
+    """The first of these names, and how many there are besides.
+
+    >>> some(["red", "green", "blue"], 2)
+    'red, green and 1 more'
+    """
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def require(ok: bool, key: str, value: object, wanted: str) -> None:
@@ -55,6 +71,15 @@ def keys_named(names: Mapping[str, str]) -> Iterator[None]:
             raise
         text = str(error)
         raise type(error)(text[: found.start(1)] + names[found[1]] + text[found.end(1) :]) from error
+
+
+def reason_of(error: Exception) -> str:
+    """The first line of what a library says, or the name of its error if it says nothing.
+
+    Of PyTorch's refusal to unpickle more than tensors the first sentence: the next ones say how to do it all the same.
+    """
+    line = str(error).strip().partition("\n")[0]
+    return (line.partition(". ")[0] if isinstance(error, UnpicklingError) else line) or type(error).__name__
 
 
 def lost_worker(error: BaseException | None) -> str:

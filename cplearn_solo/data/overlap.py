@@ -8,7 +8,7 @@ from hashlib import blake2b
 
 import numpy as np
 
-from cplearn_solo.core.errors import InputError, require
+from cplearn_solo.core.errors import InputError
 from cplearn_solo.data.decoding.source import Source
 from cplearn_solo.data.image_set import FileSet, ImageSet, MemorySet
 from cplearn_solo.data.index import PIECE, Index
@@ -33,8 +33,7 @@ def check_overlap(train: ImageSet, scored: ImageSet, cfg: DataConfig) -> None:
         say_once(count)
         return
     first = scored.name(int(found[0]))
-    wanted = f"true to score all the same, as {count}, such as {first}; better take them out of one of the two"
-    require(False, "data.allow_overlap", False, wanted)
+    raise InputError(f"{count}, such as {first}: take them out of one of the two, or set data.allow_overlap=true")
 
 
 def overlap(train: Index, scored: Index) -> np.ndarray:

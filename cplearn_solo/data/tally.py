@@ -59,7 +59,7 @@ class Tally:
             reason = f"{images.name(min(found))}, which can be read by now"
         except InputError as error:
             reason = str(error)
-        wanted = f"higher to skip {len(found)} or more of {len(images)} images that cannot be read: {reason}"
+        wanted = f"higher to skip {len(found)} or more of {len(images)} images: {reason}"
         require(False, "data.max_unreadable", images.max_unreadable, wanted)
 
     def tell(self) -> None:

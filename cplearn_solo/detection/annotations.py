@@ -118,8 +118,10 @@ def _check(values: dict[str, Any], folder: Path, key: str, masks: bool) -> None:
 def require_same_categories(train: Annotations, val: Annotations) -> None:
     """Raises ``InputError`` unless both parts have the same ones, each a box to learn from, and one is to be found."""
     there = train.categories
-    wanted = f"those of {train.key}, {there}"
-    require(val.categories == there, f"{val.key}: categories", val.categories, wanted)
+    for number in sorted({*there, *val.categories}):
+        ours, theirs = there.get(number), val.categories.get(number)
+        wanted = "left out" if ours is None else repr(ours)
+        require(ours == theirs, f"{val.key}: category {number}", theirs, f"{wanted}, as in {train.key}")
     found = {each["category_id"] for image in train.coco.imgs for each in train.objects(image)}
     lacking = [name for number, name in there.items() if number not in found]
     wanted = f"with a box in {train.key}: remove {'them' if len(lacking) > 1 else 'it'} from the list, or add boxes"

@@ -12,7 +12,7 @@ from torch.utils.data import Dataset, Sampler
 from torchvision.transforms.v2.functional import pil_to_tensor
 from torchvision.tv_tensors import BoundingBoxes, BoundingBoxFormat, Mask
 
-from cplearn_solo.core.errors import InputError, require
+from cplearn_solo.core.errors import InputError, reason_of, require
 from cplearn_solo.detection.annotations import Annotations
 
 Target = dict[str, Tensor]
@@ -60,8 +60,7 @@ def _read(file: Path) -> Tensor:
         with Image.open(file) as image:
             return pil_to_tensor(image.convert("RGB")).float() / 255
     except Exception as error:  # of damaged files Pillow raises nearly anything
-        reason = str(error).partition("\n")[0] or type(error).__name__
-        raise InputError(f"unreadable image {file}: {reason}") from error
+        raise InputError(f"unreadable image {file}: {reason_of(error)}") from error
 
 
 class Steps(Sampler[list[int]]):

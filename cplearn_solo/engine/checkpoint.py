@@ -17,7 +17,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from cplearn_solo.config.identity import LEARNING_VERSION
 from cplearn_solo.config.schema import CheckpointConfig, Config
-from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.errors import InputError, reason_of
 from cplearn_solo.core.files import clear_partial, whole_file, written
 from cplearn_solo.data.decoding.samples import Limits
 from cplearn_solo.engine.find import CHECKPOINT_KEY, LAST
@@ -113,8 +113,7 @@ def read_checkpoint(path: Path, opened: BinaryIO | None = None) -> dict[str, Any
     try:
         checkpoint = torch.load(opened or path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, pickle.UnpicklingError, OSError, ValueError, KeyError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{path} is damaged or no checkpoint: {reason}") from error
+        raise InputError(f"{path} is damaged or no checkpoint: {reason_of(error)}") from error
     if not isinstance(checkpoint, dict) or CHECKPOINT_KEY not in checkpoint or "state_dict" not in checkpoint:
         raise InputError(f"{path} is not a checkpoint of this program: it has no {CHECKPOINT_KEY!r} entry")
     return checkpoint

@@ -7,7 +7,7 @@ import zlib
 from pathlib import Path
 from zipfile import BadZipFile, ZipFile
 
-from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.errors import InputError, reason_of
 
 LAST = "checkpoints/last.ckpt"  # of a run folder
 CHECKPOINT_KEY = "cplearn_solo"  # of our entry in a checkpoint
@@ -43,8 +43,7 @@ def _require_ours(file: Path) -> None:
         with ZipFile(file) as archive:
             words = b"".join(archive.read(name) for name in archive.namelist() if name.endswith("/data.pkl"))
     except (BadZipFile, OSError, EOFError, ValueError, KeyError, NotImplementedError, zlib.error) as error:
-        reason = str(error).partition("\n")[0] or type(error).__name__
-        raise InputError(f"{file} is damaged or no checkpoint: {reason}") from error
+        raise InputError(f"{file} is damaged or no checkpoint: {reason_of(error)}") from error
     if CHECKPOINT_KEY.encode() not in words:
         raise InputError(f"{file} is not a checkpoint of this program: it has no {CHECKPOINT_KEY!r} entry")
 

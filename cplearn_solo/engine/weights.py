@@ -13,7 +13,7 @@ from timm.models import adapt_input_conv
 from torch import Tensor
 
 from cplearn_solo.backbones.published import published_weights
-from cplearn_solo.core.errors import InputError, require
+from cplearn_solo.core.errors import InputError, reason_of, require, some
 from cplearn_solo.data.notes import say_once
 from cplearn_solo.data.schema import RGB
 from cplearn_solo.engine.asked import WEIGHTS, in_library, weights_file
@@ -23,6 +23,7 @@ from cplearn_solo.engine.module import Pretrainer
 INSIDE = ("state_dict", "model")  # under which other software keeps a state dict
 PREFIXES = ("module.", "backbone.")  # before its names: DataParallel's, and that of a larger module
 COUNTER = "num_batches_tracked"  # of BatchNorm, which older files lack
+STORED = "a checkpoint or a file with a state dict"
 NAMED = 3  # tensors in a message
 
 
@@ -47,7 +48,7 @@ def start_from_weights(module: Pretrainer) -> None:
     found |= {name: adapt_input_conv(channels, found[name]) for name in adapted}
     missing = [name for name in own if name not in found and not name.endswith(COUNTER)]
     fits = f"weights of {config.name}"
-    require(not missing, "backbone.weights", config.weights, f"{fits}, and lacks {_some(missing)}")
+    require(not missing, "backbone.weights", config.weights, f"{fits}, and lacks {some(missing, NAMED)}")
     for name, tensor in own.items():
         there, here = tuple(found.get(name, tensor).shape), tuple(tensor.shape)
         wanted = f"{fits} for images of {size} pixels, and its {name} is {there} instead of {here}"
@@ -57,8 +58,8 @@ def start_from_weights(module: Pretrainer) -> None:
     if module.teacher is not None:
         module.teacher[0].load_state_dict(module.backbone.state_dict())
     left_out = [name for name in found if name not in own]
-    rest = f"; left out: {_some(left_out)}" if left_out else ""
-    rest += f"; fitted to {channels} channel(s): {_some(adapted)}" if adapted else ""
+    rest = f"; left out: {some(left_out, NAMED)}" if left_out else ""
+    rest += f"; fitted to {channels} channel(s): {some(adapted, NAMED)}" if adapted else ""
     say_once(f"backbone.weights = {config.weights}: {len(own)} tensors{rest}")
 
 
@@ -77,11 +78,11 @@ def _read(path: str) -> dict[str, Tensor]:
     try:
         values: Any = load_file(file) if file.suffix == ".safetensors" else _unpickled(file)
     except (RuntimeError, EOFError, pickle.UnpicklingError, OSError, ValueError, KeyError, SafetensorError) as error:
-        reason = str(error).partition("\n")[0] or type(error).__name__
-        raise InputError(f"backbone.weights = {path!r}: must be {WEIGHTS}: {reason}") from error
+        reason = reason_of(error)
+        raise InputError(f"backbone.weights = {path!r}: must be {STORED}, and cannot be read: {reason}") from error
     for name in INSIDE:
         values = values.get(name, values) if isinstance(values, dict) else values
-    require(isinstance(values, dict), "backbone.weights", path, f"{WEIGHTS}, and holds a {type(values).__name__}")
+    require(isinstance(values, dict), "backbone.weights", path, f"{STORED}, and holds a {type(values).__name__}")
     for prefix in PREFIXES:
         if any(name.startswith(prefix) for name in values):
             values = {name.removeprefix(prefix): value for name, value in values.items() if name.startswith(prefix)}
@@ -90,7 +91,3 @@ def _read(path: str) -> dict[str, Tensor]:
 
 def _unpickled(file: Path) -> Any:
     return torch.load(file, map_location="cpu", weights_only=True)
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")

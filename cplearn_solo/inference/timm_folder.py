@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from cplearn_solo.backbones.elsewhere import in_timm
-from cplearn_solo.core.errors import InputError, require
+from cplearn_solo.core.errors import InputError, reason_of, require
 from cplearn_solo.core.files import write_file, write_json, written
 from cplearn_solo.data.centre import sides_of_files
 from cplearn_solo.data.schema import RGB
@@ -101,7 +101,7 @@ def _require_equal(model: Pretrained, written: Path, folder: Path) -> None:
     try:
         features = timm.create_model(f"local-dir:{written}", pretrained=True).eval()(images)
     except Exception as error:  # of several libraries
-        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        reason = reason_of(error)
         raise InputError(f"OUT = {str(folder)!r}: must be a file, timm cannot load this network ({reason})") from error
     off = difference(features, model.backbone(images))
     require(off <= TOLERANCE, "OUT", str(folder), f"a file, timm's features of this network are off by {off:.1e}")

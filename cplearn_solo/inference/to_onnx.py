@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from cplearn_solo.core.errors import InputError, require
+from cplearn_solo.core.errors import InputError, reason_of, require
 from cplearn_solo.core.files import whole_file
 from cplearn_solo.inference.pretrained import Pretrained
 
@@ -44,7 +44,7 @@ def write_onnx(model: Pretrained, file: Path) -> None:
         except OSError:
             raise
         except Exception as error:  # of any part of the exporter
-            name, reason = model.config.backbone.name, str(error).strip().partition("\n")[0] or type(error).__name__
+            name, reason = model.config.backbone.name, reason_of(error)
             wanted = f"of another ending, PyTorch cannot export {name} ({reason})"
             raise InputError(f"OUT = {str(file)!r}: must be {wanted}") from error
         for n in CHECKED:

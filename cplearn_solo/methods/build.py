@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from cplearn_solo.core.errors import InputError, keys_named, require
+from cplearn_solo.core.errors import InputError, keys_named, reason_of, require
 from cplearn_solo.methods.base import Method
 from cplearn_solo.methods.catalog import check_method_kwargs, method_facts
 from cplearn_solo.methods.registry import METHODS
@@ -23,7 +23,7 @@ def build_method(name: str, features_dim: int, *, batch_size: int, method_kwargs
         try:
             return cls(features_dim, batch_size=batch_size, **method_kwargs)
         except (RuntimeError, MemoryError, ArithmeticError) as error:  # as PyTorch refuses sizes
-            reason = str(error).partition("\n")[0] or type(error).__name__
+            reason = reason_of(error)
             given = ", ".join(f"method_kwargs.{key} = {value!r}" for key, value in method_kwargs.items())
             raise InputError(f"{given or 'method'}: method {name!r} cannot be made: {reason}") from error
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from cplearn_solo.core.errors import InputError, require
+from cplearn_solo.core.errors import InputError, require, some
 from cplearn_solo.data.checks import check_data, check_places
 from cplearn_solo.data.schema import KNOWN_IMAGES, DataConfig
 from cplearn_solo.data.sources import DATASETS
@@ -22,6 +22,8 @@ from cplearn_solo.tables.cell import CONFIG, FACTS
 from cplearn_solo.tables.identity import cell_folder, changes, checked, identity
 from cplearn_solo.tables.plan import Cell, Grid
 from cplearn_solo.tables.results import Found, Record, Results
+
+NAMED = 3  # rows, seeds or keys in a message
 
 
 def missing(grid: Grid, found: Found) -> list[Cell]:
@@ -121,10 +123,10 @@ def _stale_message(grid: Grid, stale: list[tuple[Cell, Record]]) -> str:
     seeds: dict[tuple[str, str], list[int]] = {}
     for cell, _ in stale:
         seeds.setdefault((cell.row, cell.column), []).append(cell.seed)
-    names = [f"{row}, {column}, seeds {', '.join(map(str, s))}" for (row, column), s in seeds.items()]
+    names = [f"{row} on {column} (seed {some([*map(str, s)], NAMED)})" for (row, column), s in seeds.items()]
     first, record = stale[0]
     return (
-        f"results = {grid.folder}: {len(stale)} cells are stale, their configuration has changed since they were run "
-        f"(there: in the results, here: now; of the first, {'; '.join(changes(first, record)[:3])}): "
-        f"{' | '.join(names)}. rerun_stale=true runs them again and keeps the old results; results=FOLDER starts anew"
+        f"results = {grid.folder}: {len(stale)} cells are stale: rerun_stale=true runs them again and keeps the old "
+        f"results, results=FOLDER starts anew. They are {some(names, NAMED)}; since they were run has changed, of the "
+        f"first (there: in the results, here: now), {'; '.join(changes(first, record)[:NAMED])}"
     )

@@ -102,8 +102,9 @@ def plan(request: TuneConfig, raw: Plain, *, fixed: Iterable[str] = (), spaces: 
     file = Path(request.space) if request.space else spaces
     space = read_space(file, config.method, whole, fixed=fixed)
     for key in space:
-        fits = key.partition(".")[0] not in COMMON
-        require(fits, f"space = {str(file)!r}: key", key, f"none of {', '.join(COMMON)}, which trials have in common")
+        part = key.partition(".")[0]
+        wanted = f"another, as trials have {part} in common"
+        require(part not in COMMON, f"space = {str(file)!r}: key", key, wanted)
     rules = Rules(
         space=space,
         first={key: value_at(whole, key) for key in space},

@@ -71,7 +71,7 @@ MISTAKES = {
     "tune space=nowhere.yaml": "space = 'nowhere.yaml': must be a YAML file",
     "dino x --method byol": "must be one without a teacher",
     "dino x --method cplearn --bta 1": "did you mean 'beta'?",
-    "dino nowhere --method cplearn": "nowhere: looked for",
+    "dino nowhere --method cplearn": "nowhere: must be main_dino.py in a checkout of",
     "pretrain devices=0": "devices = 0: must be a number from 1, a list",
     "pretrain devices=9999 accelerator=cpu": "devices = 9999: must be at most",
     "pretrain performance.graph=true accelerator=cpu": "performance.graph = True: must be false on a CPU",

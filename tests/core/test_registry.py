@@ -32,3 +32,7 @@ def test_what_is_defined_again_takes_its_place():
 def test_a_long_list_of_choices_is_cut_to_the_closest():
     message = str(unknown("model", "vit_tny", [f"model{i}" for i in range(100)] + ["vit_tiny"]))
     assert "did you mean 'vit_tiny'" in message and "101 in all" in message and len(message) < 200
+    names = [f"method_of_some_length_{i}" for i in range(12)]
+    likely = str(unknown("method", "cplern", [*names, "cplearn"]))
+    assert likely == "unknown method 'cplern': did you mean 'cplearn'? choices are cplearn, ... (13 in all)"
+    assert str(unknown("method", "xyz", names)).endswith(f"choices are {', '.join(sorted(names))}")

@@ -117,7 +117,10 @@ def test_weights_that_do_not_fit_are_one_line(finished, tmp_path, trained, monke
         (dict(weights=finished, width=16), "and its conv1.weight is|and its stem"),
         (dict(weights=tmp_path / "large.pt", width=16), "weights of resnet8, and lacks"),
         (dict(weights=tmp_path / "large.pt", name="resnet18"), "backbone.kwargs.small_stem=false"),
-        (dict(weights=damaged), "must be a run folder, a checkpoint"),
+        (
+            dict(weights=damaged),
+            "must be a checkpoint or .* with a state dict, and cannot be read: Weights only load failed$",
+        ),
         (dict(weights=tmp_path / "tensor.pt"), "and holds a Tensor"),
         (dict(weights="~/tensor.pt"), "and holds a Tensor"),
         (dict(weights="nowhere"), "backbone.weights = 'nowhere': must be a run folder"),

@@ -22,6 +22,7 @@ from cplearn_solo.engine.runs import open_run
 from cplearn_solo.tables.identity import cell_folder, changes, identity
 from cplearn_solo.tables.plan import plan
 from cplearn_solo.tables.results import Results
+from cplearn_solo.tables.schedule import missing
 from cplearn_solo.tables.schema import GridConfig
 
 pytestmark = pytest.mark.integration
@@ -118,6 +119,17 @@ def test_what_a_table_measures_besides_makes_stale(kept):
     found = Results(planned).find(cells)
     assert not found.records and changes(*found.stale[0]) == ["spectrum: not measured there"]
     assert identity(cells[0]) != found.stale[0][1]["identity"]
+
+
+def test_what_can_be_done_about_stale_cells_comes_before_their_names(kept):
+    planned = grid(kept(), method_kwargs={"beta": 0.5})
+    with pytest.raises(InputError) as error:
+        missing(planned, Results(planned).find(planned.cells))
+    folder, change = planned.folder, "method_kwargs.beta: 1.0 there, 0.5 here"
+    told = f"results = {folder}: 4 cells are stale: rerun_stale=true runs them again and keeps the old results, results"
+    rows = "Raw pixels on digits (seed 0), Random backbone on digits (seed 0), c = f on digits (seed 0) and 1 more"
+    assert str(error.value).startswith(f"{told}=FOLDER starts anew. They are {rows}; ")
+    assert str(error.value).endswith(change)
 
 
 def test_what_changes_a_score_makes_stale(kept):

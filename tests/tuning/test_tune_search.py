@@ -194,7 +194,7 @@ def test_values_that_no_configuration_takes_are_told_with_the_file(planned, tmp_
     with pytest.raises(InputError, match=r"bad.yaml': method_kwargs.beta = 'much'"):
         planned(space=str(tmp_path / "bad.yaml"))
     (tmp_path / "bad.yaml").write_text("all: {data.val_split: {choices: [0.0, 0.1]}}")
-    with pytest.raises(InputError, match="key = 'data.val_split': must be none of"):
+    with pytest.raises(InputError, match="key = 'data.val_split': must be another, as trials have data in common"):
         planned(space=str(tmp_path / "bad.yaml"))
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageColor, ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 
-from cplearn_solo.core.errors import InputError, require
+from cplearn_solo.core.errors import InputError, reason_of, require
 from cplearn_solo.data.decoding.bands import ORIENTATION, Bands, read_bands
 from cplearn_solo.data.decoding.samples import Limits, Samples, has_samples, raw_mode, read_samples, to_8_bits
 from cplearn_solo.data.decoding.source import EncodedImage, Source, opened, source_name
@@ -187,8 +187,7 @@ def _told(source: Source, decoding: Decoding) -> Iterator[None]:
     except Image.DecompressionBombError:
         require(False, "data.max_pixels", decoding.max_pixels, f"higher for {name}, or the file is no image")
     except Exception as error:  # of damaged files Pillow raises nearly anything
-        reason = str(error).partition("\n")[0] or type(error).__name__
-        raise InputError(f"unreadable image {name}: {reason}") from error
+        raise InputError(f"unreadable image {name}: {reason_of(error)}") from error
 
 
 def _scaled(image: JpegImageFile, shrink: Shrink) -> tuple[int, int]:

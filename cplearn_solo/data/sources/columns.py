@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cplearn_solo.core.errors import require
+from cplearn_solo.core.errors import require, some
 from cplearn_solo.data.decoding import EncodedImage
 from cplearn_solo.data.index import PIECE, Files, Index, Names
 from cplearn_solo.data.schema import DataConfig
@@ -121,7 +121,7 @@ def _column(key: str, name: str, fitting: list[str], names: list[str], origin: o
     if name in names:
         return name
     found = fitting if name == getattr(DataConfig, key) and len(fitting) == 1 else []
-    require(len(found) == 1, f"data.{key}", name, f"a column of {origin}: {', '.join(names)}")
+    require(len(found) == 1, f"data.{key}", name, f"a column of {origin}: {some(names)}")
     return found[0]
 
 

@@ -120,9 +120,9 @@ class Listing:
         if len({*parts.values()}) > 1 and "train" in parts.values():
             train = next(name for name, part in parts.items() if part == "train")
             other = next(name for name, part in parts.items() if part != "train")
-            wanted = f"one part of the data, and {path} holds {', '.join(parts)}:"
             train, other = os.path.join(path, train), os.path.join(path, other)
-            require(False, self.key, self.root, f"{wanted} data.train_path={train} data.val_path={other}")
+            wanted = f"one part of the data: data.train_path={train} data.val_path={other}"
+            require(False, self.key, self.root, wanted)
 
     def _without_runs(self, path: str) -> str:
         return f"a folder without runs, and {path} is one: move them, and set checkpoint.dir to a folder outside"

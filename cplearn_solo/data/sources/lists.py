@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cplearn_solo.core.errors import InputError, require
+from cplearn_solo.core.errors import InputError, require, some
 from cplearn_solo.data.decoding import is_image_name
 from cplearn_solo.data.index import Files, Names
 from cplearn_solo.data.schema import DataConfig
@@ -68,14 +68,14 @@ def _columns(path: Path, rows: list[list[str]], cfg: DataConfig, labelled: bool)
     names = first if header else []
     held = [i for i, cell in enumerate(second if header else first) if is_image_name(cell)]
     image = names.index(cfg.image_column) if cfg.image_column in names else held[0] if held else None
-    wanted = f"a column of {path}, which has none of paths of images: {', '.join(first)}"
+    wanted = f"a column of {path}, which has none of paths of images: {some(first)}"
     require(image is not None, "data.image_column", cfg.image_column, wanted)
     if not labelled:
         return image, -1, header
     others = [i for i in range(len(first)) if i != image]
     label = names.index(cfg.label_column) if cfg.label_column in names else others[0] if len(others) == 1 else None
-    columns = ", ".join(names) or f"{len(first)} columns without names"
-    wanted = f"a column of {path} ({columns}), or set data.no_labels=true"
+    columns = some(names) or f"{len(first)} columns without names"
+    wanted = f"a column of {path}, or set data.no_labels=true: it has {columns}"
     require(label is not None, "data.label_column", cfg.label_column, wanted)
     return image, label, header
 

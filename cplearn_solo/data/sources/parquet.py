@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cplearn_solo.core.errors import InputError, require
+from cplearn_solo.core.errors import InputError, require, some
 from cplearn_solo.data.image_set import FileSet
 from cplearn_solo.data.notes import say_once
 from cplearn_solo.data.schema import DataConfig
@@ -48,7 +48,8 @@ def folder_parts(root: Path, key: str) -> Parts:
         parts.setdefault(part, []).append(file)
         if part:
             subsets.add(subset)
-    require(len(subsets) < 2, key, str(root), f"one of the data sets in it: {', '.join(sorted(map(str, subsets)))}")
+    wanted = f"one of the data sets in it: {some(sorted(map(str, subsets)))}"
+    require(len(subsets) < 2, key, str(root), wanted)
     if len(parts) > 1 and None in parts:
         say_once(f"ignored in {root}: {len(parts.pop(None))} .parquet of no part")
     return {part: [_shard(file) for file in files] for part, files in parts.items()}

@@ -12,7 +12,7 @@ from types import ModuleType
 from cplearn_solo.core.errors import InputError, require
 from cplearn_solo.core.user_errors import user_errors
 from cplearn_solo.hosts.dino.options import parse_options
-from cplearn_solo.hosts.dino.script import SOURCE, find
+from cplearn_solo.hosts.dino.script import WANTED, find
 
 ENTRY = re.compile(r"if __name__ == ['\"]__main__['\"]:\s*")
 HOOK = ("from cplearn_solo.hosts.dino import patched", "patched(sys.modules[__name__])")
@@ -26,7 +26,7 @@ def write_patch(file: str, script: str) -> None:
         before = list(lines)
     start = next((i for i, line in enumerate(before) if ENTRY.fullmatch(line)), len(before))
     if start + 1 >= len(before):
-        raise InputError(f"{path}: looked for if __name__ == '__main__': and what it runs; {SOURCE}")
+        raise InputError(f"{path}: {WANTED}; looked for if __name__ == '__main__': and what it runs")
     require("import patched" not in before[start + 1], "PATH", str(path), "one that is not patched already")
     indent = re.match(r"[ \t]*", before[start + 1]).group()
     end = before[start][len(before[start].rstrip()) :]

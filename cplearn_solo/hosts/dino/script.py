@@ -24,7 +24,7 @@ IN_UTILS = (
 )
 USED = ("get_args_parser", "DataAugmentationDINO", "vits", "datasets.ImageFolder", "utils.init_distributed_mode")
 USED += (*IN_SCRIPT, *(f"utils.{name}" for name in IN_UTILS))
-SOURCE = "the main_dino.py of https://github.com/facebookresearch/dino is needed, in a checkout of it"
+WANTED = "must be main_dino.py in a checkout of https://github.com/facebookresearch/dino"
 
 
 def run(script: str, method: str, method_kwargs: Mapping[str, Any], device: str, arguments: list[str]) -> None:
@@ -46,15 +46,15 @@ def find(script: str) -> Path:
     path = Path(script).resolve()
     path = path / "main_dino.py" if path.is_dir() else path
     if not path.is_file():
-        raise InputError(f"{script}: looked for {path.name}, which is not there; {SOURCE}")
+        raise InputError(f"{script}: {WANTED}; looked for {path.name}, which is not there")
     try:
         used = {ast.unparse(node) for node in _nodes(path) if isinstance(node, (ast.Name, ast.Attribute))}
         defined = {f"utils.{getattr(node, 'name', None)}" for node in _nodes(path.with_name("utils.py"))}
     except (OSError, SyntaxError, ValueError) as error:
-        raise InputError(f"{script} cannot be read ({error}); {SOURCE}") from error
+        raise InputError(f"{script}: {WANTED}, and cannot be read: {error}") from error
     for name in USED:
         if name not in used or (name.startswith("utils.") and name not in defined):
-            raise InputError(f"{script}: looked for {name}, which is not there; {SOURCE}")
+            raise InputError(f"{script}: {WANTED}; looked for {name}, which is not there")
     return path
 
 

@@ -14,8 +14,8 @@ from cplearn_solo.core.scripts import config_folder
 
 TOP_K = 5
 NEEDED = (
-    "solo-learn 1.0.6 is needed, which is in its repository only: clone https://github.com/vturrisi/solo-learn and "
-    "give the path of one of its scripts: cplearn solo-learn solo-learn/main_pretrain.py ..."
+    "solo-learn 1.0.6 is needed: git clone https://github.com/vturrisi/solo-learn, then "
+    "cplearn solo-learn solo-learn/main_pretrain.py ..."
 )
 
 
@@ -23,7 +23,7 @@ def run(script: str, arguments: list[str]) -> None:
     """Runs the ``script`` of a solo-learn checkout with our methods registered; ``InputError`` where it is none."""
     path = Path(script).resolve()
     found = path.is_file() and (path.parent / "solo").is_dir()
-    require(found, "PATH", script, f"a script of a solo-learn checkout. {NEEDED}")
+    require(found, "PATH", script, f"a script of a solo-learn checkout; {NEEDED}")
     sys.path.insert(0, str(path.parent))
 
     from cplearn_solo.hosts.solo_learn.hosted import register  # which takes seconds
