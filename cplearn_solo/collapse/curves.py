@@ -134,6 +134,7 @@ def _sorted_bars(subject: Subject, name: str) -> Figure:
     )
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.grid(axis="y", alpha=0.3)
+    ax.set_axisbelow(True)
     return figure
 
 

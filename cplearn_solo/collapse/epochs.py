@@ -5,7 +5,7 @@ from __future__ import annotations
 from statistics import mean, stdev
 
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogFormatter, MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullFormatter
 from torch import Tensor
 
 from cplearn_solo.collapse.comparison import Comparison
@@ -31,8 +31,9 @@ def scale(comparison: Comparison) -> Figure:
         mean_curve(ax, epochs, curves, i, log=True, marker="o" if len(epochs) == 1 else None)
     ax.set(xlabel="epoch", ylabel="standard deviation of Z", yscale="log")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.yaxis.set_major_formatter(LogFormatter())
-    ax.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1, 0.4)))
+    low, high = ax.get_ylim()
+    ax.yaxis.set_major_formatter("{x:g}")
+    ax.yaxis.set_minor_formatter("{x:g}" if high < 10 * low else NullFormatter())
     ax.grid(alpha=0.3)
     group_legends(figure, {ax: {i: comparison.group_names[i] for i in logged}})
     return figure

@@ -50,8 +50,8 @@ PLOTS = (
     Plot(
         "tsne.png",
         "t-SNE of the representation",
-        "At most 1,000 samples of ten classes, without labels of the ten largest codes. Distances between clusters "
-        "mean little. (Matrix-SSL, Fig. 2)",
+        "At most 1,000 samples, of ten classes, or of the ten largest codes where there are no labels. Distances "
+        "between clusters mean little. (Matrix-SSL, Fig. 2)",
         scatter.tsne,
         opening=True,
     ),

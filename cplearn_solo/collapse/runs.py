@@ -86,7 +86,7 @@ def _held_out(model: Pretrained, data: dict[str, Any], *, images: int, seed: int
     """Held-out images, or training images if none are held out, a seeded choice of them, and its description."""
     splits, config = splits_of(model, data)
     whole = splits.train if splits.test is None else splits.test
-    kind = "training images: none are held out" if splits.test is None else f"{splits.name} images"
+    kind = "training images (none are held out)" if splits.test is None else f"{splits.name} images"
     chosen = choice(len(whole), images, seed)
     return whole, chosen, described(len(chosen), len(whole), f"{config.dataset} {kind}")
 

@@ -19,8 +19,8 @@ from cplearn_solo.core.errors import InputError
 UNLABELLED = "#7F7F7F"
 LONGEST_CLASS = 16  # characters of a class's name in a legend
 # columns train_... of metrics.csv that are neither the loss nor a part of it
-NOT_LOSS = ("acc1", "images", "seconds", "probe_loss", "codes_used", "features_std")
-NOT_LOSS += ("beta", "bound_gap", "assignment_entropy", "mean_entropy", "taylor_norm", "embedding_std")
+NOT_LOSS = ("acc1", "images", "seconds", "waiting", "probe_loss", "codes_used", "features_std")
+NOT_LOSS += ("beta", "bound_gap", "assignment_entropy", "mean_entropy", "prior_entropy", "taylor_norm", "embedding_std")
 
 
 def tsne(comparison: Comparison) -> Figure:

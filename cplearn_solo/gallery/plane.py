@@ -13,7 +13,7 @@ NEIGHBOURS = 15  # that UMAP looks at, its default
 
 
 class Plane(NamedTuple):
-    """``points`` ``(n, 2)`` from 0 to 1, and the ``method`` that made them."""
+    """``points`` ``(n, 2)`` from 0 to 1, around 0.5 in both directions, and the ``method`` that made them."""
 
     points: np.ndarray
     method: str
@@ -29,7 +29,7 @@ def plane(x: Tensor, *, seed: int) -> Plane:
         made = umap(n_neighbors=min(NEIGHBOURS, len(values) - 1), random_state=seed, n_jobs=1)
         points, method = made.fit_transform(values), "UMAP"
     low, high = points.min(axis=0), points.max(axis=0)
-    return Plane((points - low) / max((high - low).max(), 1e-12), method)
+    return Plane(0.5 + (points - (low + high) / 2) / max((high - low).max(), 1e-12), method)
 
 
 def _umap() -> type | None:

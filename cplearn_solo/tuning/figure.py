@@ -52,3 +52,4 @@ def _importance(axes: Axes, shares: dict[str, float]) -> None:
     axes.barh(names, [shares[name] for name in names], height=0.6)
     axes.set(xlabel="importance, share", xlim=(0, 1))
     axes.grid(alpha=0.3, axis="x")
+    axes.set_axisbelow(True)

@@ -56,7 +56,7 @@ def test_a_run_without_held_out_images_is_measured_on_its_training_images(here, 
     (unlabelled,) = tmp_path.glob("runs/*/*")
     code, out, error = here("collapse", unlabelled, "--max-components", "10", "--output", "out")
     assert code == 0, error
-    assert "40 custom training images: none are held out" in (tmp_path / "out/index.html").read_text()
+    assert "40 custom training images (none are held out)" in (tmp_path / "out/index.html").read_text()
     assert "k-means AMI of Z" in out and "no labels" in out
 
 

@@ -12,11 +12,12 @@ from support.images import noise_images
 from cplearn_solo.album.sheets import COLUMNS, SIDE
 from cplearn_solo.collapse.comparison import Comparison
 from cplearn_solo.collapse.curves import code_usage, spectra
+from cplearn_solo.collapse.epochs import scale
 from cplearn_solo.collapse.groups import by_themselves
 from cplearn_solo.collapse.page import report_page
 from cplearn_solo.collapse.pictures import ASKED, CODES, MOST_BYTES, NEIGHBOURS, OF_CODE, Pictures, pictures
 from cplearn_solo.collapse.protocols import PROTOCOLS
-from cplearn_solo.collapse.scatter import tsne
+from cplearn_solo.collapse.scatter import training, tsne
 from cplearn_solo.collapse.subject import Subject
 from cplearn_solo.collapse.tsne import map_of
 from cplearn_solo.data.image_set import MemorySet
@@ -147,3 +148,21 @@ def test_one_subject_with_codes_has_bars_whatever_is_beside_it():
     assert ax.get_title() == "b: 12 of 64 codes in use" and len(ax.patches) == 1
     (ax,) = code_usage(compared(subject("a", **CODED), subject("b", **CODED))).axes
     assert not ax.patches and ax.get_xscale() == "log"
+
+
+def epochs(*scales):
+    """Rows of a run of image files."""
+    more = {"train_loss": 1.0, "train_invariance": 0.6, "train_prior": 0.4, "train_waiting": 0.1, "train_seconds": 9.0}
+    return [{"epoch": i, "train_features_std": std, **more} for i, std in enumerate(scales)]
+
+
+def test_training_shows_the_loss_and_its_parts_alone():
+    figure = training(compared(subject("a", rows=epochs(1, 1)), mapped=True))
+    assert legends(figure)[1] == [["loss", "invariance", "prior"]]
+
+
+def test_a_scale_within_a_decade_has_plain_numbers_beside_it():
+    (ax,) = scale(compared(subject("a", rows=epochs(0.5, 0.97, 1.02)))).axes
+    ax.figure.canvas.draw()
+    shown = [label.get_text() for minor in (False, True) for label in ax.yaxis.get_ticklabels(minor=minor)]
+    assert {"0.5", "0.9", "1"} <= {*shown}
