@@ -83,14 +83,24 @@ def make_sheet(grid: Grid, found: Found, *, command: str) -> Sheet:
             blocks.append(_block(grid, column, name, in_column))
             if grid.request.against is not None:
                 blocks.append(_leads_block(grid, column, metric, in_column))
-    failures = [
-        f"{line.row}, {line.column}, seed {record['seed']} failed: {record['failed']} ({record['log']})"
-        for line in all_lines
-        for record in line.failed
-    ]
+    failures = _failures(all_lines)
     failures += [f"{cell} is stale: its configuration has changed since it was run" for cell, _ in found.stale]
     title = f"{grid.table.title} ({grid.table.source})"
     return Sheet(title, blocks, notes(grid, found, unmeasured, command), failures)
+
+
+def _failures(all_lines: list[Line]) -> list[str]:
+    """A line for each reason: without a network all cells of a column have the same."""
+    cells: dict[str, list[tuple[str, str]]] = {}
+    for line in all_lines:
+        for record in line.failed:
+            cell = f"{line.row}, {line.column}, seed {record['seed']}"
+            cells.setdefault(record["failed"], []).append((cell, record["log"]))
+    found = []
+    for reason, ((first, log), *others) in cells.items():
+        more = f" and {len(others)} more" if others else ""
+        found.append(f"{first}{more} failed: {reason} ({log})")
+    return found
 
 
 def _nobody_measured(metric: Metric, in_column: Sequence[Line]) -> bool:

@@ -75,6 +75,15 @@ def test_mean_spread_difference_and_what_is_missing():
     assert codes["Barlow"]["ours"] == "–" and codes["SwAV"]["ours"] == "20.00 (1 of 3)"
     assert codes["Barlow"]["paper"] == "29.1" and "difference" not in codes["Barlow"]
     assert sheet.failures == ["SwAV, cifar10, seed 1 failed: no memory (log.txt)"]
+
+
+def test_cells_that_failed_for_one_reason_share_a_line():
+    away = {"failed": "no network", "log": "log.txt"}
+    sheet = made({"Barlow": [away, {"failed": "no memory", "log": "other.txt"}], "SwAV": [away, away]})
+    assert sheet.failures == [
+        "Barlow, cifar10, seed 0 and 2 more failed: no network (log.txt)",
+        "Barlow, cifar10, seed 1 failed: no memory (other.txt)",
+    ]
     assert "Command: typed" in sheet.notes
 
 
