@@ -26,8 +26,12 @@ if TYPE_CHECKING:
 
 def add_image_options(parser: argparse.ArgumentParser) -> None:
     """How images are read, and where the model runs."""
-    parser.add_argument("--batch-size", type=int, default=256, metavar="N", help="(default: %(default)s)")
-    parser.add_argument("--num-workers", default="auto", metavar="N", help="that read files (default: %(default)s)")
+    parser.add_argument(
+        "--batch-size", type=int, default=256, metavar="N", help="images at a time (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--num-workers", default="auto", metavar="N", help="processes that read files (default: %(default)s)"
+    )
     add_accelerator(parser)
     parser.add_argument(
         "--data",
@@ -40,7 +44,7 @@ def add_image_options(parser: argparse.ArgumentParser) -> None:
 
 def add_accelerator(parser: argparse.ArgumentParser) -> None:
     """Where the model runs."""
-    parser.add_argument("--accelerator", default="auto", help="auto, cpu or gpu (default: %(default)s)")
+    parser.add_argument("--accelerator", default="auto", metavar="NAME", help="auto, cpu or gpu (default: %(default)s)")
 
 
 class Reading(NamedTuple):

@@ -28,9 +28,13 @@ def command_line() -> argparse.ArgumentParser:
     parser.add_argument("pretrained", metavar="RUN_OR_CHECKPOINT", help="the run that made the index")
     parser.add_argument("index", metavar="INDEX", help="a .parquet of cplearn embed")
     parser.add_argument("queries", nargs="+", metavar="QUERY", help="image files")
-    parser.add_argument("--top", type=int, default=10, metavar="N", help="images of each query (default: %(default)s)")
+    parser.add_argument(
+        "--top", type=int, default=10, metavar="N", help="images to find for each query (default: %(default)s)"
+    )
     parser.add_argument("--together", action="store_true", help="all queries as one")
-    parser.add_argument("--without", nargs="+", default=[], metavar="IMAGE", help="with --together or one query")
+    parser.add_argument(
+        "--without", nargs="+", default=[], metavar="IMAGE", help="unlike these; with --together or one query"
+    )
     parser.add_argument("--out", metavar="FILE", help="a new .csv for what is found")
     add_accelerator(parser)
     return parser

@@ -17,3 +17,4 @@ def test_advice_is_for_measures_of_the_verdict_and_keys_of_the_method(name):
     advice, keys = METHODS[name].advice, catalog.method_facts(name).arguments.keys()
     assert advice.keys() <= {criterion.measure for criterion in CRITERIA}
     assert {remedy.key for remedies in advice.values() for remedy in remedies} <= keys
+    assert catalog.method_facts(name).summary.endswith("."), "cplearn methods shows the first line, a whole sentence"

@@ -28,8 +28,8 @@ FILES = {
     },
     "folders": {
         "custom": "images of your own: folders, lists, archives; one folder a class unless data.no_labels=true",
-        "imagenet": "the same, of ImageNet's folders",
-        "imagenet100": "the same, of 100 of them",
+        "imagenet": "ImageNet's folders, read as those of custom",
+        "imagenet100": "the folders of 100 classes of ImageNet, read as those of custom",
     },
     "hub": {"hub": "a data set of the Hugging Face hub by its name, owner/name"},
     "parquet": {"parquet": "images and labels of parquet files in the Hugging Face layout, or of plain bytes"},
