@@ -123,7 +123,7 @@ def plan(request: TuneConfig, raw: Plain, *, fixed: Iterable[str] = (), spaces: 
 def _require_labels(request: TuneConfig, no_labels: bool) -> None:
     free = [name for name, score in SCORES.items() if not score.labels]
     needed = not no_labels or not SCORES[request.score].labels
-    wanted = f"{' or '.join(free)} where images have no labels, data.no_labels=true, which others need"
+    wanted = f"{' or '.join(free)}, as data.no_labels is true and other scores need labels"
     require(needed, "score", request.score, wanted)
 
 

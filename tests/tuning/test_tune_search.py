@@ -175,7 +175,7 @@ def test_keys_that_a_user_has_given_do_not_vary_and_no_test_image_takes_part(pla
         ({"sampler": "grid"}, "unknown sampler 'grid'"),
         (
             {"data": {"dataset": "custom", "train_path": ".", "no_labels": True}},
-            "score = 'linear_acc1': must be rankme where images have no labels",
+            "score = 'linear_acc1': must be rankme, as data.no_labels is true and other scores need labels",
         ),
         ({"resume_from_checkpoint": "runs/one"}, "resume_from_checkpoint = 'runs/one': must be null in a search"),
         ({"dry_run": True}, "dry_run = True: must be false in a search"),
