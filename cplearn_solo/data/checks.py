@@ -94,6 +94,8 @@ def check_data(cfg: DataConfig) -> None:
         fits = value is None or all(isinstance(path, str) and path for path in (value if several else [value]))
         wanted = "a path" if cfg.dataset in KNOWN_IMAGES else "a path or a list of paths"
         require(fits, f"data.{name}", value, wanted)
+    own = cfg.dataset == "digits" and cfg.val_path
+    require(not own, "data.val_path", cfg.val_path, "null for digits, which have test images of their own")
     for name in ("max_train_images", "max_val_images"):
         value = getattr(cfg, name)
         require(value is None or value >= 1, f"data.{name}", value, "an integer from 1 up, or null for all")
