@@ -196,6 +196,7 @@ class Pretrainer(LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         self.clock.pause()
+        self.check_weights()  # before neighbours are looked for among features that are no numbers
         self.val_codes.reset(self.device)
         self.probe.start_validation(self.device)
 

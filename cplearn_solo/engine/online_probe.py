@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cplearn_solo.config.schema import KNNEvalConfig
-from cplearn_solo.core.distributed import sum_ranks, world_size
+from cplearn_solo.core.distributed import sum_ranks
 from cplearn_solo.core.precision import without_autocast
 from cplearn_solo.engine.running_scale import RunningScale
 from cplearn_solo.metrics import knn_accuracy
@@ -71,8 +71,9 @@ class OnlineProbe:
         """``acc1`` and ``knn_acc1`` of the held-out images of all processes, as far as they were measured."""
         hits, labelled = sum_ranks(self._counts.float()).tolist()
         scores = {"acc1": hits / labelled} if labelled and self.learns else {}
-        if self._bank and self._asked:
-            scores["knn_acc1"] = self._knn_accuracy()
+        if self.knn.enabled:
+            hits, asked = sum_ranks(self._among_neighbours()).tolist()
+            scores |= {"knn_acc1": hits / asked} if asked else {}
         return scores
 
     def _logits(self, feats: Tensor) -> Tensor:
@@ -80,16 +81,22 @@ class OnlineProbe:
         with without_autocast(feats):
             return self.classifier(self.scale(feats.float()))
 
-    def _knn_accuracy(self) -> float:
-        """The mean over processes, each with its own images.
+    def _among_neighbours(self) -> Tensor:
+        """Hits and labels ``(2,)`` among held-out images of this process, whose neighbours are its own, too.
 
-        Where training images have no labels, half of the held-out ones are looked up among the others.
+        Where training images have no labels, half of the held-out ones are looked up among the others. Both are 0
+        where too few have labels for that.
         """
+        nothing = self._counts.new_zeros(2).float()
+        if not (self._bank and self._asked):
+            return nothing
         train_x, train_y = (torch.cat(part) for part in zip(*self._bank))
         test_x, test_y = (torch.cat(part) for part in zip(*self._asked))
         known, asked = train_y >= 0, test_y >= 0
         train_x, train_y, test_x, test_y = train_x[known], train_y[known], test_x[asked], test_y[asked]
         if not len(train_y):
             train_x, train_y, test_x, test_y = test_x[::2], test_y[::2], test_x[1::2], test_y[1::2]
+        if not len(test_y):
+            return nothing
         accuracy = knn_accuracy(train_x, train_y, test_x, test_y, k=self.knn.k, num_classes=self.num_classes)
-        return (sum_ranks(torch.tensor(accuracy, device=train_x.device)) / world_size()).item()
+        return nothing.new_tensor([accuracy * len(test_y), len(test_y)])

@@ -140,6 +140,20 @@ def test_online_knn_and_validation_split(tmp_path):
     assert 0 < row["val_knn_acc1"] <= 1
 
 
+@pytest.mark.parametrize(("labels", "right"), [([0, 0, 1], 2 / 3), ([0, -1, -1], 1.0), ([-1, -1, -1], None)])
+@pytest.mark.parametrize("known", [True, False])
+def test_neighbours_of_few_held_out_images_with_labels_end_no_run(labels, right, known):
+    """Nor do those of none; without labels of training images, one of two is looked up among the others."""
+    probe = OnlineProbe(torch.nn.Linear(2, 2), RunningScale(2), KNNEvalConfig(enabled=True, k=1), num_classes=2)
+    near, far = torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0])
+    probe.remember(torch.stack([near, far]), torch.tensor([0, 1]) if known else torch.tensor([-1, -1]))
+    probe.start_validation(torch.device("cpu"))
+    for label in labels:  # a batch each
+        probe.validate(near[None], torch.tensor([label]))
+    expected = right if known else 1.0 if labels == [0, 0, 1] else None
+    assert probe.accuracies().get("knn_acc1") == (expected and pytest.approx(expected))
+
+
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw", "lars"])
 def test_other_optimizers_and_schedules_train(optimizer, tmp_path):
     kwargs = {"eta": 0.02, "clip_lr": True, "exclude_bias_n_norm": True} if optimizer == "lars" else {}
@@ -326,7 +340,7 @@ def test_a_loss_that_is_no_number_stops_the_run(poison, words, tmp_path, monkeyp
             next(self.parameters()).data.fill_(float("nan"))
         return parts
 
-    config = tiny(tmp_path, max_epochs=3)
+    config = tiny(tmp_path, max_epochs=3, knn_eval={"enabled": True})
     with monkeypatch.context() as context:
         context.setattr(CPLearn, "loss", poisoned)
         with pytest.raises(InputError) as error:
