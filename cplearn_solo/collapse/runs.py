@@ -14,7 +14,7 @@ from cplearn_solo.collapse.released import released_parts
 from cplearn_solo.collapse.subject import Origin, Subject, checked, choice, described
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.core.words import TOO_EARLY
-from cplearn_solo.data import ImageSet
+from cplearn_solo.data import ImageSet, sampled
 from cplearn_solo.engine.checkpoint import read_checkpoint
 from cplearn_solo.engine.find import find_checkpoint
 from cplearn_solo.engine.log import EpochLog
@@ -34,7 +34,7 @@ def from_run(path: Path, *, images: int, data: dict[str, Any], seed: int, releas
     device = choose_device()
     model = load_pretrained(path, device=device)
     whole, places, samples = _held_out(model, data, images=images, seed=seed)
-    held_out = whole.subset(places)
+    held_out = sampled(whole, places)
     features = _features(model, held_out, device)
     x = checked(f"{path}: features", features.x)
     embeddings = torch.cat([model.method.embed(part.to(device)).cpu() for part in x.split(EMBEDDED_AT_ONCE)])

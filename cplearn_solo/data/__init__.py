@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from cplearn_solo.data.batch_views import BatchAugment, Normalise
     from cplearn_solo.data.checks import check_augmentation, check_data
     from cplearn_solo.data.fingerprint import describe_change
-    from cplearn_solo.data.image_set import IMAGENET_MEAN, IMAGENET_STD, FileSet, ImageSet, MemorySet
+    from cplearn_solo.data.image_set import IMAGENET_MEAN, IMAGENET_STD, FileSet, ImageSet, MemorySet, sampled
     from cplearn_solo.data.loaders import MemoryLoader, eval_loader, train_loader
     from cplearn_solo.data.lost_classes import tell_lost_classes
     from cplearn_solo.data.order import EpochSampler, step_generator

@@ -121,6 +121,15 @@ class FileSet:
         return source_name(self.sources[i])
 
 
+def sampled(images: ImageSet, rows: Tensor) -> ImageSet:
+    """The images in ``rows``, drawn to be looked at: that more of them are unreadable than of all ends nothing, unless
+    none may be."""
+    chosen = images.subset(rows)
+    if isinstance(chosen, FileSet) and chosen.max_unreadable:
+        return replace(chosen, max_unreadable=1.0)
+    return chosen
+
+
 def in_channels(images: MemorySet, cfg: DataConfig) -> MemorySet:
     """The same images of ``data.channels``: grey by Pillow's luma; raises ``InputError`` for channels they lack."""
     if images.images.shape[1] == cfg.channels:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from cplearn_solo.config.schema import Config
-from cplearn_solo.data import BatchAugment, ImageSet, train_loader
+from cplearn_solo.data import BatchAugment, ImageSet, sampled, train_loader
 from cplearn_solo.data.order import step_generator
 from cplearn_solo.metrics.learned import FEWEST, Compared, accuracy, not_learned
 from cplearn_solo.metrics.own_view import Measured, own_view_accuracy
@@ -35,7 +35,7 @@ def own_views(backbones: list[nn.Module], images: ImageSet, config: Config, devi
         return []
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(config.seed))
     networks, found = [_by_batch(backbone).to(device) for backbone in backbones], [[] for _ in backbones]
-    for pair in _view_pairs(images.subset(order[:count]), config, size):
+    for pair in _view_pairs(sampled(images, order[:count]), config, size):
         for network, features in zip(networks, found):
             features.append([network(view.to(device)).float().cpu() for view in pair])
     return [own_view_accuracy(*(torch.cat(views) for views in zip(*features))) for features in found]

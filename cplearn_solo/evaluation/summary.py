@@ -6,7 +6,7 @@ from typing import Any
 
 from cplearn_solo.config import Config
 from cplearn_solo.core.words import HEALTHY, NOT_LEARNED, TOO_EARLY
-from cplearn_solo.data import Splits
+from cplearn_solo.data import Splits, sampled
 from cplearn_solo.engine.advice import advised
 from cplearn_solo.engine.log import EpochLog
 from cplearn_solo.engine.provenance import provenance
@@ -56,7 +56,7 @@ def summarize(trained: Trained, *, references: bool = True) -> tuple[dict[str, A
             summary["random_backbone"] = {k: v for k, v in random.items() if not k.endswith(NO_SCORES)}
             summary["chance"] = chance_scores(judged.y, summary)
     else:
-        judged = features(splits.train.subset(sample(len(splits.train), config.seed)))
+        judged = features(sampled(splits.train, sample(len(splits.train), config.seed)))
     views = _own_views(trained, summary) if references else []
     verdict = _verdict(trained, judged, summary, rows, views)
     summary |= {"verdict": verdict.name, "verdict_reason": verdict.reason, "verdict_advice": verdict.advice or None}

@@ -16,7 +16,7 @@ from cplearn_solo.config.compose import composed
 from cplearn_solo.config.evaluation import LinearConfig, ProbeOptimizer
 from cplearn_solo.core.files import whole_file
 from cplearn_solo.core.scripts import SCRIPTS
-from cplearn_solo.data import load_splits
+from cplearn_solo.data import load_splits, sampled
 from cplearn_solo.detection.schema import parse_detection
 from cplearn_solo.detection.train import detect
 from cplearn_solo.engine.checkpoint import checkpoint_entry
@@ -69,7 +69,7 @@ def spectrum(place: Path) -> Found:
     model = load_pretrained(place)
     device = device_after_training(model.config)
     splits, _ = splits_of(model, {})
-    images = splits.train.subset(sample(len(splits.train), model.config.seed))
+    images = sampled(splits.train, sample(len(splits.train), model.config.seed))
     feats = extractor(model.backbone, model.method, model.config, device=device)(images).x
     embeddings = model.method.to(device).embed(feats.to(device)).cpu()
     eigenvalues = [float(f"{value:.4g}") for value in covariance_spectrum(embeddings).tolist()]

@@ -69,6 +69,7 @@ def _told(run: Path, summary: dict[str, Any], names: tuple[str, ...]) -> dict[st
 
 def _rankme(trained: Trained) -> float:
     """Of at most 10,000 held-out images, or training images where none are held out."""
+    from cplearn_solo.data import sampled
     from cplearn_solo.evaluation.scores import sample
     from cplearn_solo.inference.devices import device_after_training
     from cplearn_solo.inference.features import extractor
@@ -77,7 +78,7 @@ def _rankme(trained: Trained) -> float:
     module, config = trained.module, trained.module.config
     images = trained.splits.test or trained.splits.train
     features = extractor(module.backbone, module.method, config, device=device_after_training(config))
-    return rankme(features(images.subset(sample(len(images), config.seed))).x)
+    return rankme(features(sampled(images, sample(len(images), config.seed))).x)
 
 
 if __name__ == "__main__":

@@ -3,10 +3,12 @@
 import pytest
 import torch
 from support.configs import tiny
+from support.images import write_images
 from torch import nn
 
 from cplearn_solo.config.read import parse_config
-from cplearn_solo.data import load_splits
+from cplearn_solo.core.errors import InputError
+from cplearn_solo.data import FileSet, load_splits
 from cplearn_solo.evaluation.learned import IMAGES, learned_nothing, own_views
 from cplearn_solo.metrics.own_view import Measured
 
@@ -49,3 +51,21 @@ def test_views_of_networks_that_see_and_that_do_not(tmp_path):
     assert seeing.training and not seeing[1].running_mean.any()
     few = images.subset(torch.arange(99))
     assert own_views([seeing], few, config, torch.device("cpu")) == []
+
+
+@pytest.mark.parametrize("allowed", [0.01, 0.0])
+def test_more_unreadable_images_among_some_than_among_all_end_no_finished_training(tmp_path, allowed):
+    """One in a hundred of all, all of them among those that are looked at; where none may be, one ends it."""
+    config = parse_config(tiny(tmp_path, optimizer={"batch_size": 64}))
+    write_images(tmp_path, ["good.png"])
+    paths = [str(tmp_path / "good.png")] * 800
+    for drawn in torch.randperm(800, generator=torch.Generator().manual_seed(config.seed))[:8].tolist():
+        paths[drawn] = str(tmp_path / "none.png")
+    images = FileSet(paths, torch.zeros(800, dtype=torch.int64), 1, max_unreadable=allowed)
+    if allowed:
+        with pytest.warns(UserWarning, match="8 of 512 images could not be read"):
+            (found,) = own_views([nn.Flatten()], images, config, torch.device("cpu"))
+        assert 0 < found.value < 1
+    else:
+        with pytest.raises(InputError, match="data.max_unreadable = 0.0"):
+            own_views([nn.Flatten()], images, config, torch.device("cpu"))
