@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from cplearn_solo.backbones import LastBlocks
-from cplearn_solo.config.evaluation import EvalConfig, KNNConfig, LinearConfig
+from cplearn_solo.config.evaluation import ClusteringConfig, EvalConfig, KNNConfig, LinearConfig
 from cplearn_solo.core.errors import NotWritten
 from cplearn_solo.core.files import append_line
 from cplearn_solo.core.messages import Notice
@@ -56,16 +56,16 @@ def evaluate(config: EvalConfig, *, progress: Callable[[int, int], None] | None 
     device = choose_device(config.accelerator)
     model = load_pretrained(config.pretrained, device=device)
     splits, data = splits_of(model, config.data)
-    require_held_out(splits, data)
+    require_held_out(splits, data, not isinstance(config, ClusteringConfig))
     if isinstance(config, LinearConfig):
-        found = _linear(model, splits, config, device, progress)
+        test, found = _linear(model, splits, config, device, progress)
     elif isinstance(config, KNNConfig):
-        found = _knn(splits, config, _extractor(model.backbone, None, model, config, device), device)
+        test, found = _knn(splits, config, _extractor(model.backbone, None, model, config, device), device)
     else:
         features = _extractor(model.backbone, model.method, model, config, device)
         test = features(splits.test, batch_statistics=config.protocol == "train")
         found = cluster_scores(test, codes_total=model.method.codes_total, seed=config.seed)
-    scores = {"scored_on": splits.name, "scored_images": count_scored(splits.test.labels), **found}
+    scores = {"scored_on": splits.name, "scored_images": count_scored(test.y), **found}
     return Evaluation(scores, _recorded(model.run, scores, config) if model.run else None)
 
 
@@ -82,7 +82,7 @@ def _linear(
     config: LinearConfig,
     device: torch.device,
     progress: Callable[[int, int], None] | None,
-) -> dict[str, Any]:
+) -> tuple[Features, dict[str, Any]]:
     backbone = LastBlocks(model.backbone, config.last_blocks) if config.last_blocks else model.backbone
     sizes = {"num_classes": splits.train.num_classes}
     features = _extractor(backbone, None, model, config, device)
@@ -102,13 +102,14 @@ def _linear(
         )
         train, test = features(splits.probe).labelled(), features(splits.test).labelled()
         result = scored(classifier.cpu(), train.x, train.y, test.x, test.y, **sizes)
-        return named_scores("finetuned" if config.finetune else "paper_linear_augmented", result, test.y)
+        return test, named_scores("finetuned" if config.finetune else "paper_linear_augmented", result, test.y)
+    train, test = features(splits.probe), features(splits.test)
     how = {**sizes, "seed": config.seed, "device": device, "progress": progress}
     if config.protocol == "converged":
-        return linear_scores(features(splits.probe), features(splits.test), **how)
-    return paper_linear_scores(
-        features(splits.probe),
-        features(splits.test),
+        return test, linear_scores(train, test, **how)
+    return test, paper_linear_scores(
+        train,
+        test,
         epochs=config.max_epochs,
         lr=config.optimizer.lr,
         batch_size=config.optimizer.batch_size,
@@ -120,10 +121,10 @@ def _linear(
 
 def _knn(
     splits: Splits, config: KNNConfig, features: Callable[[ImageSet], Features], device: torch.device
-) -> dict[str, Any]:
+) -> tuple[Features, dict[str, Any]]:
     train, test = features(splits.probe), features(splits.test)
     settings = {"k": config.k, "temperature": config.temperature, "device": device}
-    return knn_scores(train, test, num_classes=splits.train.num_classes, **settings)
+    return test, knn_scores(train, test, num_classes=splits.train.num_classes, **settings)
 
 
 def _recorded(run: Path, scores: dict[str, Any], config: EvalConfig) -> Path | None:

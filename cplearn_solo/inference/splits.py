@@ -36,8 +36,14 @@ def _require_same_parts(data: DataConfig, training: DataConfig) -> None:
         require(asked == trained, f"data.{key}", asked, f"{trained}, as in training, which saw images of other parts")
 
 
-def require_held_out(splits: Splits, data: DataConfig) -> None:
-    """Raises ``InputError`` where there are no images with labels to score on."""
+def require_held_out(splits: Splits, data: DataConfig, labelled: bool = True) -> None:
+    """Raises ``InputError`` where there are no images to score on, or where they, or those that a probe learns from,
+    have to be ``labelled`` and none is."""
     if splits.test is None:
         require(not data.no_labels, "data.no_labels", True, "false to have scores, or data.val_path labelled images")
         raise InputError("no held-out images: give data.val_path or data.val_split")
+    for images in (splits.probe, splits.test) if labelled else ():
+        own = data.val_path is not None and not data.val_split and images is splits.test
+        key, value = ("data.val_path", data.val_path) if own else ("data.train_path", data.train_path)
+        which = "scored" if images is splits.test else "training"
+        require(bool((images.labels >= 0).any()), key, value, f"images with labels, and no {which} image has one")

@@ -222,6 +222,12 @@ def test_lists_in_which_no_image_has_a_label(root: Path) -> None:
     assert found.train.labels.tolist() == found.test.labels.tolist() == [-1] and found.train.num_classes == 0
 
 
+def test_training_images_without_labels_are_told_so_beside_scored_ones_with_labels(root: Path) -> None:
+    (root / "list.csv").write_text("image,class\ncat/1.png,\ndog/3.png,\n")
+    message = "data.no_labels = False: must be true, as no image in data.train_path has a label"
+    fails(message, train_path=str(root / "list.csv"), val_path=str(root))
+
+
 def test_numbers_below_zero_are_no_labels_of_a_list(root: Path) -> None:
     (root.parent / "list.csv").write_text("root/cat/1.png,1\nroot/dog/3.png,-1\n")
     message = r"data.train_path = .*list.csv': must be images with labels from 0 up, empty .* and it holds -1"

@@ -11,7 +11,8 @@ from cplearn_solo.core.messages import Notice
 from cplearn_solo.evaluation import programs
 from cplearn_solo.evaluation.linear import LinearResult
 
-TEST = SimpleNamespace(labels=torch.tensor([0, -1, 2]))  # of which one image has no label
+TEST = SimpleNamespace(labels=torch.tensor([0, 1, 2]))
+SEEN = torch.tensor([0, -1, 2])  # their labels, of which one image could not be read
 
 
 @pytest.fixture
@@ -31,7 +32,10 @@ def asked(monkeypatch):
     splits = SimpleNamespace(name="test", probe="probe", test=TEST, train=SimpleNamespace(num_classes=3))
 
     def seen(images, **how):
-        return SimpleNamespace(of=images, how=how, labelled=lambda: SimpleNamespace(x=images, y=LABELS))
+        labels = SEEN if images is TEST else LABELS
+        return SimpleNamespace(
+            of=images, how=how, y=labels, labelled=lambda: SimpleNamespace(x=images, y=labels[labels >= 0])
+        )
 
     network = SimpleNamespace(num_features=7)
     config = SimpleNamespace(augmentations=[SimpleNamespace(crop_size=8)])

@@ -1,12 +1,14 @@
 """The images that a run is scored on."""
 
 import pytest
+import torch
 from support.configs import tiny
 
 from cplearn_solo.config import parse_config
 from cplearn_solo.core.errors import InputError
+from cplearn_solo.data import DataConfig, MemorySet, Splits
 from cplearn_solo.inference.pretrained import Pretrained
-from cplearn_solo.inference.splits import splits_of
+from cplearn_solo.inference.splits import require_held_out, splits_of
 
 
 def trained_with(**data) -> Pretrained:
@@ -35,3 +37,20 @@ def test_the_part_that_was_held_out_is_scored() -> None:
     assert len(splits.test) == 40 and len(splits.train) == 80
     assert splits.name == "val"
     assert splits_of(trained_with(val_split=0.2), {"val_split": 0.0})[0].name == "test"
+
+
+@pytest.mark.parametrize(
+    ("training", "scored", "data", "message"),
+    [
+        ([0, 1], [-1, -1], {"val_path": "here"}, "data.val_path = 'here': .* no scored image has one"),
+        ([0, 1], [-1, -1], {"val_split": 0.5, "val_path": "here"}, "data.train_path = '.*': .* no scored image"),
+        ([-1, -1], [0, 1], {"val_path": "here"}, "data.train_path = '.*': .* no training image has one"),
+    ],
+)
+def test_neighbours_and_probes_need_labels_of_either_part(training, scored, data, message):
+    """Clustering does without."""
+    train, test = (MemorySet(torch.zeros(2, 3, 4, 4), torch.tensor(labels), 2) for labels in (training, scored))
+    splits = Splits(train=train, probe=train, test=test, name="test", fingerprint={})
+    with pytest.raises(InputError, match=message):
+        require_held_out(splits, DataConfig(**data))
+    require_held_out(splits, DataConfig(**data), False)

@@ -18,7 +18,8 @@ def paired(
 ) -> tuple[FileSet, FileSet | None]:
     """The two sets; where training images have no labels, the classes are those of the scored ones.
 
-    Raises ``InputError`` for classes that no training image can have, and for numbers that are none of classes.
+    Raises ``InputError`` for classes that no training image can have, for numbers that are none of classes, and for
+    training images that ought to have labels where the scored ones have.
     """
     index, labels = train
     _check(index, labels, "data.train_path", cfg.train_path)
@@ -29,6 +30,8 @@ def paired(
     if cfg.no_labels:
         test_set = _file_set(scored, found)
         return replace(_file_set(index, labels), num_classes=found.num_classes, classes=found.names), test_set
+    alone = not labels.num_classes and bool((found.values >= 0).any())
+    require(not alone, "data.no_labels", False, "true, as no image in data.train_path has a label")
     found = matched(found, labels, "data.val_path", cfg.val_path)
     highest = int(found.values.max(initial=-1))
     wanted = f"images with labels from 0 to {labels.num_classes - 1}, as in training, and it holds {highest}"
