@@ -27,7 +27,7 @@ class Splits:
 
     ``probe`` are labelled images that a linear probe and nearest neighbours learn from: those of ``train``, or half of
     the labelled images in ``data.val_path`` where training images have no labels, of which ``test`` is the other half.
-    Both are decoded in the same way, also where only one of them has small images of one size.
+    Both are decoded in the same way, also where only one of them has small images of one size, or each has another.
     ``fingerprint`` is that of the data, for ``describe_change``.
     """
 
@@ -70,7 +70,7 @@ def load_splits(
     at_once, one_by_one = _readers(train, cfg, seed, limits)
     undecoded, train, test = (train, test), at_once(train), test and at_once(test)
     probe = train
-    if test is not None and type(train) is not type(test) and not cfg.no_labels:  # they would be seen at two sizes
+    if test is not None and not cfg.no_labels and _size(train) != _size(test):  # they would be seen at two sizes
         probe, test = map(one_by_one, undecoded)
     customary = NORMALISATION.get(cfg.dataset) if cfg.channels == RGB else None
     own = (mean, std) if mean and std else customary or channel_statistics(train, seed)
@@ -85,6 +85,11 @@ def load_splits(
         name="val" if cfg.val_split else "test",
         fingerprint=found,
     )
+
+
+def _size(images: ImageSet) -> tuple[int, ...]:
+    """Height and width of images in memory; none of files, which are all seen at the same."""
+    return () if isinstance(images, FileSet) else tuple(images.images.shape[2:])
 
 
 def _readers(

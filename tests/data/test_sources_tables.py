@@ -264,9 +264,11 @@ def test_what_a_probe_learns_from_is_decoded_as_what_it_is_scored_on(tmp_path: P
     assert isinstance(found.train, MemorySet)  # which is trained on as if nothing were scored
     assert found.probe.labels.tolist() == [0, 1, 0, 1] and found.probe.mean == found.test.mean == found.train.mean
     back = splits(train_path=test, val_path=train)
-    assert isinstance(back.probe, FileSet) and isinstance(back.test, FileSet)
-    views = [next(iter(eval_loader(s, crop_size=16, batch_size=1, num_workers=0)))[1] for s in (back.probe, back.test)]
-    assert views[0].shape == views[1].shape
+    small = write_parquet(tmp_path / "c.parquet", noise_images(2, 24, 24, seed=3), [0, 1])
+    for parts in (back, splits(train_path=train, val_path=small)):
+        assert isinstance(parts.probe, FileSet) and isinstance(parts.test, FileSet)
+        first, second = (eval_loader(s, crop_size=16, batch_size=1, num_workers=0) for s in (parts.probe, parts.test))
+        assert next(iter(first))[1].shape == next(iter(second))[1].shape
 
 
 def test_rows_stay_in_arrow(tmp_path: Path) -> None:
