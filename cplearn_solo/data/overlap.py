@@ -1,4 +1,4 @@
-"""Scored images that are also training images, found by their content."""
+"""Scored images that something was also learned from, found by their content."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ THREADS = 16  # mostly waiting for files
 BLOCK = 1000  # images of one task
 
 
-def check_overlap(train: ImageSet, scored: ImageSet, cfg: DataConfig) -> None:
-    """Raises ``InputError`` where scored images are training images too, with their count.
+def check_overlap(train: ImageSet, scored: ImageSet, cfg: DataConfig, *, also: str = "training images") -> None:
+    """Raises ``InputError`` where scored images are ``also`` in ``train``, with their count.
 
     With ``data.allow_overlap``, and for data sets known by their name, prints it instead.
     """
     found = overlap(_index(train), _index(scored))
     if not len(found):
         return
-    count = f"{len(found)} of {len(scored)} scored images are also training images, by their content"
+    count = f"{len(found)} of {len(scored)} scored images are also {also}, by their content"
     if cfg.allow_overlap or cfg.dataset not in OWN_DATA:
         say_once(count)
         return

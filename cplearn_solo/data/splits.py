@@ -77,14 +77,13 @@ def load_splits(
     normalisation = {"mean": tuple(mean or own[0]), "std": tuple(std or own[1])}
     probe = None if probe is train else replace(probe, **normalisation)
     train, test = replace(train, **normalisation), test and replace(test, **normalisation)
-    probe, test = halves(test) if cfg.no_labels and test is not None else (probe or train, test)
-    return Splits(
-        train=train,
-        probe=probe,
-        test=test,
-        name="val" if cfg.val_split else "test",
-        fingerprint=found,
-    )
+    if cfg.no_labels and test is not None:
+        probe, test = halves(test)
+        check_overlap(probe, test, cfg, also="in the half of data.val_path that a probe learns from")
+    else:
+        probe = probe or train
+    name = "val" if cfg.val_split else "test"
+    return Splits(train=train, probe=probe, test=test, name=name, fingerprint=found)
 
 
 def _size(images: ImageSet) -> tuple[int, ...]:

@@ -318,6 +318,10 @@ def test_labels_of_validation_images_are_learned_from_and_scored(root: Path) -> 
     assert not set(found.probe.sources) & set(found.test.sources)
     assert splits(train_path=str(root)).probe.labels.tolist() == [0, 0, 1, 1]
     write_images(root.parent / "few", ["a/1.png"], seed=2)
+    shutil.copy(root.parent / "val/a/0.png", root.parent / "val/a/0 copy.png")  # which is in the other half
+    copied = {"train_path": str(root), "val_path": str(root.parent / "val"), "no_labels": True}
+    fails("1 of 4 scored images are also in the half of data.val_path that a probe learns from", **copied)
+    assert len(splits(**copied, allow_overlap=True).test) == 4
     few = str(root.parent / "few")
     fails("data.val_path = .*1 with labels", train_path=str(root), val_path=few, no_labels=True)
 
