@@ -10,11 +10,11 @@ from cplearn_solo.core.errors import require
 
 
 class Counted(Protocol):
-    """Batches that each of ``world`` processes trains on in an epoch, and validates."""
+    """Batches that each of ``world`` processes trains on in an epoch, and that the process ``rank`` validates."""
 
     def batches(self, world: int) -> int: ...
 
-    def val_batches(self, world: int) -> int: ...
+    def val_batches(self, world: int, rank: int = 0) -> int: ...
 
 
 def limited(batches: int, limit: int | float) -> int:
@@ -30,8 +30,10 @@ def check_batches(trainer: Trainer, loaders: Counted) -> None:
     require(batches > 0, "limit_train_batches", limit, f"so that one of {whole} batches is left, or more")
     if (limit := trainer.limit_val_batches) == 0:
         return
+    world = trainer.world_size
+    whole = loaders.val_batches(world, rank=world - 1)  # no other process has fewer
+    require(whole > 0, "devices", world, "at most as many as images that are scored, unless limit_val_batches is 0")
     if isinstance(limit, float) and limit < 1:
-        whole = loaders.val_batches(trainer.world_size)
         require(limited(whole, limit) > 0, "limit_val_batches", limit, f"0, or so that one of {whole} batches is left")
     interval, within = trainer.val_check_interval, trainer.check_val_every_n_epoch is not None
     wanted = f"at most {batches}, the batches of an epoch, unless check_val_every_n_epoch is null"

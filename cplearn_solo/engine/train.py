@@ -168,9 +168,9 @@ class Loaders(LightningDataModule):
         """Batches that each of ``world`` processes trains on in an epoch; ``InputError`` if there is not one."""
         return len(self._train(rank=0, world=world))
 
-    def val_batches(self, world: int) -> int:
-        """Batches of a validation in the first of ``world`` processes."""
-        return len(self._val(rank=0, world=world))
+    def val_batches(self, world: int, rank: int = 0) -> int:
+        """Batches of a validation in the process ``rank`` of ``world``; the first has the most of them."""
+        return len(self._val(rank=rank, world=world))
 
     def _on_device(self, loader: Any) -> Any:
         """A GPU with room for them keeps images in memory, so that steps do not wait for copies."""

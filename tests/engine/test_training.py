@@ -20,12 +20,13 @@ from cplearn_solo.config.read_evaluation import parse_evaluation
 from cplearn_solo.config.schema import KNNEvalConfig
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.data import load_splits, train_loader
+from cplearn_solo.engine.batches import check_batches
 from cplearn_solo.engine.log import EpochLog
 from cplearn_solo.engine.module import Pretrainer, image_statistics
 from cplearn_solo.engine.online_probe import OnlineProbe
 from cplearn_solo.engine.running_scale import RunningScale
 from cplearn_solo.engine.runs import read_derived
-from cplearn_solo.engine.train import _matmul_precision, _prepared, pretrain
+from cplearn_solo.engine.train import Loaders, _matmul_precision, _prepared, pretrain
 from cplearn_solo.evaluation.programs import evaluate
 from cplearn_solo.inference.features import extract
 from cplearn_solo.inference.pretrained import load_pretrained
@@ -230,6 +231,23 @@ def test_bad_input_leaves_nothing_behind(change, words, tmp_path):
     with pytest.raises(InputError, match=words):
         pretrain(parse_config(tiny(tmp_path, **change)))
     assert folders(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("devices", "limit", "words"),
+    [
+        (4, 1.0, "devices = 4: must be at most as many as images that are scored"),
+        (2, 0.6, "limit_val_batches = 0.6: must be 0, or so that one of 1 batches"),  # the first process has two
+    ],
+)
+def test_every_device_has_images_to_score(devices, limit, words, tmp_path):
+    config = parse_config(tiny(tmp_path, batch_size=2, data={"max_val_images": 3 if devices == 4 else 5}))
+    loaders = Loaders(load_splits(config.data, seed=0), config)
+    trainer = {"world_size": devices, "limit_train_batches": 1.0, "val_check_interval": 1.0}
+    trainer |= {"check_val_every_n_epoch": 1}
+    with pytest.raises(InputError, match=words):
+        check_batches(SimpleNamespace(**trainer, limit_val_batches=limit), loaders)
+    check_batches(SimpleNamespace(**trainer, limit_val_batches=0), loaders)
 
 
 def test_a_backbone_of_one_size_is_told_before_images_of_another_are_scored(tmp_path):
