@@ -30,7 +30,7 @@ class PauseAfter(Callback):
 
 
 class LastStep(Callback):
-    """Ends training with the optimizer step ``step`` of the run, after a validation.
+    """Ends training with the optimizer step ``step`` of the run, after a validation, where schedules end.
 
     Lightning's own ``max_steps`` takes the epoch of a checkpoint for an unfinished one, of which nothing is left.
     """
@@ -38,8 +38,8 @@ class LastStep(Callback):
     def __init__(self, step: int) -> None:
         self.step = step
 
-    def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
-        if trainer.global_step >= self.step:
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
+        if pl_module.steps_done >= self.step:
             trainer.should_stop = True
 
 

@@ -61,7 +61,7 @@ class Estimate(Callback):
         if self._told:
             return
         self._steps += 1
-        left = _batches_left(trainer, batch_idx, pl_module.config.max_steps)
+        left = _batches_left(trainer, batch_idx, pl_module)
         if self._steps <= FIRST:
             _wait_for(pl_module)
             self._counted = self._last = time.perf_counter()
@@ -99,13 +99,14 @@ class Estimate(Callback):
             say(_line(splits.train, time.perf_counter() - self._started + rest, trainer, module))
 
 
-def _batches_left(trainer: Trainer, batch_idx: int, max_steps: int | None) -> int:
+def _batches_left(trainer: Trainer, batch_idx: int, module: Pretrainer) -> int:
     """After this one, of all epochs."""
+    max_steps = module.config.max_steps
     epochs_left = (trainer.max_epochs or 0) - trainer.current_epoch
     left = epochs_left * int(trainer.num_training_batches) - batch_idx - 1
     if max_steps is None:
         return left
-    return min(left, max(0, max_steps - trainer.global_step) * trainer.accumulate_grad_batches)
+    return min(left, max(0, max_steps - module.steps_done) * trainer.accumulate_grad_batches)
 
 
 def _validations_left(trainer: Trainer, left: int) -> float:

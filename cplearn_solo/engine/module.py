@@ -84,6 +84,11 @@ class Pretrainer(LightningModule):
         self._captured: CapturedTraining | None = None
         self._rates: list[float] = []  # learning rates of the optimizer's groups, before the schedule
 
+    @property
+    def steps_done(self) -> int:
+        """Optimizer steps of the run, as if all had been made on these devices."""
+        return self.current_epoch * self._epoch_steps + self.trainer.global_step - self._steps_before
+
     def encode(self, images: Tensor) -> Tensor:
         """Features ``(n, d)`` of normalised images ``(n, c, h, w)``."""
         return self.backbone(images.contiguous(memory_format=self.memory_format))
@@ -174,7 +179,7 @@ class Pretrainer(LightningModule):
         if self.teacher is None or self.trainer.global_step == self._steps_seen:  # gradients still accumulate
             return
         self._steps_seen = self.trainer.global_step
-        self.update_teacher(self._steps_done / self._total_steps)
+        self.update_teacher(self.steps_done / self._total_steps)
 
     def on_train_epoch_end(self) -> None:
         seconds = self.clock.seconds()
@@ -297,13 +302,8 @@ class Pretrainer(LightningModule):
         """Whether processes have shares of the networks; the strategy has set the mesh of devices then."""
         return self._device_mesh is not None
 
-    @property
-    def _steps_done(self) -> int:
-        """Optimizer steps, as if all had been made on these devices."""
-        return self.current_epoch * self._epoch_steps + self.trainer.global_step - self._steps_before
-
     def _progress(self) -> Progress:
-        return Progress(self.current_epoch, self._total_epochs, self._steps_done, self._total_steps)
+        return Progress(self.current_epoch, self._total_epochs, self.steps_done, self._total_steps)
 
     def _seeded(self, batch_idx: int) -> torch.Generator:
         """The generator of this step's views; the global ones, of methods and dropout, get the same seed.

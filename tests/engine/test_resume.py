@@ -76,6 +76,21 @@ def test_a_killed_run_of_so_many_steps_ends_with_them(tmp_path, monkeypatch):
         pretrain(parse_config({**config("whole"), "resume_from_checkpoint": str(one)}))
 
 
+@pytest.mark.parametrize(("before", "after", "epochs"), [(16, 32, 4), (32, 16, 2)])
+def test_a_run_of_so_many_steps_ends_its_schedule_with_batches_of_another_size(
+    before, after, epochs, tmp_path, monkeypatch
+):
+    def config(size, **resumed):
+        small = {"data": {"max_train_images": 96}, "max_epochs": 50, "max_steps": 12, "scheduler": {"warmup_epochs": 0}}
+        return tiny(tmp_path, "byol", batch_size=size, **small, **resumed)
+
+    train_until(1, config(before), monkeypatch)
+    (run,) = folders(tmp_path)
+    pretrain(parse_config(config(after, resume_from_checkpoint=str(run))))
+    (group, *_) = torch.load(run / "checkpoints/last.ckpt", weights_only=True)["optimizer_states"][0]["param_groups"]
+    assert group["lr"] == 0 and len(EpochLog.read(run)) == epochs
+
+
 def _tensors(checkpoint):
     return [value for value in checkpoint["state_dict"].values() if torch.is_tensor(value)]
 
