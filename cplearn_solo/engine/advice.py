@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from cplearn_solo.config.schema import Config
 from cplearn_solo.core.words import NOT_LEARNED
+from cplearn_solo.data.schema import RGB
 from cplearn_solo.engine.optim import lr_scale
 from cplearn_solo.methods import Method
 from cplearn_solo.methods.catalog import method_facts
@@ -19,6 +20,7 @@ NOTHING = "nothing in the configuration explains it"
 STEPS = 500  # that a network needs to learn anything: 18 epochs of digits
 SLOW_TEACHER = 0.99
 WEAK_CROPS = 0.6  # smallest share of an image that crops keep, from which on two views are nearly the same
+USUAL_JITTER = 0.8  # share of the views whose colours change
 
 # Lowest and highest learning rate, after scaling, of the shipped configurations with each optimizer.
 RATES = {"adam": (1e-4, 5e-3), "adamw": (1.25e-4, 1.25e-4), "sgd": (3.75e-3, 0.5), "lars": (0.2, 1.0)}
@@ -111,14 +113,16 @@ def _epochs(config: Config, derived: Mapping[str, Any]) -> Iterator[Change]:
 
 def _views(config: Config) -> Iterator[Change]:
     for i, augmentation in enumerate(config.augmentations):
-        crops = augmentation.rrc
-        if augmentation.color_jitter.prob >= 0.5 or (crops.enabled and crops.crop_min_scale <= WEAK_CROPS):
+        crops, jitter = augmentation.rrc, augmentation.color_jitter
+        if jitter.prob >= 0.5 or (crops.enabled and crops.crop_min_scale <= WEAK_CROPS):
             continue
-        key, why = f"augmentations.{i}.rrc", "an image's views are nearly the same"
-        if not crops.enabled:
-            yield Change(f"{key}.enabled", True, False, why)
-        else:
-            yield Change(f"{key}.crop_min_scale", WEAK_CROPS, crops.crop_min_scale, why)
+        key, why = f"augmentations.{i}", "an image's views are nearly the same"
+        if crops.enabled:
+            yield Change(f"{key}.rrc.crop_min_scale", WEAK_CROPS, crops.crop_min_scale, why)
+        elif not augmentation.random_crop.enabled:
+            yield Change(f"{key}.rrc.enabled", True, False, why)
+        elif config.data.channels == RGB:  # a pipeline has one kind of crops
+            yield Change(f"{key}.color_jitter.prob", USUAL_JITTER, jitter.prob, why)
 
 
 def _text(value: Any) -> str:

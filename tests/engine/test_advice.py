@@ -37,6 +37,7 @@ CASES = [(name, {}) for name in DIGITS] + [
     ("cplearn", {"method_kwargs.linear_bn": False, "method_kwargs.proj_hidden_dim": 256}),
     ("cplearn", {"max_epochs": 200, "augmentations.0.color_jitter.prob": 0, "augmentations.0.rrc.crop_min_scale": 0.9}),
     ("cplearn", {"augmentations.0.color_jitter.prob": 0, "augmentations.0.rrc.enabled": False}),
+    ("cplearn", {"augmentations": [{"random_crop": {"enabled": True}, "rrc": {"enabled": False}, "num_crops": 2}]}),
     ("vicreg", {"method_kwargs.var_loss_weight": 0, "method_kwargs.cov_loss_weight": 0.0}),
     ("mcr2", {"method_kwargs.rate": "variational", "method_kwargs.num_clusters": 10}),
     ("self_classifier", {"method_kwargs.projector": "cplearn"}),
@@ -132,6 +133,8 @@ def test_codes_that_tell_nothing_at_beta_1_are_not_blamed_on_beta():
 def test_views_that_are_nearly_the_same_are_named():
     weak = {"augmentations.0.color_jitter.prob": 0, "augmentations.0.rrc.crop_min_scale": 0.9}
     assert "augmentations.0.rrc.crop_min_scale=0.6 (now 0.9: " in said("within_code", "cplearn", **weak)
+    shifted = [{"random_crop": {"enabled": True}, "rrc": {"enabled": False}, "num_crops": 2}]  # of which one can be
+    assert "augmentations.0.color_jitter.prob=0.8 (now 0: " in said("within_code", "cplearn", augmentations=shifted)
 
 
 def test_nothing_is_said_to_explain_it_where_nothing_does():
