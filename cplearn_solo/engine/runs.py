@@ -169,6 +169,9 @@ def _auto_resume(config: Config, data: dict[str, Any]) -> RunFolder | None:
             continue
         if lock is None:
             continue
+        if not _is_unfinished(folder):  # any more: whoever worked on it has ended since it was found
+            lock.release()
+            continue
         differing = difference(config.plain(), theirs)
         differing = differing or (_other_version(read_checkpoint(last)) if last else [])
         change = _change_of_data(folder, config, data)

@@ -170,6 +170,21 @@ def test_two_processes_never_share_an_unfinished_run(tmp_path):
     assert first.run.path != second.run.path
 
 
+def test_a_run_that_is_finished_while_others_are_looked_at_is_left_alone(finished, tmp_path, monkeypatch):
+    shutil.copytree(finished, tmp_path / "cplearn-digits" / finished.name)
+    (run,) = folders(tmp_path)
+    (run / "summary.json").unlink()
+    lock = runs.try_lock
+
+    def late(file):
+        (run / "summary.json").touch()
+        return lock(file)
+
+    monkeypatch.setattr(runs, "try_lock", late)
+    opened = runs.open_run(parse_config(tiny(tmp_path)), json.loads((run / "data.json").read_text()))
+    assert opened.path != run and opened.resume is None
+
+
 def test_a_run_of_another_user_is_passed_over(finished, tmp_path, monkeypatch):
     shutil.copytree(finished, tmp_path / "cplearn-digits" / finished.name)
     (theirs,) = folders(tmp_path)
