@@ -252,7 +252,11 @@ def _fit(
         run.write_json(DERIVED, derived)
         print(f"run folder {run.path}\n" + "  ".join(f"{key} {value}" for key, value in derived.items()), flush=True)
     if first_epoch >= epochs:  # killed between its last epoch and its evaluation
-        module.load_state_dict(read_checkpoint(run.resume)["state_dict"])
+        checkpoint = read_checkpoint(run.resume)
+        module.load_state_dict(checkpoint["state_dict"])
+        for callback in trainer.callbacks:  # of which the watch may have ended the run with that epoch
+            if state := checkpoint["callbacks"].get(callback.state_key):
+                callback.load_state_dict(state)
         return ""
 
     def ended(why: str, *, epoch: int) -> str:

@@ -9,12 +9,16 @@ import numpy as np
 import pytest
 import torch
 from omegaconf import OmegaConf
-from support.configs import shipped
+from support.configs import shipped, tiny
 
 from cplearn_solo.cli.tasks import pretrain_task
+from cplearn_solo.config.read import parse_config
+from cplearn_solo.engine import watch
 from cplearn_solo.engine.log import EpochLog
+from cplearn_solo.engine.train import pretrain
 from cplearn_solo.engine.watch import correlations
 from cplearn_solo.methods import build_method
+from cplearn_solo.metrics.verdict import Verdict
 
 pytestmark = pytest.mark.integration
 
@@ -91,6 +95,17 @@ def test_a_stopped_run_that_is_killed_before_its_evaluation_trains_no_further(st
     second, again, output = run(tmp_path, *STOPPED)
     assert "resuming the unfinished run" in output and again == log
     assert (second["verdict"], second["verdict_reason"]) == (first["verdict"], first["verdict_reason"])
+
+
+def test_a_run_that_collapsed_in_its_last_epoch_and_is_killed_before_its_evaluation_is_told_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(watch, "verdict_of", lambda measures, **_: Verdict("cluster", "on purpose", "", measures))
+    small = {"data": {"max_train_images": 64}, "scheduler": {"warmup_epochs": 0}}
+    config = parse_config(tiny(tmp_path, max_epochs=3, on_collapse="stop", **small))
+    first = pretrain(config)
+    first.run.close()
+    again = pretrain(config)
+    assert first.stopped_for is not None and again.stopped_for == first.stopped_for
+    again.run.close()
 
 
 def test_a_healthy_run_is_left_alone(tmp_path):
