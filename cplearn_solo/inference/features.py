@@ -58,7 +58,7 @@ def extract(
     ``batch_statistics=True`` is the released scripts' protocol instead: BatchNorm uses each evaluation batch's own
     statistics, so that codes depend on the batch. The models handed in are left as they were.
     """
-    alone = batch_statistics and len(images) % batch_size == 1
+    alone = batch_statistics and 1 in (batch_size, len(images) % batch_size)
     require(not alone, "batch_size", batch_size, f"another: one of {len(images)} images would be a batch by itself")
     backbone, method = (m and copy.deepcopy(m).to(device).train(batch_statistics) for m in (backbone, method))
     loader = eval_loader(images, crop_size=crop_size, batch_size=batch_size, num_workers=num_workers)

@@ -65,8 +65,10 @@ def test_a_file_that_is_no_yaml_is_named(here, tmp_path):
 
 
 def test_batch_statistics_of_one_image_are_refused(run, here):
-    code, _, error = here("clustering", f"pretrained={run}", "protocol=train", "batch_size=358")
-    assert code == 2 and "batch_size = 358: must be another: one of 359 images would be a batch by itself" in error
+    for size in (358, 1):
+        code, _, error = here("clustering", f"pretrained={run}", "protocol=train", f"batch_size={size}")
+        words = f"batch_size = {size}: must be another: one of 359 images would be a batch by itself"
+        assert code == 2 and words in error
 
 
 def test_the_commands_that_a_run_names_work(run, here):
