@@ -56,7 +56,8 @@ class CollapseWatch(Callback):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: Pretrainer) -> None:
         pl_module.check_weights()  # before they are judged, or replace the last good checkpoint
         feats = gather(torch.cat(list(pl_module.recent)))
-        measures = measured(pl_module.method, feats)
+        # BatchNorm has statistics of its own in each process, and all have to stop at the same epoch
+        measures = trainer.strategy.broadcast(measured(pl_module.method, feats))
         correlated = correlations(pl_module.method, feats)
         pl_module.log_dict({f"collapse_{name}": value for name, value in (measures | correlated).items()})
         told = [self._told_most, measures.get("told_apart")]

@@ -4,6 +4,7 @@ import io
 import json
 import shutil
 from contextlib import redirect_stdout
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -106,6 +107,22 @@ def test_a_run_that_collapsed_in_its_last_epoch_and_is_killed_before_its_evaluat
     again = pretrain(config)
     assert first.stopped_for is not None and again.stopped_for == first.stopped_for
     again.run.close()
+
+
+def test_all_processes_judge_what_the_first_one_has_measured(tmp_path):
+    """Without a validation, statistics of BatchNorm differ between them at the end of an epoch."""
+    config = parse_config(tiny(tmp_path, on_collapse="stop", scheduler={"warmup_epochs": 0}))
+    method = build_method(config.method, 16, batch_size=32, method_kwargs=config.method_kwargs)
+    process = SimpleNamespace(check_weights=lambda: None, log_dict=lambda values: None)
+    process.recent, process.method = [torch.randn(64, 16)], method
+    first = {"spread": 0.01, "stable_rank": 1.0}
+    for sent, stops in (({}, False), (first, True)):
+        strategy = SimpleNamespace(broadcast=lambda own, sent=sent: {**own, **sent})
+        trainer = SimpleNamespace(strategy=strategy, current_epoch=9, is_global_zero=False, should_stop=False)
+        one = watch.CollapseWatch(config, {})
+        for _ in range(2):
+            one.on_train_epoch_end(trainer, process)
+        assert trainer.should_stop == stops
 
 
 def test_a_healthy_run_is_left_alone(tmp_path):
