@@ -12,6 +12,7 @@ from cplearn_solo.album.neighbours import nearest
 from cplearn_solo.album.seen import Seen
 from cplearn_solo.album.sheets import sheets, thumbnails
 from cplearn_solo.collapse.subject import Subject, choice
+from cplearn_solo.data import sampled
 from cplearn_solo.inference.images import file_names
 
 CODES, OF_CODE = 10, 10  # most codes, and images of each
@@ -60,7 +61,7 @@ def pictures(examples: list[tuple[Subject, str]], *, seed: int) -> Pictures:
         )
         places = subject.places[shown]
         names += file_names(subject.images, places.tolist())
-        thumbs.append(thumbnails(subject.images.subset(places), num_workers=0))  # too few to start processes for
+        thumbs.append(thumbnails(sampled(subject.images, places), num_workers=0))  # too few to start processes for
     return Pictures(views, names, sheets(torch.cat(thumbs), MOST_BYTES) if thumbs else [])
 
 

@@ -5,9 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
-from support.images import noise_images
+from support.images import noise_images, write_images
 
 from cplearn_solo.album.sheets import COLUMNS, SIDE
 from cplearn_solo.collapse.comparison import Comparison
@@ -18,9 +19,10 @@ from cplearn_solo.collapse.page import report_page
 from cplearn_solo.collapse.pictures import ASKED, CODES, MOST_BYTES, NEIGHBOURS, OF_CODE, Pictures, pictures
 from cplearn_solo.collapse.protocols import PROTOCOLS
 from cplearn_solo.collapse.scatter import training, tsne
-from cplearn_solo.collapse.subject import Subject
+from cplearn_solo.collapse.subject import Subject, choice
 from cplearn_solo.collapse.tsne import map_of
-from cplearn_solo.data.image_set import MemorySet
+from cplearn_solo.data.image_set import FileSet, MemorySet
+from cplearn_solo.data.index import Files, Names
 from cplearn_solo.metrics.verdict import collapse_verdict
 
 N = 240
@@ -55,6 +57,18 @@ def colour(found, i):
     sheet = np.asarray(Image.open(io.BytesIO(found.sheets[i // COLUMNS**2])), dtype=float)
     y, x = i // COLUMNS % COLUMNS * SIDE, i % COLUMNS * SIDE
     return sheet[y : y + SIDE, x : x + SIDE].mean(axis=(0, 1))
+
+
+def test_images_that_could_not_be_read_may_be_among_those_shown(tmp_path):
+    """Four of 240 may be, by a share of which those that are shown may have three."""
+    write_images(tmp_path, ["good.png"])
+    names = [b"good.png"] * N
+    for shown in choice(N, ASKED, 0).tolist()[:4]:
+        names[shown] = b"none.png"
+    files = Files(str(tmp_path), Names.of(names), np.zeros(N, np.int64))
+    images = FileSet(files, torch.full((N,), -1), 0, max_unreadable=0.02)
+    with pytest.warns(UserWarning, match="4 of .* images could not be read"):
+        assert made(replace(subject("files"), images=images)).sheets
 
 
 def test_codes_and_neighbours_are_those_of_their_images():
