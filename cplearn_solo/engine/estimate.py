@@ -12,6 +12,7 @@ from lightning import Callback, Trainer
 from torch import Tensor
 
 from cplearn_solo.core.cores import cores
+from cplearn_solo.core.distributed import max_ranks
 from cplearn_solo.core.memory import memory_taken
 from cplearn_solo.core.numbers import digits
 from cplearn_solo.core.progress import duration, say
@@ -70,7 +71,7 @@ class Estimate(Callback):
             (self._within if batch_idx else self._between).append(now - self._last - self._paused)
             self._last, passed, counted = now, now - self._counted, self._steps - FIRST
             enough = min(ENOUGH, SHARE * (passed + passed / counted * left))
-            if counted >= FEWEST and passed >= enough:
+            if counted >= FEWEST and self._agreed(passed >= enough, pl_module.device):
                 self._tell(trainer, pl_module, left)
         self._paused = 0.0
         if self.ends and (self._told or not left):
@@ -79,6 +80,10 @@ class Estimate(Callback):
     def on_train_end(self, trainer: Trainer, pl_module: Pretrainer) -> None:
         if self.ends and not self._told:  # there were no more steps
             self._tell(trainer, pl_module, 0)
+
+    def _agreed(self, enough: bool, device: torch.device) -> bool:
+        """Whether that is so in any process, if training ends with it: clocks differ, and all have to end together."""
+        return bool(max_ranks(torch.tensor(int(enough), device=device))) if self.ends else enough
 
     def _tell(self, trainer: Trainer, module: Pretrainer, left: int) -> None:
         self._told = True

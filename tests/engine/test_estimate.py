@@ -52,6 +52,18 @@ def test_a_dry_run_ends_there_and_leaves_nothing(tmp_path, capsys):
         pretrain(config)
 
 
+def test_a_dry_run_ends_in_all_processes_once_one_has_seen_enough(tmp_path, monkeypatch):
+    monkeypatch.setattr(estimate, "SHARE", 1e9)  # never in this one
+    monkeypatch.setattr(estimate, "ENOUGH", 1e9)
+    steps = []
+    for others in (torch.zeros_like, torch.ones_like):
+        monkeypatch.setattr(estimate, "max_ranks", others)
+        given = Estimate(nothing, ends=True)
+        rehearse(parse_config(tiny(tmp_path, dry_run=True, data={"max_train_images": 64}, max_epochs=6)), given)
+        steps.append(given._steps)
+    assert steps == [12, estimate.FIRST + estimate.FEWEST]
+
+
 def test_a_dry_run_tells_of_a_loss_that_is_not_finite(tmp_path):
     changes = {"optimizer": {"lr": 1e30}, "scheduler": {"name": "none"}, "max_epochs": 1}
     with pytest.raises(InputError, match="not finite|is nan|is inf"):
