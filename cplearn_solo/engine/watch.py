@@ -42,11 +42,13 @@ class CollapseWatch(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         stopped_for = self.stopped_for and asdict(self.stopped_for)
-        return {"last": self._last, "told_most": self._told_most, "stopped_for": stopped_for}
+        known = {"last": self._last, "told_most": self._told_most, "stopped_for": stopped_for}
+        return {**known, "max_epochs": self.config.max_epochs}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._last, self._told_most = state_dict["last"], state_dict.get("told_most")
-        if state_dict["stopped_for"] and self.config.on_collapse == "stop":
+        longer = state_dict.get("max_epochs", self.config.max_epochs) < self.config.max_epochs  # which asks to go on
+        if state_dict["stopped_for"] and self.config.on_collapse == "stop" and not longer:
             self.stopped_for = Verdict(**state_dict["stopped_for"])
 
     def on_train_start(self, trainer: Trainer, pl_module: Pretrainer) -> None:

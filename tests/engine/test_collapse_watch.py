@@ -15,6 +15,7 @@ from support.configs import shipped, tiny
 from cplearn_solo.cli.tasks import pretrain_task
 from cplearn_solo.config.read import parse_config
 from cplearn_solo.engine import watch
+from cplearn_solo.engine.find import LAST
 from cplearn_solo.engine.log import EpochLog
 from cplearn_solo.engine.train import pretrain
 from cplearn_solo.engine.watch import correlations
@@ -107,6 +108,20 @@ def test_a_run_that_collapsed_in_its_last_epoch_and_is_killed_before_its_evaluat
     again = pretrain(config)
     assert first.stopped_for is not None and again.stopped_for == first.stopped_for
     again.run.close()
+
+
+def test_a_run_that_was_stopped_goes_on_where_more_epochs_are_asked_for(tmp_path, monkeypatch):
+    """Until the next epoch shows the same collapse; without a word it would be told again that it has collapsed."""
+    monkeypatch.setattr(watch, "verdict_of", lambda measures, **_: Verdict("cluster", "on purpose", "", measures))
+    small = {"data": {"max_train_images": 64}, "scheduler": {"warmup_epochs": 0}, "on_collapse": "stop"}
+    first = pretrain(parse_config(tiny(tmp_path, max_epochs=5, **small)))
+    first.run.close()
+    (first.run.path / "summary.json").touch()
+    longer = tiny(tmp_path, max_epochs=6, resume_from_checkpoint=str(first.run.path), **small)
+    again = pretrain(parse_config(longer))
+    again.run.close()
+    assert [len(EpochLog.read(one.run.path)) for one in (first, again)] == [3, 4]
+    assert (again.run.path / LAST).is_file() and again.stopped_for is not None
 
 
 def test_all_processes_judge_what_the_first_one_has_measured(tmp_path):
