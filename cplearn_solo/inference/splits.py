@@ -16,13 +16,17 @@ from cplearn_solo.inference.pretrained import Pretrained
 def splits_of(model: Pretrained, overrides: Mapping[str, Any]) -> tuple[Splits, DataConfig]:
     """The run's images, normalised as in its training, and what says which they are.
 
-    ``overrides`` are keys of ``data`` with other values than in training. Raises ``InputError`` for other channels, and
-    for other parts of the same images, of which some that are scored would have been trained on.
+    ``overrides`` are keys of ``data`` with other values than in training. Raises ``InputError`` for other channels, for
+    other parts of the same images, of which some that are scored would have been trained on, and for images to score
+    that nobody would look at.
     """
     data = read_schema({**asdict(model.config.data), **overrides}, DataConfig)
     channels = model.config.data.channels
     require(data.channels == channels, "data.channels", data.channels, f"{channels}, which the model was trained on")
     _require_same_parts(data, model.config.data)
+    looked_at = not overrides.get("val_path") or not data.val_split or data.dataset in KNOWN_IMAGES
+    wanted = "0 to score the images in data.val_path, where held-out training images are scored instead"
+    require(looked_at, "data.val_split", data.val_split, wanted)
     training = {"mean": model.mean, "std": model.std, "limits": model.limits}
     return load_splits(data, seed=model.config.seed, **training), data
 

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from support.configs import tiny
+from support.images import write_images
 
 from cplearn_solo.config import parse_config
 from cplearn_solo.core.errors import InputError
@@ -30,6 +31,18 @@ def trained_with(**data) -> Pretrained:
 def test_other_parts_of_the_same_images_are_refused(training: dict, asked: dict, message: str) -> None:
     with pytest.raises(InputError, match=message):
         splits_of(trained_with(**training), asked)
+
+
+def test_images_to_score_are_not_passed_over_for_held_out_ones(tmp_path) -> None:
+    write_images(tmp_path, [f"{part}/{name}/{i}.png" for part in "ab" for name in "xy" for i in range(20)])
+    run = trained_with(dataset="custom", train_path=str(tmp_path / "a"), val_split=0.5, max_train_images=None)
+    elsewhere = {"val_path": str(tmp_path / "b")}
+    with pytest.raises(InputError, match="data.val_split = 0.5: must be 0 to score the images in data.val_path"):
+        splits_of(run, elsewhere)
+    splits, _ = splits_of(run, {**elsewhere, "val_split": 0.0, "allow_overlap": True})
+    assert splits.name == "test" and len(splits.test) == 40
+    assert splits_of(run, {})[0].name == "val"
+    assert splits_of(trained_with(val_split=0.2), elsewhere)[0].name == "val"  # where digits lie says nothing
 
 
 def test_the_part_that_was_held_out_is_scored() -> None:
