@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cplearn_solo.config import Config
+from cplearn_solo.core.machine import machine
 from cplearn_solo.core.words import HEALTHY, NOT_LEARNED, TOO_EARLY
 from cplearn_solo.data import Splits, sampled
 from cplearn_solo.engine.advice import advised
@@ -45,7 +46,9 @@ def summarize(trained: Trained, *, references: bool = True) -> tuple[dict[str, A
         "images_per_second": round(sum(row["train_images"] for row in rows) / seconds, 1),
         "online_acc1": rows[-1].get("val_acc1") if module.num_classes > 1 else None,
     }
-    features = extractor(module.backbone, module.method, config, device=device_after_training(config))
+    device = device_after_training(config)
+    summary["machine"] = machine(device)
+    features = extractor(module.backbone, module.method, config, device=device)
     if splits.test:
         train = features(splits.probe, title="training images")
         judged = features(splits.test, title=f"{splits.name} images")

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from cplearn_solo.core.numbers import counted
+from cplearn_solo.core.progress import duration
 from cplearn_solo.data.fingerprint import describe_first_change
 from cplearn_solo.tables.compare import FEWEST, LEVEL
 from cplearn_solo.tables.plan import Grid
@@ -46,6 +47,7 @@ def notes(grid: Grid, found: Found, unmeasured: list[str], command: str) -> list
         f"{'Paper' if printed else 'Source'}: {', '.join(filter(None, (grid.table.source, grid.table.protocol)))}.",
         f"Ours: scale {grid.request.scale}, settings {grid.setting}: {grid.table.settings[grid.setting].note}.",
         f"Trained: {_trained(grid)}.",
+        _time(summaries),
         _seeds(grid),
         _marks(grid),
         f"Differences to another row: mean over seeds, and the {LEVEL * 100:.0f} % t-interval of paired differences."
@@ -77,6 +79,16 @@ def _trained(grid: Grid) -> str:
         {place: fact(config) for place, config in configs.items()} for fact in (_backbone, _epochs, _optimizer, _images)
     ]
     return "; ".join(_told(texts, grid) for texts in facts) if configs else "nothing"
+
+
+def _time(summaries: list[Record]) -> str:
+    """How long training took, of all runs; older runs do not say on what."""
+    seconds = sorted(s["wall_seconds"] for s in summaries if "wall_seconds" in s)
+    if not seconds:
+        return ""
+    ends = list(dict.fromkeys(map(duration, (seconds[0], seconds[-1]))))
+    machines = "; ".join(sorted({s["machine"] for s in summaries if "machine" in s}))
+    return f"Training of a run took {' to '.join(ends)}{f' on {machines}' if machines else ''}."
 
 
 def _backbone(config: dict[str, Any]) -> str:

@@ -53,7 +53,8 @@ def test_every_epoch_has_an_order_of_its_own(tmp_path, monkeypatch):
 def test_a_finished_run_leaves_what_was_promised(finished):
     summary = json.loads((finished / "summary.json").read_text())
     keys = """method dataset backbone seed epochs wall_seconds images_per_second online_acc1 linear_acc1 knn_acc1 nmi
-    nmi_chance ami ari cluster_acc kmeans_ami codes_used codes_total effective_rank loss learning_version versions"""
+    nmi_chance ami ari cluster_acc kmeans_ami codes_used codes_total effective_rank loss learning_version versions
+    machine"""
     assert set(keys.split()) <= set(summary)
     assert summary["codes_total"] == 64 and 1 <= summary["codes_used"] <= 64 and 0 <= summary["nmi"] <= 1
     left = {path.name for path in finished.iterdir()} - {".lock"}

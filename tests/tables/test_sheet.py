@@ -242,6 +242,12 @@ def test_notes_name_the_columns_that_differ():
     assert "resnet8 of width 128 (resnet8 of width 256: CIFAR-100); 200 epochs (20 epochs: SVHN)" in note
 
 
+def test_notes_say_how_long_training_took_and_on_what():
+    runs = [{"wall_seconds": 50.0}, {"wall_seconds": 900.0, "machine": "a GPU"}, {"wall_seconds": 300.0}]
+    assert "Training of a run took 50 s to 15 min on a GPU." in made({"SwAV": runs}).notes
+    assert "Training of a run took 50 s." in made({"SwAV": runs[:1]}).notes
+
+
 def test_notes_name_the_runs_whose_probe_has_not_converged():
     runs = [{"paper_linear_acc1": 0.5, "paper_linear_note": "training accuracy is low"}] * 2 + linear(0.5)
     assert "The paper's probe had not converged: SwAV (2 of its runs)." in made({"SwAV": runs}).notes
