@@ -55,19 +55,39 @@ def shared_generator(device: torch.device | str) -> torch.Generator:
     return torch.Generator(device).manual_seed(seed.item())
 
 
-def sync_batchnorm(module: nn.Module) -> nn.Module:
-    """``module`` with every BatchNorm computing its statistics over all ranks, on any device.
+def sync_batchnorm(module: nn.Module, *, on_gpus: bool = False) -> nn.Module:
+    """``module`` with every BatchNorm computing its statistics over all ranks; :func:`own_batchnorm` takes it back.
 
-    torch's own SyncBatchNorm is faster but works on GPUs only.
+    ``on_gpus``: by torch's own SyncBatchNorm, which is faster but works on GPUs only.
     """
-    if isinstance(module, nn.modules.batchnorm._BatchNorm):
-        module.__class__ = SyncBatchNorm
-    for child in module.children():
-        sync_batchnorm(child)
+    kind = SyncBatchNormOnGPUs if on_gpus else SyncBatchNorm
+    for part in module.modules():
+        if isinstance(part, nn.modules.batchnorm._BatchNorm) and not isinstance(part, _Followed):
+            part.own_class, part.__class__ = type(part), kind
     return module
 
 
-class SyncBatchNorm(nn.modules.batchnorm._BatchNorm):
+def own_batchnorm(module: nn.Module) -> nn.Module:
+    """``module`` with every BatchNorm as it was before :func:`sync_batchnorm`: a rank can use it without the others."""
+    for part in module.modules():
+        if isinstance(part, _Followed):
+            part.__class__ = part.own_class
+    return module
+
+
+class _Followed(nn.Module):
+    """What lies within a BatchNorm follows it, as dropout and activation do in timm's."""
+
+    own_class: type[nn.Module]
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = super().forward(x)
+        for part in self.children():
+            out = part(out)
+        return out
+
+
+class _OverRanks(nn.modules.batchnorm._BatchNorm):
     """BatchNorm over the rows of every rank, with the gradient of one process that holds them all."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -92,6 +112,16 @@ class SyncBatchNorm(nn.modules.batchnorm._BatchNorm):
 
     def _check_input_dim(self, x: Tensor) -> None:
         """Any number of dimensions from two."""
+
+
+class SyncBatchNorm(_Followed, _OverRanks):
+    """On any device."""
+
+
+class SyncBatchNormOnGPUs(_Followed, nn.SyncBatchNorm):
+    """torch's."""
+
+    process_group = None  # all ranks
 
 
 class _SumRanks(torch.autograd.Function):

@@ -16,7 +16,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch import nn
 
 from cplearn_solo.config.schema import Config
-from cplearn_solo.core.distributed import sync_batchnorm
+from cplearn_solo.core.distributed import own_batchnorm, sync_batchnorm
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.core.messages import Notice, only_collect
 from cplearn_solo.engine.checkpoint import PlainCheckpointIO
@@ -26,10 +26,13 @@ from cplearn_solo.engine.sharding import ShardedStrategy
 
 
 class LayerSync(TorchSyncBatchNorm):
-    """``sync_batchnorm=true`` also without a GPU."""
+    """``sync_batchnorm=true`` also without a GPU, and where activations lie within BatchNorm, as in timm."""
 
     def apply(self, model: nn.Module) -> nn.Module:
-        return super().apply(model) if "nccl" in dist.get_backend() else sync_batchnorm(model)
+        return sync_batchnorm(model, on_gpus="nccl" in dist.get_backend())
+
+    def revert(self, model: nn.Module) -> nn.Module:
+        return own_batchnorm(model)
 
 
 def build_trainer(config: Config) -> Trainer:
