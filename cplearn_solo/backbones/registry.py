@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from cplearn_solo.backbones.catalog import BACKBONES
 from cplearn_solo.backbones.elsewhere import has_small_stem, vit_in_timm
-from cplearn_solo.backbones.resnet8 import ResNet8
+from cplearn_solo.backbones.resnet8 import LEAST_SIDE, ResNet8
 from cplearn_solo.core.errors import InputError, reason_of, require, unknown
 
 
@@ -50,6 +50,8 @@ def build_backbone(
             output_for(size, model, told, channels=image_channels)
         elif hasattr(model, "patch_embed"):
             _check_patches(size, max(model.patch_embed.patch_size))
+        elif isinstance(model, ResNet8):
+            _check_side(size)
     return model
 
 
@@ -77,7 +79,13 @@ def or_any_size(model: nn.Module) -> str:
 def resnet8(crop_size: int, channels: int, /, *, width: int = 128) -> nn.Module:
     """Table 5 of the CPLearn paper."""
     require(width >= 1, "backbone.kwargs.width", width, "an integer from 1 up")
+    _check_side(crop_size)
     return ResNet8(width, channels)
+
+
+def _check_side(crop_size: int) -> None:
+    wanted = f"at least {LEAST_SIDE} for resnet8, which halves it twice"
+    require(crop_size >= LEAST_SIDE, "crop_size", crop_size, wanted)
 
 
 def _resnet(name: str, crop_size: int, channels: int, /, *, small_stem: bool | None = None, **kwargs: Any) -> nn.Module:

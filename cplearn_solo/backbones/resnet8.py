@@ -12,6 +12,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+LEAST_SIDE = 4  # pixels of an image, which is halved twice
+
 
 def _conv(inputs: int, outputs: int, size: int) -> nn.Conv2d:
     return nn.Conv2d(inputs, outputs, size, padding=size // 2)
@@ -40,7 +42,7 @@ class ResNet8(nn.Module):
         self.blocks = nn.Sequential(Block(width, pool=True), Block(width, pool=False), Block(width, pool=False))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Images ``(n, channels, h, w)``, h and w at least 4, to features ``(n, width)``."""
+        """Images ``(n, channels, h, w)``, h and w at least ``LEAST_SIDE``, to features ``(n, width)``."""
         return self.blocks(self.first_block(x)).mean(dim=(2, 3))
 
     def first_block(self, x: Tensor) -> Tensor:

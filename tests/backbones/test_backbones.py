@@ -171,3 +171,10 @@ def test_last_blocks_are_class_tokens_side_by_side():
         LastBlocks(vit, 13)
     with pytest.raises(InputError, match="last_blocks = 4: must be 0 for .* no ViT with a class token"):
         LastBlocks(build_backbone("resnet8", crop_size=32), 4)
+
+
+@pytest.mark.parametrize("sizes", [{"crop_size": 3}, {"crop_size": 8, "other_sizes": [4, 3]}])
+def test_crops_of_which_resnet8_leaves_nothing(sizes):
+    with pytest.raises(InputError, match="crop_size = 3: must be at least 4 for resnet8"):
+        build_backbone("resnet8", **sizes)
+    build_backbone("resnet8", crop_size=8, other_sizes=[4])(torch.zeros(1, 3, 4, 4))
