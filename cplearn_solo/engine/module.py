@@ -184,10 +184,10 @@ class Pretrainer(LightningModule):
     def on_train_epoch_end(self) -> None:
         seconds = self.clock.seconds()
         steps, totals = self.sums.steps * world_size(), self.sums.over_ranks()
-        hits, labelled = totals.pop("hits"), totals.pop("labelled")
+        hits, labelled, probe_sum = (totals.pop(name) for name in ("hits", "labelled", "probe_sum"))
         values = {name: total / steps for name, total in totals.items()}
-        if labelled:
-            values["acc1"] = hits / labelled
+        if labelled:  # not all steps have equally many
+            values |= {"acc1": hits / labelled, "probe_loss": probe_sum / labelled}
         else:
             del values["probe_loss"]
         values |= self.codes.counts()

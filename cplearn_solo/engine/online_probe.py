@@ -35,7 +35,8 @@ class OnlineProbe:
         self._bank.clear()
 
     def train(self, feats: list[Tensor], labels: Tensor) -> dict[str, Tensor]:
-        """Mean cross-entropy ``probe_loss`` over large crops, each ``(n, d)``; sums ``hits`` and ``labelled``.
+        """Mean cross-entropy ``probe_loss`` over large crops, each ``(n, d)``; sums ``probe_sum`` of the cross-entropy,
+        ``hits`` and ``labelled``.
 
         ``features_std`` is the root of their mean variance.
         """
@@ -45,9 +46,10 @@ class OnlineProbe:
         all_labels = labels.repeat(len(feats))
         known = all_labels >= 0
         labelled = known.sum()
-        loss = F.cross_entropy(logits, all_labels, ignore_index=-1, reduction="sum") / labelled.clamp(min=1)
+        total = F.cross_entropy(logits, all_labels, ignore_index=-1, reduction="sum")
         hits = ((logits.argmax(dim=1) == all_labels) & known).sum()
-        return {"probe_loss": loss, "hits": hits, "labelled": labelled, "features_std": features_std}
+        sums = {"probe_sum": total, "hits": hits, "labelled": labelled}
+        return {"probe_loss": total / labelled.clamp(min=1), **sums, "features_std": features_std}
 
     def remember(self, feats: Tensor, labels: Tensor) -> None:
         """Keeps features ``(n, d)``, without gradient, as neighbours of held-out images."""

@@ -320,6 +320,19 @@ def test_the_online_probe_computes_in_float32_where_networks_do_not():
             assert torch.equal(value, expected[name]), name
 
 
+def test_the_loss_of_the_online_probe_is_that_of_images_with_labels(tmp_path, monkeypatch):
+    """A step without any is none of loss 0, and one with few of them counts less than one with many."""
+    module = Pretrainer(parse_config(tiny(tmp_path)), num_classes=3, mean=[0.5], std=[0.5])
+    logged, losses = {}, []
+    monkeypatch.setattr(module, "log_dict", logged.update)
+    for labels in ([0, 1, 2], [-1, -1, 1], [-1, -1, -1]):
+        found = module.probe.train([torch.randn(3, module.backbone.num_features)], torch.tensor(labels))
+        module.sums.add(found)
+        losses.append(found["probe_loss"].item())
+    module.on_train_epoch_end()
+    assert logged["train_probe_loss"] == pytest.approx((3 * losses[0] + losses[1]) / 4)
+
+
 def test_the_precision_of_products_is_of_gpus_only(tmp_path, monkeypatch):
     """A CPU keeps what it had, and a GPU's is put back when training ends."""
     config = parse_config(
