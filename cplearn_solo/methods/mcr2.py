@@ -79,6 +79,7 @@ class MCR2(Method):
         self.head = nn.Linear(proj_output_dim, num_clusters) if num_clusters else None
         self.num_clusters, self.eps, self.gamma = num_clusters, eps, gamma
         self.atoms = self.log_amounts = None
+        self._latched = -1  # the last step at which they were set
         if num_clusters and rate == "variational":
             self.atoms = nn.Parameter(torch.randn(num_clusters * atoms, proj_output_dim))
             self.log_amounts = nn.Parameter(torch.zeros(num_clusters, num_clusters * atoms))
@@ -101,7 +102,9 @@ class MCR2(Method):
             if self.atoms is None:
                 parts["clusters"] = partition_rate(every, repeated, eps=self.eps)
             else:
-                if views.progress.step % LATCH == 0:
+                step = views.progress.step
+                if step % LATCH == 0 and step != self._latched:  # once, where gradients of several batches accumulate
+                    self._latched = step
                     self._latch(every, repeated)
                 found = variational_rate(every, repeated, self.atoms, self.log_amounts.exp(), eps=self.eps)
                 parts |= {"clusters": found.rate, "misfit": found.misfit}

@@ -120,6 +120,17 @@ def test_the_variational_rate_takes_batches_with_many_images_a_cluster():
     assert gain(64, variational) < -5 and gain(4096, variational) > 0
 
 
+def test_atoms_are_set_once_in_a_step_whose_gradients_accumulate():
+    """Those of its first batches would be of atoms that are there no more."""
+    method, first = make(**CLUSTERS, rate="variational", atoms=3), replace(views(), progress=Progress(0, 1, 100, 200))
+    method.loss(first)
+    atoms = method.atoms.detach().clone()
+    method.loss(replace(first, feats=[x.square() for x in first.feats]))
+    assert torch.equal(method.atoms, atoms)
+    method.loss(replace(first, feats=[2 - x for x in first.feats], progress=Progress(0, 1, 200, 300)))
+    assert not torch.equal(method.atoms, atoms)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "kwargs", [CLUSTERS, CLUSTERS | {"rate": "variational", "atoms": 4}], ids=["exact", "variational"]
