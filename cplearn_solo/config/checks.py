@@ -135,8 +135,12 @@ def _check_views(config: Config) -> None:
     crops = [augmentation.num_crops for augmentation in config.augmentations]
     sizes = [augmentation.crop_size for augmentation in config.augmentations]
     require(sum(crops) >= 2, "augmentations.num_crops", crops, "at least 2 views in all")
-    two = method_facts(config.method).multicrop or sum(crops) == 2
+    facts = method_facts(config.method)
+    two = facts.multicrop or sum(crops) == 2
     require(two, "augmentations.num_crops", crops, f"exactly 2 views in all for method {config.method!r}")
     large = [size == sizes[0] for size in sizes]
     ordered = max(sizes) == sizes[0] and large == sorted(large, reverse=True)
     require(ordered, "augmentations.crop_size", sizes, "in order, the largest first")
+    alike = facts.multicrop or not facts.teacher or all(large)
+    wanted = f"of one size for method {config.method!r}, whose teacher looks at both views and at large ones only"
+    require(alike, "augmentations.crop_size", sizes, wanted)

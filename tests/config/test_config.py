@@ -78,6 +78,14 @@ def test_defaults_are_filled_and_types_converted():
         ({"method": "cplearnn"}, "did you mean 'cplearn'"),
         ({"method": "byol"}, "momentum = None: must be a mapping with base_tau"),
         ({"method": "barlow_twins", "augmentations": [{"num_crops": 3}]}, "must be exactly 2 views"),
+        (
+            {
+                "method": "mocov2plus",
+                "momentum": {"base_tau": 0.9},
+                "augmentations": [{"crop_size": 8}, {"crop_size": 6}],
+            },
+            "8, 6.: must be of one size for method 'mocov2plus'",
+        ),
         ({"name": "${nothing}"}, "nothing"),
     ],
 )
