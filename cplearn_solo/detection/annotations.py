@@ -80,9 +80,21 @@ def checked(values: Any, folder: Path, *, key: str, masks: bool) -> Annotations:
 
 
 def _whole(annotation: dict[str, Any], number: int) -> dict[str, Any]:
-    """With all that scoring reads, of which other programs write less; as an id pycocotools takes 0 for none."""
-    width, height = annotation["bbox"][2:]
-    return {"iscrowd": 0, "area": width * height, **annotation, "id": number}
+    """With all that scoring reads, of which other programs write less: the shape of a crowd without one is its box. As
+    an id pycocotools takes 0 for none."""
+    x, y, width, height = annotation["bbox"]
+    box = [[x, y, x + width, y, x + width, y + height, x, y + height]]
+    said = {key: value for key, value in annotation.items() if value not in (None, [], {})}
+    return {"iscrowd": 0, "area": width * height, "segmentation": box, **said, "id": number}
+
+
+def _is_shape(segmentation: Any, width: int, height: int) -> bool:
+    """Whether pycocotools makes a mask of an image's size of it: of polygons, by the first of which it knows them, or
+    of a run-length code."""
+    if isinstance(segmentation, dict):
+        return segmentation.get("size") == [height, width] and "counts" in segmentation
+    polygons = isinstance(segmentation, list) and all(isinstance(each, list) for each in segmentation)
+    return polygons and len(segmentation) > 0 and len(segmentation[0]) > 4
 
 
 def _has_area(box: list[float], width: float, height: float) -> bool:
@@ -110,9 +122,11 @@ def _check(values: dict[str, Any], folder: Path, key: str, masks: bool) -> None:
         name = images[each["image_id"]]["file_name"]
         wanted = f"[x, y, width, height] inside of {name}, {right} x {bottom} pixels: correct or remove it"
         require(inside, f"{where}, bbox", each["bbox"], wanted)
-        wanted = "there: model.name=faster_rcnn does without masks"
-        has_mask = bool(each.get("segmentation")) or not masks or bool(each.get("iscrowd"))
-        require(has_mask, f"{where}, segmentation", each.get("segmentation"), wanted)
+        wanted = f"polygons, or a run-length code of {right} x {bottom} pixels: "
+        wanted += "model.name=faster_rcnn does without masks"
+        shape = each.get("segmentation")
+        has_mask = not masks or _is_shape(shape, right, bottom) or (not shape and bool(each.get("iscrowd")))
+        require(has_mask, f"{where}, segmentation", shape, wanted)
 
 
 def require_same_categories(train: Annotations, val: Annotations) -> None:
@@ -150,24 +164,27 @@ def read_voc(root: str, parts: Any, *, key: str) -> Annotations:
             wanted = f"parts YEAR_SET that are in data.root = {root!r} ({str(error).splitlines()[0]})"
             raise InputError(f"{key} = {part!r}: must be {wanted}") from error
         for file, target in zip(found.images, found.targets):
-            tree = VOCDetection.parse_voc_xml(ElementTree.parse(target).getroot())["annotation"]
-            sides = {side: int(tree["size"][side]) for side in ("width", "height")}
+            try:
+                tree = VOCDetection.parse_voc_xml(ElementTree.parse(target).getroot())["annotation"]
+                sides = {side: int(tree["size"][side]) for side in ("width", "height")}
+                of_image = [{**_object(each), "image_id": len(images)} for each in tree["object"]]
+            except (ElementTree.ParseError, KeyError, TypeError, ValueError) as error:
+                raise InputError(f"{key}: {target} must be VOC's XML, and has no proper {error}") from error
             images.append({"id": len(images), "file_name": str(Path(file).resolve()), **sides})
-            objects += [{**each, "image_id": images[-1]["id"]} for each in tree["object"]]
+            objects += of_image
     names = sorted({each["name"] for each in objects})
     annotations = [
-        {
-            "id": place,
-            "image_id": each["image_id"],
-            "category_id": names.index(each["name"]) + 1,
-            **_area(**{side: float(value) for side, value in each["bndbox"].items()}),
-            "iscrowd": int(each["difficult"]),
-        }
-        for place, each in enumerate(objects)
+        {**each, "id": place, "category_id": names.index(each["name"]) + 1} for place, each in enumerate(objects)
     ]
     categories = [{"id": place, "name": name} for place, name in enumerate(names, 1)]
     values = {"images": images, "annotations": annotations, "categories": categories}
     return checked(values, Path("/"), key=key, masks=False)
+
+
+def _object(tree: dict[str, Any]) -> dict[str, Any]:
+    """Name, box and whether it is a crowd, of an object of VOC; what is not said to be difficult is not."""
+    corners = {side: float(value) for side, value in tree["bndbox"].items()}
+    return {"name": tree["name"], **_area(**corners), "iscrowd": int(tree.get("difficult", 0))}
 
 
 def _area(*, xmin: float, ymin: float, xmax: float, ymax: float) -> dict[str, Any]:

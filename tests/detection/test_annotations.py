@@ -58,6 +58,9 @@ def spoil(values, kind, place, **changes):
         ("annotations", {"image_id": 99}, "annotation 0, image_id = 99: must be the id of an image"),
         ("annotations", {"category_id": 99}, "annotation 0, category_id = 99: must be that of a category"),
         ("annotations", {"segmentation": []}, "model.name=faster_rcnn does without masks"),
+        ("annotations", {"segmentation": [[]]}, "segmentation = [[]]: must be polygons, or a run-length code of 40 x"),
+        ("annotations", {"segmentation": [[1, 2, 3, 4]]}, "annotation 0, segmentation = [[1, 2, 3, 4]]: must be"),
+        ("annotations", {"segmentation": {"size": [40, 30], "counts": [1200]}}, "a run-length code of 40 x 30 pixels"),
         ("annotations", {"id": 1}, "id of annotations = 1: must be there once"),
         ("annotations", {"bbox": None}, "must be COCO's format"),
         ("images", {"file_name": "no.png"}, "image = 'no.png': must be a file in"),
@@ -153,6 +156,14 @@ def test_voc_is_read_with_its_difficult_objects_as_crowds(tmp_path):
     assert dog["category_id"] == 2 and dog["bbox"] == [4, 5, 10, 8] and dog["area"] == 80
     image, _ = AnnotatedImages(found, masks=False, with_objects=True)[0]
     assert image.shape == (3, 30, 40)
+    file = place / "Annotations/01.xml"
+    whole = file.read_text()
+    file.write_text(whole.replace("<difficult>0</difficult>", ""))  # as other programs leave it out
+    assert [each["category_id"] for each in read_voc(str(tmp_path), "2007_val", key="data.val").objects(0)] == [2]
+    for text, words in ((whole.replace("name>", "n>"), "'name'"), (whole.replace("size>", "s>"), "'size'"), ("<", "")):
+        file.write_text(text)
+        with pytest.raises(InputError, match=f"^data.val: .*01.xml must be VOC's XML, and has no proper {words}"):
+            read_voc(str(tmp_path), "2007_val", key="data.val")
     with pytest.raises(InputError, match="data.val = '2007_test': must be parts YEAR_SET that are in data.root"):
         read_voc(str(tmp_path), ["2007_test"], key="data.val")
 

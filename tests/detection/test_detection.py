@@ -130,6 +130,21 @@ def test_annotations_are_scored_though_they_say_neither_area_nor_crowd(values, w
     assert scored(truth, found, masks=False)["AP"] == pytest.approx(1)
 
 
+@pytest.mark.parametrize("nothing", [[], None, {}])
+def test_a_crowd_without_a_shape_is_its_box(nothing, values, written):
+    """Other programs write none, which ended a transfer once it was trained."""
+    values["annotations"][2]["segmentation"] = nothing
+    values["annotations"][0] |= {"area": None, "iscrowd": None}
+    truth = read_coco(written(), None, key="data.val", masks=True)
+    found = [
+        {"image_id": image, "category_id": 5, "bbox": box, "score": 0.9, "segmentation": truth.coco.annToRLE(shape)}
+        for image, box, shape in ((8, [0, 0, 40, 30], truth.coco.anns[3]), (7, [20, 10, 20, 10], truth.coco.anns[2]))
+    ]
+    assert truth.coco.annToMask(truth.coco.anns[3]).all()
+    scores = scored(truth, found, masks=True)
+    assert scores["AP"] == scores["mask_AP"] == pytest.approx(0.5)  # of hats, and no cup was found
+
+
 def configured(run, **keys):
     solver = {"steps": 3, "batch_size": 2, "warmup_steps": 0, "lr": 0.01}
     raw = {"pretrained": str(run), **QUICK, "model": {"batch_norm": "trained", **SMALL}, "optimizer": solver}
