@@ -1,6 +1,7 @@
 """Tests run in a process a core, ``-n 0`` runs them in one; Triton's kernels run in its interpreter without a GPU."""
 
 import os
+import resource
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # read when PyTorch is imported: processes side by side have a thread each
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -36,3 +37,12 @@ def browser(tmp_path_factory):
         pytest.skip("needs Chromium, and there is no program chromium, chromium-browser or google-chrome")
     with chromium.Browser(tmp_path_factory.mktemp("browser")) as opened:
         yield opened
+
+
+@pytest.fixture
+def small_files():
+    """No file may grow beyond 1,000 bytes, which is as a full disk to a program."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)

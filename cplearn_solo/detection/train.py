@@ -19,7 +19,7 @@ from torchvision.transforms.v2 import RandomHorizontalFlip
 
 from cplearn_solo.backbones import build_backbone
 from cplearn_solo.core.errors import InputError, require
-from cplearn_solo.core.files import whole_file, write_file, write_json
+from cplearn_solo.core.files import whole_file, write_file, write_json, written
 from cplearn_solo.core.locks import locked_folder
 from cplearn_solo.core.progress import say, tracked
 from cplearn_solo.data.schema import RGB
@@ -126,7 +126,8 @@ def _annotations(fabric: Fabric, config: DetectConfig, folder: Path, masks: bool
     files = {part: (getattr(data, part), getattr(data, f"{part}_images")) for part in parts}
     if data.dataset == "digits":
         if fabric.is_global_zero:
-            draw_scenes(folder / "scenes", data.scenes, config.seed)
+            with written(folder / "scenes"):
+                draw_scenes(folder / "scenes", data.scenes, config.seed)
         fabric.barrier()
         files = {part: (str(folder / "scenes" / f"{part}.json"), None) for part in parts}
     train, val = (read_coco(*files[part], key=f"data.{part}", masks=masks) for part in parts)
@@ -177,9 +178,10 @@ def _load(folder: Path, detector: nn.Module) -> int:
 
 def _save(fabric: Fabric, folder: Path, detector: nn.Module, optimizer: Any, step: int) -> None:
     if fabric.is_global_zero:
-        with whole_file(folder / LAST) as partial:
-            state = {"detector": detector.state_dict(), "optimizer": optimizer.state_dict(), "step": step}
-            torch.save(state, partial)
+        state = {"detector": detector.state_dict(), "optimizer": optimizer.state_dict(), "step": step}
+        # to an open file, as PyTorch's own writing does not say why it failed
+        with whole_file(folder / LAST) as partial, open(partial, "wb") as out:
+            torch.save(state, out)
     fabric.barrier()
 
 

@@ -2,7 +2,6 @@
 
 import errno
 import os
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -12,15 +11,6 @@ from safetensors import SafetensorError
 
 from cplearn_solo.core.errors import InputError, NotWritten
 from cplearn_solo.core.files import append_line, clear_partial, whole_file, write_csv, write_file, written
-
-
-@pytest.fixture
-def small_files():
-    """No file may grow beyond 1,000 bytes, which is as a full disk to a program."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_a_file_that_does_not_fit_leaves_the_old_one(tmp_path, small_files):

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from torch import nn
 from torchvision.ops import FrozenBatchNorm2d
 
 from cplearn_solo.backbones import build_backbone
-from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.errors import InputError, NotWritten
 from cplearn_solo.detection import train
 from cplearn_solo.detection.annotations import read_coco
 from cplearn_solo.detection.network import build_detector
@@ -143,6 +144,24 @@ def test_a_crowd_without_a_shape_is_its_box(nothing, values, written):
     assert truth.coco.annToMask(truth.coco.anns[3]).all()
     scores = scored(truth, found, masks=True)
     assert scores["AP"] == scores["mask_AP"] == pytest.approx(0.5)  # of hats, and no cup was found
+
+
+def test_a_full_disk_is_told_and_leaves_the_last_detector(tmp_path, request):
+    fabric = SimpleNamespace(is_global_zero=True, barrier=lambda: None)
+    layer = nn.Linear(100, 100)
+    sgd = torch.optim.SGD(layer.parameters(), lr=0.1)
+    train._save(fabric, tmp_path, layer, sgd, 1)
+    request.getfixturevalue("small_files")
+    with pytest.raises(NotWritten, match=r"last\.pt: could not be written: File too large"):
+        train._save(fabric, tmp_path, layer, sgd, 2)
+    assert torch.load(tmp_path / train.LAST, weights_only=True)["step"] == 1
+    assert os.listdir(tmp_path) == [train.LAST]
+
+
+def test_scenes_that_do_not_fit_are_told_by_their_folder(tmp_path, small_files):
+    fabric = SimpleNamespace(is_global_zero=True, barrier=lambda: None)
+    with pytest.raises(NotWritten, match="scenes: could not be written: File too large"):
+        train._annotations(fabric, configured("run"), tmp_path, True)
 
 
 def configured(run, **keys):
