@@ -129,7 +129,7 @@ class Joined(Index):
 
     def file(self, i: int) -> str:
         part, at = self._part(i)
-        return os.path.join(os.path.relpath(part.place, self.place), part.file(at))
+        return os.path.join(as_text(os.path.relpath(part.place, self.place)), part.file(at))
 
     @property
     def place(self) -> str:

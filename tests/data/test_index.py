@@ -41,6 +41,11 @@ def test_several_and_some_of_them() -> None:
     assert list(Selected(["a", "b"], np.array([1]))) == ["b"]
 
 
+def test_names_of_several_places_are_text_whatever_bytes_these_are_of() -> None:
+    both = Joined([files([b"x"], root=os.fsdecode(b"/images/\xe4")), files([b"\xff"], root="/images/b")])
+    assert [both.file(i) for i in range(2)] == [r"\xe4/x", r"b/\xff"]
+
+
 def own_bytes() -> int:
     """Memory of this process that it shares with no other."""
     lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
