@@ -66,8 +66,9 @@ def write_rows(
     same bytes. Raises ``InputError`` for a file that exists.
     """
     shards, listed = Shards(out), out.with_name(f"{out.name}.unreadable.csv")
-    if not len(shards):  # else they are its own
-        require_new("OUT", *filter(None, (companion(out), listed)))
+    beside = [file for file in (companion(out), listed) if file]
+    if not shards.writing:  # else they are its own
+        require_new("OUT", *beside)
     call = _call(model, images, **about, batch_size=batch_size, device=torch.device(device).type)
     each = max(1, SHARD // batch_size) * batch_size
     with at_stop("stopped; the same command goes on"), shards.opened(call):
@@ -81,6 +82,9 @@ def write_rows(
             if done - first == each or done == len(images):
                 shards.add(_table(images, range(first, done), parts, unreadable, call))
                 first, parts, unreadable = done, [], []
+        if not shards.writing:
+            require_new("OUT", out, *beside)  # another program may have written one meanwhile
+            shards.begin_to_write()
         refused = [one for shard in shards for one in json.loads(shard.schema.metadata[UNREADABLE])]
         if refused:
             write_csv(listed, [("file", "reason"), *refused])

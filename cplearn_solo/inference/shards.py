@@ -13,10 +13,11 @@ from typing import Any
 import pyarrow as pa
 
 from cplearn_solo.core.errors import require
-from cplearn_solo.core.files import whole_file, write_json
+from cplearn_solo.core.files import whole_file, write_file, write_json
 from cplearn_solo.core.locks import try_lock
 
 CALL = "call.json"  # what the shards are of
+WRITING = "writing"  # there once their target is being written
 
 
 class Shards:
@@ -52,6 +53,15 @@ class Shards:
 
     def __len__(self) -> int:
         return len(list(self.folder.glob("*.arrow")))
+
+    @property
+    def writing(self) -> bool:
+        """Whether a call had all of them and began to write ``target`` and what lies beside it."""
+        return (self.folder / WRITING).exists()
+
+    def begin_to_write(self) -> None:
+        """Notes that from now on files of these names are of this call."""
+        write_file(self.folder / WRITING, "")
 
     def add(self, table: pa.Table) -> None:
         """Writes the next one."""

@@ -191,6 +191,26 @@ def test_a_call_that_is_killed_while_it_writes_reads_no_image_again(model, folde
     assert found.listed.read_text().count("3.png") > 0
 
 
+@pytest.mark.parametrize("name", ["out.csv", "out.npy", "out.npy.unreadable.csv"])
+@pytest.mark.filterwarnings("ignore:1 of 20 images")
+def test_what_another_program_writes_meanwhile_is_kept(name, model, folder, small_shards, tmp_path):
+    """As ``cplearn predict`` writes out.csv beside an out.npy that takes hours, and also before that goes on."""
+    (folder / "a/3.png").write_bytes(b"no image")
+    images, other = images_at(model, str(folder)), tmp_path / name
+
+    def meanwhile(done, total):
+        other.write_text("of another")
+
+    for progress in (meanwhile, lambda *_: None):
+        with pytest.raises(InputError, match=f"OUT = '.*{name}': must be a new file, that one exists already"):
+            embed(model, images, tmp_path / "out.npy", progress=progress, **small_shards)
+        assert other.read_text() == "of another"
+    other.unlink()
+    seen = []
+    found = embed(model, images, tmp_path / "out.npy", progress=lambda *at: seen.append(at), **small_shards)
+    assert found.rows == 19 and seen == []
+
+
 def test_work_of_another_call_is_not_taken(model, folder, small_shards, tmp_path):
     images = images_at(model, str(folder))
 
