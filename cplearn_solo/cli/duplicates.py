@@ -58,6 +58,7 @@ def duplicates_task(options: argparse.Namespace) -> None:
         groups = [file_names(images, seen.rows[group].tolist()) for group in near_duplicates(x, near)]
     rows = [(number, name) for number, names in enumerate(groups, 1) for name in names]
     if out:
+        new_file("out", out, (".csv",))  # another program may have written it meanwhile
         write_csv(out, [("group", "file"), *rows])
     else:
         for names in groups:

@@ -8,6 +8,9 @@ import pytest
 from PIL import Image
 from support.checkpoints import write_checkpoint
 
+from cplearn_solo.album import neighbours
+from cplearn_solo.album.neighbours import near_duplicates
+
 pytestmark = pytest.mark.integration
 
 
@@ -45,6 +48,17 @@ def test_groups_can_be_a_table(model, here, images, tmp_path):
     assert sorted(row["file"] for row in rows) == ["03.png", "11.png", "another.png", "copy.png", "twin.png"]
     code, _, error = here("duplicates", model, "images", "--out", "groups.csv")
     assert code == 2 and error.endswith("--out = 'groups.csv': must be a new file, that one exists already\n")
+
+
+def test_a_table_that_came_meanwhile_is_kept(model, here, images, tmp_path, monkeypatch):
+    def meanwhile(*given):
+        (tmp_path / "groups.csv").write_text("mine")
+        return near_duplicates(*given)
+
+    monkeypatch.setattr(neighbours, "near_duplicates", meanwhile)
+    code, _, error = here("duplicates", model, "images", "--num-workers", "0", "--out", "groups.csv")
+    assert code == 2 and error.endswith("--out = 'groups.csv': must be a new file, that one exists already\n")
+    assert (tmp_path / "groups.csv").read_text() == "mine"
 
 
 def test_images_without_copies_are_no_group(model, here, images):
