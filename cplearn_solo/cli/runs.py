@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from cplearn_solo.cli.options import parser_of
@@ -155,16 +156,15 @@ def _print(runs: list[Run], total: int, folder: str) -> None:
         table.add_column(column, no_wrap=True)
     for run in runs:
         epochs = "" if run.state == "done" else f" {run.epochs}/{run.config.get('max_epochs', '?')}"
+        known = (run.path, *map(run.get, ("method", "data", "seed")))
         values = (run.summary.get(key) for key in SCORES)
-        table.add_row(
-            str(run.path),
-            str(run.get("method")),
-            str(run.get("data")),
-            str(run.get("seed")),
+        cells = (
+            *map(str, known),
             duration(time.time() - run.changed),
             f"{run.state}{epochs}",
             *("" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value) for value in values),
         )
+        table.add_row(*map(escape, cells))  # a folder may be called [old]
     if runs:
         Console(width=LONGEST).print(table)
     counts = {state: sum(run.state == state for run in runs) for state in STATES}

@@ -6,6 +6,7 @@ from statistics import mean, stdev
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from cplearn_solo.cli.report import width
@@ -35,13 +36,13 @@ def print_sweep(done: list[tuple[list[str], dict[str, Any]]]) -> None:
     groups: dict[str, list[dict[str, Any]]] = {}
     for given, summary in done:
         varied = [text for text in given if text not in fixed]
-        table.add_row(" ".join(varied), *(_text(summary.get(key)) for key in columns))
+        table.add_row(escape(" ".join(varied)), *(_text(summary.get(key)) for key in columns))
         groups.setdefault(" ".join(t for t in varied if not t.startswith("seed=")), []).append(summary)
     for name, summaries in groups.items():
         if len(summaries) > 1:
             table.add_section()
             for word, measure in (("mean", mean), ("spread", stdev)):
-                table.add_row(f"{word} {name}".strip(), *(_over(summaries, key, measure) for key in columns))
+                table.add_row(escape(f"{word} {name}".strip()), *(_over(summaries, key, measure) for key in columns))
     Console(width=width()).print(table)
 
 

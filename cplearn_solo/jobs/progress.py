@@ -74,7 +74,7 @@ class Board:
             return
         table = Table("running", "done", "for", show_edge=False)
         for running in self._running:
-            table.add_row(running.job.label, self._steps(running), _clock(running.seconds))
+            table.add_row(Text(running.job.label), self._steps(running), _clock(running.seconds))
         counts = f"{self._ended} done, {self._failed} of them failed"
         left = f"{len(self._running)} running, {len(self._waiting)} waiting"
         self._live.update(Group(table, Text("; ".join([counts, left, *self._end()]), "bold")), refresh=True)

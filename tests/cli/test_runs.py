@@ -47,6 +47,13 @@ def test_state_epochs_and_scores_are_listed_by_age(some, here):
     assert out.splitlines()[-1] == "3 of 3 runs below runs: 1 done, 1 running, 1 killed"
 
 
+def test_a_run_in_a_folder_of_any_name_is_listed_by_it(some, here):
+    """Rich takes [old] for a style."""
+    (some / "runs/a").rename(some / "runs/[old]")
+    code, out, error = here("runs", "state=done")
+    assert code == 0 and rows(out)[0][0] == "runs/[old]/1", error
+
+
 def test_runs_of_others_are_listed_too(some, here, monkeypatch):
     """Whose locks may not be written."""
     for name in "bc":

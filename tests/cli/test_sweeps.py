@@ -14,6 +14,7 @@ from omegaconf import OmegaConf
 
 from cplearn_solo.cli.hydra_app import hydra_app
 from cplearn_solo.cli.main import table, tune
+from cplearn_solo.cli.sweep import print_sweep
 from cplearn_solo.core.errors import InputError
 
 pytestmark = pytest.mark.integration
@@ -50,6 +51,14 @@ def test_each_job_has_its_values_and_a_command_line_of_its_own(tmp_path, monkeyp
         sweep(lambda config: repeated.append((config.seed, config.method_kwargs.beta, config.name)), *argv[2:],
               monkeypatch=monkeypatch)  # fmt: skip
     assert repeated == [job[:3] for job in jobs]
+
+
+def test_a_table_of_runs_has_their_lists_of_words(capsys, monkeypatch):
+    """Rich takes [red] for a style."""
+    monkeypatch.setenv("COLUMNS", "100")
+    print_sweep([([f"data.train_path=[{name}]", f"seed={seed}"], {"ami": 0.5}) for name in "ab" for seed in (1, 2)])
+    out = capsys.readouterr().out
+    assert "data.train_path=[a] seed=1" in out and "mean data.train_path=[b]" in out
 
 
 def test_the_command_that_a_job_prints_is_of_that_job(tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 """Jobs side by side: what comes of each, and what is left when the program that started them ends."""
 
 import os
+from dataclasses import replace
 from datetime import datetime
 from multiprocessing import forkserver
 from pathlib import Path
@@ -159,6 +160,18 @@ def test_the_board_counts_what_resumed_jobs_have_left(monkeypatch, tmp_path):
     assert board._measured == {"a": [1200]}
     hours = (datetime.strptime(board._end()[0][-5:], "%H:%M") - datetime.now()).seconds / 3600
     assert hours == pytest.approx((300 + 1200) / 3600, abs=0.05), "a quarter of the second, and all of the new one"
+
+
+def test_jobs_are_called_what_they_are_on_a_terminal(tmp_path, capsys, monkeypatch):
+    """Rich takes [old] for a style."""
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    one = Running(replace(job(tmp_path / "one", None), label="photos [old]"), None, 0, 0.0)
+    board = Board()
+    board.begin([one.job], workers=1)
+    board.started(one)
+    with board:
+        board.show()
+    assert "photos [old]" in capsys.readouterr().out
 
 
 def test_lines_of_the_board_are_whole_in_a_log(tmp_path, capsys):
