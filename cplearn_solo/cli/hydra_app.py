@@ -20,7 +20,7 @@ from cplearn_solo.core.user_errors import user_errors
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-SYNTAX = set(",()[]{}")  # of lists, mappings, sweeps and functions, and allowed in names of files
+SYNTAX = set(",()[]{}'\"\\")  # of lists, mappings, sweeps, functions and text, and allowed in names of files
 
 Task = Callable[["DictConfig", list[str]], Any]  # of a configuration, and the arguments that make it and no other
 Done = tuple[list[str], dict[str, Any]]  # overrides of a job, and what its task returned
@@ -179,7 +179,7 @@ def _is_plain_text(override: str, value: str, *, sweep: bool) -> bool:
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 
-    if SYNTAX & set(value) and os.path.exists(os.path.expanduser(value)):
+    if (SYNTAX & set(value) or value != value.strip()) and os.path.exists(os.path.expanduser(value)):
         return True
     try:
         OverridesParser.create().parse_override(override)

@@ -61,8 +61,8 @@ def test_a_path_may_begin_at_the_users_folder(value_of, tmp_path, monkeypatch):
         assert value_of(f"name={text}") == [text]
 
 
-def test_a_folder_with_commas_and_brackets_is_that_folder(value_of, tmp_path):
-    for name in ("Berlin, 2024", "[old]", "range(1,3)", "a,b"):
+def test_a_folder_with_commas_brackets_quotes_or_outer_spaces_is_that_folder(value_of, tmp_path):
+    for name in ("Berlin, 2024", "[old]", "range(1,3)", "a,b", "photos", " photos", "photos ", "'photos'", '"a"'):
         (tmp_path / name).mkdir()
         assert value_of(f"name={name}") == [name]
 
