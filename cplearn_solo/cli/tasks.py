@@ -20,6 +20,7 @@ from cplearn_solo.core.errors import require
 from cplearn_solo.core.schema import read_schema
 from cplearn_solo.data.checks import check_data, check_places
 from cplearn_solo.data.schema import KNOWN_IMAGES, DataConfig
+from cplearn_solo.data.sources.places import PATHS, places
 from cplearn_solo.detection.schema import check_annotated, parse_detection
 from cplearn_solo.engine.find import find_checkpoint
 from cplearn_solo.interface.checked import checked
@@ -75,12 +76,26 @@ def next_commands(run: Path, splits: Splits, data: DataConfig) -> list[str]:
 
 def check_task(raw: DictConfig, *, everything: bool, sheet: str) -> None:
     """Prints what a training with that configuration would see, and writes the contact sheet to ``sheet``."""
-    require(Path(sheet).absolute().parent.is_dir(), "--sheet", sheet, "a file in a folder that exists")
+    file = Path(sheet)
+    a_file = file.name not in ("", "..") and file.parent.is_dir() and not file.is_dir()
+    require(a_file, "--sheet", sheet, "a file in a folder that exists")
     config = checked(raw)
+    _require_apart(file, config.data)
 
     from cplearn_solo.cli.check import look
 
-    look(config, everything=everything, sheet=Path(sheet))
+    look(config, everything=everything, sheet=file)
+
+
+def _require_apart(sheet: Path, data: DataConfig) -> None:
+    """Raises ``InputError`` for a contact sheet that would be one of the images, or in the place of one."""
+    folder = sheet.parent.resolve()
+    for key in PATHS if data.dataset == "custom" else ():
+        value = getattr(data, key)
+        for place in filter(Path.is_dir, places(value, f"data.{key}") if value else ()):
+            root = place.resolve()
+            joins = folder.is_relative_to(root) and (data.no_labels or folder != root)
+            require(not joins, "--sheet", str(sheet), f"outside of {place}, whose images it would join")
 
 
 def evaluation_task(raw: DictConfig, *, schema: type[EvalConfig]) -> None:

@@ -44,6 +44,9 @@ def test_tables_and_other_sets_too(here, tmp_path):
         (("nowhere",), "data.train_path = 'nowhere': must be a file or folder that exists"),
         (("x", "data.dataset=digits"), "data.dataset = 'digits': must be one of images of your own"),
         (("x", "--sheet", "nowhere/s.png"), "--sheet = 'nowhere/s.png': must be a file in a folder that exists"),
+        (("x", "--sheet", ""), "--sheet = '': must be a file in a folder that exists"),
+        (("x", "--sheet", "."), "--sheet = '.': must be a file in a folder that exists"),
+        (("x", "--sheet", str(tmp_path)), "must be a file in a folder that exists"),
         (("x", "y", "z"), "override = 'z': must be key=value"),
     ):
         code, _, error = here("check", *arguments)

@@ -55,6 +55,16 @@ def test_a_folder_is_looked_at_without_a_key(here, flat, tmp_path):
     assert (tmp_path / "check.png").is_file()
 
 
+def test_a_contact_sheet_joins_no_images(here, tmp_path):
+    """Nor does it take the place of one."""
+    write_images(tmp_path / "photos", [f"{i}.png" for i in range(12)])
+    before = {path: path.read_bytes() for path in (tmp_path / "photos").iterdir()}
+    for place, sheet in (("photos", "photos/new.png"), (f"{tmp_path}/photos/", "photos/3.png")):
+        code, _, error = here("check", place, "--sheet", sheet)
+        assert code == 2 and f"--sheet = '{sheet}': must be outside of {place.rstrip('/')}, whose images" in error
+    assert {path: path.read_bytes() for path in (tmp_path / "photos").iterdir()} == before
+
+
 @pytest.mark.parametrize(
     "arguments, words",
     [
