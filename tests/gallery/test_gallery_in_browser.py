@@ -81,6 +81,10 @@ def test_search_by_file_name_from_the_keyboard(shown):
     assert shown.run("byId('found-count').textContent") == "0 of 35 images"
     shown.run("byId('search').value = ''; byId('search').dispatchEvent(new Event('input'))")
     assert shown.run("byId('found').hidden") is True
+    shown.run(r"images.names[3] = 'cat/Cafe\u0301.png'; byId('search').value = 'CAF\u00c9'")  # in other letters
+    shown.run("byId('search').dispatchEvent(new Event('input'))")
+    assert shown.run("byId('found-count').textContent") == "1 of 35 images"
+    shown.run(f"images.names[3] = '{NAMES[3]}'")
 
 
 def test_an_image_opens_with_its_neighbours(shown):

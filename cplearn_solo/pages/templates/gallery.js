@@ -3,6 +3,7 @@ const images = JSON.parse(document.getElementById("data").textContent);
 const byId = (id) => document.getElementById(id);
 const percent = (share) => `${(100 * share).toFixed(share < 0.1 ? 1 : 0)}\u00a0%`;
 const count = (number) => number.toLocaleString("en");
+const plain = (text) => text.normalize().toLowerCase(); // some systems write é in names of files as two letters
 
 function thumb(i) {
   const button = document.createElement("button");
@@ -72,8 +73,8 @@ document.addEventListener("keydown", (event) => {
 
 const MOST_FOUND = 60;
 byId("search").addEventListener("input", () => {
-  const text = byId("search").value.trim().toLowerCase();
-  const found = text ? [...images.names.keys()].filter((i) => images.names[i].toLowerCase().includes(text)) : [];
+  const text = plain(byId("search").value.trim());
+  const found = text ? [...images.names.keys()].filter((i) => plain(images.names[i]).includes(text)) : [];
   const [these, total] = [images.names.length, images.total];
   const where = these < total ? ` on this page, which has some of ${count(total)}` : "";
   byId("found").hidden = !text;
