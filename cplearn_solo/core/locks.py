@@ -1,7 +1,11 @@
-"""Locks between processes, held by a file; they are freed when a process ends, however it ends."""
+"""Locks between processes, held by a file; they are freed when a process ends, however it ends.
+
+On a file system without locks, as some drives of a network are, nobody holds one.
+"""
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,13 +20,34 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 
+NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP}  # what such a file system says
+
+
 def try_lock(file: Path) -> FileLock | None:
     """The lock of ``file``, held, or ``None`` where another process holds it."""
-    lock = FileLock(file)
     try:
-        lock.acquire(timeout=0)
+        return _acquired(file, timeout=0)
     except Timeout:
         return None
+
+
+@contextmanager
+def locked(file: Path) -> Iterator[None]:
+    """A block in which no other process holds the lock of ``file``, which is waited for."""
+    lock = _acquired(file, timeout=-1)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _acquired(file: Path, *, timeout: float) -> FileLock:
+    lock = FileLock(file)
+    try:
+        lock.acquire(timeout=timeout)
+    except OSError as error:
+        if isinstance(error, Timeout) or error.errno not in NO_LOCKS:
+            raise
     return lock
 
 

@@ -9,9 +9,8 @@ import sys
 import threading
 from pathlib import Path
 
-from filelock import FileLock
-
 from cplearn_solo.core.files import write_json
+from cplearn_solo.core.locks import locked
 from cplearn_solo.core.user_errors import user_errors
 from cplearn_solo.jobs.job import LOG, NAME, RESULT, Program
 
@@ -29,7 +28,7 @@ def work(program: Program, folder: str, environment: dict[str, str]) -> None:
         threading.Thread(target=_end_with_parent, daemon=True).start()
     sys.argv = [sys.modules[program.__module__].__file__, folder]  # what Lightning starts for the job's other devices
     result = Path(folder, RESULT)
-    with user_errors(NAME), FileLock(Path(folder, ".lock")):
+    with user_errors(NAME), locked(Path(folder, ".lock")):
         if not result.exists():
             write_json(result, program(Path(folder)), indent=None)
 
