@@ -11,8 +11,10 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from cplearn_solo.core.errors import InputError
-from cplearn_solo.core.schema import read_schema
+from cplearn_solo.core.schema import read_schema, text_keys
 from cplearn_solo.data.schema import DataConfig
+
+OF_YAML = ("'", '"', "[", "null")  # begins what is not text as it is typed
 
 
 def data_keys(overrides: list[str]) -> dict[str, Any]:
@@ -29,6 +31,9 @@ def data_keys(overrides: list[str]) -> dict[str, Any]:
 
 
 def _quoted(override: str) -> str:
-    """A path that exists is text, whatever it means in YAML, as ``images #1`` does."""
+    """A path that exists is text, whatever it means in YAML, as ``images #1`` does, and so is what is typed for a key
+    of text, as ``label_column=2024_01``."""
     key, _, value = override.partition("=")
-    return f"{key}={json.dumps(value, ensure_ascii=False)}" if os.path.exists(os.path.expanduser(value)) else override
+    typed = key in text_keys(DataConfig) and not value.startswith(OF_YAML)
+    text = typed or os.path.exists(os.path.expanduser(value))
+    return f"{key}={json.dumps(value, ensure_ascii=False)}" if text else override

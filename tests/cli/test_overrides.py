@@ -90,6 +90,14 @@ def test_values_that_are_no_text_are_read(value_of):
     assert value_of("data.val_path=null", "name=${data.val_path}") == [None]
 
 
+@pytest.mark.parametrize("text", ["2024_01", "1e5", "on", "#1", "a: b", "é {x}"])
+def test_data_that_is_text_stays_as_it_was_typed(text):
+    assert data_keys([f"label_column={text}", f"data.background={text}"]) == {"label_column": text, "background": text}
+    assert data_keys(["label_column='5'", "max_pixels=1_0", "range=[0, 9]", "val_path=null"]) == {
+        "label_column": "5", "max_pixels": 10, "range": [0, 9], "val_path": None,
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize("arguments", [["name=[a,#]"], ["name={a,b#}"], ["-m", "name=a#,b"]])
 def test_lists_mappings_and_sweeps_with_mistakes_are_one_line(arguments, value_of, capfd):
     with pytest.raises(SystemExit, match="2"):
