@@ -41,7 +41,8 @@ def user_errors(program: str) -> Iterator[None]:
                 messages.tell()
         except InputError as error:
             reason = str(error).rsplit("InputError: ")[-1]  # one from a data worker carries the worker's traceback
-            _end(f"{program}: error: {' '.join(reason.split())}", 2)
+            # names of files keep their own spaces, of which Unicode has many
+            _end(f"{program}: error: {' '.join(filter(None, map(str.strip, reason.splitlines())))}", 2)
         except KeyboardInterrupt as stop:  # its text, if any, says how to go on
             if not is_first():  # the first one tells, and takes whoever fails for lost
                 _end("", 0)

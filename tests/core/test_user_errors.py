@@ -18,7 +18,8 @@ from cplearn_solo.core.user_errors import user_errors
 @pytest.mark.parametrize(
     "error, code, line",
     [
-        (InputError("seed = -1: must be\nat least 0"), 2, "it: error: seed = -1: must be at least 0"),
+        (InputError("seed = -1: must be\n\n  at least 0"), 2, "it: error: seed = -1: must be at least 0"),
+        (InputError("unreadable: at  10.00\u202fAM.png"), 2, "it: error: unreadable: at  10.00\u202fAM.png"),
         (KeyboardInterrupt(), 130, "it: stopped"),
         (KeyboardInterrupt("stopped; the same command goes on"), 130, "it: stopped; the same command goes on"),
         (OSError(errno.ENOSPC, "?", "a.csv"), 2, "it: error: a.csv: No space left on device"),
