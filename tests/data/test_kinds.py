@@ -22,6 +22,7 @@ def test_what_a_path_or_name_is_read_by(tmp_path, monkeypatch):
         "tables/deeper/a.parquet": "parquet",
         "there/A.PARQUET": "parquet",
     }
+    kinds |= {"tables/deeper/*": "parquet", "table[st]": "parquet", "image*": "custom", "none*": "custom"}
     kinds |= {"list.txt": "custom", "": "custom", "cifar10": "cifar10", "digits": "digits", "nobody/set": "hub"}
     kinds |= {"me/none": "custom", "none": "custom", "a/b/c": "custom"}  # mistaken paths rather than names on the hub
     assert {where: dataset_at(where) for where in kinds} == kinds

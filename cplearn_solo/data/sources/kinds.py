@@ -6,6 +6,7 @@ import os
 import re
 from collections import Counter
 from dataclasses import dataclass, replace
+from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,8 +23,10 @@ ON_THE_HUB = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 def dataset_at(where: str) -> str:
-    """The ``data.dataset`` that reads ``where``."""
+    """The ``data.dataset`` that reads ``where``; what means several files is read as the first of them."""
     path = os.path.expanduser(where)
+    if not os.path.exists(path):
+        path = next(iter(sorted(glob(path, recursive=True))), path)
     if os.path.isdir(path):
         return "parquet" if holds_tables(path) else "custom"
     if path.lower().endswith(".parquet"):
