@@ -27,7 +27,14 @@ from cplearn_solo.engine.networks import check_scored_size
 from cplearn_solo.inference.pretrained import Pretrained, transform_of
 
 LOOKED_AT = 100  # images, of which one has to be readable
-OF_TRAINING = ("fraction", "val_split", "val_path", "max_train_images", "max_val_images")  # keys that choose images
+# keys that choose images
+OF_TRAINING = ("fraction", "imbalance", "val_split", "val_path", "max_train_images", "max_val_images")
+UNUSED = {  # keys that say nothing here, and why
+    **dict.fromkeys(("train_path", *OF_TRAINING), "IMAGES are all read"),
+    "num_workers": "--num-workers says it",
+    "max_unreadable": "any number of IMAGES may be unreadable",
+    "allow_overlap": "IMAGES are not scored",
+}
 
 
 @dataclass(frozen=True)
@@ -52,8 +59,8 @@ def images_at(
     channels and where no image can be read.
     """
     trained, given = model.config.data, overrides or {}
-    for key in ("train_path", *OF_TRAINING):
-        require(key not in given, f"data.{key}", given.get(key), "left out: IMAGES are all read")
+    for key, why in UNUSED.items():
+        require(key not in given, f"data.{key}", given.get(key), f"left out: {why}")
     cfg = read_schema({**asdict(trained), **_source(where, trained), **given}, DataConfig)
     wanted = f"{trained.channels}, which the model was trained on"
     require(cfg.channels == trained.channels, "data.channels", cfg.channels, wanted)

@@ -2,6 +2,7 @@
 
 import os
 import tarfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -82,11 +83,21 @@ def test_other_things_are_refused_in_a_line(where, words, model, tmp_path, monke
 
 def test_keys_that_would_choose_other_images_are_refused(model, tmp_path):
     table = write_parquet(tmp_path / "some.parquet", noise_images(3, 9, 9), [2, 0, 1])
-    for key, value in {"max_train_images": 2, "fraction": 0.5, "train_path": "others"}.items():
+    for key, value in {"max_train_images": 2, "fraction": 0.5, "imbalance": 9.0, "train_path": "others"}.items():
         with pytest.raises(InputError, match=f"data.{key} = .*: must be left out: IMAGES are all read"):
             images_at(model, table, {key: value})
+    with pytest.raises(InputError, match="data.num_workers = 2: must be left out: --num-workers says it"):
+        images_at(model, table, {"num_workers": 2})
+    with pytest.raises(InputError, match="data.max_unreadable = 0: must be left out: any number of IMAGES may be"):
+        images_at(model, table, {"max_unreadable": 0})
     with pytest.raises(InputError, match="data.label_column = 'typo': must be a column of .*some.parquet"):
         labelled_images_at(model, table, {"label_column": "typo"})
+
+
+def test_a_run_on_a_long_tail_sees_all_images(model, tmp_path):
+    write_images(tmp_path, ["images/a.png", "images/b.png"])
+    trained = replace(model.config, data=replace(model.config.data, imbalance=9.0))
+    assert len(images_at(replace(model, config=trained), str(tmp_path / "images"))) == 2
 
 
 def test_other_channels_than_trained_with_are_refused(model, checkpoint, tmp_path):
