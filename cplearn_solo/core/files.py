@@ -22,9 +22,11 @@ except ImportError:  # Windows, where an open file cannot take the place of anot
 
 PARTIAL = ".{}.partial"  # what a file is called while it is written
 
-# What disks and file systems say, not what is wrong with a program.
-_NAMES = "ENOSPC EDQUOT EFBIG EROFS EACCES EPERM EIO ENOENT ENOTDIR ESTALE ENAMETOOLONG"
-FULL_OR_GONE = {getattr(errno, name) for name in _NAMES.split() if hasattr(errno, name)}
+# What disks and file systems say, not what is wrong with a program; the first of a drive of a network that is lost.
+_LOST = "ENOTCONN EHOSTDOWN EHOSTUNREACH ENETDOWN ENETUNREACH ENODEV ESTALE ETIMEDOUT"
+_NAMES = "ENOSPC EDQUOT EFBIG EROFS EACCES EPERM EIO ENOENT ENOTDIR ENAMETOOLONG"
+DRIVE_LOST, _OTHERS = ({getattr(errno, n) for n in names.split() if hasattr(errno, n)} for names in (_LOST, _NAMES))
+FULL_OR_GONE = DRIVE_LOST | _OTHERS
 
 
 @contextmanager

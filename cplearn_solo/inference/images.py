@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from cplearn_solo.core.errors import InputError, require
+from cplearn_solo.core.files import DRIVE_LOST
 from cplearn_solo.core.schema import read_schema
 from cplearn_solo.data import DATASETS, KNOWN_IMAGES, DataConfig, FileSet, ImageSet, check_data
 from cplearn_solo.data.decoding import Bands, Decoded, Decoding, Shrink, measured_range
@@ -39,9 +40,14 @@ UNUSED = {  # keys that say nothing here, and why
 
 @dataclass(frozen=True)
 class SkippingSet(FileSet):
-    """Files of which any number may be unreadable: black in a batch, and noted as such."""
+    """Files of which any number may be unreadable: black in a batch, and noted as such.
+
+    Raises ``InputError`` where the drive that they are on is lost: that says nothing about them.
+    """
 
     def instead(self, i: int, shrink: Shrink | None, error: InputError) -> Decoded:
+        if getattr(error.__cause__, "errno", None) in DRIVE_LOST:
+            raise error
         mode = COLOURS.get(self.decoding.channels)
         picture = Image.new(mode, (1, 1)) if mode else Bands(np.zeros((1, 1, self.decoding.channels), np.uint8))
         return Decoded(picture, one_of_several=False, size=picture.size)

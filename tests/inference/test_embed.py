@@ -1,6 +1,7 @@
 """Embeddings in files: what is in them, what is refused, and what a kill leaves."""
 
 import csv
+import errno
 import hashlib
 import json
 import os
@@ -11,6 +12,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+from PIL import Image
 from support.images import encode, noise_images, write_images, write_parquet
 
 from cplearn_solo.core.errors import InputError
@@ -246,6 +248,25 @@ def test_unreadable_images_are_listed_and_left_out(workers, model, folder, small
     with found.listed.open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["file"] for row in rows] == broken and "cannot identify image file" in rows[0]["reason"]
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_images_on_a_drive_that_is_lost_are_not_left_out(workers, model, folder, small_shards, tmp_path, monkeypatch):
+    """The same call goes on with them."""
+    images, opened = images_at(model, str(folder)), Image.open
+
+    def lost(file, *how):
+        if str(file).endswith("b/4.png"):
+            raise OSError(errno.ENOTCONN, "Transport endpoint is not connected")
+        return opened(file, *how)
+
+    how = {**small_shards, "num_workers": workers}
+    with monkeypatch.context() as context:
+        context.setattr(Image, "open", lost)
+        with pytest.raises(InputError, match=r"^unreadable image .*b/4.png: .*Transport endpoint is not connected$"):
+            embed(model, images, tmp_path / "out.npz", **how)
+    assert [path.name for path in sorted(tmp_path.glob(".out.npz.parts/*.arrow"))] == ["000000.arrow"]
+    assert embed(model, images, tmp_path / "out.npz", **how).rows == 20
 
 
 def test_methods_without_codes_have_no_such_columns(checkpoint, folder, tmp_path):
