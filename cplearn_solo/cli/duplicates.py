@@ -42,7 +42,7 @@ def duplicates_task(options: argparse.Namespace) -> None:
     from cplearn_solo.inference.images import file_names, images_at
 
     model, device = loaded_model(options)
-    images = images_at(model, options.images, reading.data)
+    images = images_at(model, options.images, reading.data, in_order=True)
     with progress_bar(len(images)) as show:
         seen = see(
             model,

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from support.checkpoints import write_checkpoint
+from support.images import write_parquet
 
 from cplearn_solo.album import neighbours
 from cplearn_solo.album.neighbours import near_duplicates
@@ -48,6 +49,14 @@ def test_groups_can_be_a_table(model, here, images, tmp_path):
     assert sorted(row["file"] for row in rows) == ["03.png", "11.png", "another.png", "copy.png", "twin.png"]
     code, _, error = here("duplicates", model, "images", "--out", "groups.csv")
     assert code == 2 and error.endswith("--out = 'groups.csv': must be a new file, that one exists already\n")
+
+
+def test_a_table_of_images_is_not_held_in_memory(model, here, images, tmp_path, monkeypatch):
+    content = [file.read_bytes() for file in sorted(images.glob("[!b]*.png"))]
+    write_parquet(tmp_path / "images.parquet", content, None)
+    monkeypatch.setattr("cplearn_solo.data.sources.parquet._read", lambda *_: pytest.fail("all was read at once"))
+    code, out, error = here("duplicates", model, "images.parquet", "--num-workers", "0")
+    assert code == 0 and "2 groups of near-duplicates with 5 of 23 images" in out, error
 
 
 def test_a_table_that_came_meanwhile_is_kept(model, here, images, tmp_path, monkeypatch):
