@@ -28,7 +28,8 @@ RUNS = """Lists the runs below a folder, oldest first: done, running, paused or 
 
   cplearn runs                                    those below ./runs
   cplearn runs results method=byol state=done     only some; any key of a configuration, and state
-  cplearn runs --sort linear_acc1                 by a score of summary.json, the best first; or name, method, data, age
+  cplearn runs --sort linear_acc1                 by a number of summary.json, the highest first; or name, method,
+                                                  data, age
 
 A killed run goes on when its command is typed again. A paused one is a trial of cplearn tune that has trained as
 long as its search asked for."""
@@ -89,9 +90,8 @@ def list_runs(folder: str, filters: dict[str, str], sort: str) -> None:
         if runs and all(run.get(key) is None for run in runs):
             raise InputError(f"{key} = {filters[key]!r}: no run below {folder} says this key")
     chosen = [run for run in runs if all(_agrees(run.get(key), text) for key, text in filters.items())]
-    best_first = sort in scores
     known = [run for run in chosen if run.get(sort) is not None]
-    known.sort(key=lambda run: run.get(sort), reverse=best_first)
+    known.sort(key=lambda run: run.get(sort), reverse=sort in scores)
     _print([*known, *(run for run in chosen if run.get(sort) is None)], len(runs), folder)
 
 
