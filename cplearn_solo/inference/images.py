@@ -79,16 +79,17 @@ def images_at(
 
 
 def labelled_images_at(model: Pretrained, where: str, overrides: Mapping[str, Any] | None = None) -> ImageSet:
-    """:func:`images_at`, with labels if there are any; in a folder of images, the folders below it are the classes."""
+    """:func:`images_at` in order, with labels if there are any; in a folder of images, the folders below it are the
+    classes."""
     place = os.path.expanduser(where)
     of_files = os.path.isdir(place) and not holds_tables(place)
     if not of_files:
         try:
-            return images_at(model, where, {"no_labels": False, **(overrides or {})})
+            return images_at(model, where, {"no_labels": False, **(overrides or {})}, in_order=True)
         except InputError:
             if "label_column" in (overrides or {}):  # which somebody asked for
                 raise
-    images = images_at(model, where, overrides)
+    images = images_at(model, where, overrides, in_order=True)
     if not of_files or (images.labels >= 0).any():
         return images
     names = file_names(images, range(len(images)))

@@ -9,6 +9,7 @@ import torch
 from support.images import noise_images, write_images, write_parquet
 
 from cplearn_solo.core.errors import InputError
+from cplearn_solo.data.sources.in_order import RowsInOrder
 from cplearn_solo.gallery.plane import plane
 from cplearn_solo.gallery.see import see
 from cplearn_solo.inference.features import extract
@@ -78,5 +79,6 @@ def test_labels_are_those_of_the_source_or_the_names_of_folders(model, folder, t
     table = write_parquet(tmp_path / "some.parquet", noise_images(3, 9, 9), [2, 0, 1], ["x", "y", "z"])
     images = labelled_images_at(model, table)
     assert images.labels.tolist() == [2, 0, 1] and images.classes == ("x", "y", "z")
+    assert isinstance(images.sources, RowsInOrder)  # of which few are in memory
     bare = write_parquet(tmp_path / "bare.parquet", noise_images(3, 9, 9), None)
     assert labelled_images_at(model, bare).labels.tolist() == [-1] * 3

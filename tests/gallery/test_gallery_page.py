@@ -2,13 +2,15 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 import torch
-from support.images import noise_images, write_images
+from support.images import noise_images, write_images, write_parquet
 
 from cplearn_solo.album.sheets import SIDE, sheets
 from cplearn_solo.core.errors import InputError
+from cplearn_solo.data import DATASETS, DataConfig
 from cplearn_solo.gallery import write
 from cplearn_solo.gallery.write import write_gallery
 from cplearn_solo.inference.images import images_at, labelled_images_at
@@ -54,6 +56,18 @@ def test_images_without_names_have_the_numbers_that_they_have_among_all(model, t
     labels = labelled_images_at(model, "digits").labels[numbers]
     assert numbers[-1] > len(numbers) >= 60 and numbers == sorted(numbers)
     assert data["classes"] == [str(label) for label in labels.tolist()]
+
+
+def test_images_of_a_table_that_are_read_in_order_are_the_same_page(model, tmp_path):
+    """Thumbnails, neighbours and classes, of a choice among them."""
+    table = write_parquet(tmp_path / "some.parquet", noise_images(30, 9, 9), [0, 1, 2] * 10, ["x", "y", "z"])
+    held = DATASETS["parquet"](DataConfig(dataset="parquet", train_path=table), False)[0]
+    found = labelled_images_at(model, table)
+    texts = []
+    for images in (found, replace(found, sources=held.sources)):
+        page = write_gallery(model, images, tmp_path / f"{len(texts)}.html", num_workers=0).page
+        texts.append(page.read_text())
+    assert texts[0] == texts[1] and "of class y" in texts[0]
 
 
 def test_names_are_text(model, tmp_path):

@@ -45,7 +45,7 @@ def _import(module: str) -> None:
 
 
 def images_in_order(cfg: DataConfig) -> ImageSet:
-    """All training images of a source without their labels, in little memory for a reader in order."""
+    """All training images of a source, in little memory for a reader in order."""
     parts_of = _parts_of(cfg.dataset)
     if parts_of is None:
         return DATASETS[cfg.dataset](cfg, False)[0]

@@ -41,13 +41,9 @@ PartsOf = Callable[[str | list[str] | None, str], Parts]
 
 
 def in_order(parts_of: PartsOf, cfg: DataConfig) -> FileSet:
-    """The training images without labels, for a reader who asks for one after the other."""
-    indices = []
-    for shard in _of_part(parts_of(cfg.train_path, "data.train_path"), ("train",), "data.train_path", cfg.train_path):
-        column, _ = wanted_columns(shard.schema, cfg, shard.origin, labelled=False)
-        indices.append(shard.in_order(column) or _index(shard, shard.read([column]), column))
-    index = joined(indices)
-    return paired((index, unlabelled(len(index))), None, cfg)[0]
+    """The training images, for a reader who asks for one after the other."""
+    shards = _of_part(parts_of(cfg.train_path, "data.train_path"), ("train",), "data.train_path", cfg.train_path)
+    return paired(_read(shards, cfg, labelled=not cfg.no_labels, in_order=True), None, cfg)[0]
 
 
 def from_shards(parts_of: PartsOf, cfg: DataConfig, with_test: bool) -> tuple[FileSet, FileSet | None]:
@@ -91,15 +87,13 @@ def _of_part(parts: Parts, wanted: tuple[str, ...], key: str, value: object) -> 
     return shards
 
 
-def _read(shards: Sequence[Shard], cfg: DataConfig, *, labelled: bool) -> tuple[Index, Labels]:
+def _read(shards: Sequence[Shard], cfg: DataConfig, *, labelled: bool, in_order: bool = False) -> tuple[Index, Labels]:
     indices, labels = [], []
     for shard in shards:
         image, label = wanted_columns(shard.schema, cfg, shard.origin, labelled=labelled)
-        table = shard.read([image, label] if label else [image])
-        indices.append(_index(shard, table, image))
-        labels.append(column_labels(table, label, shard.origin) if label else unlabelled(len(table)))
+        index = shard.in_order(image) if in_order else None
+        if index is None:
+            index = image_index(shard.read([image]), image, shard.origin, shard.folder)
+        indices.append(index)
+        labels.append(column_labels(shard.read([label]), label, shard.origin) if label else unlabelled(len(index)))
     return joined(indices), joined_labels(labels)
-
-
-def _index(shard: Shard, table: pa.Table, column: str) -> Index:
-    return image_index(table, column, shard.origin, shard.folder)
