@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -12,6 +13,7 @@ from cplearn_solo.cli.data_keys import data_keys
 from cplearn_solo.config.checks import check_choices
 from cplearn_solo.config.evaluation import ACCELERATORS
 from cplearn_solo.core.errors import require
+from cplearn_solo.core.progress import told
 from cplearn_solo.data.checks import check_workers
 from cplearn_solo.data.sources.kinds import dataset_at
 from cplearn_solo.data.sources.places import places
@@ -87,7 +89,11 @@ def loaded_model(options: argparse.Namespace) -> tuple[Pretrained, torch.device]
 
 @contextmanager
 def progress_bar(total: int) -> Iterator[Callable[[str, int, int], None]]:
-    """Shows a bar while it lasts; gives what is called with the name of a step, how much of it is done, and all."""
+    """Shows a bar while it lasts, or lines where there is no terminal; gives what is called with the name of a step,
+    how much of it is done, and all."""
+    if not sys.stderr.isatty():
+        yield told()
+        return
     from rich.console import Console
     from rich.progress import MofNCompleteColumn, Progress
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from threading import Event, Thread
 from typing import TypeVar
@@ -52,6 +52,24 @@ def patience(title: str) -> Iterator[None]:
     finally:
         ended.set()
         thread.join()
+
+
+def told() -> Callable[[str, int, int], None]:
+    """What is called with the name of a step, how much of it is done, and all: a line on standard error every 30 s."""
+    began = last = time.perf_counter()
+    step, first = "", 0  # the one that goes on, and how much of it was done at its first call
+
+    def tell(name: str, done: int, total: int) -> None:
+        nonlocal began, last, step, first
+        now = time.perf_counter()
+        if name != step:
+            began, step, first = now, name, done
+        if now - last > SILENCE:
+            left = f", {duration((now - began) / (done - first) * (total - done))} left" if done > first else ""
+            print(f"{name}: {done}/{total}{left}", file=sys.stderr, flush=True)
+            last = now
+
+    return tell
 
 
 def tracked(steps: Iterable[T], title: str, *, total: int) -> Iterator[T]:

@@ -2,6 +2,7 @@
 
 import time
 
+from cplearn_solo.cli.image_options import progress_bar
 from cplearn_solo.core import progress
 from cplearn_solo.core.progress import patience, tracked
 
@@ -12,6 +13,19 @@ def test_steps_pass_through_and_a_log_has_lines_with_the_time_left(monkeypatch, 
     lines = capsys.readouterr().out.splitlines()
     assert [line.partition(",")[0] for line in lines] == [f"features: {done}/3" for done in (1, 2, 3)]
     assert all(line.endswith(" left") for line in lines)
+
+
+def test_a_log_says_how_far_images_are_beside_what_is_printed(monkeypatch, capsys):
+    monkeypatch.setattr(progress, "SILENCE", 0.0)
+    with progress_bar(9) as show:
+        for step, done in (("images", 3), ("images", 9), ("pairs", 9)):
+            show(step, done, 9)
+    shown = capsys.readouterr()
+    assert shown.err.splitlines() == ["images: 3/9", "images: 9/9, 0 s left", "pairs: 9/9"] and shown.out == ""
+    monkeypatch.setattr(progress, "SILENCE", 30.0)
+    with progress_bar(9) as show:
+        show("images", 3, 9)
+    assert capsys.readouterr().err == ""
 
 
 def test_short_work_has_no_lines(capsys):
