@@ -17,6 +17,7 @@ from cplearn_solo.core.files import whole_file
 from cplearn_solo.inference.pretrained import Pretrained
 
 TOLERANCE = 1e-4  # of the largest feature
+SMALLEST = 1e-30  # feature
 CHECKED = (1, 3)  # sizes of batches
 
 
@@ -58,8 +59,8 @@ def example_images(model: Pretrained, n: int) -> Tensor:
 
 
 def difference(features: Tensor, wanted: Tensor) -> float:
-    """The largest one, relative to the largest feature."""
-    return ((features - wanted).abs().max() / wanted.abs().max()).item()
+    """The largest one, relative to the largest feature; 0 where both are, as of a network that has collapsed."""
+    return ((features - wanted).abs().max() / wanted.abs().max().clamp_min(SMALLEST)).item()
 
 
 @torch.no_grad()

@@ -231,6 +231,11 @@ def test_onnx_computes_the_same_for_any_batch(backbone, channels, checkpoint, tm
     assert [path.name for path in tmp_path.iterdir()] == ["backbone.onnx"]
 
 
+def test_features_that_are_all_0_differ_by_nothing_from_the_same():
+    zeros = torch.zeros(2, 3)
+    assert to_onnx.difference(zeros, zeros) == 0 and to_onnx.difference(zeros + 1e-6, zeros) > to_onnx.TOLERANCE
+
+
 @pytest.mark.slow
 def test_onnx_that_computes_something_else_is_refused(checkpoint, tmp_path, monkeypatch):
     pytest.importorskip("onnxruntime")
