@@ -102,7 +102,7 @@ def test_an_edited_configuration_names_the_stale_cells(done, call):
     before = {path: path.read_bytes() for path in done.iterdir()}
     code, out, error = call("optimizer.lr=0.5")
     assert code == 2 and len(error.splitlines()) == 1, error
-    assert "optimizer.lr: 0.02 there, 0.5 here" in error and "c = f, digits, seeds 0" in error
+    assert "optimizer.lr: 0.02 there, 0.5 here" in error and "c = f on digits (seed 0" in error
     assert before == {path: path.read_bytes() for path in done.iterdir()}
     code, out, error = call("optimizer.lr=0.5", "run=false")
     assert code == 0 and "c = f, digits, seed 0 is stale" in out
