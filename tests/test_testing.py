@@ -11,7 +11,10 @@ from torch import nn
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.methods import METHODS, Method, ReportMeasure, method_facts
 from cplearn_solo.methods.remedy import raise_to
-from cplearn_solo.testing import Case, TrainingLoop, _check_shapes, _check_two_processes, check_method
+from cplearn_solo.testing import check_method
+from cplearn_solo.testing.loop import Case, TrainingLoop
+from cplearn_solo.testing.promises import check_shapes
+from cplearn_solo.testing.two_processes import check_two_processes
 
 pytestmark = pytest.mark.distributed
 
@@ -266,7 +269,7 @@ def test_a_method_of_more_crops_is_checked_with_them():
 
 
 def test_codes_without_scores_are_assigned_with_certainty():
-    _check_shapes(Case("test_hashes", {}, 64))
+    check_shapes(Case("test_hashes", {}, 64))
 
 
 @pytest.mark.parametrize(
@@ -300,14 +303,14 @@ def test_mistakes_are_seen(name, words):
 
 def test_an_error_of_the_method_ends_all_processes_at_once():
     with pytest.raises(TypeError, match="float32 only"):
-        _check_two_processes(Case("test_float32", {}, 64))
+        check_two_processes(Case("test_float32", {}, 64))
     for child in multiprocessing.active_children():
         child.join(60)
     assert not multiprocessing.active_children()
 
 
 def test_a_method_of_each_device_remembers_its_own_batches_only():
-    _check_two_processes(Case("test_remembers", {}, 64))
+    check_two_processes(Case("test_remembers", {}, 64))
 
 
 def test_vicreg_without_its_variance_term_collapses_to_a_point():
