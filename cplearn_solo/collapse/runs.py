@@ -16,7 +16,7 @@ from cplearn_solo.core.errors import InputError
 from cplearn_solo.core.words import TOO_EARLY
 from cplearn_solo.data import ImageSet, sampled
 from cplearn_solo.engine.checkpoint import read_checkpoint
-from cplearn_solo.engine.find import find_checkpoint
+from cplearn_solo.engine.find import find_checkpoint, kept_checkpoints
 from cplearn_solo.engine.log import EpochLog
 from cplearn_solo.engine.watch import too_early
 from cplearn_solo.inference.devices import choose_device
@@ -97,8 +97,8 @@ def _features(model: Pretrained, images: ImageSet, device: torch.device) -> Feat
 
 def _kept(run: Path, images: ImageSet, device: torch.device) -> dict[int, Tensor]:
     """Features by epoch of the checkpoints that a run kept, at most eight, the first and the last among them."""
-    files = {int(p.stem.partition("=")[2]): p for p in run.glob("checkpoints/epoch=*.ckpt")}
-    epochs = sorted(files)
+    files = kept_checkpoints(run)
+    epochs = list(files)
     if len(epochs) > MAX_EPOCHS:
         epochs = [epochs[round(i * (len(epochs) - 1) / (MAX_EPOCHS - 1))] for i in range(MAX_EPOCHS)]
     return {epoch: _features(load_pretrained(files[epoch], device=device), images, device).x for epoch in epochs}

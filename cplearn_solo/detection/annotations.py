@@ -51,7 +51,7 @@ def read_coco(file: str, images: str | None, *, key: str, masks: bool) -> Annota
     """Annotations of a JSON file. Raises ``InputError`` for all that :func:`checked` does."""
     path, folder = coco_places(file, images, key=key)
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(path.read_text(encoding="utf-8-sig"))
     except ValueError as error:
         raise InputError(f"{key} = {file!r}: must be JSON ({error})") from error
     return checked(values, folder, key=key, masks=masks)
@@ -145,49 +145,3 @@ def require_same_categories(train: Annotations, val: Annotations) -> None:
     unscored = [name for number, name in there.items() if number not in scored]
     if unscored:
         say(f"{val.key} has no box of {', '.join(unscored[:NAMED])}: AP is the mean of the other categories")
-
-
-def read_voc(root: str, parts: Any, *, key: str) -> Annotations:
-    """Parts of Pascal VOC, ``2007_trainval``, in COCO's format; objects marked difficult are crowds, which count
-    neither for nor against a detector."""
-    from xml.etree import ElementTree
-
-    from torchvision.datasets import VOCDetection
-
-    images: list[dict[str, Any]] = []
-    objects: list[dict[str, Any]] = []
-    for part in parts if isinstance(parts, list) else [parts]:
-        year, _, name = str(part).partition("_")
-        try:
-            found = VOCDetection(root, year=year, image_set=name)
-        except (RuntimeError, ValueError, OSError) as error:
-            wanted = f"parts YEAR_SET that are in data.root = {root!r} ({str(error).splitlines()[0]})"
-            raise InputError(f"{key} = {part!r}: must be {wanted}") from error
-        for file, target in zip(found.images, found.targets):
-            try:
-                tree = VOCDetection.parse_voc_xml(ElementTree.parse(target).getroot())["annotation"]
-                sides = {side: int(tree["size"][side]) for side in ("width", "height")}
-                of_image = [{**_object(each), "image_id": len(images)} for each in tree["object"]]
-            except (ElementTree.ParseError, KeyError, TypeError, ValueError) as error:
-                raise InputError(f"{key}: {target} must be VOC's XML, and has no proper {error}") from error
-            images.append({"id": len(images), "file_name": str(Path(file).resolve()), **sides})
-            objects += of_image
-    names = sorted({each["name"] for each in objects})
-    annotations = [
-        {**each, "id": place, "category_id": names.index(each["name"]) + 1} for place, each in enumerate(objects)
-    ]
-    categories = [{"id": place, "name": name} for place, name in enumerate(names, 1)]
-    values = {"images": images, "annotations": annotations, "categories": categories}
-    return checked(values, Path("/"), key=key, masks=False)
-
-
-def _object(tree: dict[str, Any]) -> dict[str, Any]:
-    """Name, box and whether it is a crowd, of an object of VOC; what is not said to be difficult is not."""
-    corners = {side: float(value) for side, value in tree["bndbox"].items()}
-    return {"name": tree["name"], **_area(**corners), "iscrowd": int(tree.get("difficult", 0))}
-
-
-def _area(*, xmin: float, ymin: float, xmax: float, ymax: float) -> dict[str, Any]:
-    """A box of VOC, which counts pixels from 1 and both ends in."""
-    width, height = xmax - xmin + 1, ymax - ymin + 1
-    return {"bbox": [xmin - 1, ymin - 1, width, height], "area": width * height}

@@ -138,7 +138,7 @@ def check_annotated(data: Annotated) -> None:
 
 def known_by(data: Annotated) -> dict[str, Any]:
     """What decides which images and boxes these are, wherever the call is made: the content of COCO's files, which
-    people correct, and whole paths of folders."""
+    people correct, and whole paths of folders. What VOC's many files say is not part of it."""
     known = {key: value for key, value in asdict(data).items() if key != "num_workers"}
     if data.dataset == "voc":
         return {**known, "root": os.path.abspath(data.root)}

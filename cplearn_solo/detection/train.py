@@ -24,12 +24,13 @@ from cplearn_solo.core.locks import locked_folder
 from cplearn_solo.core.progress import say, tracked
 from cplearn_solo.data.schema import RGB
 from cplearn_solo.data.workers import worker_number
-from cplearn_solo.detection.annotations import Annotations, pycocotools, read_coco, read_voc, require_same_categories
+from cplearn_solo.detection.annotations import Annotations, pycocotools, read_coco, require_same_categories
 from cplearn_solo.detection.dataset import AnnotatedImages, Steps
 from cplearn_solo.detection.network import build_detector
 from cplearn_solo.detection.scenes import draw_scenes
 from cplearn_solo.detection.schema import DetectConfig, Solver, known_by
 from cplearn_solo.detection.score import average_precision
+from cplearn_solo.detection.voc import read_voc, voc_files
 from cplearn_solo.engine.provenance import provenance
 from cplearn_solo.inference.devices import choose_device
 from cplearn_solo.inference.pretrained import Pretrained, load_pretrained
@@ -145,6 +146,9 @@ def _identity(config: DetectConfig, backbone: nn.Module) -> str:
     counting = {key: value for key, value in asdict(config).items() if key not in NOT_IDENTITY}
     counting["data"] = known_by(config.data)
     digest = hashlib.sha256(json.dumps(counting, sort_keys=True).encode())
+    for part in ("train", "val") if config.data.dataset == "voc" else ():
+        for _, boxes in voc_files(config.data.root, getattr(config.data, part), key=f"data.{part}"):
+            digest.update(boxes.read_bytes())
     for name, tensor in backbone.state_dict().items():
         digest.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()[:12]

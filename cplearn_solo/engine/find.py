@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import zlib
 from pathlib import Path
 from zipfile import BadZipFile, ZipFile
@@ -29,6 +30,12 @@ def find_checkpoint(path: str | Path) -> tuple[Path, Path | None]:
     _require_ours(path)
     run = path.resolve().parent.parent
     return path, run if is_run(run) else None
+
+
+def kept_checkpoints(run: Path) -> dict[int, Path]:
+    """Those that a run kept at ends of epochs (``checkpoint.keep_prev``), by how many it had done, the first first."""
+    named = ((re.fullmatch(r"epoch=(\d+)", file.stem), file) for file in (run / "checkpoints").glob("epoch=*.ckpt"))
+    return dict(sorted((int(name[1]), file) for name, file in named if name))
 
 
 def is_run(folder: Path) -> bool:

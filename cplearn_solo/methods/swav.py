@@ -55,20 +55,25 @@ class SwAV(Method):
     ) -> None:
         super().__init__(features_dim, batch_size=batch_size)
         require(temperature > 0, "method_kwargs.temperature", temperature, "above 0")
-        # Sinkhorn sums exp(cosine / sk_epsilon) of all pairs
-        least = 1 / (LARGEST_EXPONENT - math.log((batch_size + max(0, queue_size)) * num_prototypes))
-        wanted = f"at least {least:.4f}, for exponentials that float32 can hold"
-        require(sk_epsilon >= least, "method_kwargs.sk_epsilon", sk_epsilon, wanted)
         self.projector = SwaVProjectionHead(features_dim, proj_hidden_dim, proj_output_dim)
         self.prototypes = nn.Linear(proj_output_dim, num_prototypes, bias=False)
         self.queue = Queue(2, queue_size, proj_output_dim, batch_size=batch_size) if queue_size else None
+        self.batch_size = batch_size
         self.epoch_queue_starts, self.freeze_prototypes_epochs = epoch_queue_starts, freeze_prototypes_epochs
         self.code_temperature = temperature
         self.criterion = SwaVLoss(temperature, sk_iters, sk_epsilon)
+        self.check_ranks(1)
 
     def check_ranks(self, ranks: int) -> None:
+        queued = 0
         if self.queue is not None:
             self.queue.check_ranks(ranks)
+            queued = self.queue.rows.shape[1]
+        # Sinkhorn sums exp(cosine / sk_epsilon) of all pairs
+        least = 1 / (LARGEST_EXPONENT - math.log((self.batch_size * ranks + queued) * self.codes_total))
+        wanted = f"at least {least:.4f}, for exponentials that float32 can hold"
+        epsilon = self.criterion.sinkhorn_epsilon
+        require(epsilon >= least, "method_kwargs.sk_epsilon", epsilon, wanted)
 
     @property
     def codes_total(self) -> int:

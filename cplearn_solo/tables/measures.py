@@ -20,6 +20,7 @@ from cplearn_solo.data import load_splits, sampled
 from cplearn_solo.detection.schema import parse_detection
 from cplearn_solo.detection.train import detect
 from cplearn_solo.engine.checkpoint import checkpoint_entry
+from cplearn_solo.engine.find import kept_checkpoints
 from cplearn_solo.engine.module import Pretrainer, image_statistics
 from cplearn_solo.evaluation.linear import linear_probe
 from cplearn_solo.evaluation.programs import evaluate
@@ -82,13 +83,13 @@ def classes(place: Path) -> Found:
     Effective ranks (Eqs. 20, 21), the last and at each checkpoint that was kept, and the matrix cross-entropy of I/d
     and the covariance of normalised features, mean over shuffled batches of 512.
     """
-    kept = {int(file.stem.partition("=")[2]): file for file in place.glob("checkpoints/epoch=*.ckpt")}
-    ranks = [_class_ranks(*_test_features(file)) for _, file in sorted(kept.items())]
+    kept = kept_checkpoints(place)
+    ranks = [_class_ranks(*_test_features(file)) for file in kept.values()]
     x, y = _test_features(place)
     within, between = _class_ranks(x, y)
     found = {"intra_class_rank": within, "inter_class_rank": between, "uniformity_mce": _uniformity(x)}
     if ranks:
-        found |= {"kept_epochs": sorted(kept)}
+        found |= {"kept_epochs": list(kept)}
         found |= dict(zip(("intra_class_rank_by_epoch", "inter_class_rank_by_epoch"), map(list, zip(*ranks))))
     return found
 

@@ -1,13 +1,15 @@
 """Images with boxes: what is read, what is refused in a line."""
 
+import codecs
 import re
+from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
 
 from cplearn_solo.core.errors import InputError
-from cplearn_solo.detection.annotations import read_coco, read_voc, require_same_categories
+from cplearn_solo.detection.annotations import read_coco, require_same_categories
 from cplearn_solo.detection.dataset import AnnotatedImages, Steps
 from cplearn_solo.detection.scenes import SIZE, draw_scenes
 from cplearn_solo.detection.schema import Annotated, check_annotated
@@ -32,6 +34,12 @@ def test_boxes_labels_and_masks_are_those_of_the_file(written):
     assert target["masks"][0, 5:13, 4:14].all()
     everything = AnnotatedImages(found, masks=True, with_objects=False)
     assert everything[1][1]["boxes"].shape == (0, 4) and everything[1][1]["masks"].shape == (0, 30, 40)
+
+
+def test_a_byte_order_mark_before_json_is_no_mistake(values, written):
+    file = Path(written())
+    file.write_bytes(codecs.BOM_UTF8 + file.read_bytes())
+    assert read(str(file)).categories == {5: "hat", 9: "cup"}
 
 
 def test_images_lie_where_coco_has_them(values, written, tmp_path):
@@ -135,37 +143,6 @@ def test_categories_without_boxes_and_other_categories_are_told(values, written,
     spoil(values, "categories", 0, name="mug")
     with pytest.raises(InputError, match="category [59] = 'mug': must be '(hat|cup)', as in data.train"):
         require_same_categories(train, read(written("third.json")))
-
-
-def test_voc_is_read_with_its_difficult_objects_as_crowds(tmp_path):
-    place = tmp_path / "VOCdevkit/VOC2007"
-    for folder in ("ImageSets/Main", "Annotations", "JPEGImages"):
-        (place / folder).mkdir(parents=True)
-    (place / "ImageSets/Main/val.txt").write_text("01\n")
-    Image.new("RGB", (40, 30)).save(place / "JPEGImages/01.jpg")
-    box = "<bndbox><xmin>5</xmin><ymin>6</ymin><xmax>14</xmax><ymax>13</ymax></bndbox>"
-    objects = "".join(
-        f"<object><name>{n}</name><difficult>{d}</difficult>{box}</object>" for n, d in (("dog", 0), ("cat", 1))
-    )
-    (place / "Annotations/01.xml").write_text(
-        f"<annotation><size><width>40</width><height>30</height></size>{objects}</annotation>"
-    )
-    found = read_voc(str(tmp_path), ["2007_val"], key="data.val")
-    assert found.categories == {1: "cat", 2: "dog"}
-    (dog,) = found.objects(0)
-    assert dog["category_id"] == 2 and dog["bbox"] == [4, 5, 10, 8] and dog["area"] == 80
-    image, _ = AnnotatedImages(found, masks=False, with_objects=True)[0]
-    assert image.shape == (3, 30, 40)
-    file = place / "Annotations/01.xml"
-    whole = file.read_text()
-    file.write_text(whole.replace("<difficult>0</difficult>", ""))  # as other programs leave it out
-    assert [each["category_id"] for each in read_voc(str(tmp_path), "2007_val", key="data.val").objects(0)] == [2]
-    for text, words in ((whole.replace("name>", "n>"), "'name'"), (whole.replace("size>", "s>"), "'size'"), ("<", "")):
-        file.write_text(text)
-        with pytest.raises(InputError, match=f"^data.val: .*01.xml must be VOC's XML, and has no proper {words}"):
-            read_voc(str(tmp_path), "2007_val", key="data.val")
-    with pytest.raises(InputError, match="data.val = '2007_test': must be parts YEAR_SET that are in data.root"):
-        read_voc(str(tmp_path), ["2007_test"], key="data.val")
 
 
 def test_scenes_are_a_function_of_the_seed(tmp_path):

@@ -21,6 +21,7 @@ from cplearn_solo.config.schema import KNNEvalConfig
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.data import load_splits, train_loader
 from cplearn_solo.engine.batches import check_batches
+from cplearn_solo.engine.find import kept_checkpoints
 from cplearn_solo.engine.log import EpochLog
 from cplearn_solo.engine.module import Pretrainer, image_statistics
 from cplearn_solo.engine.online_probe import OnlineProbe
@@ -69,7 +70,10 @@ def test_checkpoint_frequency_always_keeps_the_last_epoch(tmp_path):
     config = tiny(tmp_path, max_epochs=3, checkpoint={"frequency": 2, "keep_prev": True})
     pretrain(parse_config(config))
     (run,) = folders(tmp_path)
-    assert {p.name for p in (run / "checkpoints").iterdir()} == {"last.ckpt", "epoch=2.ckpt", "epoch=3.ckpt"}
+    places = run / "checkpoints"
+    assert {p.name for p in places.iterdir()} == {"last.ckpt", "epoch=2.ckpt", "epoch=3.ckpt"}
+    (places / "epoch=2 copy.ckpt").touch()  # of a person, or of a file manager
+    assert kept_checkpoints(run) == {2: places / "epoch=2.ckpt", 3: places / "epoch=3.ckpt"}
 
 
 def test_a_run_of_so_many_steps_keeps_its_weights_and_means(tmp_path, capsys):

@@ -273,6 +273,7 @@ def test_bad_input(name, kwargs, words):
         ("gedi", {"replay_size": 16}, "replay_size = 16: must be at least the batch, 32 on all devices"),
         ("mocov2plus", {"queue_size": 48}, "queue_size = 48: must be a multiple of the whole batch, 32"),
         ("swav", {"queue_size": 48, "num_prototypes": 9}, "queue_size = 48: must be a multiple of the whole batch, 32"),
+        ("swav", {"queue_size": 0, "num_prototypes": 9, "sk_epsilon": 0.0121}, "sk_epsilon = 0.0121: must be at least"),
     ],
 )
 def test_what_is_too_small_for_the_batch_of_all_devices_is_told_before_a_step(name, kwargs, words):
