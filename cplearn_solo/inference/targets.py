@@ -13,6 +13,7 @@ SPACES = ("backbone", "projector", "bits")  # of what is embedded
 PREDICTIONS = (".csv", ".parquet")  # endings of what classes of images can be written to
 PAGES = (".html",)  # of a gallery
 EXPORTS = (".pt", ".safetensors", ".onnx", ".pkl")  # and weights
+LONGEST = 200  # bytes of a name: those of files beside it, and while it is written, are longer
 NEEDED = ("onnx", "onnxscript", "onnxruntime")  # packages for .onnx
 
 
@@ -63,4 +64,5 @@ def _require_room(key: str, given: str | Path, path: Path) -> None:
     require(path.parent.is_dir(), key, str(given), f"in a folder, there is no folder {path.parent}")
     writable = os.access(path.parent, os.W_OK)
     require(writable, key, str(given), f"in a folder that can be written to, {path.parent} is not")
+    require(len(os.fsencode(path.name)) <= LONGEST, key, str(given), f"a name of at most {LONGEST} bytes")
     require_new(key, path)

@@ -59,6 +59,7 @@ def test_classes_to_a_file(run, here):
         ("RUN nowhere out", "nowhere': must be a file or folder that exists"),
         ("RUN images out.txt", "OUT = 'out.txt': must be a file that ends in .parquet, .npz, .npy, .csv"),
         ("RUN images no/out", "OUT = 'no/out': must be in a folder, there is no folder no"),
+        (f"RUN images {'n' * 197}", "nnn': must be a name of at most 200 bytes"),  # more, with .parquet
         ("RUN images there.csv", "OUT = 'there.csv': must be a new file, that one exists already"),
         ("RUN images out --space bit", "unknown --space 'bit': did you mean 'bits'?"),
         ("RUN images out --half --space bits", "half = True: must be left out where space is bits"),
