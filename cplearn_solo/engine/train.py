@@ -270,7 +270,7 @@ def _fit(
         last = run.path / LAST if (run.path / LAST).is_file() else run.resume
         raise InputError(f"{error}; last good checkpoint: {last or 'none yet'} ({SMALLER})") from error
     except NotWritten as error:
-        raise InputError(f"{error}; {how_to_go_on(run.path, config)}") from error
+        raise NotWritten(f"{error}; {how_to_go_on(run.path, config)}") from error
     except (KeyboardInterrupt, SystemExit) as end:  # the latter is what Lightning makes of signals
         raise KeyboardInterrupt(ended("stopped", epoch=trainer.current_epoch + 1)) from end
     if early.reason == "signal":

@@ -10,7 +10,7 @@ from typing import Any
 from lightning.pytorch.utilities import rank_zero_only
 
 from cplearn_solo.config.schema import Config
-from cplearn_solo.core.errors import InputError, NotWritten
+from cplearn_solo.core.errors import NotWritten
 from cplearn_solo.core.progress import patience
 from cplearn_solo.data import Splits
 from cplearn_solo.engine.estimate import Estimate
@@ -59,7 +59,7 @@ def train_and_score(config: Config, *, references: bool = True) -> Finished:
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"stopped while scoring; {how_to_go_on(run.path, config)}") from None
     except NotWritten as error:
-        raise InputError(f"{error}; {how_to_go_on(run.path, config)}") from error
+        raise NotWritten(f"{error}; {how_to_go_on(run.path, config)}") from error
     finally:
         run.close()
     return Finished(run.path, trained.splits, summary, verdict)

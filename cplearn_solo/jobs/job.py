@@ -11,6 +11,7 @@ from typing import Any, Protocol
 LOG, RESULT = "log.txt", "result.json"  # in the folder of a job
 ATTEMPT = "--- attempt of "  # begins each attempt's part of the log
 NAME = "job"  # begins the line of the log that tells of bad input
+UNWRITTEN = 74  # exit code of a job that could write no more, as on a full disk (EX_IOERR of sysexits.h)
 
 # A function at the top of a module. It works in the job's folder and returns what goes to result.json. That module, run
 # as a script with the folder as its argument, does the same: Lightning starts it so for a job's other devices.
@@ -49,7 +50,7 @@ class Process(Protocol):
 
 @dataclass(frozen=True)
 class Running:
-    """A job that was ``started`` (seconds since the epoch) in the place ``slot`` of a launcher."""
+    """A job that was ``started`` (by a clock that nobody sets) in the place ``slot`` of a launcher."""
 
     job: Job
     process: Process
@@ -59,4 +60,4 @@ class Running:
     @property
     def seconds(self) -> float:
         """How long it has been running."""
-        return time.time() - self.started
+        return time.monotonic() - self.started

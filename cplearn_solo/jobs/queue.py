@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -10,13 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from cplearn_solo.core.files import append_line, write_file, written
-from cplearn_solo.jobs.job import ATTEMPT, LOG, NAME, RESULT, Job, Running
+from cplearn_solo.jobs.job import ATTEMPT, LOG, NAME, RESULT, UNWRITTEN, Job, Running
 from cplearn_solo.jobs.launch import Launcher
 from cplearn_solo.jobs.progress import Board
 
 POLL_SECONDS = 0.25
 
-Outcome = dict[str, Any]  # what the program returned, or "failed": the reason, and "log": the file
+# What the program returned, or "failed": the reason, "log": the file, and "interrupted": True where the work is not to
+# blame and goes on once the disk has room again, or nobody asks it to end.
+Outcome = dict[str, Any]
+
+ASKED = (signal.SIGINT, signal.SIGTERM)
+INTERRUPTED = {UNWRITTEN, *(code for number in ASKED for code in (-number, 128 + number))}  # exit codes
 
 
 def run_jobs(
@@ -55,7 +61,7 @@ def _start(job: Job, slot: int, launcher: Launcher) -> Running:
     for name, content in job.files.items():
         write_file(job.folder / name, content)
     append_line(job.folder / LOG, f"{ATTEMPT}{time.strftime('%Y-%m-%d %H:%M:%S')}")
-    started = time.time()
+    started = time.monotonic()
     return Running(job, launcher.start(job, slot), slot, started)
 
 
@@ -63,7 +69,8 @@ def _outcome(ended: Running) -> Outcome:
     exit_code, folder = ended.process.exit_code(), ended.job.folder
     if (folder / RESULT).exists():
         return json.loads((folder / RESULT).read_text())
-    return {"failed": _failure(folder / LOG, exit_code), "log": str(folder / LOG)}
+    failed = {"failed": _failure(folder / LOG, exit_code), "log": str(folder / LOG)}
+    return {**failed, "interrupted": True} if exit_code in INTERRUPTED else failed
 
 
 def _failure(log: Path, exit_code: int) -> str:
@@ -74,4 +81,4 @@ def _failure(log: Path, exit_code: int) -> str:
     lines = [line.strip() for line in attempt if line.strip()]
     told = f"{NAME}: error: "
     errors = [line.removeprefix(told) for line in lines if line.startswith(told)]
-    return (errors or lines or [f"exit code {exit_code}"])[-1]
+    return (errors or lines or [f"exit code {exit_code}"])[-1].removeprefix(f"{NAME}: ")

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import errno
 import gc
+import json
 import multiprocessing
 import os
 import sys
 import threading
 from pathlib import Path
 
+from cplearn_solo.core.errors import NotWritten
 from cplearn_solo.core.files import write_json
 from cplearn_solo.core.locks import locked
 from cplearn_solo.core.user_errors import user_errors
-from cplearn_solo.jobs.job import LOG, NAME, RESULT, Program
+from cplearn_solo.jobs.job import LOG, NAME, RESULT, UNWRITTEN, Program
+
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 
 
 def work(program: Program, folder: str, environment: dict[str, str]) -> None:
     """Does the job of ``folder`` in a process that was made for it and ends with the process that made it.
 
     Waits while another process does the same job; nothing is done where there is a result already. Output goes to the
-    log. Exit code 2, and a line in the log, on bad input.
+    log. Exit code 2, and a line in the log, on bad input; ``UNWRITTEN`` where nothing more can be written.
     """
     gc.freeze()  # what was imported before: to look through it again and again costs each job a quarter of a second
     os.environ.update(environment)
@@ -28,9 +33,27 @@ def work(program: Program, folder: str, environment: dict[str, str]) -> None:
         threading.Thread(target=_end_with_parent, daemon=True).start()
     sys.argv = [sys.modules[program.__module__].__file__, folder]  # what Lightning starts for the job's other devices
     result = Path(folder, RESULT)
-    with user_errors(NAME), locked(Path(folder, ".lock")):
-        if not result.exists():
-            write_json(result, program(Path(folder)), indent=None)
+    try:
+        with user_errors(NAME), locked(Path(folder, ".lock")):
+            _drop_damaged(result)
+            if not result.exists():
+                write_json(result, program(Path(folder)), indent=None)
+    except SystemExit as end:
+        raise SystemExit(UNWRITTEN if _is_no_room(end.__context__) else end.code) from None
+
+
+def _drop_damaged(result: Path) -> None:
+    """A loss of power may leave an empty file."""
+    try:
+        json.loads(result.read_text())
+    except FileNotFoundError:
+        pass
+    except ValueError:
+        result.unlink()
+
+
+def _is_no_room(error: BaseException | None) -> bool:
+    return isinstance(error, NotWritten) or (isinstance(error, OSError) and error.errno in NO_ROOM)
 
 
 def _write_to(log: Path) -> None:

@@ -1,6 +1,7 @@
 """What a search has found out: a line of JSON for each trial at each rung, in order of the trials.
 
-Kills and the number of workers leave no trace in it but in the seconds.
+Kills leave no trace in it but in the seconds. The number of workers decides on how many threads a trial has, and so on
+the last digits of its scores.
 """
 
 from __future__ import annotations

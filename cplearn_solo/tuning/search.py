@@ -28,15 +28,17 @@ PRELOAD = ("cplearn_solo.engine.train", "cplearn_solo.evaluation.summary")  # wh
 
 
 def run_search(record: Record, run_trials: RunTrials) -> None:
-    """Until nothing is due. Raises ``InputError`` where a generation of trials has failed before any has succeeded."""
+    """Until nothing is due. Raises ``InputError`` where the first generation of trials has failed before any has
+    succeeded: the first by their numbers, as those that fail end early."""
     rules = record.search.rules
+    generation = set(range(min(rules.generation, rules.budget)))
 
     def add(outcome: Outcome) -> None:
         record.add(outcome)
-        failed = len(record.outcomes)
-        if failed >= min(rules.generation, rules.budget) and all(o.scores is None for o in record.outcomes):
+        ended = {o.trial.number for o in record.outcomes}
+        if generation <= ended and all(o.scores is None for o in record.outcomes):
             first = record.outcomes[0]
-            raise InputError(f"no trial has succeeded of {failed}; the first: {first.failed} ({first.log})")
+            raise InputError(f"no trial has succeeded of {len(ended)}; the first: {first.failed} ({first.log})")
 
     with record.locked():
         while trials := due(rules, record.outcomes):
@@ -44,13 +46,17 @@ def run_search(record: Record, run_trials: RunTrials) -> None:
 
 
 def as_jobs(search: Search) -> RunTrials:
-    """Trials in processes of their own, as the user asks; ``InputError`` where that cannot be."""
+    """Trials in processes of their own, as the user asks; ``InputError`` where that cannot be, and for a trial that was
+    interrupted, which says nothing of its keys."""
     launcher = _launcher(search)
 
     def run_trials(trials: Sequence[Trial], add: Callable[[Outcome], None]) -> None:
         by_key = {str(trial.number): trial for trial in trials}
 
         def ended(job: Job, found: JobOutcome, seconds: float) -> None:
+            if found.get("interrupted"):
+                told = f"{job.label}: {found['failed']} ({found['log']})"
+                raise InputError(f"{told}; the same command goes on with the search")
             add(Outcome(by_key[job.key], **found, folder=str(job.folder.parent)))
 
         epochs = search.rules.rungs[trials[0].rung]

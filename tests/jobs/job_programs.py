@@ -5,7 +5,7 @@ import signal
 import sys
 import time
 
-from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.errors import InputError, NotWritten
 
 
 def succeed(folder):
@@ -23,6 +23,15 @@ def crash(folder):
 
 def be_killed(folder):
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def find_the_disk_full(folder):
+    raise NotWritten("last.ckpt: could not be written: No space left on device")
+
+
+def be_asked_to_end(folder):
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(600)
 
 
 def sleep(folder):

@@ -1,6 +1,7 @@
 """Jobs side by side: what comes of each, and what is left when the program that started them ends."""
 
 import os
+import time
 from dataclasses import replace
 from datetime import datetime
 from multiprocessing import forkserver
@@ -13,7 +14,7 @@ from cplearn_solo.core.errors import InputError
 from cplearn_solo.jobs.job import Job, Running
 from cplearn_solo.jobs.launch import _gpus, _groups, make_launcher
 from cplearn_solo.jobs.progress import Board
-from cplearn_solo.jobs.queue import run_jobs
+from cplearn_solo.jobs.queue import _start, run_jobs
 
 
 def job(folder, program, **more):
@@ -60,6 +61,36 @@ def test_what_has_a_result_is_not_done_again(run, tmp_path):
     assert "failed" in run(one)["one"]
     (one.folder / "result.json").write_text('{"kept": 1}')
     assert run(one) == {"one": {"kept": 1}}
+
+
+def test_a_full_disk_and_a_signal_that_asks_to_end_are_no_fault_of_the_work(run, tmp_path):
+    full, asked, refused = (
+        job(tmp_path / program.__name__, program)
+        for program in (programs.find_the_disk_full, programs.be_asked_to_end, programs.refuse)
+    )
+    found = run(full, asked, refused)
+    assert found["find_the_disk_full"].pop("failed") == "last.ckpt: could not be written: No space left on device"
+    assert found["be_asked_to_end"].pop("failed") == "stopped"
+    assert found["find_the_disk_full"]["interrupted"] and found["be_asked_to_end"]["interrupted"]
+    assert "interrupted" not in found["refuse"]
+
+
+def test_a_result_that_a_loss_of_power_has_emptied_is_made_again(run, tmp_path):
+    one = job(tmp_path / "one", programs.succeed, files={"input.txt": "a\n"})
+    one.folder.mkdir()
+    (one.folder / "result.json").touch()
+    assert run(one)["one"]["lines"] == 1
+
+
+def test_a_clock_that_is_set_back_changes_no_duration(tmp_path, monkeypatch):
+    class Nobody:
+        def start(self, job, slot):
+            return None
+
+    running = _start(job(tmp_path / "one", None), 0, Nobody())
+    earlier = time.time() - 3600
+    monkeypatch.setattr("time.time", lambda: earlier)
+    assert 0 <= running.seconds < 60
 
 
 def test_running_jobs_end_with_the_queue(launcher, tmp_path):
@@ -124,7 +155,7 @@ def test_each_job_has_as_many_gpus_as_it_asks_for():
 def test_the_board_tells_when_jobs_end(monkeypatch, tmp_path, capsys):
     """Steps of a running job tell how long its kind takes; a brief job tells nothing of other kinds."""
     now, steps = 1000.0, {"done": 0}
-    monkeypatch.setattr("time.time", lambda: now)
+    monkeypatch.setattr("time.monotonic", lambda: now)
     brief = Running(job(tmp_path / "brief", None, kind="pixels", brief=True), None, 0, now)
     of_method = job(tmp_path / "long", None, kind="method", steps_done=lambda: (steps["done"], 4))
     long = Running(of_method, None, 0, now + 60)
@@ -147,7 +178,7 @@ def test_the_board_tells_when_jobs_end(monkeypatch, tmp_path, capsys):
 
 def test_the_board_counts_what_resumed_jobs_have_left(monkeypatch, tmp_path):
     now, steps = 1000.0, {"done": 3}
-    monkeypatch.setattr("time.time", lambda: now)
+    monkeypatch.setattr("time.monotonic", lambda: now)
     resumed = [job(tmp_path / name, None, kind="a", steps_done=lambda: (steps["done"], 4)) for name in ("one", "two")]
     board = Board()
     board.begin([*resumed, job(tmp_path / "new", None, kind="a")], workers=1)

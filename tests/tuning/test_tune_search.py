@@ -12,7 +12,7 @@ from cplearn_solo.tuning.domains import Range
 from cplearn_solo.tuning.halving import Outcome, best, due, rungs_of, survivors
 from cplearn_solo.tuning.record import TRIALS, Record
 from cplearn_solo.tuning.scores import SCORES, standings
-from cplearn_solo.tuning.search import run_search
+from cplearn_solo.tuning.search import as_jobs, run_search
 from cplearn_solo.tuning.suggest import AT_RANDOM, choose_sampler, suggest
 
 needs_optuna = pytest.mark.skipif(find_spec("optuna") is None, reason="needs optuna, the extra tune")
@@ -137,6 +137,32 @@ def test_a_search_in_which_all_fails_says_why_and_can_be_tried_again(make, finis
     with pytest.raises(InputError, match=r"no trial has succeeded of 4; the first: no such disk \(log.txt\)"):
         run_search(Record(search), fail)
     assert any(o.scores for o in finish(search).outcomes)
+
+
+def test_trials_that_fail_early_do_not_end_a_search_whose_first_ones_still_train(make, measure):
+    """With many workers all are under way, and those that fail are the first to end."""
+    record = Record(make(budget=8, sampler="random"))
+
+    def run(trials, add):
+        for trial in reversed(trials):
+            add(Outcome(trial, failed="too large") if trial.rung == 0 and trial.number else measure(trial))
+
+    run_search(record, run)
+    assert [o.trial.number for o in record.outcomes if o.scores] == [0, 0, 0]
+
+
+def test_a_trial_that_was_interrupted_has_not_failed(make, monkeypatch):
+    search = make(budget=4, sampler="random")
+
+    def run_jobs(jobs, launcher, board, ended):
+        ended(jobs[0], {"scores": {"linear_acc1": 0.5}, "seconds": 1.0}, 1.0)
+        ended(jobs[1], {"failed": "last.ckpt: No space left", "log": "log.txt", "interrupted": True}, 1.0)
+
+    monkeypatch.setattr("cplearn_solo.tuning.search.run_jobs", run_jobs)
+    monkeypatch.setattr("cplearn_solo.tuning.search._launcher", lambda search: None)
+    with pytest.raises(InputError, match=r"^trial 1: last.ckpt: No space left \(log.txt\); the same command goes on"):
+        run_search(Record(search), as_jobs(search))
+    assert [o.trial.number for o in Record(search).outcomes] == [0]
 
 
 def test_another_search_has_another_folder_and_one_process_makes_it(make):
