@@ -11,10 +11,12 @@ FEWEST = 8  # trials, below which nothing is said
 
 
 def importances(space: Space, trials: Sequence[Told]) -> dict[str, float]:
-    """The share of each key, the largest first, which add up to 1; empty for too few trials or where all are equal.
+    """The share of each key, the largest first, which add up to 1; empty where the trials do not say which key matters.
 
     A random forest learns the score from the keys; a key counts as much as the forest gets worse when the values of
-    that key are shuffled among the trials (permutation importance: Breiman, Machine Learning 2001, Section 10).
+    that key are shuffled among the trials (permutation importance: Breiman, Machine Learning 2001, Section 10). Shares
+    of a forest that has learned noise add up to 1, too: so it has to be better than the mean of all scores at trials
+    that its trees have not seen.
     """
     if len(trials) < FEWEST or len({value for _, value in trials}) < 2:
         return {}
@@ -23,7 +25,9 @@ def importances(space: Space, trials: Sequence[Told]) -> dict[str, float]:
 
     places = [[domain.place(keys[key]) for key, domain in space.items()] for keys, _ in trials]
     values = [value for _, value in trials]
-    forest = RandomForestRegressor(n_estimators=100, random_state=0).fit(places, values)
+    forest = RandomForestRegressor(n_estimators=100, random_state=0, oob_score=True).fit(places, values)
+    if forest.oob_score_ <= 0:
+        return {}
     found = permutation_importance(forest, places, values, n_repeats=10, random_state=0).importances_mean.clip(min=0)
     if not found.sum():
         return {}

@@ -64,7 +64,7 @@ def make_sheet(record: Record, *, train: Sequence[str], search: Sequence[str]) -
         notes=[
             *_notes(record.search, outcomes),
             *_changed_images(outcomes),
-            *([] if shares else ["Importance: too few trials, or trials too much alike, to say which key matters."]),
+            *([] if shares else ["Importance: too few trials, or scores too much alike, to say which key matters."]),
         ],
     )
 
@@ -126,8 +126,8 @@ def _trials(search: Search, outcomes: Sequence[Outcome]) -> Block:
     rules, space = search.rules, list(search.rules.space)
     last = list({o.trial.number: o for o in outcomes}.values())  # of each trial, as outcomes are in order of rungs
     scores = [figures(search, outcomes, rung) for rung in range(len(rules.rungs))]
-    rungs = reversed(range(len(rules.rungs)))
-    order = [o for rung in rungs for o in ranked(rules.score, [o for o in last if o.trial.rung == rung])]
+    there = [[o for o in outcomes if o.trial.rung == rung] for rung in reversed(range(len(rules.rungs)))]
+    order = [o for of_rung in there for o in ranked(rules.score, of_rung) if o in last]
     order += [o for o in last if o.scores is None]
     failed = ["failed"] if any(o.failed for o in order) else []
     rows = [
@@ -147,8 +147,9 @@ def _notes(search: Search, outcomes: Sequence[Outcome]) -> list[str]:
     rules, share = search.rules, search.config["data"]["val_split"]
     images = f"{100 * share:g} % of the training images, held out" if share else "training images"
     half = " and ".join(map(str, rules.rungs[:-1]))
+    finished = [o for o in outcomes if o.scores is not None]
     # trials of the same keys share a run
-    runs = {o.folder or o.trial.number: o for o in sorted(outcomes, key=lambda o: o.trial.rung)}.values()
+    runs = {o.folder or o.trial.number: o for o in sorted(finished, key=lambda o: o.trial.rung)}.values()
     epochs = sum(rules.rungs[o.trial.rung] for o in runs)
     seconds = sum(o.seconds for o in runs if o.seconds is not None)
     count, budget = _count(outcomes), rules.budget
@@ -159,7 +160,8 @@ def _notes(search: Search, outcomes: Sequence[Outcome]) -> list[str]:
         + (f" After epoch {half} the better half, and trial 0, went on." if half else ""),
         f"{counted(epochs, 'epoch')} in all, as many as {epochs / rules.rungs[-1]:.1f} runs have; {seconds / 60:.1f} "
         "minutes of training, those of all trials added up"
-        + (", some of which had the same keys and so shared a run." if len(runs) < count else "."),
+        + (", some of which had the same keys and so shared a run" if len(runs) < _count(finished) else "")
+        + (", without what has failed." if len(finished) < len(outcomes) else "."),
         "The best of several scores is higher than it deserves, the more so the more trials and the fewer images: what "
         "the best keys are worth, test images say.",
         f"seed {rules.seed}, learning version {LEARNING_VERSION}, cplearn-solo {cplearn_solo.__version__}",

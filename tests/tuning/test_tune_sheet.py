@@ -1,5 +1,6 @@
 """What a page says of a search."""
 
+import random
 from dataclasses import replace
 from io import StringIO
 
@@ -7,11 +8,13 @@ import pytest
 from rich.console import Console
 
 from cplearn_solo.tuning.figure import draw
+from cplearn_solo.tuning.halving import Outcome
 from cplearn_solo.tuning.importance import importances
 from cplearn_solo.tuning.record import Record
 from cplearn_solo.tuning.render import markdown, page, show
 from cplearn_solo.tuning.search import run_search
 from cplearn_solo.tuning.sheet import make_sheet
+from cplearn_solo.tuning.suggest import suggest
 
 TRAIN, SEARCH = ["cplearn", "pretrain", "data.train_path=my images"], ["cplearn", "tune", "budget=12"]
 
@@ -78,6 +81,22 @@ def test_trials_that_share_a_run_count_once(make, measure):
     assert any(n.startswith("8 epochs in all, as many as 1.0 runs") and n.endswith("so shared a run.") for n in notes)
 
 
+def test_epochs_and_minutes_are_those_of_trials_that_have_trained(make):
+    """One of three fails at once, one after it has trained until the first rung."""
+    scores = dict.fromkeys(("linear_acc1", "knn_acc1", "kmeans_ami"), 0.5)
+
+    def run(trials, add):
+        for trial in trials:
+            failed = trial.number + trial.rung >= 2
+            seconds = 60.0 * (1 + trial.rung)
+            add(Outcome(trial, failed="no") if failed else Outcome(trial, scores=scores, seconds=seconds))
+
+    run_search(record := Record(make(budget=3, sampler="random", rungs=2)), run)
+    (note,) = [note for note in notes_of(record) if "epochs in all" in note]
+    assert note.startswith("12 epochs in all, as many as 1.5 runs have; 3.0 minutes of training")
+    assert note.endswith("without what has failed.")
+
+
 def test_one_trial_of_one_epoch_is_not_called_several(make, measure):
     search = make(budget=1, rungs=1)
     record = Record(replace(search, rules=replace(search.rules, rungs=(1,))))
@@ -104,6 +123,22 @@ def test_a_mean_rank_is_shown_as_one(make, measure):
     ranks = [float(row[1]) for row in sheet.blocks[1].rows if row[1]]
     assert ranks == sorted(ranks) and 1 <= ranks[0] < ranks[-1] <= 5
     assert draw(record, sheet.importance).startswith(b"\x89PNG")
+
+
+def test_trials_stand_in_the_order_of_the_ranks_that_are_shown(make):
+    """Among the two that went no further the last would be ahead, by two scores of three."""
+    found = [(0.9, 0.9, 0.8), (0.8, 0.8, 0.7), (0.6, 0.6, 0.9), (0.7, 0.7, 0.6)]
+    scores = [dict(zip(("linear_acc1", "knn_acc1", "kmeans_ami"), row)) for row in found]
+    record = Record(make(budget=4, sampler="random", score="mean_rank", rungs=2))
+    run_search(record, lambda trials, add: [add(Outcome(t, scores=scores[t.number])) for t in trials])
+    rows = make_sheet(record, train=TRAIN, search=SEARCH).blocks[1].rows
+    assert [row[:2] for row in rows] == [["0", "1.33"], ["1", "2.33"], ["2", "3.00"], ["3", "3.33"]]
+
+
+def test_noise_gives_no_key_an_importance(prototype):
+    chance, space = random.Random(0), prototype.rules.space
+    drawn = suggest(space, range(16), [], sampler="random", seed=0)
+    assert importances(space, [(keys, chance.random()) for keys in drawn]) == {}
 
 
 def test_a_key_that_decides_the_score_has_the_importance(prototype):
