@@ -50,9 +50,7 @@ def notes(grid: Grid, found: Found, unmeasured: list[str], command: str) -> list
         _time(summaries),
         _seeds(grid),
         _marks(grid),
-        f"Differences to another row: mean over seeds, and the {LEVEL * 100:.0f} % t-interval of paired differences."
-        if grid.request.against
-        else "",
+        _differences(grid),
         NMI if keys & {"nmi", "released_nmi"} else "",
         RELEASED if "released_nmi" in keys else "",
         PAPERS_PROBE if "paper_linear_acc1" in keys else "",
@@ -145,6 +143,14 @@ def _marks(grid: Grid) -> str:
         f"it, paired over seeds, has a {LEVEL * 100:.0f} % t-interval with 0 inside. Nothing is corrected for the "
         "number of rows."
     )
+
+
+def _differences(grid: Grid) -> str:
+    if not grid.request.against:
+        return ""
+    if len(grid.seeds) < FEWEST:
+        return f"There are no differences to another row: they need {FEWEST} seeds."
+    return f"Differences to another row: mean over seeds, and the {LEVEL * 100:.0f} % t-interval of paired differences."
 
 
 def _of_runs(found: Found) -> Iterable[tuple[str, str]]:

@@ -40,8 +40,9 @@ def numbers(grid: Grid, found: Found) -> str:
 
 
 def _compared(grid: Grid, in_column: Sequence[Line]) -> dict[tuple[str, str], dict[str, Any]]:
-    """By key and row: whether it is among the best, and its lead in the summary's unit."""
+    """By key and row: whether it is among the best, and its lead in the unit of its line."""
     found: dict[tuple[str, str], dict[str, Any]] = {}
+    scales = {metric.key: metric.scale for metric in grid.metrics.values()}
     for metric in grid.metrics.values():
         for key, better in ranked(metric, companions(metric, in_column)).items():
             values = {line.row: line.by_seed(key) for line in in_column}
@@ -49,7 +50,8 @@ def _compared(grid: Grid, in_column: Sequence[Line]) -> dict[tuple[str, str], di
                 found.setdefault((key, row), {})["best"] = "yes"
         for leads in find_leads(grid, metric, in_column) if grid.request.against else ():
             for row, lead in leads.by_row.items():
-                found.setdefault((leads.key, row), {}).update(zip(AGAINST, (leads.opponent, *astuple(lead))))
+                scaled = (number * scales.get(leads.key, 1) for number in astuple(lead))
+                found.setdefault((leads.key, row), {}).update(zip(AGAINST, (leads.opponent, *scaled)))
     return found
 
 

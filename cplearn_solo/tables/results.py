@@ -20,7 +20,8 @@ from cplearn_solo.tables.plan import Cell, Grid
 
 FORMAT = 1  # of these files; raised whenever an older program could not read them
 HEAD, CELLS = "grid.json", "cells.jsonl"
-Record = dict[str, Any]  # column, row, seed, identity, config, and either summary or failed: the reason
+EVERY_LINE = ("column", "row", "seed", "identity", "config")
+Record = dict[str, Any]  # those, and either summary or failed: the reason
 
 
 @dataclass(frozen=True)
@@ -112,8 +113,8 @@ class Results:
             by = f"in format {theirs.get('format')!r} by cplearn-solo {theirs.get('cplearn-solo')}"
             raise self._error(f"written {by}, this version reads format {FORMAT}")
         for key in ("table", "scale"):
-            if theirs[key] != self._head[key]:
-                raise self._error(f"holds {key} {theirs[key]!r}, not {self._head[key]!r}")
+            if theirs.get(key) != self._head[key]:
+                raise self._error(f"holds {key} {theirs.get(key)!r}, not {self._head[key]!r}")
 
     def _error(self, reason: str) -> InputError:
         return InputError(f"results = {self.folder}: {reason}; choose another folder with results=FOLDER")
@@ -138,14 +139,27 @@ def _of_same_scores(record: Record, cell: Cell) -> bool:
 
 
 def _read(path: Path) -> Record:
-    try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} is damaged: {error}") from error
+    with _damage_told(path):
+        return _record(path.read_text())
 
 
 def _lines(path: Path) -> list[Record]:
+    with _damage_told(path):
+        return [_record(line, EVERY_LINE) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def _record(text: str, needed: Iterable[str] = ()) -> Record:
+    """Raises ``ValueError`` for what is none, or lacks something."""
+    record = json.loads(text)
+    lacks = [key for key in needed if key not in record] if isinstance(record, dict) else ["keys"]
+    if lacks:
+        raise ValueError(f"{text[:40]} has no {', '.join(lacks)}")
+    return record
+
+
+@contextmanager
+def _damage_told(path: Path) -> Iterator[None]:
     try:
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        yield
     except (OSError, ValueError) as error:
         raise InputError(f"{path} is damaged: {error}") from error

@@ -82,7 +82,7 @@ def make_sheet(grid: Grid, found: Found, *, command: str) -> Sheet:
                 continue
             blocks.append(_block(grid, column, name, in_column))
             if grid.request.against is not None:
-                blocks.append(_leads_block(grid, column, metric, in_column))
+                blocks += _leads_block(grid, column, metric, in_column)
     failures = _failures(all_lines)
     failures += [f"{cell} is stale: its configuration has changed since it was run" for cell, _ in found.stale]
     title = f"{grid.table.title} ({grid.table.source})"
@@ -136,13 +136,15 @@ def _companion(key: str, metric: Metric, in_column: Sequence[Line]) -> list[str]
     return [ABSENT if score is None else _value(score, scale, decimals) for score in scores]
 
 
-def _leads_block(grid: Grid, column: str, metric: Metric, in_column: Sequence[Line]) -> Block:
+def _leads_block(grid: Grid, column: str, metric: Metric, in_column: Sequence[Line]) -> list[Block]:
+    """The one, or none where no score has differences."""
     columns = []
     for found in find_leads(grid, metric, in_column):
         heading = "ours" if found.key == metric.key else companion(found.key).heading
         texts = [_lead(found.by_row.get(line.row), metric) for line in in_column]
         columns.append(Column(f"{heading}, less {found.opponent}", texts))
-    return Block(f"{_title(grid, column, metric)}, differences", [line.row for line in in_column], columns)
+    title = f"{_title(grid, column, metric)}, differences"
+    return [Block(title, [line.row for line in in_column], columns)] if columns else []
 
 
 def _title(grid: Grid, column: str, metric: Metric) -> str:

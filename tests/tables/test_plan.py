@@ -1,6 +1,7 @@
 """From a table and what a user asks for to configurations, and from results to what is shown."""
 
 import json
+import re
 from dataclasses import fields
 from functools import cache
 from pathlib import Path
@@ -46,6 +47,11 @@ def sizes(name):
 @cache
 def planned_as(name, setting):
     return grid(name, DIGITS) if setting == "digits" else grid(name, scale=setting)
+
+
+def test_the_document_names_the_crops_of_the_reduced_scale():
+    (size,) = re.findall(r"crops of (\d+) pixels at `scale=mini`", DOCS.read_text())
+    assert int(size) == grid("cplearn_table1").cells[0].config["augmentations"][0]["crop_size"]
 
 
 @pytest.mark.parametrize("name", table_names())

@@ -113,6 +113,24 @@ def test_scores_of_an_earlier_release_have_the_names_of_today(kept):
     assert not {"linear_acc1", "knn_acc1", "online_acc1"} & summaries["c = f"].keys()
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("cells.jsonl", "null\n", "null has no keys"),
+        ("cells.jsonl", '{"column": "a", "row": "b"}\n', "has no seed, identity, config"),
+        ("cells.jsonl", '{"column": "a", "ro', "is damaged"),
+        ("grid.json", "[]", "has no keys"),
+        ("grid.json", '{"format": 1}', "holds table None, not"),
+    ],
+)
+def test_a_file_that_is_damaged_is_told_in_a_line(kept, name, text, told):
+    folder = kept()
+    (folder / name).write_text(text)
+    with pytest.raises(InputError, match=told) as error:
+        find(folder)
+    assert str(folder) in str(error.value) and "\n" not in str(error.value)
+
+
 def test_what_a_table_measures_besides_makes_stale(kept):
     planned = grid(kept())
     cells = [replace(cell, measures=("spectrum",)) for cell in planned.cells if cell.row == "c = f"]

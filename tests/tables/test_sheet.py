@@ -183,8 +183,14 @@ def test_differences_to_the_best_baseline_have_intervals():
     assert rows["SwAV"]["ours, less Barlow"].startswith("-3.67 (") and rows["Barlow"]["ours, less Barlow"] == "–"
     lines = {(line["row"], line["score"]): line for line in csv.DictReader(io.StringIO(numbers(planned, found)))}
     line = lines["CPLearn (c = f)", "Linear probe, paper's protocol (accuracy)"]
-    assert (line["against"], float(line["lead"]), float(line["lead_high"])) == ("Barlow", -0.01, -0.01)
+    assert (line["unit"], line["against"], float(line["lead"]), float(line["lead_high"])) == ("%", "Barlow", -1, -1)
     assert lines["CPLearn (c = f)", "ami"]["against"] == "SwAV"
+
+
+def test_two_seeds_have_no_differences_and_no_table_of_them():
+    sheet = made({row: scores[:2] for row, scores in SPREAD.items()}, grid(against="baseline", seeds=2))
+    assert all(block.columns for block in sheet.blocks) and not any("differences" in b.title for b in sheet.blocks)
+    assert "There are no differences to another row: they need 3 seeds." in sheet.notes
 
 
 def test_differences_to_a_row_of_ones_choice():
