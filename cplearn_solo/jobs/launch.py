@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from cplearn_solo.core.cores import cores
 from cplearn_solo.core.errors import InputError, require, unknown
+from cplearn_solo.core.memory import memory_there
 from cplearn_solo.jobs.job import Job, Process
 from cplearn_solo.jobs.worker import work
 
@@ -87,8 +88,7 @@ class Local:
     def __init__(self, workers: int | None, *, devices: Any, use_gpus: bool, preload: Sequence[str]) -> None:
         self._gpus = _groups(_gpus(), devices) if use_gpus else []
         there = cores()
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        self.workers = workers or max(1, min(len(self._gpus) or there, memory // MEMORY_A_JOB))
+        self.workers = workers or max(1, min(len(self._gpus) or there, memory_there() // MEMORY_A_JOB))
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload([work.__module__, *preload])
         each = str(max(1, there // self.workers))

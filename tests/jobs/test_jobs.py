@@ -131,6 +131,13 @@ def test_a_launcher_that_cannot_be_is_told(name, workers, words):
         make_launcher(name, workers)
 
 
+@pytest.mark.parametrize(("gigabytes", "workers"), [(3, 1), (9, 2), (100, 8)])
+def test_as_many_jobs_run_at_a_time_as_cores_and_memory_allow(launcher, monkeypatch, gigabytes, workers):
+    monkeypatch.setattr("cplearn_solo.jobs.launch.cores", lambda: 8)
+    monkeypatch.setattr("cplearn_solo.jobs.launch.memory_there", lambda: gigabytes * 2**30)
+    assert make_launcher("local", None, use_gpus=False).workers == workers
+
+
 @pytest.mark.parametrize(
     "visible, there, gpus",
     [(None, 2, ["0", "1"]), ("5,GPU-a", 2, ["5", "GPU-a"]), ("-1", 0, []), ("", 0, []), ("3,-1", 1, ["3"])],
