@@ -62,7 +62,8 @@ def rungs_of(epochs: int, count: int) -> tuple[int, ...]:
     >>> rungs_of(50, 3)
     (13, 25, 50)
     """
-    return tuple(sorted({-(-epochs // 2**rung) for rung in range(count)}))
+    halvings = min(count, epochs.bit_length() + 1)  # more would leave one epoch again and again
+    return tuple(sorted({-(-epochs // 2**rung) for rung in range(halvings)}))
 
 
 def due(rules: Rules, outcomes: Sequence[Outcome]) -> list[Trial]:

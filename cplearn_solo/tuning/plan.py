@@ -33,6 +33,7 @@ from cplearn_solo.tuning.suggest import choose_sampler
 
 # What trials must have in common to be compared, and what says which images judge them.
 COMMON = ("auto_resume", "checkpoint", "data", "evaluation", "max_epochs", "name", "resume_from_checkpoint", "seed")
+MOST = 10_000  # trials of a search
 HELD_OUT = 0.2  # data.val_split where the configuration holds nothing out
 Plain = dict[str, Any]
 
@@ -77,9 +78,9 @@ def plan(request: TuneConfig, raw: Plain, *, fixed: Iterable[str] = (), spaces: 
     ``fixed``: keys that the user has given and that therefore do not vary; ``spaces``: the file of search spaces unless
     the user names one. Raises ``InputError`` naming the key, its value and the choices.
     """
-    require(request.budget >= 1, "budget", request.budget, "at least 1, the trials to make")
+    require(1 <= request.budget <= MOST, "budget", request.budget, f"at least 1 and at most {MOST}, the trials to make")
     require(request.rungs >= 1, "rungs", request.rungs, "at least 1")
-    require(request.generation >= 1, "generation", request.generation, "at least 1")
+    require(1 <= request.generation <= MOST, "generation", request.generation, f"at least 1 and at most {MOST}")
     if request.score not in SCORES:
         raise unknown("score", request.score, SCORES)
     data = raw.get("data")

@@ -86,6 +86,7 @@ def test_halves_and_the_first_trial_go_on(make, finish):
 
 def test_rungs():
     assert [rungs_of(100, n) for n in (1, 2, 3)] == [(100,), (50, 100), (25, 50, 100)]
+    assert rungs_of(8, 10**18) == rungs_of(8, 4) == (1, 2, 4, 8)
     assert rungs_of(1, 3) == (1,) and rungs_of(3, 4) == rungs_of(3, 2000) == (1, 2, 3)
 
 
@@ -196,6 +197,8 @@ def test_keys_that_a_user_has_given_do_not_vary_and_no_test_image_takes_part(pla
     ("request_", "message"),
     [
         ({"budget": 0}, "budget = 0: must be at least 1"),
+        ({"budget": 2**31}, "budget = 2147483648: must be at least 1 and at most 10000"),
+        ({"generation": 2**31}, "generation = 2147483648: must be at least 1 and at most 10000"),
         ({"rungs": 0}, "rungs = 0"),
         ({"score": "linear"}, "unknown score 'linear': did you mean 'linear_acc1'"),
         ({"sampler": "grid"}, "unknown sampler 'grid'"),
