@@ -29,7 +29,8 @@ class Trial:
 class Outcome:
     """What came of a trial at a rung: scores, or why it has ``failed``.
 
-    ``seconds``: of training since its first epoch. ``folder``: where it ran; ``log``: the file with more of a failure;
+    ``seconds``: of training since its first epoch. ``epochs``: those of the rung, or fewer where ``on_collapse: stop``
+    has ended it. ``folder``: where it ran; ``log``: the file with more of a failure;
     ``data``: the fingerprint of its images.
     """
 
@@ -37,6 +38,7 @@ class Outcome:
     scores: Scores | None = None
     failed: str = ""
     seconds: float | None = None
+    epochs: int | None = None
     folder: str = ""
     log: str = ""
     data: dict[str, Any] | None = None

@@ -83,4 +83,4 @@ class Record:
 
 def _outcome(line: dict[str, Any]) -> Outcome:
     trial = Trial(line["trial"], line["rung"], line["keys"])
-    return Outcome(trial, **{k: v for k, v in line.items() if k not in ("trial", "rung", "epochs", "keys")})
+    return Outcome(trial, **{k: v for k, v in line.items() if k not in ("trial", "rung", "keys")})

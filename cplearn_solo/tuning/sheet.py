@@ -150,7 +150,7 @@ def _notes(search: Search, outcomes: Sequence[Outcome]) -> list[str]:
     finished = [o for o in outcomes if o.scores is not None]
     # trials of the same keys share a run
     runs = {o.folder or o.trial.number: o for o in sorted(finished, key=lambda o: o.trial.rung)}.values()
-    epochs = sum(rules.rungs[o.trial.rung] for o in runs)
+    epochs = sum(o.epochs or rules.rungs[o.trial.rung] for o in runs)
     seconds = sum(o.seconds for o in runs if o.seconds is not None)
     count, budget = _count(outcomes), rules.budget
     made = f"{count} of {budget} trials" if count <= budget else f"{count} trials, in calls with a budget over {budget}"

@@ -64,7 +64,8 @@ def _told(run: Path, summary: dict[str, Any], names: tuple[str, ...]) -> dict[st
         why = summary.get("left_out", "no labels")
         require(name in summary, "score", name, f"rankme, which needs no labels: it could not be measured, {why}")
     scores = {name: summary[name] for name in names}
-    return {"scores": scores, "seconds": summary["wall_seconds"], "data": json.loads((run / DATA).read_text())}
+    data = json.loads((run / DATA).read_text())
+    return {"scores": scores, "seconds": summary["wall_seconds"], "epochs": summary["epochs"], "data": data}
 
 
 def _rankme(trained: Trained) -> float:

@@ -41,6 +41,7 @@ def test_rankme_needs_no_labels_and_the_last_rung_finishes_the_run(prepared):
         assert len(list(job.folder.parent.glob("*/*/summary.json"))) == rung
     assert run_trial(job.folder) == found[1]  # killed before it could tell
     assert all(1 <= told["scores"]["rankme"] <= 32 for told in found)
+    assert [told["epochs"] for told in found] == [1, 2]
     assert found[0]["data"] == found[1]["data"] and found[0]["data"]["train"]["images"] == 32
     (run,) = job.folder.parent.glob("*/*/summary.json")
     assert json.loads(run.read_text())["rankme"] == found[1]["scores"]["rankme"]

@@ -97,6 +97,14 @@ def test_epochs_and_minutes_are_those_of_trials_that_have_trained(make):
     assert note.endswith("without what has failed.")
 
 
+def test_a_trial_that_a_collapse_has_ended_counts_as_long_as_it_has_trained(make, measure):
+    record = Record(make(budget=1, sampler="random", rungs=1))
+    run_search(record, lambda trials, add: [add(replace(measure(trial), epochs=3)) for trial in trials])
+    assert '"epochs": 3' in (record.folder / "trials.jsonl").read_text()
+    assert Record(record.search).outcomes[0].epochs == 3
+    assert any(note.startswith("3 epochs in all") for note in notes_of(record))
+
+
 def test_one_trial_of_one_epoch_is_not_called_several(make, measure):
     search = make(budget=1, rungs=1)
     record = Record(replace(search, rules=replace(search.rules, rungs=(1,))))
