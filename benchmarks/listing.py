@@ -22,6 +22,7 @@ from PIL import Image
 from shared import own_process, run
 from torchvision.datasets import ImageFolder
 
+from cplearn_solo.core.memory import held_alone
 from cplearn_solo.data import DataConfig, load_splits
 
 FILES, CLASSES = 100_000, 100
@@ -36,22 +37,16 @@ def listed(way: str, root: str) -> tuple[int, Callable[[int], tuple[object, int]
     return len(folder), lambda i: folder.samples[i]
 
 
-def own_bytes() -> int:
-    """Memory of this process that it shares with no other."""
-    lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
-    return sum(1024 * int(line.split()[1]) for line in lines if line.startswith("Private"))
-
-
 def grown_in_an_epoch(count: int, look: Callable[[int], object]) -> float:
     """Megabytes that become a forked process's own while it looks at every image."""
     order = np.random.default_rng(0).permutation(count)
     read, write = os.pipe()
     if os.fork() == 0:
         look(0)
-        before = own_bytes()
+        before = held_alone(os.getpid())
         for i in order:
             look(int(i))
-        os.write(write, str((own_bytes() - before) / 1e6).encode())
+        os.write(write, str((held_alone(os.getpid()) - before) / 1e6).encode())
         os._exit(0)
     os.wait()
     return float(os.read(read, 100))

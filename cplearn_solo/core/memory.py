@@ -27,7 +27,15 @@ def memory_taken() -> int | None:
     import resource
 
     largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    return largest + sum(_held_alone(child.pid) for child in multiprocessing.active_children())
+    return largest + sum(held_alone(child.pid) for child in multiprocessing.active_children())
+
+
+def held_alone(pid: int | None) -> int:
+    """Bytes of memory that a process shares with no other, as Linux tells; 0 elsewhere."""
+    lines: list[str] = []
+    with suppress(OSError):
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return sum(1024 * int(line.split()[1]) for line in lines if line.startswith("Private"))
 
 
 def _limits() -> Iterator[int]:
@@ -44,11 +52,3 @@ def _limits() -> Iterator[int]:
                     yield int((folder / name).read_text())
                 if folder == root:
                     break
-
-
-def _held_alone(pid: int | None) -> int:
-    """Bytes of memory that a process shares with no other, as Linux tells; 0 elsewhere."""
-    lines: list[str] = []
-    with suppress(OSError):
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    return sum(1024 * int(line.split()[1]) for line in lines if line.startswith("Private"))

@@ -74,14 +74,11 @@ class Index(Sequence[Source]):
         """Arrays that all keys follow from, for a hash; nothing where images have no names."""
 
 
-class Files(Index):
-    """Files below ``root``: ``names`` are paths from there, or absolute ones."""
+class Named(Index):
+    """Images that have names in their place, which are paths from there."""
 
-    def __init__(self, root: str, names: Names, sizes: np.ndarray) -> None:
-        self.root, self.names, self.sizes = root, names, sizes
-
-    def __getitem__(self, i: int) -> str:
-        return os.path.join(self.root, os.fsdecode(self.names[i]))
+    def __init__(self, place: str, names: Names, sizes: np.ndarray) -> None:
+        self.place, self.names, self.sizes = place, names, sizes
 
     def key(self, i: int) -> bytes:
         return self.names[i]
@@ -89,9 +86,15 @@ class Files(Index):
     def file(self, i: int) -> str:
         return as_text(self.names[i])
 
-    @property
-    def place(self) -> str:
-        return self.root
+    def known_by(self) -> Iterable[np.ndarray]:
+        return self.names.text, self.names.ends
+
+
+class Files(Named):
+    """Files in a folder; their names may be absolute paths, too."""
+
+    def __getitem__(self, i: int) -> str:
+        return os.path.join(self.place, os.fsdecode(self.names[i]))
 
     def content(self, i: int) -> bytes:
         with open(self[i], "rb") as file:
@@ -101,9 +104,6 @@ class Files(Index):
         with open(self[i], "rb") as file:
             file.seek(self.sizes[i] // 2)
             return file.read(PIECE)
-
-    def known_by(self) -> Iterable[np.ndarray]:
-        return self.names.text, self.names.ends
 
 
 class Joined(Index):

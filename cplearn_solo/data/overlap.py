@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
 
 import numpy as np
 
 from cplearn_solo.core.errors import InputError
-from cplearn_solo.data.decoding.source import Source
 from cplearn_solo.data.image_set import FileSet, ImageSet, MemorySet
 from cplearn_solo.data.index import PIECE, Index
 from cplearn_solo.data.notes import say_once
@@ -36,7 +35,7 @@ def check_overlap(train: ImageSet, scored: ImageSet, cfg: DataConfig, *, also: s
     raise InputError(f"{count}, such as {first}: take them out of one of the two, or set data.allow_overlap=true")
 
 
-def overlap(train: Index, scored: Index) -> np.ndarray:
+def overlap(train: Index | Pixels, scored: Index | Pixels) -> np.ndarray:
     """Numbers of the scored images whose bytes are those of a training image.
 
     Bytes are read only where sizes agree, and all of them only where some from the middle agree too.
@@ -53,7 +52,7 @@ def _alike(ours: np.ndarray, theirs: np.ndarray, a: np.ndarray, b: np.ndarray) -
     return ours[np.isin(a, b)], theirs[np.isin(b, a)]
 
 
-def content_hashes(index: Index, rows: np.ndarray, what: str) -> np.ndarray:
+def content_hashes(index: Index | Pixels, rows: np.ndarray, what: str) -> np.ndarray:
     """Hashes of the size and the bytes that the method ``what`` reads, uint64 of shape (N,)."""
     read, sizes = getattr(index, what), index.sizes
     other = f"of {id(index)}: "  # what cannot be read, or is empty, is like nothing else
@@ -75,18 +74,15 @@ def _hash(read: Callable[[int], bytes], i: int, size: int, other: str) -> int:
     return int.from_bytes(blake2b(data, digest_size=8, salt=size.to_bytes(8, "little")).digest(), "little")
 
 
-class Pixels(Index):
-    """Decoded images, whose pixels stand for their files."""
+class Pixels:
+    """What is asked of an index here, of decoded images, whose pixels stand for their files."""
 
     def __init__(self, images: MemorySet) -> None:
         self.pixels = images.images.flatten(1).numpy()
         self.sizes = np.full(len(images), self.pixels.shape[1])
 
-    def __getitem__(self, i: int) -> Source:
-        raise TypeError("decoded images have no source")
-
-    def key(self, i: int) -> bytes:
-        return self.content(i)
+    def __len__(self) -> int:
+        return len(self.sizes)
 
     def content(self, i: int) -> bytes:
         return self.pixels[i].tobytes()
@@ -95,9 +91,6 @@ class Pixels(Index):
         middle = self.pixels.shape[1] // 2
         return self.pixels[i, middle : middle + PIECE].tobytes()
 
-    def known_by(self) -> Iterable[np.ndarray]:
-        return ()
 
-
-def _index(images: ImageSet) -> Index:
+def _index(images: ImageSet) -> Index | Pixels:
     return images.sources if isinstance(images, FileSet) else Pixels(images)

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from cplearn_solo.core.memory import held_alone
 from cplearn_solo.data.index import Files, Joined, Names, Selected
 from cplearn_solo.data.sources.columns import Rows
 
@@ -46,20 +47,14 @@ def test_names_of_several_places_are_text_whatever_bytes_these_are_of() -> None:
     assert [both.file(i) for i in range(2)] == [r"\xe4/x", r"b/\xff"]
 
 
-def own_bytes() -> int:
-    """Memory of this process that it shares with no other."""
-    lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
-    return sum(1024 * int(line.split()[1]) for line in lines if line.startswith("Private"))
-
-
 def grown(sources: Sequence) -> float:
     """Megabytes that become a forked process's own while it looks at every source."""
     read, write = os.pipe()
     if os.fork() == 0:
-        before = own_bytes() if sources[0] else 0
+        before = held_alone(os.getpid()) if sources[0] else 0
         for i in range(len(sources)):
             sources[i]
-        os.write(write, str((own_bytes() - before) / 1e6).encode())
+        os.write(write, str((held_alone(os.getpid()) - before) / 1e6).encode())
         os._exit(0)
     os.wait()
     return float(os.read(read, 100))

@@ -194,6 +194,6 @@ def test_sparse_images_in_a_tar_are_refused(root: Path) -> None:
 
 def test_an_archive_that_goes_is_told_as_unreadable_images(root: Path) -> None:
     images = read(packed(root, "tar"))
-    Path(images.sources.archive).unlink()
+    Path(images.sources.place).unlink()
     with pytest.raises(InputError, match="unreadable image .*cat/1.png in .*packed.tar: No such file"):
         images.read(0)

@@ -9,7 +9,7 @@ import tarfile
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -18,7 +18,7 @@ import numpy as np
 from cplearn_solo.core.errors import InputError, require
 from cplearn_solo.data.decoding import EncodedImage, is_image_name
 from cplearn_solo.data.decoding.source import as_text
-from cplearn_solo.data.index import PIECE, Index, Names, joined
+from cplearn_solo.data.index import PIECE, Index, Named, Names, joined
 from cplearn_solo.data.notes import counted
 from cplearn_solo.data.sources.labels import Labels, from_words, require_from_zero, unlabelled
 from cplearn_solo.data.sources.listing import is_hidden, kind, tell_ignored
@@ -38,27 +38,17 @@ class Member(NamedTuple):
     deflated: bool = False
 
 
-class Members(Index):
+class Members(Named):
     """Images in an archive."""
 
     def __init__(self, archive: str, members: Sequence[Member]) -> None:
-        self.archive = archive
-        self.names = Names.of(member.name.encode(errors="surrogateescape") for member in members)
+        names = Names.of(member.name.encode(errors="surrogateescape") for member in members)
         places = np.array([member[1:] for member in members], np.int64)
-        self.offsets, self.lengths, self.sizes, self.deflated = places.T.copy()
+        self.offsets, self.lengths, sizes, self.deflated = places.T.copy()
+        super().__init__(archive, names, sizes)
 
     def __getitem__(self, i: int) -> EncodedImage:
         return EncodedImage(self.content(i), self._name(i))
-
-    def key(self, i: int) -> bytes:
-        return self.names[i]
-
-    def file(self, i: int) -> str:
-        return as_text(self.names[i])
-
-    @property
-    def place(self) -> str:
-        return self.archive
 
     def content(self, i: int) -> bytes:
         """Raises ``InputError`` naming the member that cannot be read or unpacked."""
@@ -74,19 +64,16 @@ class Members(Index):
         middle = int(self.sizes[i]) // 2
         return self._read(i, middle, min(PIECE, int(self.sizes[i]) - middle))
 
-    def known_by(self) -> Iterable[np.ndarray]:
-        return self.names.text, self.names.ends
-
     def _read(self, i: int, start: int, length: int) -> bytes:
         try:
-            with open(self.archive, "rb") as file:
+            with open(self.place, "rb") as file:
                 file.seek(int(self.offsets[i]) + start)
                 return file.read(length)
         except OSError as error:
             raise InputError(f"unreadable image {self._name(i)}: {error.strerror}") from error
 
     def _name(self, i: int) -> str:
-        return f"{self.file(i)} in {self.archive}"
+        return f"{self.file(i)} in {self.place}"
 
 
 def read_archives(paths: Sequence[Path], key: str, *, labelled: bool) -> tuple[Index, Labels]:

@@ -24,20 +24,16 @@ COARSE = "coarse_label"  # CIFAR-100's second column of labels
 class Rows(Index):
     """Encoded images in a column of binary, which stay in Arrow's memory until they are asked for."""
 
-    def __init__(self, column: pa.ChunkedArray, origin: str) -> None:
-        self.column, self.origin = column, origin
+    def __init__(self, column: pa.ChunkedArray, place: str) -> None:
+        self.column, self.place = column, place
         self.sizes = pc.fill_null(pc.binary_length(column), 0).to_numpy().astype(np.int64)
 
     def __getitem__(self, i: int) -> EncodedImage:
-        return EncodedImage(self.content(i), f"row {i} of {self.origin}")
+        return EncodedImage(self.content(i), f"row {i} of {self.place}")
 
     def key(self, i: int) -> bytes:
         """Rows have no name; what is in them stands for it."""
         return self.sizes[i].tobytes() + self.piece(i)
-
-    @property
-    def place(self) -> str:
-        return self.origin
 
     def content(self, i: int) -> bytes:
         return self.column[i].as_py() or b""

@@ -27,7 +27,7 @@ class RowsInOrder(Rows):
     """
 
     def __init__(self, file: str, name: str, sizes: np.ndarray, ends: np.ndarray) -> None:
-        self.origin, self.name, self.sizes, self.ends = file, name, sizes, ends
+        self.place, self.name, self.sizes, self.ends = file, name, sizes, ends
         self._process = self._group = -1
         self._first, self._held = 0, _NOTHING  # rows, and the number of the first of them
         self._following: Iterator[pa.Array] = iter(())
@@ -46,13 +46,13 @@ class RowsInOrder(Rows):
         if (self._process, self._group) != (os.getpid(), group) or i < self._first:
             self._process, self._group = os.getpid(), group
             self._first, self._held = int(self.ends[group - 1]) if group else 0, _NOTHING
-            self._following = _parts(self.origin, self.name, [group])
+            self._following = _parts(self.place, self.name, [group])
         while i >= self._first + len(self._held):
             self._first += len(self._held)
             self._held = next(self._following)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return RowsInOrder, (self.origin, self.name, self.sizes, self.ends)
+        return RowsInOrder, (self.place, self.name, self.sizes, self.ends)
 
 
 def rows_in_order(file: Path, name: str) -> RowsInOrder | None:
