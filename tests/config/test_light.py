@@ -13,16 +13,18 @@ PROGRAM = """
 import json, sys
 from cplearn_solo.config import parse_config
 from cplearn_solo.core.errors import InputError
+from cplearn_solo.data import DATASETS, check_data
 
 plain = json.loads(sys.argv[1])
-parse_config(plain)
+check_data(parse_config(plain).data)
+assert "parquet" in DATASETS
 for wrong in ({"method": "cplern"}, {"method_kwargs": {"bet": 1}}, {"seed": None}, {"strateg": "ddp"}):
     try:
         parse_config({**plain, **wrong})
     except InputError:
         continue
     raise SystemExit(f"{wrong} passes")
-print(*{"torch", "lightning", "numpy", "timm"} & sys.modules.keys())
+print(*{"torch", "lightning", "numpy", "timm", "PIL"} & sys.modules.keys())
 """
 
 
