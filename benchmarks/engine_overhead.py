@@ -12,10 +12,11 @@ import logging
 import statistics
 import tempfile
 import time
+from functools import partial
 
 import torch
 from history import record
-from shared import short_run
+from shared import short_run, turn_by_turn
 from torch.nn import functional as F
 
 from cplearn_solo.config.schema import Config
@@ -64,20 +65,18 @@ def bare(config: Config, *, probe: bool) -> float:
 
 def main() -> None:
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    times: dict[str, list[float]] = {"bare loop": [], "bare loop with online probe": [], "engine": []}
     with tempfile.TemporaryDirectory() as folder:
         config = short_run(folder, epochs=EPOCHS)
-        for done in range(ROUNDS):
-            times["bare loop"].append(bare(config, probe=False))
-            times["bare loop with online probe"].append(bare(config, probe=True))
-            times["engine"].append(engine(config))
-            print(f"round {done + 1}/{ROUNDS}", flush=True)
-    reference = statistics.median(times["bare loop"])
+        ways = {
+            "bare loop": partial(bare, config, probe=False),
+            "bare loop with online probe": partial(bare, config, probe=True),
+            "engine": partial(engine, config),
+        }
+        middles = turn_by_turn(ways, rounds=ROUNDS)
     print(f"{'':30}{'ms a step':>10}{'ratio':>8}")
-    middles = {name: statistics.median(values) for name, values in times.items()}
     for name, middle in middles.items():
-        print(f"{name:30}{1e3 * middle:10.2f}{middle / reference:8.2f}")
-    record(__file__, {"engine": middles["engine"] / reference})
+        print(f"{name:30}{1e3 * middle:10.2f}{middle / middles['bare loop']:8.2f}")
+    record(__file__, {"engine": middles["engine"] / middles["bare loop"]})
 
 
 if __name__ == "__main__":

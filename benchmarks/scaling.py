@@ -7,7 +7,6 @@ process hands to collectives; processes talk through gloo on this machine.
 from __future__ import annotations
 
 import math
-import multiprocessing
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ from unittest import mock
 
 import torch
 import torch.distributed as dist
+from torch.multiprocessing import spawn
 from torch.utils.flop_counter import FlopCounterMode
 
 from cplearn_solo.dictionary import pack_dictionary, temperature
@@ -109,13 +109,8 @@ def measure(rank: int, case: tuple, folder: Path) -> None:
 
 def counted(case: tuple) -> tuple[int, int]:
     """Operations and bytes of ``case``, by running it."""
-    context = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory() as name:
-        processes = [context.Process(target=measure, args=(rank, case, Path(name))) for rank in range(case[3])]
-        for process in processes:
-            process.start()
-        for process in processes:
-            process.join()
+        spawn(measure, (case, Path(name)), nprocs=case[3])
         return torch.load(Path(name) / "counted.pt")
 
 

@@ -17,21 +17,3 @@ from cplearn_solo.cli.main import (
     table,
     tune,
 )
-
-__all__ = [
-    "check",
-    "clustering",
-    "collapse",
-    "detect",
-    "duplicates",
-    "embed",
-    "gallery",
-    "knn",
-    "linear",
-    "main",
-    "predict",
-    "pretrain",
-    "search",
-    "table",
-    "tune",
-]

@@ -1,10 +1,9 @@
 """Two and four gloo ranks, each with its samples, against one process with all of them."""
 
-import multiprocessing
-
 import pytest
 import torch
 import torch.distributed as dist
+from torch.multiprocessing import spawn
 
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.dictionary import make_dictionary, pack_dictionary
@@ -75,13 +74,7 @@ def work(rank, ranks, folder):
 
 @pytest.mark.parametrize("ranks", [2, pytest.param(4, marks=pytest.mark.slow)])
 def test_ranks_together_equal_one_process(tmp_path, ranks):
-    context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=work, args=(rank, ranks, tmp_path)) for rank in range(ranks)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join()
-    assert all(process.exitcode == 0 for process in processes)
+    spawn(work, (ranks, tmp_path), nprocs=ranks)  # which raises where one of them fails
     *results, refused, losses = zip(*(torch.load(tmp_path / f"{rank}.pt") for rank in range(ranks)))
     assert set(refused) == {
         f"c = {C - 1}: must be divisible by {ranks}, the number of processes, for dictionary_parallel"
