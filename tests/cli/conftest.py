@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.checkpoints import write_checkpoint
 
 from cplearn_solo.cli import main
 
@@ -43,3 +44,9 @@ def run(tmp_path_factory):
     assert sorted(p.name for p in folder.iterdir()) == ["runs"]  # nothing else is left behind
     (path,) = folder.glob("runs/cplearn-digits/*")
     return path
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory):
+    """A checkpoint that was never trained."""
+    return write_checkpoint(tmp_path_factory.mktemp("model"))

@@ -6,19 +6,12 @@ import shutil
 import numpy as np
 import pytest
 from PIL import Image
-from support.checkpoints import write_checkpoint
 from support.images import write_parquet
 
 from cplearn_solo.album import neighbours
 from cplearn_solo.album.neighbours import near_duplicates
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    """A checkpoint that was never trained."""
-    return write_checkpoint(tmp_path_factory.mktemp("model"))
 
 
 @pytest.fixture

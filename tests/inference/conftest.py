@@ -3,6 +3,8 @@
 import pytest
 from support.checkpoints import write_checkpoint
 
+from cplearn_solo.inference.pretrained import load_pretrained
+
 
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory):
@@ -13,3 +15,8 @@ def checkpoint(tmp_path_factory):
 @pytest.fixture(scope="session")
 def cplearn(checkpoint):
     return checkpoint()
+
+
+@pytest.fixture
+def model(cplearn):
+    return load_pretrained(cplearn)

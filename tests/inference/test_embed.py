@@ -29,11 +29,6 @@ NAMES = [f"{kind}/{i}.png" for kind in ("a", "b") for i in range(10)]
 
 
 @pytest.fixture
-def model(cplearn):
-    return load_pretrained(cplearn)
-
-
-@pytest.fixture
 def folder(tmp_path):
     write_images(tmp_path / "images", NAMES)
     return tmp_path / "images"

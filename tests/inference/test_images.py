@@ -15,11 +15,6 @@ from cplearn_solo.inference.images import file_names, images_at, labelled_images
 from cplearn_solo.inference.pretrained import load_pretrained
 
 
-@pytest.fixture
-def model(cplearn):
-    return load_pretrained(cplearn)
-
-
 def names(model, where, **keys):
     images = images_at(model, str(where), keys)
     return file_names(images, range(len(images)))

@@ -20,11 +20,6 @@ OLD = Path(__file__).parents[1] / "fixtures/0.2.0/run"
 
 
 @pytest.fixture
-def model(cplearn):
-    return load_pretrained(cplearn)
-
-
-@pytest.fixture
 def images(model, tmp_path):
     write_images(tmp_path / "images", [f"{i}.png" for i in range(6)])
     (tmp_path / "images/3.png").write_bytes(b"no image")

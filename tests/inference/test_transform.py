@@ -20,11 +20,6 @@ from cplearn_solo.inference.pretrained import load_pretrained, transform_of
 MEAN, STD = np.array([0.4, 0.5, 0.6]), np.array([0.2, 0.25, 0.3])
 
 
-@pytest.fixture
-def model(cplearn):
-    return load_pretrained(cplearn)
-
-
 def from_file(model, folder):
     """The only image of a folder, as a run reads it."""
     images = images_at(model, str(folder))

@@ -2,7 +2,6 @@
 
 import csv
 import sys
-import warnings
 
 import pytest
 
@@ -16,7 +15,6 @@ def table(capfd):
     def run(folder, *arguments):
         with pytest.MonkeyPatch.context() as patch:
             patch.chdir(folder)
-            patch.setattr(warnings, "showwarning", warnings.showwarning)
             patch.setattr(sys, "argv", ["cplearn", "table", *arguments])
             capfd.readouterr()
             try:
