@@ -183,7 +183,6 @@ def test_folder_errors(folder: Path) -> None:
 
     train = str(folder / "train")
     (folder / "empty/cat").mkdir(parents=True)
-    fails("data.train_path = '.*nowhere': must be a file or folder that exists", train_path="nowhere")
     fails("data.train_path = None: must be", train_path=None)
     fails("data.val_path = '.*nowhere': must be", train_path=train, val_path="nowhere")
     fails("data.train_path = .*: must be a folder with images", train_path=str(folder / "empty"))
@@ -252,7 +251,6 @@ def test_parquet_errors(tmp_path: Path) -> None:
     images = noise_images(3, 8, 8)
     good = write_parquet(tmp_path / "good.parquet", images, [0, 1, 0])
     fails("data.image_column = 'image': must be a column of .*: img, label", train_path=good, image_column="image")
-    fails("data.label_column = 'fine': must be a column of .*: img, label", train_path=good, label_column="fine")
     fails(
         "data.image_column = 'label': must be a column of binary .* it is int64",
         train_path=good,
@@ -264,7 +262,6 @@ def test_parquet_errors(tmp_path: Path) -> None:
         train_path=good,
         image_column="label",
     )
-    fails("data.train_path = '.*nowhere': must be a file or folder that exists", train_path="nowhere")
     (tmp_path / "empty").mkdir()
     fails("data.train_path = .*: must be parquet files with rows", train_path=str(tmp_path / "empty"))
     (tmp_path / "broken.parquet").write_bytes(b"nonsense")
