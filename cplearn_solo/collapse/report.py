@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +17,7 @@ from cplearn_solo.collapse.progress import Steps
 from cplearn_solo.collapse.protocols import PROTOCOLS
 from cplearn_solo.collapse.sources import read_origin, read_subject
 from cplearn_solo.core.errors import InputError, require
-from cplearn_solo.core.files import write_file
+from cplearn_solo.core.files import folder_of_now, write_file
 from cplearn_solo.engine.find import find_checkpoint
 
 PAGE = "index.html"
@@ -96,15 +94,11 @@ def _default_root(paths: list[str]) -> Path:
 
 def _new_folder(output: str | None, root: Path) -> Path:
     try:
-        if output is not None:
-            folder = Path(output)
-            check_free(folder)
-            folder.mkdir(parents=True, exist_ok=True)
-            return folder
-        stamp = time.strftime("%Y%m%d-%H%M%S")
-        names = (stamp if attempt == 1 else f"{stamp}-{attempt}" for attempt in count(1))
-        folder = next(root / name for name in names if not (root / name).exists())
-        folder.mkdir(parents=True)
+        if output is None:
+            return folder_of_now(root)
+        folder = Path(output)
+        check_free(folder)
+        folder.mkdir(parents=True, exist_ok=True)
         return folder
     except OSError as error:
         raise InputError(f"output = {output or root}: {error}") from error

@@ -8,6 +8,7 @@ import io
 import json
 import os
 import re
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -109,6 +110,18 @@ def clear_partial(folder: Path) -> None:
     for file in folder.rglob(PARTIAL.format("*")):
         with suppress(OSError):
             file.unlink()
+
+
+def folder_of_now(root: Path) -> Path:
+    """Makes a folder in ``root`` that is called after the time, with a number where there is one already."""
+    stamp, attempt = time.strftime("%Y%m%d-%H%M%S"), 1
+    while True:
+        path = root / (stamp if attempt == 1 else f"{stamp}-{attempt}")
+        try:
+            path.mkdir(parents=True)
+            return path
+        except FileExistsError:
+            attempt += 1
 
 
 def write_file(path: Path, content: str | bytes) -> Path:

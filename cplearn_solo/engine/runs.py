@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from omegaconf import OmegaConf
 from cplearn_solo.config.identity import DEVICES, LEARNING_VERSION, PATHS, difference, learning_version
 from cplearn_solo.config.schema import Config
 from cplearn_solo.core.errors import InputError
-from cplearn_solo.core.files import clear_partial, whole_file, write_file, write_json, written
+from cplearn_solo.core.files import clear_partial, folder_of_now, whole_file, write_file, write_json, written
 from cplearn_solo.core.locks import try_lock
 from cplearn_solo.data.fingerprint import describe_change
 from cplearn_solo.data.schema import KNOWN_IMAGES
@@ -215,16 +214,10 @@ def _change_of_data(folder: Path, config: Config, data: dict[str, Any]) -> str:
 
 
 def _new_run(config: Config, data: dict[str, Any], resume: Path | None) -> RunFolder:
-    root, stamp, attempt = _root(config), time.strftime("%Y%m%d-%H%M%S"), 1
-    while True:
-        path = root / (stamp if attempt == 1 else f"{stamp}-{attempt}")
-        try:
-            path.mkdir(parents=True)
-            break
-        except FileExistsError:
-            attempt += 1
-        except OSError as error:
-            raise InputError(f"checkpoint.dir = {config.checkpoint.dir!r}: {error}") from error
+    try:
+        path = folder_of_now(_root(config))
+    except OSError as error:
+        raise InputError(f"checkpoint.dir = {config.checkpoint.dir!r}: {error}") from error
     lock = _lock(path)
     with written(path):
         write_json(path / DATA, data)
