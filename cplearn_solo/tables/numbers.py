@@ -28,9 +28,7 @@ def numbers(grid: Grid, found: Found) -> str:
     header = [*HEADER, *(AGAINST if grid.request.against else ()), "failed"]
     writer = csv.DictWriter(text, header, lineterminator="\n")
     writer.writeheader()
-    all_lines = list(lines(grid, found))
-    for column in grid.columns:
-        in_column = [line for line in all_lines if line.column == column]
+    for column, in_column in lines(grid, found).items():
         compared = _compared(grid, in_column)
         for line in in_column:
             for key, values in (*_paper_scores(grid, line), *_other_scores(grid, line)):

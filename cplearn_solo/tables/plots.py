@@ -31,11 +31,8 @@ def curves(grid: Grid, found: Found) -> dict[str, bytes]:
     if grid.table.plot is None or not any("summary" in record for record in found.records.values()):
         return {}
     draw = {"rows": _over_rows, "epochs": _over_epochs, "spectrum": _spectra}[grid.table.plot]
-    all_lines = list(lines(grid, found))
-    drawn = {
-        column: draw(grid, column, [line for line in all_lines if line.column == column]) for column in grid.columns
-    }
-    return {f"{column}.png": _png(figure) for column, figure in drawn.items()}
+    by_column = lines(grid, found)
+    return {f"{column}.png": _png(draw(grid, column, in_column)) for column, in_column in by_column.items()}
 
 
 def _over_rows(grid: Grid, column: str, in_column: Sequence[Line]) -> Figure:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import mean, stdev
 
@@ -90,13 +90,16 @@ def _value(record: Record, key: str | None) -> float | None:
     return {**ends, **record, **record["summary"]}.get(key)
 
 
-def lines(grid: Grid, found: Found) -> Iterator[Line]:
-    """The rows of each column in order, reference rows first."""
+def lines(grid: Grid, found: Found) -> dict[str, list[Line]]:
+    """By column its rows in order, reference rows first."""
     cells: dict[tuple[str, str], list[Cell]] = {}
     for cell in grid.cells:
         cells.setdefault((cell.column, cell.row), []).append(cell)
+    by_column: dict[str, list[Line]] = {column: [] for column in grid.columns}
     for (column, row), of_seeds in cells.items():
-        yield Line(column, row, [found.records[c] for c in of_seeds if c in found.records], len(of_seeds))
+        records = [found.records[c] for c in of_seeds if c in found.records]
+        by_column[column].append(Line(column, row, records, len(of_seeds)))
+    return by_column
 
 
 def companions(metric: Metric, in_column: Sequence[Line]) -> list[str]:

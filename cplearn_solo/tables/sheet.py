@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from cplearn_solo.tables.compare import Lead, best_rows
 from cplearn_solo.tables.leads import find_leads
@@ -72,10 +73,9 @@ class Sheet:
 
 def make_sheet(grid: Grid, found: Found, *, command: str) -> Sheet:
     """The whole sheet; ``command`` is what the user typed."""
-    all_lines = list(lines(grid, found))
+    by_column = lines(grid, found)
     blocks, unmeasured = [], []
-    for column in grid.columns:
-        in_column = [line for line in all_lines if line.column == column]
+    for column, in_column in by_column.items():
         for name, metric in grid.metrics.items():
             if _nobody_measured(metric, in_column):
                 unmeasured.append(f"{grid.columns[column].label}: {metric.label}")
@@ -83,13 +83,13 @@ def make_sheet(grid: Grid, found: Found, *, command: str) -> Sheet:
             blocks.append(_block(grid, column, name, in_column))
             if grid.request.against is not None:
                 blocks += _leads_block(grid, column, metric, in_column)
-    failures = _failures(all_lines)
+    failures = _failures(chain.from_iterable(by_column.values()))
     failures += [f"{cell} is stale: its configuration has changed since it was run" for cell, _ in found.stale]
     title = f"{grid.table.title} ({grid.table.source})"
     return Sheet(title, blocks, notes(grid, found, unmeasured, command), failures)
 
 
-def _failures(all_lines: list[Line]) -> list[str]:
+def _failures(all_lines: Iterable[Line]) -> list[str]:
     """A line for each reason: without a network all cells of a column have the same."""
     cells: dict[str, list[tuple[str, str]]] = {}
     for line in all_lines:
