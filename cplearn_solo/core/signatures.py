@@ -22,6 +22,7 @@ class ClassText:
     """A class as its source has it; ``attributes`` hold the text of their values."""
 
     name: str
+    docstring: str
     bases: list[str]
     decorators: list[str]
     attributes: dict[str, str]
@@ -67,6 +68,7 @@ def _class(node: ast.ClassDef) -> ClassText:
     keyword_only = zip(init.args.kwonlyargs, init.args.kw_defaults) if init else ()
     return ClassText(
         name=node.name,
+        docstring=ast.get_docstring(node) or "",
         bases=[ast.unparse(base) for base in node.bases],
         decorators=[ast.unparse(decorator) for decorator in node.decorator_list],
         attributes=attributes,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ast
-import inspect
 import json
 import re
 from collections.abc import Iterator
@@ -41,9 +39,8 @@ def page(name: str, file: Path) -> str:
     """The page of the method that is registered as ``name`` in ``file``."""
     title, _, rest = module_docstring(file).partition("\n")
     heading, _, idea = title.partition(": ")
-    (text,) = [text for key, text in registered_classes(file, "METHODS").items() if key == name]
     parts = [f"# {heading}", markdown(f"{idea[:1].upper()}{idea[1:]}\n{rest}")]
-    parts += ["## Keys", markdown(class_docstring(file, text.name)), _keys(name), _wants(name)]
+    parts += ["## Keys", markdown(registered_classes(file, "METHODS")[name].docstring), _keys(name), _wants(name)]
     parts += ["## Configurations", _configurations(name)]
     kept = list(_scores(name))
     if kept:
@@ -61,14 +58,6 @@ SCORES_NOTE = (
 def markdown(text: str) -> str:
     """A docstring as Markdown: roles become code."""
     return re.sub(r":\w+:`~?(?:[\w.]*\.)?(\w+)`", r"`\1`", text).replace("``", "`").strip()
-
-
-@cache
-def class_docstring(file: Path, name: str) -> str:
-    """That of a class of a file."""
-    tree = ast.parse(file.read_text(encoding="utf-8"))
-    (node,) = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name]
-    return inspect.cleandoc(ast.get_docstring(node) or "")
 
 
 def _keys(name: str) -> str:
