@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cplearn_solo.core.errors import unknown
 from cplearn_solo.core.registry import Registry
@@ -22,12 +22,8 @@ def check_backbone(name: str) -> None:
         raise unknown("backbone", name, BACKBONES)
 
 
-def _importers() -> dict[str, Callable[[], None]]:
-    return {name: partial(_import, f"{__package__}.registry") for name in OURS}
-
-
-def _import(module: str) -> None:
-    import_module(module)  # which registers them
+def _importers() -> dict[str, Callable[[], Any]]:
+    return {name: partial(import_module, f"{__package__}.registry") for name in OURS}
 
 
 BACKBONES: Registry[Callable[..., nn.Module]] = Registry("backbone", find=_importers)

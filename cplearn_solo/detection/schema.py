@@ -11,10 +11,10 @@ from typing import Any, List, Optional
 
 from omegaconf import DictConfig
 
-from cplearn_solo.config.checks import check_numbers
+from cplearn_solo.config.checks import check_choices, check_numbers
 from cplearn_solo.config.evaluation import ACCELERATORS
 from cplearn_solo.config.read import resolved
-from cplearn_solo.core.errors import InputError, require, unknown
+from cplearn_solo.core.errors import InputError, require
 from cplearn_solo.core.schema import read_schema
 from cplearn_solo.data.checks import check_workers
 
@@ -95,9 +95,7 @@ def parse_detection(raw: DictConfig | dict[str, Any]) -> DetectConfig:
         "accelerator": (config.accelerator, ACCELERATORS),
         "precision": (config.precision, PRECISIONS),
     }
-    for key, (value, choices) in chosen.items():
-        if value not in choices:
-            raise unknown(key, value, choices)
+    check_choices(chosen)
     check_workers("data.num_workers", config.data.num_workers)
     solver, model = config.optimizer, config.model
     at_least: dict[str, tuple[float, float]] = {

@@ -59,13 +59,10 @@ def load_pretrained(path: str | Path, *, device: torch.device | str = "cpu") -> 
     except RuntimeError as error:
         raise InputError(f"{file} does not fit its own configuration: {str(error).splitlines()[-1].strip()}") from error
     module.eval().requires_grad_(False).to(device)
-    probe, classes = (
-        nn.Sequential(module.features_scale, module.classifier),
-        tuple(map(as_text, saved.get("classes", ()))),
-    )
+    probe, classes = nn.Sequential(module.features_scale, module.classifier), map(as_text, saved.get("classes", ()))
     epochs = checkpoint["epoch"] + 1 if "epoch" in checkpoint else None
-    known = {"checkpoint": file, "content": content, "run": run, "probe": probe, "classes": classes, "epochs": epochs}
-    return Pretrained(module.backbone, module.method, config, **statistics, **known)
+    known = {"checkpoint": file, "content": content, "run": run, "probe": probe, "epochs": epochs}
+    return Pretrained(module.backbone, module.method, config, **statistics, **known, classes=tuple(classes))
 
 
 def trained_config(checkpoint: dict[str, Any]) -> Config:

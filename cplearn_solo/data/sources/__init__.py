@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cplearn_solo.core.registry import Registry
 
@@ -36,12 +36,8 @@ FILES = {
 }
 
 
-def _importers() -> dict[str, Callable[[], None]]:
-    return {name: partial(_import, f"{__package__}.{file}") for file, names in FILES.items() for name in names}
-
-
-def _import(module: str) -> None:
-    import_module(module)  # which registers its data sets
+def _importers() -> dict[str, Callable[[], Any]]:
+    return {name: partial(import_module, f"{__package__}.{file}") for file, names in FILES.items() for name in names}
 
 
 def images_in_order(cfg: DataConfig) -> ImageSet:
