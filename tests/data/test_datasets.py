@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 import torch
 import torchvision
-from omegaconf import OmegaConf
 from sklearn.datasets import load_digits
 from support.images import noise_images, write_images, write_parquet
 
 from cplearn_solo.core.errors import InputError
-from cplearn_solo.data import Augmentation, DataConfig, FileSet, MemorySet, check_augmentation, load_splits
+from cplearn_solo.data import DataConfig, FileSet, MemorySet, load_splits
 
 CIFAR = Path(__file__).parents[3] / "shared/data/cifar10"
 
@@ -298,14 +297,3 @@ def test_cifar_parquet() -> None:
     assert found.train.classes[0] == "airplane"
     assert (torch.tensor(found.train.mean) - torch.tensor([0.4914, 0.4822, 0.4465])).abs().max() < 0.02
     assert (found.train.labels.bincount() > 150).all()
-
-
-# --- schema ------------------------------------------------------------------------------------------------------
-
-
-def test_schema_is_a_structured_config() -> None:
-    merged = OmegaConf.merge(OmegaConf.structured(Augmentation), {"rrc": {"enabled": False}, "mean": [0.1, 0.2, 0.3]})
-    augmentation = OmegaConf.to_object(merged)
-    assert (augmentation.rrc.enabled, augmentation.mean) == (False, [0.1, 0.2, 0.3])
-    check_augmentation(merged)
-    assert OmegaConf.to_object(OmegaConf.structured(DataConfig)) == DataConfig()
