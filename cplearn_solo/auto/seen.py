@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from cplearn_solo.core.cores import cores
 from cplearn_solo.core.errors import require
 from cplearn_solo.data.decoding import Decoding
 from cplearn_solo.data.image_set import FileSet, ImageSet
@@ -24,7 +23,6 @@ class Seen:
 
     images: int
     side: int
-    cores: int
     gpu: bool
     bfloat16: bool  # whether the GPU has units for it
 
@@ -42,7 +40,6 @@ def look_at(images: ImageSet, cfg: DataConfig, *, seed: int, accelerator: str) -
     return Seen(
         images=count,
         side=_shorter_side(images, cfg, seed),
-        cores=cores(),
         gpu=gpu,
         bfloat16=gpu and torch.cuda.is_bf16_supported(including_emulation=False),
     )

@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.errors import InputError, reason_of
 from cplearn_solo.core.schema import read_schema, text_keys
 from cplearn_solo.data.schema import DataConfig
 
@@ -27,7 +27,7 @@ def data_keys(overrides: list[str]) -> dict[str, Any]:
         read_schema(keys, DataConfig)
         return keys
     except (OmegaConfBaseException, YAMLError) as error:
-        raise InputError(f"--data = {' '.join(overrides)!r}: {str(error).splitlines()[0]}") from error
+        raise InputError(f"--data = {' '.join(overrides)!r}: {reason_of(error)}") from error
 
 
 def _quoted(override: str) -> str:

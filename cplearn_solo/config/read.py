@@ -13,7 +13,7 @@ from cplearn_solo.config.earlier import with_todays_defaults
 from cplearn_solo.config.schema import Config
 from cplearn_solo.config.solo_learn import drop_ignored, note_activation
 from cplearn_solo.config.trainer_keys import trainer_keys
-from cplearn_solo.core.errors import InputError, unknown
+from cplearn_solo.core.errors import InputError, reason_of, unknown
 from cplearn_solo.core.schema import read_schema
 
 
@@ -44,5 +44,5 @@ def resolved(raw: DictConfig | dict[str, Any]) -> dict[str, Any]:
         values: Any = OmegaConf.to_container(OmegaConf.create(raw), resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         key = getattr(error, "full_key", None) or "configuration"
-        raise InputError(f"{key}: {str(error).splitlines()[0]}") from error
+        raise InputError(f"{key}: {reason_of(error)}") from error
     return values

@@ -10,7 +10,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-from cplearn_solo.core.errors import InputError, require, unknown
+from cplearn_solo.core.errors import InputError, reason_of, require, unknown
 
 T = TypeVar("T")
 
@@ -39,7 +39,7 @@ def read_schema(values: Any, schema: type[T], where: str = "") -> T:
     except OmegaConfBaseException as error:
         key = getattr(error, "full_key", None) or "configuration"
         missing = isinstance(error, MissingMandatoryValue)
-        raise InputError(f"{place}{key}{' is missing' if missing else f': {str(error).splitlines()[0]}'}") from error
+        raise InputError(f"{place}{key}{' is missing' if missing else f': {reason_of(error)}'}") from error
 
 
 def text_keys(schema: type, path: str = "") -> set[str]:

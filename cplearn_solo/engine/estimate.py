@@ -14,7 +14,7 @@ from torch import Tensor
 from cplearn_solo.core.cores import cores
 from cplearn_solo.core.distributed import max_ranks
 from cplearn_solo.core.memory import memory_taken
-from cplearn_solo.core.numbers import digits
+from cplearn_solo.core.numbers import counted, digits
 from cplearn_solo.core.progress import duration, say
 from cplearn_solo.data import ImageSet, Splits
 from cplearn_solo.engine.batches import limited
@@ -137,7 +137,7 @@ def _line(images: ImageSet, seconds: float, trainer: Trainer, module: Pretrainer
     what = [f"{len(images)} images", *([f"{codes} codes"] if codes else [])]
     what.append(f"{config.backbone.name} at {config.augmentations[0].crop_size} pixels")
     device = trainer.strategy.root_device
-    where = f"{cores()} CPU core{'s' if cores() > 1 else ''}"
+    where = counted(cores(), "CPU core")
     if device.type != "cpu":
         where = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     if trainer.world_size > 1:

@@ -15,6 +15,7 @@ from torch import Tensor
 from cplearn_solo.config.schema import Config
 from cplearn_solo.core.distributed import gather
 from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.numbers import counted
 from cplearn_solo.core.progress import say
 from cplearn_solo.core.words import HEALTHY
 from cplearn_solo.engine.advice import advised
@@ -82,7 +83,7 @@ def too_early(config: Config, epochs: int) -> str:
     if epochs >= first:
         return ""
     after = f" with a warm-up of {warmup:g}" if warmup else ""
-    return f"trained for {epochs} epoch{'s' * (epochs != 1)}, and judged from epoch {first} on{after}"
+    return f"trained for {counted(epochs, 'epoch')}, and judged from epoch {first} on{after}"
 
 
 def told_more(told: Sequence[float | None]) -> bool:

@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from cplearn_solo.config.compose import composed
-from cplearn_solo.core.errors import InputError, unknown
+from cplearn_solo.core.errors import InputError, reason_of, unknown
 from cplearn_solo.core.scripts import SCRIPTS
 from cplearn_solo.core.surroundings import left_as_found, own_defaults
 from cplearn_solo.data.schema import KNOWN_IMAGES
@@ -110,7 +110,7 @@ def _set(raw: DictConfig, key: str, value: Any) -> None:
     try:
         OmegaConf.update(raw, key, _plain(value), merge=True, force_add=True)
     except OmegaConfBaseException as error:
-        raise InputError(f"{key} = {value!r}: {str(error).partition(chr(10))[0]}") from error
+        raise InputError(f"{key} = {value!r}: {reason_of(error)}") from error
 
 
 def _plain(value: Any) -> Any:

@@ -47,8 +47,7 @@ def not_learned(labelled: list[Compared], views: Compared | None) -> str:
     compared = [score for score in (views, *labelled) if score.random is not None]
     if any(_above(score.trained, score.random) for score in compared):
         return ""
-    words = ", ".join(f"{s.name} {s.trained.value:.3f} (random weights {s.random.value:.3f})" for s in compared)
-    return words
+    return ", ".join(f"{s.name} {s.trained.value:.3f} (random weights {s.random.value:.3f})" for s in compared)
 
 
 def _above(value: Measured, reference: Measured) -> bool:

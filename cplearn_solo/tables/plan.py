@@ -15,7 +15,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from cplearn_solo.core.errors import InputError, require, unknown
+from cplearn_solo.core.errors import InputError, reason_of, require, unknown
 from cplearn_solo.evaluation.reference_rows import RAW_PIXELS, REFERENCE_ROWS
 from cplearn_solo.tables.paper import load_table
 from cplearn_solo.tables.schema import Column, GridConfig, Metric, Overrides, PaperTable, Setting
@@ -193,7 +193,7 @@ def _compose(
         config.merge_with(overrides, {"column": column})
         plain = OmegaConf.to_container(config, resolve=True)
     except OmegaConfBaseException as error:
-        raise InputError(f"{where}: {str(error).splitlines()[0]}") from error
+        raise InputError(f"{where}: {reason_of(error)}") from error
     del plain["column"]
     return plain
 

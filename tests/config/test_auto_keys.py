@@ -17,7 +17,7 @@ from cplearn_solo.core.errors import InputError
 from cplearn_solo.interface.checked import checked
 from cplearn_solo.methods.catalog import _ours as shipped_methods
 
-SEEN = Seen(images=300, side=32, cores=2, gpu=False, bfloat16=False)
+SEEN = Seen(images=300, side=32, gpu=False, bfloat16=False)
 
 
 def auto(where, **changes):

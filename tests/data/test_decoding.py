@@ -383,10 +383,6 @@ def test_kinds_of_files(name: str) -> None:
     assert one.mode == "L" and np.abs(np.asarray(one) - luma).max() <= 1
 
 
-def test_the_table_is_long_enough() -> None:
-    assert len(CASES) >= 60
-
-
 # --- upright, the first of several, by name ----------------------------------------------------------------------
 
 # By EXIF 2.3, 4.6.4 A: which side of the visual image the first row and the first column of the file are.

@@ -9,6 +9,7 @@ from typing import BinaryIO, NamedTuple
 from PIL import Image, ImageFile, UnidentifiedImageError
 from PIL.TiffImagePlugin import ImageFileDirectory_v2 as Tags
 
+from cplearn_solo.core.numbers import counted
 from cplearn_solo.data.decoding.formats import LEFT_OUT
 from cplearn_solo.data.decoding.tiff import BITS, SAMPLES
 
@@ -82,4 +83,4 @@ def _what_it_is(source: Source) -> str:
         tags.load(file)
         bands, bits = tags.get(SAMPLES, 1), max(tags.get(BITS, (1,)))
         hint = f"; data.channels={bands} takes them as they are" if bands not in (1, 3) else ""
-        return f"a TIFF that Pillow cannot read, {bands} {'band' if bands == 1 else 'bands'} of {bits} bits{hint}"
+        return f"a TIFF that Pillow cannot read, {counted(bands, 'band')} of {bits} bits{hint}"

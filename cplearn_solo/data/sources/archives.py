@@ -15,7 +15,7 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
-from cplearn_solo.core.errors import InputError, require
+from cplearn_solo.core.errors import InputError, reason_of, require
 from cplearn_solo.data.decoding import EncodedImage, is_image_name
 from cplearn_solo.data.decoding.source import as_text
 from cplearn_solo.data.index import PIECE, Index, Named, Names, joined
@@ -117,8 +117,8 @@ def _contents(path: Path, key: str) -> tuple[list[Member], dict[str, str]]:
                     ignored[kind(name)] += 1
             length = file.seek(0, os.SEEK_END)
     except (OSError, ValueError, EOFError, struct.error, tarfile.TarError, zipfile.BadZipFile) as error:
-        reason = str(error).partition("\n")[0]
-        require(False, key, str(path), f"a .tar without compression, or a .zip, and it cannot be read: {reason}")
+        wanted = f"a .tar without compression, or a .zip, and it cannot be read: {reason_of(error)}"
+        require(False, key, str(path), wanted)
     # of several with one name unpacking leaves the last
     images = list({member.name: member for member in images}.values())
     whole = all(member.offset + member.length <= length for member in images)

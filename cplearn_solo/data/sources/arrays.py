@@ -10,7 +10,7 @@ import torch
 import torchvision
 from sklearn.datasets import load_digits
 
-from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.errors import InputError, reason_of
 from cplearn_solo.data.image_set import MemorySet
 from cplearn_solo.data.schema import DataConfig
 from cplearn_solo.data.selection import stratified
@@ -47,9 +47,8 @@ def _part(name: str, num_classes: int, root: str, arguments: dict[str, Any]) -> 
     try:
         raw = getattr(torchvision.datasets, name)(root, download=True, **arguments)
     except (OSError, RuntimeError) as error:
-        reason = str(error).partition("\n")[0]
         raise InputError(
-            f"{name} could not be read or downloaded ({reason}): "
+            f"{name} could not be read or downloaded ({reason_of(error)}): "
             f"put its files in {root} (data.train_path), or set data.dataset=digits"
         ) from error
     images = torch.from_numpy(np.asarray(raw.data))

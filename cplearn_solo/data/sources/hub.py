@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
-from cplearn_solo.core.errors import InputError, require
+from cplearn_solo.core.errors import InputError, reason_of, require
 from cplearn_solo.data.image_set import FileSet
 from cplearn_solo.data.schema import DataConfig
 from cplearn_solo.data.sources import DATASETS
@@ -33,9 +33,8 @@ def hub_parts(name: str | list[str] | None, key: str) -> Parts:
     except (OSError, ValueError) as error:
         if isinstance(error, InputError):
             raise
-        reason = str(error).partition("\n")[0]
         help = "put its parquet files in a folder and set data.dataset=parquet data.train_path=FOLDER"
-        require(False, key, name, f"a data set in the cache of the hub or within reach ({reason}), or {help}")
+        require(False, key, name, f"a data set in the cache of the hub or within reach ({reason_of(error)}), or {help}")
 
 
 def _downloaded(name: str) -> Path:

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cplearn_solo.core.errors import InputError, require, some
+from cplearn_solo.core.errors import InputError, reason_of, require, some
 from cplearn_solo.data.image_set import FileSet
 from cplearn_solo.data.notes import say_once
 from cplearn_solo.data.schema import DataConfig
@@ -93,4 +93,4 @@ def _readable(file: Path, read: Callable[[], Any]) -> Any:
     try:
         return read()
     except (pa.ArrowException, OSError, UnicodeEncodeError) as error:  # the last one where its path is no UTF-8
-        raise InputError(f"unreadable parquet file {file}: {str(error).partition(chr(10))[0]}") from error
+        raise InputError(f"unreadable parquet file {file}: {reason_of(error)}") from error
