@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Any, NamedTuple
 
 import torch
@@ -51,18 +52,25 @@ def cuda_graph(step: Callable[[], Any], *, generator: torch.Generator | None = N
     Each replay draws from ``generator``, or the device's own, from where that is. Graphs of one memory ``pool``
     overwrite what the others have made.
     """
-    graph = torch.cuda.CUDAGraph()
+    graph, before, stream = torch.cuda.CUDAGraph(), torch.cuda.current_stream(), _stream(torch.cuda.current_device())
     if generator is not None:
         graph.register_generator_state(generator)
     try:
-        with torch.cuda.graph(graph, pool, capture_error_mode="thread_local"):  # others may be loading images
+        with torch.cuda.graph(graph, pool, stream, "thread_local"):  # other threads may be loading images
             output = step()
     except RuntimeError as error:
         for source in filter(None, (generator, *torch.cuda.default_generators)):
             source.graphsafe_set_state(source.clone_state())  # else they would go on to draw for the graph
+        torch.cuda.set_stream(before)  # else all that follows would be on the stream of the capture
         reason = str(error.__context__ or error).partition("\n")[0]
         raise NotCaptured(f"a step cannot be captured: {reason}") from error
     return output, graph.replay
+
+
+@cache
+def _stream(device: int) -> torch.cuda.Stream:
+    """Of all captures on a GPU. PyTorch's own is of the GPU that had the first, and captures nothing of another."""
+    return torch.cuda.Stream(device)
 
 
 class CapturedStep:

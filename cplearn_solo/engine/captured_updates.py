@@ -27,7 +27,9 @@ class CapturedOptimizer:
 
     def __init__(self, optimizer: Optimizer, capture: Capture) -> None:
         self._optimizer, self._capture, self._step = optimizer, capture, optimizer.step
-        self._rates = [torch.zeros((), device=group["params"][0].device) for group in optimizer.param_groups]
+        groups = optimizer.param_groups
+        device = next(p.device for group in groups for p in group["params"])  # as one of them may have none
+        self._rates = [torch.zeros((), device=device) for _ in groups]
         self._settings: list[dict[str, Any]] = []
         self._gradients: list[Tensor | None] = []
         self._replay: Replay | None = None

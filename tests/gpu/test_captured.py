@@ -1,6 +1,7 @@
 """A captured step learns what the step learns. On a CPU a tape of operations stands for the graph."""
 
 import weakref
+from contextlib import nullcontext
 from random import Random
 from types import SimpleNamespace
 
@@ -232,9 +233,34 @@ def test_an_optimizer_with_other_settings_or_gradients_is_not_replayed():
     assert optimizer.step == own
 
 
+def test_an_optimizer_may_have_a_group_without_parameters():
+    """That of a method that has none, as CPLearn without its linear layer."""
+    module = new_module("cplearn", method_kwargs={"linear_bn": False, "proj_hidden_dim": 8})
+    module.capture_steps(tape)
+    assert [] in [group["params"] for group in Step(module).optimizer.param_groups]
+    weight = torch.nn.Parameter(torch.ones(3))
+    optimizer = torch.optim.Adam([{"params": []}, {"params": [weight]}], lr=0.5, fused=True)
+    captured_step = CapturedOptimizer(optimizer, tape)
+    weight.grad = torch.ones(3)
+    for _ in range(3):
+        optimizer.step()
+    assert captured_step._replay is not None and torch.allclose(weight, torch.tensor(-0.5))
+
+
 def test_a_tape_shows_what_would_stay_what_it_was():
     """The place in SwAV's queue is a number of Python's, which is why it makes no promise."""
     assert not torch.equal(twenty_steps("swav, a queue", "cpu", tape)[0], twenty_steps("swav, a queue", "cpu")[0])
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs")
+def test_a_second_gpu_is_captured_after_the_first():
+    for gpu in (0, 1):
+        with torch.cuda.device(gpu):
+            sums = torch.zeros(1, device="cuda")
+            _, replay = cuda_graph(lambda sums=sums: sums.add_(1))
+            replay()
+            assert sums.item() == 1
 
 
 @pytest.mark.cuda
@@ -418,25 +444,49 @@ def test_what_cannot_be_captured_is_one_line(case, changes, strategy, reason):
     assert str(error.value) == f"performance.graph = True: must be false {reason}"
 
 
-def test_a_step_that_waits_is_one_line(monkeypatch):
+@pytest.fixture
+def pretended_gpu(monkeypatch):
+    """Its streams are words."""
+    for name, found in {"CUDAGraph": lambda: SimpleNamespace(replay=None), "current_device": lambda: 0}.items():
+        monkeypatch.setattr(torch.cuda, name, found)
+    monkeypatch.setattr(torch.cuda, "Stream", lambda gpu: f"of GPU {gpu}")
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda: "the program's")
+    captured._stream.cache_clear()
+    yield
+    captured._stream.cache_clear()
+
+
+def test_each_gpu_captures_on_a_stream_of_its_own(pretended_gpu, monkeypatch):
+    """On that of another, nothing would be captured, and replays would do nothing."""
+    streams = []
+    monkeypatch.setattr(torch.cuda, "graph", lambda graph, pool, stream, mode: nullcontext(streams.append(stream)))
+    for gpu in (0, 1, 0):
+        monkeypatch.setattr(torch.cuda, "current_device", lambda gpu=gpu: gpu)
+        cuda_graph(lambda: None)
+    assert streams == ["of GPU 0", "of GPU 1", "of GPU 0"]
+
+
+def test_a_step_that_waits_is_one_line(pretended_gpu, monkeypatch):
     class Capture:
-        def __init__(self, *_, **__):
+        def __init__(self, *_):
             pass
 
         def __enter__(self):
-            pass
+            streams.append("the capture's")
 
-        def __exit__(self, *_):
+        def __exit__(self, *_):  # as PyTorch, which stays on that stream
             raise RuntimeError("capture was invalidated")
 
     def step():
         raise RuntimeError("operation not permitted when stream is capturing\nmore of it")
 
-    monkeypatch.setattr(torch.cuda, "CUDAGraph", lambda: None)
     monkeypatch.setattr(torch.cuda, "graph", Capture)
     monkeypatch.setattr(torch.cuda, "default_generators", ())
+    streams = []
+    monkeypatch.setattr(torch.cuda, "set_stream", streams.append)
     with pytest.raises(NotCaptured, match="a step cannot be captured: operation not permitted when .* capturing$"):
         captured.cuda_graph(step)
+    assert streams == ["the capture's", "the program's"]
 
 
 def refuse(step, **_):
