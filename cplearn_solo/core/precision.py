@@ -13,6 +13,15 @@ def at_least_float32(x: Tensor) -> Tensor:
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
+def matmul_precision() -> str:
+    """``torch.get_float32_matmul_precision()``, which raises where a program has said it of GPUs alone, by
+    ``torch.backends.cuda.matmul.fp32_precision``."""
+    try:
+        return torch.get_float32_matmul_precision()
+    except RuntimeError:
+        return "high" if torch.backends.cuda.matmul.fp32_precision == "tf32" else "highest"
+
+
 def without_autocast(x: Tensor) -> AbstractContextManager:
     """Context in which operations keep the precision of their inputs; mixed precision would run matrix products of
     float32 in half precision."""

@@ -17,6 +17,7 @@ from cplearn_solo.config.schema import Config
 from cplearn_solo.core.distributed import rank, world_size
 from cplearn_solo.core.errors import InputError, NotWritten, require
 from cplearn_solo.core.messages import keep_messages
+from cplearn_solo.core.precision import matmul_precision
 from cplearn_solo.core.processes import end_with_parent
 from cplearn_solo.data import Splits, eval_loader, load_splits, tell_lost_classes, train_loader
 from cplearn_solo.data.file_loader import lost_workers_told
@@ -200,10 +201,10 @@ class Loaders(LightningDataModule):
 @contextmanager
 def _matmul_precision(config: Config, trainer: Trainer) -> Iterator[None]:
     """While this lasts, GPUs compute matrix products of float32 as ``config`` says; CPUs stay as they are."""
-    if trainer.strategy.root_device.type != "cuda":  # nor are they asked: PyTorch raises for a program that has set it
-        yield  # by torch.backends
+    if trainer.strategy.root_device.type != "cuda":
+        yield
         return
-    before = torch.get_float32_matmul_precision()
+    before = matmul_precision()
     torch.set_float32_matmul_precision(config.performance.matmul_precision)
     try:
         yield

@@ -30,6 +30,8 @@ IMPLEMENTATIONS = ("auto", "reference", "chunked", "lookup", "triton")
 KEPT_LOGITS_MB = 64
 KEPT_SHARE = 32  # of a GPU's memory one part in so many is kept, if that is more: 2.5 GB of 80
 
+TRITONS_LEAST = (8, 0)  # compute capability that Triton takes, and from which on GPUs have bfloat16
+
 
 class Objective(NamedTuple):
     """``loss = beta * invariance + prior``, scalars in nats; a gradient flows through ``loss`` only.
@@ -83,7 +85,8 @@ def objective(
       entries that the bits of W select.
     * ``triton`` does the same on a GPU in a fifth to two thirds of the time. Products are in half precision, those of
       float32 embeddings of as many terms as ``torch.set_float32_matmul_precision`` asks for.
-    * ``auto`` picks the fastest supported implementation: ``lookup`` on CPUs and ``triton`` on GPUs where there is one.
+    * ``auto`` picks the fastest supported implementation: ``lookup`` on CPUs and ``triton`` on GPUs where there is one,
+      from compute capability 8.0 on.
 
     All of them sum in float32 at least. Products of all but ``lookup`` are in half precision where the embeddings are,
     or where autocast asks for it, and the processor has units for it.
@@ -162,7 +165,8 @@ def _implementation(impl: str, h: Tensor, *, several_ranks: bool) -> Callable[[T
 
 def _fastest(h: Tensor) -> str:
     if h.device.type == "cuda":
-        return "triton" if h.dtype != torch.float64 and find_spec("triton") else "chunked"
+        fits = h.dtype != torch.float64 and find_spec("triton") and _is_new_enough(h.device)
+        return "triton" if fits else "chunked"
     # also for half precision: 1.6 to 3 times as fast as products in bfloat16 on a processor with AVX512-BF16
     return "lookup" if h.device.type == "cpu" and h.dtype != torch.float64 and library() else "chunked"
 
@@ -184,10 +188,20 @@ def check_impl_on(impl: str, device: torch.device) -> None:
     if impl == "triton":
         possible = device.type == "cuda" or os.environ.get("TRITON_INTERPRET") == "1"
         require(possible, "impl", impl, f"auto or chunked for embeddings on {device}, not on a GPU")
+        if device.type == "cuda":
+            wanted = (
+                f"auto or chunked on {device}, whose compute capability is below {'.'.join(map(str, TRITONS_LEAST))}"
+            )
+            require(_is_new_enough(device), "impl", impl, wanted)
         try:
             import triton  # noqa: F401
         except ImportError as error:
             raise InputError(f"impl = {impl!r}: must be auto or chunked here: {error}") from error
+
+
+def _is_new_enough(device: torch.device) -> bool:
+    """Whether a GPU is one that Triton takes."""
+    return torch.cuda.get_device_capability(device) >= TRITONS_LEAST
 
 
 def check_shares(c: int, ranks: int) -> None:

@@ -354,6 +354,19 @@ def test_the_precision_of_products_is_of_gpus_only(tmp_path, monkeypatch):
     assert torch.get_float32_matmul_precision() == "highest"
 
 
+@pytest.mark.skipif(not hasattr(torch.backends.cuda.matmul, "fp32_precision"), reason="PyTorch 2.8 and before")
+def test_a_program_may_have_said_the_precision_of_gpus_alone(tmp_path):
+    """Since when PyTorch does not say that of all devices."""
+    config = parse_config(tiny(tmp_path, performance={"matmul_precision": "highest"}))
+    torch.backends.cuda.matmul.fp32_precision = "tf32"
+    try:
+        with _matmul_precision(config, SimpleNamespace(strategy=SimpleNamespace(root_device=torch.device("cuda")))):
+            assert torch.get_float32_matmul_precision() == "highest"
+        assert torch.backends.cuda.matmul.fp32_precision == "tf32"
+    finally:
+        torch.set_float32_matmul_precision("highest")
+
+
 def test_statistics_come_from_the_training_images(tmp_path):
     splits = load_splits(parse_config(tiny(tmp_path)).data, seed=0)
     assert image_statistics(splits.train)["num_classes"] == 10

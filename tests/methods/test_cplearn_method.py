@@ -1,6 +1,8 @@
 """CPLearn against its equations, and what is refused."""
 
 import math
+from contextlib import nullcontext
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -9,7 +11,7 @@ from cplearn_solo.core.errors import InputError
 from cplearn_solo.dictionary import make_dictionary, temperature
 from cplearn_solo.losses import cplearn_loss
 from cplearn_solo.methods import Progress, Views, build_method, cplearn
-from cplearn_solo.objective import objective
+from cplearn_solo.objective import interface, objective
 
 N, D = 16, 24
 SMALL = {"proj_hidden_dim": 32, "proj_output_dim": 50}
@@ -179,6 +181,18 @@ def test_an_implementation_of_another_device_is_one_line(monkeypatch, impl, devi
     with pytest.raises(InputError, match=f"impl = '{impl}': must be auto or chunked for embeddings {wanted}"):
         make(impl=impl).check_device(torch.device(device))
     make().check_device(torch.device(device))
+
+
+@pytest.mark.parametrize("capability, fastest", [((7, 5), "chunked"), ((8, 0), "triton")])
+def test_triton_is_for_gpus_that_it_takes(capability, fastest, monkeypatch):
+    """Its compiler refuses bfloat16 for others, of which float32's products are made."""
+    pytest.importorskip("triton", reason="Triton is not installed")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
+    gpu = torch.device("cuda", 0)
+    assert interface._fastest(SimpleNamespace(device=gpu, dtype=torch.float32)) == fastest
+    line = "^impl = 'triton': must be auto or chunked on cuda:0, whose compute capability is below 8.0$"
+    with nullcontext() if fastest == "triton" else pytest.raises(InputError, match=line):
+        make(impl="triton").check_device(gpu)
 
 
 def test_cplearn_checkpoint_holds_a_seed_not_the_dictionary():

@@ -12,6 +12,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from cplearn_solo.core.precision import matmul_precision
+
 CODES, BITS = 1024, 8  # that a program makes numbers of, the bits of each code's word
 
 
@@ -20,7 +22,7 @@ class Precision:
 
     def __init__(self, dtype: torch.dtype) -> None:
         self.half = torch.float16 if dtype == torch.float16 else torch.bfloat16
-        terms = {"highest": 3, "high": 2, "medium": 1}[torch.get_float32_matmul_precision()]
+        terms = {"highest": 3, "high": 2, "medium": 1}[matmul_precision()]
         self.terms = terms if dtype == torch.float32 else 1
 
     def split(self, x: Tensor) -> Tensor:
@@ -54,7 +56,7 @@ def product(a: Tensor, b: Tensor, out: Tensor) -> Tensor:
 def _entries(words, out, f, width, stride_k, stride_j, TERMS: tl.constexpr, CODES: tl.constexpr, BITS: tl.constexpr):
     first = tl.program_id(0) * BITS
     j = tl.program_id(1) * CODES + tl.arange(0, CODES)
-    word = tl.load(words + first // 32 * stride_k + j * stride_j, mask=j < width, other=0)
+    word = tl.load(words + (first // 32).to(tl.int64) * stride_k + j * stride_j, mask=j < width, other=0)
     for bit in tl.static_range(BITS):
         row = (first + bit).to(tl.int64)
         entry = tl.where((word >> (row % 32).to(tl.int32)) & 1 == 1, 1.0, -1.0).to(out.dtype.element_ty)
