@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from cplearn_solo.config.evaluation import ProbeOptimizer
 from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.surroundings import forked_generators
 from cplearn_solo.data import Augmentation, BatchAugment, ImageSet, step_generator, train_loader
 from cplearn_solo.data.schema import Prob
 
@@ -47,7 +48,7 @@ def train_on_images(
     solver = _solver(optimizer, classifier, backbone if finetune else None)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(solver, epochs)
     batches = _Batches(images, crop_size, min(optimizer.batch_size, len(images)), num_workers, seed, device)
-    with torch.random.fork_rng(), torch.enable_grad():
+    with forked_generators(), torch.enable_grad():
         torch.manual_seed(seed)  # of dropout in a backbone that is trained
         for epoch in range(epochs):
             for views, labels in batches(epoch):

@@ -42,9 +42,10 @@ def random_module(config: Config, splits: Splits) -> Pretrainer:
     """Backbone and method of a run with weights that are random, as training begins."""
     import torch
 
+    from cplearn_solo.core.surroundings import forked_generators
     from cplearn_solo.engine.module import Pretrainer, image_statistics
 
-    with torch.random.fork_rng():
+    with forked_generators():
         torch.manual_seed(config.seed)
         return Pretrainer(config, **image_statistics(splits.train))
 

@@ -29,6 +29,13 @@ def test_a_reference_row_needs_held_out_images(tmp_path):
         reference_rows.reference_row(RAW_PIXELS, config)
 
 
+def test_random_weights_need_no_gpu(tmp_path, monkeypatch):
+    config = parse_config(tiny(tmp_path))
+    splits = load_splits(config.data, seed=config.seed)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)  # to put them in use would raise here
+    reference_rows.random_module(config, splits)
+
+
 def test_a_random_backbone_scores_as_the_reference_row_of_tables(tmp_path, monkeypatch):
     config = parse_config(tiny(tmp_path))
     splits = load_splits(config.data, seed=config.seed)
