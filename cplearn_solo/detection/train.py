@@ -18,9 +18,11 @@ from torch.utils.data import DataLoader
 from torchvision.transforms.v2 import RandomHorizontalFlip
 
 from cplearn_solo.backbones import build_backbone
+from cplearn_solo.core.distributed import sum_ranks, sync_batchnorm
 from cplearn_solo.core.errors import InputError, require
 from cplearn_solo.core.files import whole_file, write_file, write_json, written
 from cplearn_solo.core.locks import locked_folder
+from cplearn_solo.core.processes import end_with_parent
 from cplearn_solo.core.progress import say, tracked
 from cplearn_solo.data.schema import RGB
 from cplearn_solo.data.workers import worker_number
@@ -57,6 +59,8 @@ def detect(config: DetectConfig) -> Transfer | None:
     device = choose_device(config.accelerator)
     fabric = Fabric(accelerator=device.type, devices=config.devices, precision=config.precision)
     fabric.launch()
+    if not fabric.is_global_zero:
+        end_with_parent()  # which may fail while this process waits for it
     model = load_pretrained(config.pretrained)
     require(model.config.data.channels == RGB, "pretrained", config.pretrained, "a run on RGB images")
     backbone = _random(model, config.seed) if config.from_scratch else model.backbone.requires_grad_(True)
@@ -82,7 +86,7 @@ def _train_and_score(
     torch.manual_seed(config.seed)
     detector = build_detector(backbone, config.model, len(train.categories), model.mean, model.std)
     if fabric.world_size > 1:
-        detector = nn.SyncBatchNorm.convert_sync_batchnorm(detector)
+        sync_batchnorm(detector, on_gpus=fabric.device.type == "cuda")
     solver, workers = config.optimizer, _workers(config)
     sgd = torch.optim.SGD(detector.parameters(), lr=solver.lr, momentum=0.9, weight_decay=solver.weight_decay)
     first = _load(folder, detector)
@@ -105,8 +109,9 @@ def _train_and_score(
             group["lr"] = solver.lr * _factor(solver, step)
         losses = network(*zip(*(flip(image, target) for image, target in batch)))
         loss = sum(losses.values())
-        if not loss.isfinite():
-            raise InputError(f"optimizer.lr = {solver.lr}: must be smaller, the loss of step {step} is {loss.item()}")
+        total = sum_ranks(loss.detach())  # so that all processes end together
+        if not total.isfinite():
+            raise InputError(f"optimizer.lr = {solver.lr}: must be smaller, the loss of step {step} is {total.item()}")
         optimizer.zero_grad()
         fabric.backward(loss)
         optimizer.step()

@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -23,6 +25,7 @@ from cplearn_solo.detection.score import scored
 
 pytest.importorskip("pycocotools", reason="pycocotools, of the extra detection, is not installed")
 
+ROOT = Path(__file__).parents[2]
 MEAN, STD = [0.4, 0.5, 0.6], [0.2, 0.25, 0.3]
 QUICK = {"save_every": 2, "accelerator": "cpu", "data": {"dataset": "digits", "scenes": 12}}
 SMALL = {"channels": 8, "anchor_sizes": [12, 16, 24], "rois": 8, "sizes": [64], "max_size": 64}
@@ -206,6 +209,37 @@ def test_a_transfer_is_resumed_to_the_same_weights_and_done_once(run, monkeypatc
 
     monkeypatch.setattr(train, "average_precision", None)
     assert train.detect(configured(run)).result == again.result == json.loads((again.folder / train.RESULT).read_text())
+
+
+def test_all_processes_end_at_a_loss_that_is_no_number_in_one_of_them(run, monkeypatch):
+    monkeypatch.setattr(train, "sum_ranks", lambda loss: loss * torch.nan)
+    with pytest.raises(InputError, match="optimizer.lr = 0.01: must be smaller, the loss of step 0 is nan"):
+        train.detect(configured(run, model={**SMALL, "rois": 4}))
+
+
+def test_other_processes_end_with_the_first_one(run, monkeypatch):
+    fabric, ended = SimpleNamespace(is_global_zero=False, launch=lambda: None), []
+    monkeypatch.setattr(train, "Fabric", lambda **_: fabric)
+    monkeypatch.setattr(train, "_train_and_score", lambda *_: None)
+    monkeypatch.setattr(train, "end_with_parent", lambda: ended.append(True))
+    assert train.detect(configured(run, seed=3)) is None and ended
+
+
+@pytest.mark.slow
+@pytest.mark.distributed
+def test_two_processes_train_batch_norm_together(tmp_path):
+    """Also on CPUs, which PyTorch's own BatchNorm over processes refuses."""
+    keys = {"devices": 2, "accelerator": "cpu", "data.scenes": 12, "model.batch_norm": "trained", "save_every": 1}
+    keys |= {"model.anchor_sizes": "[8,16,32,64,128]", "model.channels": 8, "model.rois": 8}
+    keys |= {"optimizer.steps": 2, "optimizer.batch_size": 2, "optimizer.warmup_steps": 0}
+    checkpoint = write_checkpoint(tmp_path, backbone=("resnet18", 32, {}))
+    command = [sys.executable, str(ROOT / "main_detect.py"), str(checkpoint), "--config-name", "mini.yaml"]
+    command += [f"{key}={value}" for key, value in keys.items()]
+    done = subprocess.run(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    (last,) = tmp_path.glob("detection/*/last.pt")
+    saved = torch.load(last, weights_only=True)
+    assert saved["step"] == 2 and saved["detector"]["backbone.body.bn1.num_batches_tracked"] == 2
 
 
 def test_a_transfer_is_known_by_what_decides_its_result(run):
