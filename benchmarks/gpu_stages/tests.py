@@ -24,6 +24,7 @@ def run(report: Report, options: Options) -> None:
     # not as many processes as there are cores, as the project's own options say: they share the GPU
     flags = ["-o", "addopts=--strict-markers", "-v", "--tb=short", "-rfEx"]
     flags += ["-p", "no:cacheprovider", "--continue-on-collection-errors"]
+    flags += ["-W", "default"]  # they are errors to the project's own tests, and a GPU's libraries give others
     flags += ["-n", str(PROCESSES)] if importlib.util.find_spec("xdist") else []
     command = [sys.executable, "-m", "pytest", "-m", "cuda", *flags, *map(str, files)]
     pytest = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)

@@ -187,7 +187,7 @@ class CPLearn(Method):
         """The strict bound of the prior q; a learned one, which moves, is not waited for."""
         if not self.learned_prior:
             return self.constants(n).bound
-        return strict_bound_of(q, n, beta=self.beta, prior_loss=self.prior_loss)
+        return strict_bound_of(q, n, beta=self.beta, prior_loss=self.prior_loss).to(q)
 
     def loss(self, views: Views) -> dict[str, Tensor]:
         """Mean over pairs of crops with at least one large crop.

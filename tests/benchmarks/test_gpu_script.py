@@ -114,6 +114,19 @@ def test_tests_that_do_not_start_are_a_failure(tmp_path):
         tests.run(Report(tmp_path, "tests"), None)
 
 
+def test_a_warning_is_no_failure_on_a_gpu(tmp_path):
+    """Those of the project's own tests are errors, and some are given on a GPU alone."""
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.pytest.ini_options]\nfilterwarnings = ["error"]\nmarkers = ["cuda"]\n'
+    )
+    (tmp_path / "tests").mkdir()
+    test = 'import warnings, pytest\n@pytest.mark.cuda\ndef test_it():\n    warnings.warn("a GPU", stacklevel=1)\n'
+    (tmp_path / "tests/test_device.py").write_text(test)
+    with mock.patch.object(tests, "ROOT", tmp_path), mock.patch.object(tests, "PROCESSES", 1):
+        tests.run(Report(tmp_path, "tests"), None)
+    assert read(tmp_path)["tests"]["rows"] == [{"outcome": "passed", "tests": 1}]
+
+
 def test_wheels_fill_what_is_missing(tmp_path):
     site = wheels.unpacked(wheel(tmp_path / "wheels"), tmp_path / "site")
     assert (site / "thing/__init__.py").is_file()

@@ -32,6 +32,7 @@ VARIANTS = {
     "cplearn, 1,048,576 codes": ("cplearn", {"proj_output_dim": 1_048_576}),
     "cplearn, beta auto": ("cplearn", {"beta": "auto"}),
     "cplearn, a prior": ("cplearn", {"prior": [1 / 64] * 64}),
+    "cplearn, a learned prior": ("cplearn", {"prior": "learned"}),
     "cplearn, chunked, beta auto": ("cplearn", {"impl": "chunked", "beta": "auto"}),
     "cplearn, chunked, a prior": ("cplearn", {"impl": "chunked", "prior": [1 / 64] * 64}),
     "cplearn, triton": ("cplearn", {"proj_output_dim": 2048, "impl": "triton"}),

@@ -1,17 +1,24 @@
 """What only a GPU can show. Each check is a function of the device and is rehearsed on the CPU as far as that goes."""
 
 import math
+import warnings
 from contextlib import contextmanager
 
 import pytest
 import torch
+from lightning import Trainer
+from lightning.pytorch.trainer import setup
 from steps import BATCH, CASES, METHODS, Step, configuration, digits, new_module
 from test_pretended_device import look
 from torch.nn import functional as F
 
+import cplearn_solo
+from cplearn_solo.collapse.runs import from_run
+from cplearn_solo.config.evaluation import LinearConfig
 from cplearn_solo.dictionary import pack_dictionary, temperature
 from cplearn_solo.engine.log import EpochLog
 from cplearn_solo.engine.train import pretrain
+from cplearn_solo.evaluation.programs import evaluate
 from cplearn_solo.objective import PackedDictionary, objective
 
 pytestmark = pytest.mark.integration
@@ -96,6 +103,21 @@ def test_half_precision_is_near(device, size, dtype, most, impl):
 
 
 @pytest.mark.cuda
+def test_words_of_a_dictionary_may_be_further_apart_than_int32_counts():
+    """Those of row 64 are as far from the first as with 2^30 codes, 8.6 GB."""
+    if torch.cuda.mem_get_info()[0] < 10e9:
+        pytest.skip("needs 10 GB of free memory")
+    from cplearn_solo.objective.triton import products  # only where Triton is
+
+    c, f, apart = 48, 96, 2**30
+    small = pack_dictionary(f, c, device="cuda")
+    words = torch.empty(2 * apart + c, dtype=torch.int32, device="cuda").as_strided((3, c), (apart, 1))
+    words.copy_(small)
+    found, expected = (products.entries(w, f, torch.empty(f, c, device="cuda")) for w in (words, small))
+    assert torch.equal(found, expected)
+
+
+@pytest.mark.cuda
 @pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs")
 @pytest.mark.parametrize("impl", ["triton", "chunked", "reference"])
 def test_the_second_device_gives_what_the_first_does(impl):
@@ -113,11 +135,19 @@ def no_waiting(device):
     if device == "cpu":
         yield
         return
-    torch.cuda.set_sync_debug_mode("error")
     try:
+        torch.cuda.set_sync_debug_mode("error")
         yield
     finally:
         torch.cuda.set_sync_debug_mode("default")
+
+
+def test_what_is_said_only_where_there_is_a_gpu_is_no_failure(monkeypatch):
+    """Warnings are errors to tests. PyTorch gives one where waiting is an error, Lightning on a CPU beside a GPU."""
+    words = "Synchronization debug mode is a prototype feature and does not yet detect all synchronizing operations"
+    warnings.warn(words, UserWarning, stacklevel=1)
+    monkeypatch.setattr(setup.CUDAAccelerator, "is_available", lambda: True)
+    Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, enable_model_summary=False)
 
 
 def three_steps(case, device):
@@ -199,6 +229,21 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_does(device, tmp_path):
 
 def last_loss(folder):
     return EpochLog.read(folder)[-1]["train_loss"]
+
+
+@pytest.mark.parametrize("device", [pytest.param("cpu", marks=pytest.mark.slow), CUDA])
+def test_a_whole_run_is_scored_and_used(device, tmp_path):
+    """Training, scores, embeddings, fine-tuning and what a collapse report takes, from Python."""
+    accelerator = "gpu" if device == "cuda" else "cpu"
+    keys = {"max_epochs": 3, "data.max_train_images": 320, "data.max_val_images": 128, "checkpoint.dir": str(tmp_path)}
+    trained = cplearn_solo.pretrain(accelerator=accelerator, devices=1, enable_progress_bar=False, **keys)
+    assert {"linear_acc1", "knn_acc1", "nmi", "own_view_acc", "verdict", "random_backbone"} <= trained.scores.keys()
+    found = cplearn_solo.Run(trained.path, device=device).embed(digits().images[:50], space="projector")
+    assert found.x.shape == (50, 128) and found.x.isfinite().all() and len(found.codes) == 50
+    tuned = LinearConfig(pretrained=str(trained.path), accelerator=accelerator, finetune=True, max_epochs=1)
+    assert 0 <= evaluate(tuned).scores["finetuned_acc1"] <= 1
+    subject = from_run(trained.path, images=100, data={}, seed=0, released=True)
+    assert subject.embeddings.shape == (100, 128) and len(subject.codes) == 100
 
 
 @pytest.mark.cuda
