@@ -49,7 +49,7 @@ def notes(grid: Grid, found: Found, unmeasured: list[str], command: str) -> list
         f"Trained: {_trained(grid)}.",
         _time(summaries),
         _seeds(grid),
-        _marks(grid),
+        _marks(grid, found),
         _differences(grid),
         NMI if keys & {"nmi", "released_nmi"} else "",
         RELEASED if "released_nmi" in keys else "",
@@ -135,13 +135,16 @@ def _seeds(grid: Grid) -> str:
     return f"Mean ± sample standard deviation over seeds {', '.join(map(str, grid.seeds))}."
 
 
-def _marks(grid: Grid) -> str:
+def _marks(grid: Grid, found: Found) -> str:
     if len(grid.seeds) < FEWEST:
         return f"Nothing is marked as the best of its column: that needs {FEWEST} seeds."
+    runs = Counter((cell.column, cell.row) for cell, record in found.records.items() if "summary" in record)
+    few = any(count < FEWEST for count in runs.values())
+    unmarked = f" Rows of fewer than {FEWEST} seeds take no part." if few else ""
     return (
         "Bold (* in a terminal): the best of a column, and all that cannot be told from it: rows whose difference to "
         f"it, paired over seeds, has a {LEVEL * 100:.0f} % t-interval with 0 inside. Nothing is corrected for the "
-        "number of rows."
+        f"number of rows.{unmarked}"
     )
 
 

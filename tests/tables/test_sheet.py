@@ -144,6 +144,14 @@ def test_best_rows_are_marked_but_for_nmi():
     assert any("95 % t-interval" in note for note in sheet.notes)
 
 
+def test_rows_of_few_seeds_take_no_part_in_what_is_best_and_that_is_said():
+    words = "Rows of fewer than 3 seeds take no part."
+    assert not any(words in note for note in made(SPREAD).notes)
+    sheet = made({**SPREAD, "GEDI no gen": [{"paper_linear_acc1": 0.99}]})
+    assert marked(block(sheet, "Linear probe"), "ours") == {"Barlow", "SwAV"}
+    assert any(note.endswith(words) for note in sheet.notes)
+
+
 def test_with_two_seeds_nothing_is_marked():
     sheet = made({row: runs[:2] for row, runs in SPREAD.items()}, grid(seeds=2))
     assert not any(best for block in sheet.blocks for line in block.lines for _, best in line)
