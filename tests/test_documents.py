@@ -1,7 +1,10 @@
 """What the documents show is what runs."""
 
+import ast
+import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -22,6 +25,20 @@ def test_the_version_is_one():
     ]
     assert cited == f"version: {__version__}"
     assert (DOCS.parent / "CHANGELOG.md").read_text().startswith(f"# Changes\n\n## {__version__} (")
+
+
+def test_the_verdicts_of_cplearn_are_those_of_the_runs_that_are_kept(monkeypatch, capsys):
+    section = (DOCS / "results.md").read_text().split("## Does CPLearn collapse?\n")[1].split("\n## ")[0]
+    monkeypatch.chdir(DOCS.parent)
+    exec(section.split('python -c "')[1].split('"\n```')[0], {})
+    runs, collapsed = Counter(), Counter()
+    for line in capsys.readouterr().out.splitlines():
+        (*how, verdict), count = ast.literal_eval(line)
+        runs[str(how)] += count
+        collapsed[str(how)] += count if verdict != "healthy" else 0
+    rows = [line.split("|")[2:4] for line in section.splitlines() if line.startswith("| ")][1:]
+    said = [(int(count), int(re.search(r"\d+|none", words)[0].replace("none", "0"))) for count, words in rows]
+    assert sorted(said) == sorted((runs[how], collapsed[how]) for how in runs)
 
 
 def block(language):
