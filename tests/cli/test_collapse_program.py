@@ -68,13 +68,17 @@ def test_help_says_what_it_takes(here):
 @pytest.mark.parametrize(
     "arguments, words",
     [
+        (["nowhere"], "RUN = 'nowhere': must be a run folder"),
         (["nowhere.npy"], "RUN = 'nowhere.npy': must be a run folder"),
         (["nan.npy"], "nan.npy: features = nan: must be finite"),
         (["RUN", "nan.npy"], "nan.npy: features = nan: must be finite"),
+        (["RUN", "--data", "val_pth=x"], "did you mean 'val_path'"),
         (["RUN", "--data", "max_val_images"], "--data = 'max_val_images': must be key=value"),
         (["RUN", "--data", "max_val_images=[1"], "--data = 'max_val_images=[1'"),
         (["RUN", "--data", "dataset=digit"], "did you mean 'digits'"),
+        (["RUN", "--protocol", "relased"], "unknown --protocol 'relased': did you mean 'released'?"),
         (["RUN", "RUN", "--group"], "must have different seeds, both have 0"),
+        (["RUN", "--images", "0"], "--images = 0: must be at least 2"),
         (["RUN/checkpoints"], "is not a run folder"),
         (["RUN/config.yaml"], "damaged or no checkpoint"),
     ],

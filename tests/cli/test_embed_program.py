@@ -53,14 +53,19 @@ def test_classes_to_a_file(run, here):
 @pytest.mark.parametrize(
     "arguments, words",
     [
+        ("nowhere images out", "nowhere does not exist: give a run folder or a checkpoint"),
         ("RUN empty out", "must be a folder with images"),
         ("RUN images/a.png out", "a.png': must be a folder, a list (.csv, .tsv), or an archive"),
         ("RUN nowhere out", "nowhere': must be a file or folder that exists"),
+        ("RUN images out.txt", "OUT = 'out.txt': must be a file that ends in .parquet, .npz, .npy, .csv"),
         ("RUN images no/out", "OUT = 'no/out': must be in a folder, there is no folder no"),
         (f"RUN images {'n' * 197}", "nnn': must be a name of at most 200 bytes"),  # more, with .parquet
         ("RUN images there.csv", "OUT = 'there.csv': must be a new file, that one exists already"),
+        ("RUN images out --space bit", "unknown --space 'bit': did you mean 'bits'?"),
         ("RUN images out --half --space bits", "half = True: must be left out where space is bits"),
+        ("RUN images out --batch-size 0", "--batch-size = 0: must be at least 1"),
         ("RUN images out --num-workers few", "--num-workers = 'few': must be auto or an integer from 0 up"),
+        ("RUN images out --accelerator tpu", "unknown --accelerator 'tpu'"),
         ("RUN images out --data channels=1", "data.channels = 1: must be 3, which the model was trained on"),
         ("RUN images out --data chanels=1", "unknown key 'chanels': did you mean 'channels'?"),
     ],

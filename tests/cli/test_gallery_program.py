@@ -33,6 +33,15 @@ def test_images_of_other_sizes_and_channels_are_read(model, here, tmp_path):
 @pytest.mark.parametrize(
     "arguments, words",
     [
+        ("nowhere images", "nowhere does not exist: give a run folder or a checkpoint"),
+        ("RUN images/a.png", "a.png': must be a folder, a list (.csv, .tsv), or an archive"),
+        ("RUN nowhere", "nowhere': must be a file or folder that exists"),
+        ("RUN images out.png", "OUT = 'out.png': must be a file that ends in .html"),
+        ("RUN images no/out.html", "OUT = 'no/out.html': must be in a folder, there is no folder no"),
+        ("RUN images --batch-size 0", "--batch-size = 0: must be at least 1"),
+        ("RUN images --num-workers few", "--num-workers = 'few': must be auto or an integer from 0 up"),
+        ("RUN images --accelerator tpu", "unknown --accelerator 'tpu'"),
+        ("RUN images --data chanels=1", "unknown key 'chanels': did you mean 'channels'?"),
         ("images images", "images is not a run folder: it has no config.yaml"),
         ("RUN empty", "must be a folder with images"),
         ("RUN images there.html", "OUT = 'there.html': must be a new file, that one exists already"),

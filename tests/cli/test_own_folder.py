@@ -68,6 +68,8 @@ def test_a_contact_sheet_joins_no_images(here, tmp_path):
 @pytest.mark.parametrize(
     "arguments, words",
     [
+        (["data.train_path=nowhere"], "data.train_path = 'nowhere': must be a file or folder that exists"),
+        (["data.train_path=photos", "dry_run=maybe"], "dry_run = 'maybe': must be true or false"),
         (["--config-name", "byol.yaml", "method_kwargs.proj_output_dim=auto"], "for method 'byol'"),
         (["data.train_path=photos", "max_epochs=some"], "max_epochs = 'some': must be a whole number"),
     ],

@@ -97,6 +97,43 @@ def test_lists_and_help(here):
     assert here()[1] == here("--help")[1]
 
 
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["pretrian"], "did you mean 'pretrain'"),
+        (["pretrain", "--config-name", "cplern.yaml"], "did you mean 'cplearn.yaml'"),
+        (["pretrain", "--config-path", "scripts/pretrain/cifra"], "did you mean 'scripts/pretrain/cifar'"),
+        (["pretrain", "optimizer.lrr=1"], "unknown key of optimizer 'lrr'"),
+        (["pretrain", "optimizer.lr=[1,2"], "optimizer.lr"),
+        (["pretrain", "method=cplearned"], "did you mean 'cplearn'"),
+        (["pretrain", "data.dataset=custom", "data.train_path=nowhere"], "nowhere"),
+        (["pretrain", "method_kwargs.eps=0.5"], "eps"),
+        (["pretrain", "whatever"], "override = 'whatever': must be key=value"),
+        (["pretrain", "on_collapse=halt"], "on_collapse 'halt'"),
+        (["linear"], "pretrained is missing"),
+        (["linear", "pretrained=nowhere"], "nowhere does not exist"),
+        (["linear", "pretraind=x"], "did you mean 'pretrained'"),
+        (["clustering", "pretrained=nowhere"], "nowhere does not exist"),
+        (["clustering", "pretrained=nowhere", "protocol=x"], "unknown protocol 'x'"),
+        (["linear", "pretrained=${foo}"], "foo"),
+        (
+            ["linear", "pretrained=nowhere", "protocol=paper", "optimizer.batch_size=0"],
+            "optimizer.batch_size = 0: must be at least 1",
+        ),
+        (["knn", "pretrained=nowhere", "num_workers=-1"], "num_workers = -1: must be auto or an integer from 0 up"),
+        (["clustering", "pretrained=nowhere", "seed=-1"], "seed = -1: must be at least 0 and below 2**32"),
+        (["pretrain", "seed=20261121120000"], "below 2**32"),
+        (["pretrain", "enable_checkpointing=false"], "enable_checkpointing"),
+        (["export", "nowhere", "file.pt"], "nowhere does not exist"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_nothing_behind(arguments, words, here, tmp_path):
+    code, out, error = here(*arguments)
+    lines = [line for line in error.splitlines() if not line.startswith("warning:")]
+    assert code == 2 and len(lines) == 1 and words in lines[0], error
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_warnings_and_loggers_are_left_as_they_were(here):
     logger = logging.getLogger("lightning.pytorch.utilities.rank_zero")
     before = warnings.showwarning, logger.level

@@ -55,6 +55,7 @@ def test_defaults_are_filled_and_types_converted():
         ({"optimizer": None}, "optimizer = None: must be a mapping of keys to values"),
         ({"method_kwargs": None}, "method_kwargs = None: must be a mapping"),
         ({"scheduler": {"lr_decay_steps": 5}}, "lr_decay_steps = 5: must be a list, each a whole number or null"),
+        ({"optimizer": {"lr": "fast"}}, "optimizer.lr = 'fast': must be a number"),
         ({"optimizer": {"lr": float("inf")}}, "optimizer.lr = inf: must be a finite number"),
         ({"optimizer": {"batch_size": 1.5}}, "optimizer.batch_size = 1.5: must be a whole number"),
         ({"optimizer": {"batch_size": 1}}, "optimizer.batch_size = 1: must be at least 2"),
@@ -62,6 +63,7 @@ def test_defaults_are_filled_and_types_converted():
         ({"optimizer": "adam"}, "optimizer = 'adam': must be a mapping"),
         ({"scheduler": {"name": "cosine"}}, "did you mean 'warmup_cosine'"),
         ({"scheduler": {"name": "step"}}, "scheduler.lr_decay_steps = None: must be a list of epochs"),
+        ({"max_epochs": 0}, "max_epochs = 0"),
         ({"max_time": 260_000}, "max_time = 260000: must be days, .* in quotes where it begins with 1 to 9"),
         ({"max_steps": 0}, "max_steps = 0: must be at least 1"),
         ({"check_val_every_n_epoch": 0}, "check_val_every_n_epoch = 0: must be at least 1"),
@@ -73,6 +75,7 @@ def test_defaults_are_filled_and_types_converted():
         ({"strategy": "fsdp2", "optimizer": {"name": "lars"}}, "optimizer.name = 'lars': must be adam, adamw or sgd"),
         ({"strategy": "fsdp2", "gradient_clip_val": 1.0}, "gradient_clip_val = 1.0: must be absent"),
         ({"strategy": "fsdp2", "precision": "16-mixed"}, "precision = '16-mixed': must be 32-true or bf16-mixed"),
+        ({"method": "cplearnn"}, "did you mean 'cplearn'"),
         ({"method": "byol"}, "momentum = None: must be a mapping with base_tau"),
         ({"method": "barlow_twins", "augmentations": [{"num_crops": 3}]}, "must be exactly 2 views"),
         (

@@ -15,7 +15,8 @@ from support.encoded import chunk, packed, png, tiff
 from support.images import smooth_image
 
 from cplearn_solo.core.errors import InputError
-from cplearn_solo.data import Augmentation, BatchAugment, DataConfig, FileSet, MemorySet, load_splits
+from cplearn_solo.data import Augmentation, BatchAugment, DataConfig, FileSet, MemorySet, check_data, load_splits
+from cplearn_solo.data.checks import check_channels
 from cplearn_solo.data.decoding import Decoding, EncodedImage, decode, measured_range
 from cplearn_solo.data.image_set import in_channels
 from cplearn_solo.data.schema import ColorJitter, GaussianNoise, Prob
@@ -180,6 +181,22 @@ def test_limits_of_the_training_replace_measured_ones(tmp_path: Path, capsys: py
 
 
 # --- augmentations -------------------------------------------------------------------------------------------------
+
+
+def test_augmentations_of_colour_are_refused_with_what_to_set() -> None:
+    plain = Augmentation(color_jitter=ColorJitter(0.8, saturation=0, hue=0), solarization=Prob(0.2))
+    colours = Augmentation(color_jitter=ColorJitter(0.8), grayscale=Prob(0.2))
+    check_channels([colours, Augmentation(color_jitter=ColorJitter(0))], 3)
+    check_channels([plain, Augmentation()], 4)
+    settings = "augmentations.1.color_jitter.saturation=0 augmentations.1.color_jitter.hue=0"
+    wanted = f"3 for augmentations of colour; without them: {settings} augmentations.1.grayscale.prob=0"
+    with pytest.raises(InputError) as caught:
+        check_channels([plain, colours], 1)
+    assert str(caught.value) == f"data.channels = 1: must be {wanted}"
+    with pytest.raises(InputError, match=r"augmentations.std = \[1.0\]: must be as many numbers as .* says, 3"):
+        check_channels([Augmentation(std=[1.0])], 3)
+    with pytest.raises(InputError, match="data.channels = 0: must be"):
+        check_data(DataConfig(channels=0))
 
 
 @pytest.mark.parametrize(

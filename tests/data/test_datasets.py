@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import torchvision
+from omegaconf import OmegaConf
 from sklearn.datasets import load_digits
 from support.images import noise_images, write_images, write_parquet
 
 from cplearn_solo.core.errors import InputError
-from cplearn_solo.data import DataConfig, FileSet, MemorySet, load_splits
+from cplearn_solo.data import Augmentation, DataConfig, FileSet, MemorySet, check_augmentation, load_splits
+from cplearn_solo.data.schema import RRC, ColorJitter, GaussianNoise, Prob, RandomCrop
 
 CIFAR = Path(__file__).parents[3] / "shared/data/cifar10"
 
@@ -79,9 +83,18 @@ def test_given_normalisation_replaces_the_data_sets() -> None:
     ("config", "message"),
     [
         ({"dataset": "digit"}, "unknown data.dataset 'digit': did you mean 'digits'"),
+        ({"format": "h5"}, "unknown data.format 'h5'"),
+        ({"num_workers": -1}, "data.num_workers = -1: must be"),
+        ({"max_train_images": 0}, "data.max_train_images = 0: must be"),
+        ({"max_val_images": -3}, "data.max_val_images = -3: must be"),
+        ({"fraction": 0.0}, "data.fraction = 0.0: must be"),
+        ({"fraction": 1.5}, "data.fraction = 1.5: must be"),
+        ({"val_split": 1.0}, "data.val_split = 1.0: must be"),
         ({"val_split": 1e-5}, "data.val_split = 1e-05: must be a share that leaves both"),
         ({"val_split": 0.9999}, "data.val_split = 0.9999: must be a share that leaves both"),
         ({"fraction": 1e-5}, "data.fraction = 1e-05: must be a share that keeps"),
+        ({"no_labels": True}, "data.no_labels = True: must be false"),
+        ({"dataset": "custom", "no_labels": True, "val_split": 0.1}, "data.val_split = 0.1: must be 0"),
     ],
 )
 def test_bad_config(config: dict, message: str) -> None:
@@ -182,6 +195,7 @@ def test_folder_errors(folder: Path) -> None:
 
     train = str(folder / "train")
     (folder / "empty/cat").mkdir(parents=True)
+    fails("data.train_path = '.*nowhere': must be a file or folder that exists", train_path="nowhere")
     fails("data.train_path = None: must be", train_path=None)
     fails("data.val_path = '.*nowhere': must be", train_path=train, val_path="nowhere")
     fails("data.train_path = .*: must be a folder with images", train_path=str(folder / "empty"))
@@ -250,6 +264,7 @@ def test_parquet_errors(tmp_path: Path) -> None:
     images = noise_images(3, 8, 8)
     good = write_parquet(tmp_path / "good.parquet", images, [0, 1, 0])
     fails("data.image_column = 'image': must be a column of .*: img, label", train_path=good, image_column="image")
+    fails("data.label_column = 'fine': must be a column of .*: img, label", train_path=good, label_column="fine")
     fails(
         "data.image_column = 'label': must be a column of binary .* it is int64",
         train_path=good,
@@ -261,6 +276,7 @@ def test_parquet_errors(tmp_path: Path) -> None:
         train_path=good,
         image_column="label",
     )
+    fails("data.train_path = '.*nowhere': must be a file or folder that exists", train_path="nowhere")
     (tmp_path / "empty").mkdir()
     fails("data.train_path = .*: must be parquet files with rows", train_path=str(tmp_path / "empty"))
     (tmp_path / "broken.parquet").write_bytes(b"nonsense")
@@ -297,3 +313,54 @@ def test_cifar_parquet() -> None:
     assert found.train.classes[0] == "airplane"
     assert (torch.tensor(found.train.mean) - torch.tensor([0.4914, 0.4822, 0.4465])).abs().max() < 0.02
     assert (found.train.labels.bincount() > 150).all()
+
+
+# --- schema ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"grayscale": Prob(1.2)}, r"augmentations.grayscale.prob = 1.2"),
+        ({"color_jitter": ColorJitter(-0.1)}, r"augmentations.color_jitter.prob = -0.1"),
+        ({"color_jitter": ColorJitter(0.5, hue=0.6)}, r"augmentations.color_jitter.hue = 0.6"),
+        ({"color_jitter": ColorJitter(0.5, contrast=-1)}, r"augmentations.color_jitter.contrast = -1"),
+        ({"gaussian_noise": GaussianNoise(-1)}, r"augmentations.gaussian_noise.std = -1"),
+        ({"crop_size": 0}, r"augmentations.crop_size = 0"),
+        ({"num_crops": 0}, r"augmentations.num_crops = 0"),
+        ({"rrc": RRC(crop_min_scale=0.9, crop_max_scale=0.3)}, r"augmentations.rrc = \(0.9, 0.3\)"),
+        ({"rrc": RRC(crop_min_scale=0.0)}, r"augmentations.rrc = \(0.0, 1.0\)"),
+        (
+            {"random_crop": RandomCrop(True)},
+            r"random_crop.enabled = True: must be false where augmentations.rrc.enabled is true",
+        ),
+        ({"random_crop": RandomCrop(False, 4, "wrap")}, r"unknown augmentations.random_crop.padding_mode 'wrap'"),
+        ({"random_crop": RandomCrop(False, -1)}, r"augmentations.random_crop.padding = -1"),
+        ({"rrc": RRC(False), "random_crop": RandomCrop(True, 8), "crop_size": 8}, r"less than crop_size \(8\)"),
+        ({"std": [0.5, 0.0, 0.5]}, r"augmentations.std = .*: must be positive"),
+    ],
+)
+def test_bad_augmentation(change: dict, message: str) -> None:
+    check_augmentation(Augmentation())
+    with pytest.raises(InputError, match=message):
+        check_augmentation(Augmentation(**change))
+
+
+def test_schema_is_a_structured_config() -> None:
+    merged = OmegaConf.merge(OmegaConf.structured(Augmentation), {"rrc": {"enabled": False}, "mean": [0.1, 0.2, 0.3]})
+    augmentation = OmegaConf.to_object(merged)
+    assert (augmentation.rrc.enabled, augmentation.mean) == (False, [0.1, 0.2, 0.3])
+    check_augmentation(merged)
+    assert OmegaConf.to_object(OmegaConf.structured(DataConfig)) == DataConfig()
+
+
+def test_checks_need_no_torch() -> None:
+    code = """
+import sys
+from cplearn_solo.data import DATASETS, Augmentation, DataConfig, check_augmentation, check_data
+check_augmentation(Augmentation())
+check_data(DataConfig())
+assert "parquet" in DATASETS
+print(*{"torch", "numpy", "PIL"} & set(sys.modules))
+"""
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "\n"

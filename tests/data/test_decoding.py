@@ -17,7 +17,7 @@ from PIL import Image, features
 from support.encoded import chunk, packed, png, tga, tiff
 
 from cplearn_solo.core.errors import InputError
-from cplearn_solo.data import DataConfig, FileSet, load_splits
+from cplearn_solo.data import DataConfig, FileSet, check_data, load_splits
 from cplearn_solo.data.decoding import Decoding, EncodedImage, decode, is_image_name, measured_range
 from cplearn_solo.data.decoding.image import decode_opened
 from cplearn_solo.data.file_loader import EvalDataset, FileLoader
@@ -383,6 +383,10 @@ def test_kinds_of_files(name: str) -> None:
     assert one.mode == "L" and np.abs(np.asarray(one) - luma).max() <= 1
 
 
+def test_the_table_is_long_enough() -> None:
+    assert len(CASES) >= 60
+
+
 # --- upright, the first of several, by name ----------------------------------------------------------------------
 
 # By EXIF 2.3, 4.6.4 A: which side of the visual image the first row and the first column of the file are.
@@ -506,6 +510,22 @@ def test_background(name: str, tmp_path: Path) -> None:
     images = load_splits(DataConfig("custom", path, background=name), seed=0).train
     background = {"black": (0, 0, 0), "#0000ff": BLUE}.get(name, (0, 255, 0))
     assert np.abs(np.asarray(images.load(0)) - over(colour(8), ALPHA, background)).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"range": [3]}, r"data.range = \[3\]: must be"),
+        ({"range": [3, 3]}, r"data.range = \[3, 3\]: must be"),
+        ({"range": "automatic"}, "data.range = 'automatic': must be"),
+        ({"range": ["a", "b"]}, r"data.range = \['a', 'b'\]: must be"),
+        ({"max_unreadable": 1.5}, "data.max_unreadable = 1.5: must be"),
+        ({"max_pixels": 0}, "data.max_pixels = 0: must be"),
+    ],
+)
+def test_bad_keys(config: dict, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        check_data(DataConfig(**config))
 
 
 def test_bad_background(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 import torch
 from support.images import noise_images, write_images, write_parquet
 
+from cplearn_solo.core.errors import InputError
 from cplearn_solo.data import DataConfig, FileSet, Splits, describe_change, load_splits
 
 COUNT = 200
@@ -136,3 +137,16 @@ def test_no_class_lacks_images(tmp_path: Path, capsys: pytest.CaptureFixture) ->
     assert told in capsys.readouterr().out
     found = splits(train_path=str(tmp_path), imbalance=1, val_path=str(tmp_path), allow_overlap=True)
     assert found.train.labels.bincount().tolist() == [10, 10]
+
+
+@pytest.mark.parametrize(
+    "config, words",
+    [
+        ({"imbalance": 0.5}, "data.imbalance = 0.5: must be at least 1"),
+        ({"imbalance": float("inf")}, "data.imbalance = inf: must be at least 1"),
+        ({"imbalance": 10, "no_labels": True, "dataset": "custom"}, "data.imbalance = 10: must be null with no_labels"),
+    ],
+)
+def test_imbalance_that_cannot_be(config: dict, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        load_splits(DataConfig(**config), seed=0)

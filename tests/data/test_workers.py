@@ -17,9 +17,11 @@ from support.images import write_images
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.data import (
     Augmentation,
+    DataConfig,
     FileSet,
     eval_loader,
     file_loader,
+    load_splits,
     train_loader,
     workers,
 )
@@ -66,6 +68,12 @@ def test_loaders_count_the_bytes_of_their_batches(files: FileSet) -> None:
     large = [Augmentation(crop_size=1024, num_crops=2)]  # 101 MB a batch
     assert train_loader(files, large, batch_size=4, num_workers=2, seed=0).prefetch_factor == 5
     assert train_loader(files, views, batch_size=4, num_workers=0, seed=0).prefetch_factor is None
+
+
+@pytest.mark.parametrize("value", [-1, 2.5, True, "many", None, [2]])
+def test_bad_numbers(value: object) -> None:
+    with pytest.raises(InputError, match=r"^data.num_workers = .*: must be auto or an integer from 0 up$"):
+        load_splits(DataConfig(num_workers=value), seed=0)
 
 
 def test_no_library_warns_of_the_number(files: FileSet) -> None:

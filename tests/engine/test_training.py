@@ -223,6 +223,8 @@ def test_mixed_precision_and_trainer_arguments(tmp_path):
         ({"optimizer": {"batch_size": 300}}, "optimizer.batch_size = 300: must be from 1 to 200"),
         ({"performance": {"matmul_precision": "hi"}}, "unknown performance.matmul_precision 'hi': did you mean 'high'"),
         ({"optimizer": {"kwargs": {"bets": 1}}}, "optimizer.kwargs"),
+        ({"backbone": {"name": "resnet80"}}, "did you mean 'resnet"),
+        ({"data": {"dataset": "digit"}}, "did you mean 'digits'"),
         ({"resume_from_checkpoint": "nowhere.ckpt"}, "nowhere.ckpt does not exist"),
         ({"limit_train_batches": 0}, "limit_train_batches = 0: must be so that one of 6 batches is left"),
         ({"limit_train_batches": 0.1}, "limit_train_batches = 0.1: must be so that one of 6 batches is left"),

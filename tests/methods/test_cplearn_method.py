@@ -246,9 +246,12 @@ def test_cplearn_uses_the_prior_it_is_given():
         ("cplearn", {"activation": "tanhh"}, "did you mean 'tanh'"),
         ("cplearn", {"impl": "tritn"}, "did you mean 'triton'"),
         ("cplearn", {"impl": "lookup", "global_prior": True}, "impl = 'lookup': must be auto, chunked or triton with"),
+        ("cplearn", {"eps": 0.5}, "below 1/c"),
+        ("cplearn", {"proj_output_dim": 0}, "at least 1"),
         ("cplearn", {"proj_hidden_dim": 0}, "at least 1"),
         ("cplearn", {"dictionary": "hadamard", "proj_hidden_dim": 32, "proj_output_dim": 64}, "no more codes"),
         ("cplearn", {"dictionary": "hadamard", "proj_hidden_dim": 33, "proj_output_dim": 3}, "power of two"),
+        ("cplearn", {"prior": [0.5, 0.6], "proj_output_dim": 2}, "sum of method_kwargs.prior = "),
         ("swav", {"queue_size": 100}, "queue_size = 100: must be a multiple of the whole batch, 16"),
         ("mocov2plus", {"queue_size": 8}, "queue_size = 8"),
         ("wmse", {"whitening_size": 12}, "whitening_size = 12: must be a divisor of the batch, 16"),
@@ -270,6 +273,7 @@ def test_cplearn_uses_the_prior_it_is_given():
         ("self_classifier", {"tau_col": 0.0}, "tau_col = 0.0: must be above 0"),
         ("wmse", {"whitening_size": 16, "proj_output_dim": 8, "whitening_iters": 0}, "whitening_iters = 0"),
         ("wmse", {"whitening_size": 16, "proj_output_dim": 8, "whitening_eps": 2.0}, "whitening_eps = 2.0: must be a"),
+        ("matrix_ssl", {"mu": 2.0}, "mu = 2"),
     ],
 )
 def test_bad_input(name, kwargs, words):
@@ -300,3 +304,8 @@ def test_sinkhorn_is_finite_at_the_least_epsilon_that_is_taken():
     with torch.no_grad():  # each prototype is an embedding, so that a cosine is 1
         method.prototypes.weight.copy_(method.embed(feats := torch.randn(N, D))[:9])
     assert method.loss(Views([feats, feats.clone()], 2, Progress(0, 1, 0, 1)))["loss"].isfinite()
+
+
+def test_a_batch_of_one_is_refused():
+    with pytest.raises(InputError, match="batch_size = 1"):
+        build_method("cplearn", D, batch_size=1, method_kwargs={})

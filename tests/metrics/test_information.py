@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.linalg
 import torch
 
 from cplearn_solo.core.errors import InputError
@@ -57,6 +58,13 @@ def test_definitions(p: np.ndarray, q: np.ndarray) -> None:
     assert matrix_kl(p, q).item() == pytest.approx(kl_reference(p, q), abs=1e-10)
     assert matrix_cross_entropy(p, q).item() == pytest.approx(np.trace(-p @ log_reference(q) + q), abs=1e-10)
     assert matrix_log(p).numpy() == pytest.approx(log_reference(p), abs=1e-10)
+
+
+def test_against_scipys_logarithm() -> None:
+    p, q = covariance(50, 6), covariance(50, 6)
+    log_p, log_q = scipy.linalg.logm(p), scipy.linalg.logm(q)
+    assert matrix_kl(p, q).item() == pytest.approx(np.trace(p @ log_p - p @ log_q - p + q), rel=1e-9)
+    assert matrix_kl(p, p).item() == pytest.approx(0, abs=1e-12)
 
 
 def test_they_are_the_classical_ones_on_the_diagonal() -> None:

@@ -122,6 +122,7 @@ def test_an_edited_configuration_names_the_stale_cells(done, call):
         (["seeds=0"], "seeds = 0"),
         (["seeds=[1,1]"], "different"),
         (["columns=[svhn]"], "unknown column"),
+        (["workers=0"], "workers = 0"),
         (["workers=many"], "workers"),
         (["launcher=cloud"], "choices are local, slurm"),
         (["optimizer.lrr=1"], "unknown key of optimizer 'lrr'"),

@@ -196,14 +196,21 @@ def test_keys_that_a_user_has_given_do_not_vary_and_no_test_image_takes_part(pla
 @pytest.mark.parametrize(
     ("request_", "message"),
     [
+        ({"budget": 0}, "budget = 0: must be at least 1"),
         ({"budget": 2**31}, "budget = 2147483648: must be at least 1 and at most 10000"),
         ({"generation": 2**31}, "generation = 2147483648: must be at least 1 and at most 10000"),
         ({"rungs": 0}, "rungs = 0"),
+        ({"score": "linear"}, "unknown score 'linear': did you mean 'linear_acc1'"),
         ({"sampler": "grid"}, "unknown sampler 'grid'"),
+        (
+            {"data": {"dataset": "custom", "train_path": ".", "no_labels": True}},
+            "score = 'linear_acc1': must be rankme, as data.no_labels is true and other scores need labels",
+        ),
         ({"resume_from_checkpoint": "runs/one"}, "resume_from_checkpoint = 'runs/one': must be null in a search"),
         ({"dry_run": True}, "dry_run = True: must be false in a search"),
         ({"max_time": "00:01:00:00"}, "max_time = '00:01:00:00': must be null in a search"),
         ({"max_steps": 100}, "max_steps = 100: must be null in a search"),
+        ({"space": "nowhere.yaml"}, "space = 'nowhere.yaml'"),
     ],
 )
 def test_mistakes_are_told_at_once(planned, request_, message):
