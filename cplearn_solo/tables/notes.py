@@ -13,6 +13,7 @@ from cplearn_solo.data.fingerprint import describe_first_change
 from cplearn_solo.tables.compare import FEWEST, LEVEL
 from cplearn_solo.tables.plan import Grid
 from cplearn_solo.tables.results import Found, Record
+from cplearn_solo.tables.schema import Row
 from cplearn_solo.tables.scores import ABSENT, BESIDE, paper_column
 
 NMI = (
@@ -47,6 +48,7 @@ def notes(grid: Grid, found: Found, unmeasured: list[str], command: str) -> list
         f"{'Paper' if printed else 'Source'}: {', '.join(filter(None, (grid.table.source, grid.table.protocol)))}.",
         f"Ours: scale {grid.request.scale}, settings {grid.setting}: {grid.table.settings[grid.setting].note}.",
         f"Trained: {_trained(grid)}.",
+        _trials(grid, rows),
         _time(summaries),
         _seeds(grid),
         _marks(grid, found),
@@ -77,6 +79,19 @@ def _trained(grid: Grid) -> str:
         {place: fact(config) for place, config in configs.items()} for fact in (_backbone, _epochs, _optimizer, _images)
     ]
     return "; ".join(_told(texts, grid) for texts in facts) if configs else "nothing"
+
+
+def _trials(grid: Grid, rows: list[Row]) -> str:
+    """The effort that was spent on each row's settings."""
+    by_count: dict[int, list[str]] = {}
+    for row in rows:
+        by_count.setdefault(row.trials.get(grid.setting, 0), []).append(row.name)
+    none = by_count.pop(0, [])
+    if not by_count:
+        return ""
+    told = [f"{counted(count, 'trial')}: {', '.join(names)}" for count, names in sorted(by_count.items(), reverse=True)]
+    told += [f"none: {', '.join(none)}"] if none else []
+    return f"Searched for settings at this scale by cplearn tune, {'; '.join(told)}."
 
 
 def _time(summaries: list[Record]) -> str:

@@ -91,6 +91,10 @@ def _check(table: PaperTable, where: str) -> None:
             if place not in places:
                 raise unknown(f"place of overrides in {where}", place, places)
     for row in table.rows:
+        for setting, count in row.trials.items():
+            if setting not in table.settings:
+                raise unknown(f"setting of {where}, row {row.name!r}, trials", setting, table.settings)
+            require(count >= 0, f"{where}, row {row.name!r}, trials, {setting}", count, "at least 0")
         for column, scores in row.published.items():
             if column not in table.columns:
                 raise unknown(f"column of {where}, row {row.name!r},", column, table.columns)

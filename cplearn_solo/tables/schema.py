@@ -64,6 +64,7 @@ class Row:
     configs: Dict[str, str] = field(default_factory=dict)  # the same where a setting has its own
     x: Optional[float] = None  # where the row stands on a curve
     overrides: Overrides = field(default_factory=dict)
+    trials: Dict[str, int] = field(default_factory=dict)  # of cplearn tune that chose its keys, by setting
     published: Dict[str, Dict[str, Any]] = field(default_factory=dict)
     note: str = ""
 

@@ -262,6 +262,15 @@ def test_notes_say_how_long_training_took_and_on_what():
     assert "Training of a run took 50 s." in made({"SwAV": runs[:1]}).notes
 
 
+def test_notes_say_how_many_trials_chose_the_settings_of_each_row():
+    planned = grid(rows=["Barlow", "SwAV", "GEDI no gen"])
+    effort = "Searched for settings at this scale by cplearn tune"
+    assert not any(effort in note for note in made({}, planned).notes)
+    for row in planned.table.rows:
+        row.trials = {"Barlow": {planned.setting: 8, "full": 3}, "SwAV": {"full": 1}}.get(row.name, {})
+    assert f"{effort}, 8 trials: Barlow; none: SwAV, GEDI no gen." in made({}, planned).notes
+
+
 def test_notes_name_the_runs_whose_probe_has_not_converged():
     runs = [{"paper_linear_acc1": 0.5, "paper_linear_note": "training accuracy is low"}] * 2 + linear(0.5)
     assert "The paper's probe had not converged: SwAV (2 of its runs)." in made({"SwAV": runs}).notes
