@@ -140,7 +140,19 @@ class Slurm:
             raise InputError(f"launcher = 'slurm': {' '.join(str(error).split())}") from error
 
     def start(self, job: Job, slot: int) -> SlurmProcess:
-        return SlurmProcess(self._executor.submit(work, job.program, str(job.folder), {}))
+        return SlurmProcess(self._executor.submit(_Continuing(), job.program, str(job.folder), {}))
+
+
+class _Continuing:
+    """``work``, which submitit begins anew where SLURM's time limit cuts it off, as it then goes on."""
+
+    def __call__(self, *arguments: Any) -> None:
+        work(*arguments)
+
+    def checkpoint(self, *arguments: Any) -> Any:
+        from submitit.helpers import DelayedSubmission
+
+        return DelayedSubmission(self, *arguments)
 
 
 def _gpus() -> list[str]:

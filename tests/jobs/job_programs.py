@@ -43,3 +43,11 @@ def stop_everything(folder):
     while not (folder.parent / "sleep" / "started").exists():
         time.sleep(0.05)
     return {}
+
+
+def succeed_the_second_time(folder):
+    attempts = folder / "attempts"
+    attempts.write_text(attempts.read_text() + "x" if attempts.exists() else "x")
+    if len(attempts.read_text()) < 2:
+        time.sleep(60)
+    return {"attempts": len(attempts.read_text())}

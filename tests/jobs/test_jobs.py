@@ -116,6 +116,19 @@ def inside(folder):
     return found
 
 
+@pytest.mark.slow
+def test_a_job_that_slurms_time_limit_cuts_off_begins_anew(tmp_path):
+    """On submitit's own cluster of this machine, with its signal half a minute before the limit."""
+    pytest.importorskip("submitit")
+    limited = {"cluster": "local", "timeout_min": 1}
+    one = job(tmp_path / "one", programs.succeed_the_second_time)
+    found = {}
+    with Board() as board:
+        launcher = make_launcher("slurm", 1, folder=tmp_path, slurm=limited)
+        run_jobs([one], launcher, board, lambda job, outcome, seconds: found.update({job.key: outcome}))
+    assert found == {"one": {"attempts": 2}}
+
+
 def test_a_folder_that_cannot_be_made_is_told(run, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="file/below"):
