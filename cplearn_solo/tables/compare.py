@@ -1,4 +1,4 @@
-"""By how much one row leads another, and which rows cannot be told from the best one: differences paired over seeds."""
+"""By how much one row leads another, and which rows do not differ significantly from the best: paired over seeds."""
 
 from __future__ import annotations
 

@@ -157,9 +157,9 @@ def _marks(grid: Grid, found: Found) -> str:
     few = any(count < FEWEST for count in runs.values())
     unmarked = f" Rows of fewer than {FEWEST} seeds take no part." if few else ""
     return (
-        "Bold (* in a terminal): the best of a column, and all that cannot be told from it: rows whose difference to "
-        f"it, paired over seeds, has a {LEVEL * 100:.0f} % t-interval with 0 inside. Nothing is corrected for the "
-        f"number of rows.{unmarked}"
+        "Bold (* in a terminal): the best of a column, and all that do not differ significantly from it: the "
+        f"{LEVEL * 100:.0f} % t-interval of their differences, paired over seeds, contains 0. Nothing is corrected for "
+        f"the number of rows.{unmarked}"
     )
 
 

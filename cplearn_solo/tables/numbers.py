@@ -22,7 +22,7 @@ AGAINST = ["against", "lead", "lead_low", "lead_high"]  # where the user asks fo
 def numbers(grid: Grid, found: Found) -> str:
     """One number a line: the paper's scores in its own unit, with failures, then whatever else a run has measured.
 
-    ``best``: yes for the best row of a score, and for all that cannot be told from it, where the tables mark them.
+    ``best``: yes for the best row of a score, and for all that do not differ significantly, where tables mark them.
     """
     text = io.StringIO()
     header = [*HEADER, *(AGAINST if grid.request.against else ()), "failed"]

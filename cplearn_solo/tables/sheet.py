@@ -29,7 +29,7 @@ NONE: frozenset[int] = frozenset()
 
 @dataclass(frozen=True)
 class Column:
-    """Text of each row under a heading, and which rows are the best or cannot be told from it."""
+    """Text of each row under a heading, and which rows are the best or not significantly worse."""
 
     heading: str
     texts: list[str]
