@@ -4,15 +4,15 @@ USAGE = """usage: cplearn COMMAND ...
 
 Self-supervised representations that do not collapse, and scores that tell.
 
-  check        what a training would see of images     FOLDER [VAL]
+  check        how a training would read your images   FOLDER [VAL]
   pretrain     train a backbone on unlabelled images   --config-name cplearn.yaml [key=value ...]
   linear       linear probe on a trained backbone      pretrained=RUN_OR_CHECKPOINT
   knn          k nearest neighbours                    pretrained=RUN_OR_CHECKPOINT
   clustering   codes and k-means against classes       pretrained=RUN_OR_CHECKPOINT
   table        a paper's table beside your runs        --config-name table1.yaml data.dataset=digits seeds=3
   tune         search for the keys of a method         --config-name cplearn.yaml data.train_path=FOLDER budget=20
-  runs         what there is: state, age, scores       [FOLDER] [key=value ...] [--sort SCORE]
-  collapse     which collapse runs have, as one page   RUN_OR_CHECKPOINT_OR_FEATURES ...
+  runs         your runs: state, age, scores           [FOLDER] [key=value ...] [--sort SCORE]
+  collapse     whether and how runs collapsed, a page  RUN_OR_CHECKPOINT_OR_FEATURES ...
   embed        the vectors of your images in a file    RUN_OR_CHECKPOINT IMAGES OUT
   gallery      your images as one page to open         RUN_OR_CHECKPOINT IMAGES [OUT]
   predict      the classes of your images in a file    RUN_OR_CHECKPOINT IMAGES OUT
@@ -28,7 +28,7 @@ Self-supervised representations that do not collapse, and scores that tell.
 
 cplearn COMMAND --help says more."""
 
-CHECK = """Says what a training would see of images: kinds, classes, damaged and empty files, copies. Draws
+CHECK = """Reports how a training would read your images: kinds, classes, damaged and empty files, copies. Draws
 32 of them in a contact sheet.
 
   cplearn check FOLDER                                        a sample of the images
@@ -41,7 +41,7 @@ keys here, such as data.no_labels=true to ignore class folders, or augmentations
 PRETRAIN = """Trains a backbone without labels and scores it.
 
 Keys are solo-learn's; any argument of Lightning's Trainer is a key too. --cfg job lists them all. With data.train_path
-configurations are those of scripts/pretrain/auto, without it those of digits, unless --config-path says otherwise.
+configurations come from scripts/pretrain/auto, otherwise from scripts/pretrain/digits, unless --config-path is given.
 
   cplearn pretrain --config-name cplearn.yaml                       digits, about a minute, no download
   cplearn pretrain data.train_path=FOLDER                           your images, with settings that fit them
@@ -50,15 +50,15 @@ configurations are those of scripts/pretrain/auto, without it those of digits, u
   cplearn pretrain --config-name cplearn.yaml seed=1 method_kwargs.proj_output_dim=1024
   cplearn pretrain --config-name cplearn.yaml -m seed=0,1,2         one run after the other"""
 
-LINEAR = """Trains a linear classifier on frozen features. --config-name paper.yaml does it as the paper, dino.yaml as
-DINO on a ViT; finetune.yaml trains the backbone as well."""
+LINEAR = """Trains a linear classifier on frozen features. --config-name paper.yaml follows the paper, dino.yaml
+follows DINO on a ViT; finetune.yaml trains the backbone as well."""
 
-EVALUATE = """  cplearn {name} pretrained=RUN                                            on the images that it held out
+EVALUATE = """  cplearn {name} pretrained=RUN                                            on its own held-out images
   cplearn {name} pretrained=RUN data.val_path=FOLDER data.val_split=0      on others, of the same classes
 
 RUN is a run folder or a checkpoint. --cfg job lists the keys."""
 
-TABLE = """Shows a table of the papers beside results of yours, and runs what is missing first.
+TABLE = """Shows a table of the papers beside your results, and runs the missing cells first.
 
   cplearn table --config-name table1.yaml data.dataset=digits seeds=3           Table 1, nothing to download
   cplearn table --config-name table1.yaml data.dataset=custom data.train_path=FOLDER data.val_path=OTHERS
@@ -69,11 +69,11 @@ TABLE = """Shows a table of the papers beside results of yours, and runs what is
   cplearn table --config-name table1.yaml table=mine.yaml                       a table of your own
 
 Keys, which docs/tables.md explains: table scale seeds rows columns compare_with label against run rerun_stale results
-work workers launcher slurm. All others are pretraining keys that hold in every cell, such as max_epochs=1, and those
-of data above for images of your own. A cell that is done is never run again, and a killed grid goes on when the same
-command is typed again."""
+work workers launcher slurm. All others are pretraining keys that hold in every cell, such as max_epochs=1, or the
+keys of data above for your own images. A finished cell is never run again, and the same command resumes a killed
+grid."""
 
-TUNE = """Searches for the learning rate and other keys of a method, with held-out training images as judges.
+TUNE = """Searches for the learning rate and other keys of a method, scored on held-out training images.
 
   cplearn tune --config-name cplearn.yaml                                       digits, nothing to download
   cplearn tune --config-name cplearn.yaml data.train_path=FOLDER budget=20      your own images
@@ -81,8 +81,8 @@ TUNE = """Searches for the learning rate and other keys of a method, with held-o
   cplearn tune --config-path scripts/pretrain/cifar_mini --config-name swav.yaml score=mean_rank workers=2
 
 Keys, which docs/tune.md explains: budget score rungs sampler generation space results work workers launcher slurm. All
-others are pretraining keys that hold in every trial, and configurations lie where those of cplearn pretrain do. A
-killed search goes on when the same command is typed again."""
+others are pretraining keys that hold in every trial. Configurations are in the same places as for cplearn pretrain.
+The same command resumes a killed search."""
 
 DETECT = """Puts the backbone of a run into a detector, trains it on images with boxes and scores it: AP, AP50, AP75.
 
@@ -91,22 +91,22 @@ DETECT = """Puts the backbone of a run into a detector, trains it on images with
   cplearn detect RUN data.train=train.json data.val=val.json      your own, annotated in COCO's format
   cplearn detect RUN --config-name coco_c4.yaml                   the papers' settings; voc_c4.yaml, coco_fpn.yaml
 
-RUN is a run folder or a checkpoint of a ResNet. docs/detection.md explains the keys. A killed call goes on when the
-same command is typed again. It needs pip install "cplearn-solo[detection]"."""
+RUN is a run folder or a checkpoint of a ResNet. docs/detection.md explains the keys. The same command resumes a
+killed call. It needs pip install "cplearn-solo[detection]"."""
 
 SOLO_LEARN = """usage: cplearn solo-learn PATH/SCRIPT.py [solo-learn's own arguments]
 
 Runs main_pretrain.py, main_linear.py, main_knn.py or main_umap.py of a solo-learn checkout (1.0.6; nothing has to be
-installed) with every method of this package that it lacks, and the backbone cplearn_resnet8. The last two scripts need
-a GPU. Without one, write devices="'1'": solo-learn wants something with a length, Lightning a number."""
+installed), also with the methods of this package that solo-learn lacks and the backbone cplearn_resnet8. The last two
+scripts need a GPU. Without one, write devices="'1'": solo-learn needs a value with a length, Lightning a number."""
 
-DINO = """Runs main_dino.py of a checkout of facebookresearch/dino with a method of this package in the place of its
-head, loss and teacher. All else, its arguments after -- included, stays DINO's; its evaluations load the checkpoints.
+DINO = """Runs main_dino.py of a checkout of facebookresearch/dino with a method of this package instead of DINO's
+head, loss and teacher. All else stays DINO's, also the arguments after --. DINO's evaluations load the checkpoints.
 
   cplearn dino PATH/main_dino.py --method cplearn --dict_size 131072 --beta 0.25 -- --arch vit_small --data_path FOLDER
   torchrun --nproc_per_node=8 --no-python cplearn dino ...                        several GPUs
   cplearn dino --write-patch FILE PATH                                            the same without this program
 
---KEY VALUE is any of the method's method_kwargs, which --method NAME --help lists, --method_kwargs.KEY where an option
-is called so; --dict_size is CPLearn's proj_output_dim. After git apply FILE in the checkout, python main_dino.py
+--KEY VALUE is any of the method's method_kwargs, which --method NAME --help lists; if an option has the same name, use
+--method_kwargs.KEY. --dict_size is CPLearn's proj_output_dim. After git apply FILE in the checkout, python main_dino.py
 --method NAME ... does the same."""
