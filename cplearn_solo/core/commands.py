@@ -11,6 +11,8 @@ def typed(words: Iterable[str]) -> str:
 
     >>> print(typed(["cplearn", "table", "rows=['CPLearn (10)']", "label=my images"]))
     cplearn table "rows=['CPLearn (10)']" 'label=my images'
+    >>> print(typed(["data.train_path=it's new!"]))  # between double quotes bash looks for an earlier command after !
+    'data.train_path=it'"'"'s new!'
     """
-    quoted = (f'"{word}"' if "'" in word and not set(word) & set('"$`\\') else shlex.quote(word) for word in words)
+    quoted = (f'"{word}"' if "'" in word and not set(word) & set('"$`\\!') else shlex.quote(word) for word in words)
     return " ".join(quoted)
