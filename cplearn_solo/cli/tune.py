@@ -37,7 +37,7 @@ def tune_task(raw: Any, arguments: Sequence[str], place: Sequence[str]) -> None:
 
         rules = search.rules
         until = (f"{places(rules.budget, rung)} until epoch {epochs}" for rung, epochs in enumerate(rules.rungs))
-        print(f"trials of {search.name}, drawn {drawn(rules)}: {', '.join(until)}; in {search.folder}")
+        print(f"trials of {search.name}, drawn {drawn(rules, rules.budget)}: {', '.join(until)}; in {search.folder}")
         with at_stop("stopped; the same command goes on from here"):
             run_search(record, as_jobs(search))
     train = ["cplearn", "pretrain", *place, *_without(arguments, OWN)]

@@ -17,6 +17,7 @@ from cplearn_solo.tuning.importance import importances
 from cplearn_solo.tuning.plan import Search
 from cplearn_solo.tuning.record import Record
 from cplearn_solo.tuning.scores import standings
+from cplearn_solo.tuning.suggest import count_at_random
 
 
 @dataclass(frozen=True)
@@ -69,9 +70,12 @@ def make_sheet(record: Record, *, train: Sequence[str], search: Sequence[str]) -
     )
 
 
-def drawn(rules: Rules) -> str:
-    """How trials are drawn, after that word."""
-    return f"in groups of {rules.generation} by TPE" if rules.sampler == "tpe" else "at random"
+def drawn(rules: Rules, count: int) -> str:
+    """How ``count`` trials are drawn, after that word."""
+    first = count_at_random(rules.generation)
+    if rules.sampler == "random" or count <= first:
+        return "at random"
+    return f"at random, and after the first {first} in groups of {rules.generation} by TPE"
 
 
 def text(value: Any) -> str:
@@ -156,7 +160,7 @@ def _notes(search: Search, outcomes: Sequence[Outcome]) -> list[str]:
     made = f"{count} of {budget} trials" if count <= budget else f"{count} trials, in calls with a budget over {budget}"
     return [
         f"{search.request.score}: {rules.score.about}, of {images}. No test image takes part.",
-        f"{made}, drawn {drawn(rules)}; trial 0 is the configuration as it is."
+        f"{made}, drawn {drawn(rules, count)}; trial 0 is the configuration as it is."
         + (f" After epoch {half} the better half, and trial 0, went on." if half else ""),
         f"{counted(epochs, 'epoch')} in all, as many as {epochs / rules.rungs[-1]:.1f} runs have; {seconds / 60:.1f} "
         "minutes of training, those of all trials added up"

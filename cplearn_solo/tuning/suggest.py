@@ -30,6 +30,11 @@ def choose_sampler(wanted: str) -> str:
     return wanted if wanted != "auto" else "tpe" if there else "random"
 
 
+def count_at_random(generation: int) -> int:
+    """How many trials are drawn before TPE learns from any: whole groups of ``generation``."""
+    return -(-AT_RANDOM // generation) * generation
+
+
 def suggest(space: Space, numbers: Sequence[int], earlier: Sequence[Told], *, sampler: str, seed: int) -> list[Keys]:
     """Keys for the trials ``numbers``, of which none knows of the others; ``earlier`` trials are in order."""
     if sampler == "random" or numbers[0] < AT_RANDOM or not earlier:

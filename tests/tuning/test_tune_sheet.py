@@ -13,7 +13,7 @@ from cplearn_solo.tuning.importance import importances
 from cplearn_solo.tuning.record import Record
 from cplearn_solo.tuning.render import markdown, page, show
 from cplearn_solo.tuning.search import run_search
-from cplearn_solo.tuning.sheet import make_sheet
+from cplearn_solo.tuning.sheet import drawn, make_sheet
 from cplearn_solo.tuning.suggest import suggest
 
 TRAIN, SEARCH = ["cplearn", "pretrain", "data.train_path=my images"], ["cplearn", "tune", "budget=12"]
@@ -122,6 +122,16 @@ def test_a_smaller_budget_later_shows_the_trials_there_are(make, record):
     assert any(note.startswith("12 trials, in calls with a budget over 4, drawn ") for note in notes_of(later))
     larger = Record(make(budget=20, sampler="random"))
     assert any(note.startswith("12 of 20 trials, drawn ") for note in notes_of(larger))
+
+
+def test_trials_that_tpe_has_not_suggested_are_not_said_to_be_its_own(make, measure):
+    record = Record(make(budget=4, sampler="tpe"))
+    run_search(record, lambda trials, add: [add(measure(trial)) for trial in trials])
+    assert any(note.startswith("4 of 4 trials, drawn at random; ") for note in notes_of(record))
+    rules = {size: make(sampler="tpe", generation=size).rules for size in (1, 3, 8)}
+    assert drawn(rules[3], 9) == drawn(rules[8], 8) == "at random"
+    assert drawn(rules[3], 10) == "at random, and after the first 9 in groups of 3 by TPE"
+    assert drawn(rules[1], 9).startswith("at random, and after the first 8 in")
 
 
 def test_a_mean_rank_is_shown_as_one(make, measure):
