@@ -40,7 +40,8 @@ def lead(ours: Scores, theirs: Scores, *, level: float = LEVEL) -> Lead | None:
 
 
 def best_rows(rows: Mapping[str, Scores], *, lower: bool = False) -> set[str]:
-    """The row with the highest mean (or lowest), and all whose difference to it has an interval with 0 inside.
+    """The row with the highest mean (or lowest), and all that are not significantly worse: whose difference to it has
+    an interval with 0 inside, or on the better side, as over the seeds that both have another row may be ahead.
 
     Rows with fewer than three seeds take no part; with no others, or with one row only, nothing is best.
     """
@@ -49,7 +50,7 @@ def best_rows(rows: Mapping[str, Scores], *, lower: bool = False) -> set[str]:
         return set()
     best = best_row(able, lower=lower)
     leads = {name: lead(scores, able[best]) for name, scores in able.items()}
-    return {best, *(name for name, found in leads.items() if found and found.low <= 0 <= found.high)}
+    return {best, *(name for name, one in leads.items() if one and (one.low <= 0 if lower else one.high >= 0))}
 
 
 def best_row(rows: Mapping[str, Scores], *, lower: bool = False) -> str:

@@ -42,6 +42,14 @@ def test_the_best_and_what_cannot_be_told_from_it():
     assert best_rows({name: rows[name] for name in ("best", "behind")}, lower=True) == {"behind"}
 
 
+def test_a_row_that_is_ahead_with_the_same_seeds_is_among_the_best():
+    """The first has the higher mean by seeds that the second lacks."""
+    rows = {"whole": by_seed(0.70, 0.71, 0.72, 0.95, 0.95, 0.95), "half": by_seed(0.75, 0.76, 0.77)}
+    assert best_rows(rows) == {"whole", "half"}
+    errors = {name: {seed: 1 - score for seed, score in scores.items()} for name, scores in rows.items()}
+    assert best_rows(errors, lower=True) == {"whole", "half"}
+
+
 @pytest.mark.parametrize("rows", [{}, {"a": by_seed(1, 2, 3)}, {"a": by_seed(1, 2), "b": by_seed(3, 4)}])
 def test_nothing_is_best_without_three_seeds_of_two_rows(rows):
     assert best_rows(rows) == set()
