@@ -53,11 +53,12 @@ def _run(grid: Grid, results: Results, found: Found) -> Found:
     from cplearn_solo.tables.schedule import by_identity, launcher_of, missing, run_cells
 
     results.require_comparable()
-    todo = by_identity(missing(grid, found))
+    work = Path(grid.request.work)
+    todo = by_identity(missing(grid, found), work)
     if todo:
         launcher = launcher_of(grid, PRELOAD)
         with at_stop("stopped; the same command goes on from here"), results.locked():
-            run_cells(todo, cell_program, launcher, results, Path(grid.request.work))
+            run_cells(todo, cell_program, launcher, results, work)
     return results.find(grid.cells)
 
 

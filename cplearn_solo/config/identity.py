@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from cplearn_solo.config.earlier import EARLIER_DEFAULTS, with_earlier_defaults
@@ -114,6 +115,17 @@ def identifying(plain: dict[str, Any]) -> list[str]:
         for key, value in sorted(counting.items())
         if value is not None and not (_general(key) in before and before[_general(key)] == value)
     ]
+
+
+def identifying_in(config: Config, *folders: str | Path) -> list[str]:
+    """:func:`identifying`, for names in ``folders``.
+
+    One outside of the folder that the program was started in may be shared by programs that were started elsewhere,
+    where the same relative path leads to other images: it counts from the root there.
+    """
+    here = Path.cwd().resolve()
+    shared = any(not Path(folder).resolve().is_relative_to(here) for folder in folders)
+    return identifying(config.stored() if shared else config.plain())
 
 
 def learning_version(head: dict[str, Any]) -> int | None:

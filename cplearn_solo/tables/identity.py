@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from cplearn_solo.config.identity import LEARNING_VERSION, RELEASES, difference, identifying
+from cplearn_solo.config.identity import LEARNING_VERSION, RELEASES, difference, identifying_in
 from cplearn_solo.config.read import parse_config
 from cplearn_solo.config.schema import Config, EvaluationConfig
 from cplearn_solo.core.errors import InputError
@@ -22,12 +22,13 @@ def checked(cell: Cell) -> Config:
         raise InputError(f"{cell.row}, {cell.column}: {error}") from error
 
 
-def identity(cell: Cell) -> str:
-    """A hash of what decides the cell's scores, 16 hexadecimal digits. Kept results and run folders carry it."""
+def identity(cell: Cell, work: Path = Path()) -> str:
+    """A hash of what decides the cell's scores, 16 hexadecimal digits. Kept results and run folders, which are below
+    ``work``, carry it."""
     config = checked(cell)
     kind = cell.row if cell.is_reference else "trained"
     missing = [f"without evaluation.{key}" for key, wanted in asdict(config.evaluation).items() if not wanted]
-    lines = [kind, *identifying(config.plain()), *missing, *(f"measured: {name}" for name in cell.measures)]
+    lines = [kind, *identifying_in(config, work), *missing, *(f"measured: {name}" for name in cell.measures)]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 

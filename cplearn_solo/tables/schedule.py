@@ -38,12 +38,12 @@ def missing(grid: Grid, found: Found) -> list[Cell]:
     return [c for c in grid.cells if c not in found.records or "failed" in found.records[c]]
 
 
-def by_identity(cells: Sequence[Cell]) -> dict[str, list[Cell]]:
-    """The cells that one run serves; ``InputError`` for a configuration that no run would accept, and for images that
-    are not there or that nothing could be scored on."""
+def by_identity(cells: Sequence[Cell], work: Path = Path()) -> dict[str, list[Cell]]:
+    """The cells that one run below ``work`` serves; ``InputError`` for a configuration that no run would accept, and for
+    images that are not there or that nothing could be scored on."""
     alike: dict[str, list[Cell]] = {}
     for cell in cells:
-        alike.setdefault(identity(cell), []).append(cell)
+        alike.setdefault(identity(cell, work), []).append(cell)
     for cell in {json.dumps(cell.config.get("data")): cell for cell in cells}.values():
         _check_images(checked(cell).data)
     return alike

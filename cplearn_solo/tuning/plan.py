@@ -17,7 +17,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from cplearn_solo.auto.choose import choose
-from cplearn_solo.config.identity import LEARNING_VERSION, identifying
+from cplearn_solo.config.identity import LEARNING_VERSION, identifying_in
 from cplearn_solo.config.read import parse_config
 from cplearn_solo.config.schema import Config, EvaluationConfig
 from cplearn_solo.core.errors import InputError, require, unknown
@@ -57,7 +57,8 @@ class Search:
 
     def folder_of(self, trial: Trial) -> Path:
         """Where a trial runs. It is named by all that decides its scores at every rung, so that searches share it."""
-        lines = identifying(parse_config(self.config_of(trial.keys)).plain())
+        config = parse_config(self.config_of(trial.keys))
+        lines = identifying_in(config, self.request.work, self.request.results)  # the name is part of the search's, too
         lines += [f"rungs {self.rules.rungs}", f"score {self.request.score}"]
         return Path(self.request.work) / str(LEARNING_VERSION) / _hash("\n".join(lines))
 

@@ -79,6 +79,18 @@ def test_a_cell_is_known_by_what_it_learns_and_what_is_measured_of_it():
     assert len({known(), known(evaluation={"knn": False}), known(max_epochs=1)}) == 3
 
 
+def test_the_same_relative_path_elsewhere_is_of_other_images_where_runs_are_shared(tmp_path, monkeypatch):
+    found = {}
+    for project in ("one", "two"):
+        write_images(tmp_path / project, ["images/cat/1.png", "images/dog/1.png"])
+        monkeypatch.chdir(tmp_path / project)
+        cells = grid(TINY, {"data": {"dataset": "custom", "train_path": "images", "val_split": 0.5}}).cells
+        found[project] = [{*by_identity(cells, Path(work))} for work in ("runs", "../runs", str(tmp_path / "runs"))]
+    (own, *shared), (others, *shared_there) = found.values()
+    assert own == others, "a project that is moved goes on"
+    assert shared[0] == shared[1] and not shared[0] & shared_there[0]
+
+
 @pytest.mark.parametrize("name", table_names())
 def test_every_table_has_a_configuration(name):
     commands = {path.read_text().partition("table: ")[2].split()[0]: path for path in SCRIPTS.glob("tables/*.yaml")}

@@ -9,7 +9,7 @@ import pytest
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.tuning import plan as planning
 from cplearn_solo.tuning.domains import Range
-from cplearn_solo.tuning.halving import Outcome, best, due, rungs_of, survivors
+from cplearn_solo.tuning.halving import Outcome, Trial, best, due, rungs_of, survivors
 from cplearn_solo.tuning.record import TRIALS, Record
 from cplearn_solo.tuning.scores import SCORES, standings
 from cplearn_solo.tuning.search import as_jobs, run_search
@@ -184,6 +184,20 @@ def test_trials_that_learned_something_else_are_of_another_search(make, finish, 
     finish(make(budget=1))
     monkeypatch.setattr(planning, "LEARNING_VERSION", planning.LEARNING_VERSION + 1)
     assert Record(make(budget=1)).outcomes == []
+
+
+def test_the_same_relative_path_elsewhere_is_of_other_images_where_folders_are_shared(planned, tmp_path, monkeypatch):
+    data = {"dataset": "custom", "train_path": "images", "no_labels": True}
+
+    def names(project, **places):
+        (tmp_path / project / "images").mkdir(parents=True, exist_ok=True)
+        monkeypatch.chdir(tmp_path / project)
+        search = planned(data=data, score="rankme", **places)
+        return search.folder_of(Trial(0, 0, search.rules.first)).name, search.folder.name
+
+    for places in ({"work": str(tmp_path / "runs")}, {"results": "../results"}):
+        assert not {*names("one", **places)} & {*names("two", **places)}
+    assert names("one") == names("two", work=str(tmp_path / "two/runs")), "a project that is moved goes on"
 
 
 def test_keys_that_a_user_has_given_do_not_vary_and_no_test_image_takes_part(planned, tmp_path):
