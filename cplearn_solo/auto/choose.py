@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from copy import deepcopy
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -41,6 +41,8 @@ STAND_INS: dict[str, Any] = {
 }
 FEWEST_TO_SCORE, HELD_OUT = 100, 0.1  # labelled images, and the share of them that is held out
 ADAMS = ("adam", "adamw")  # optimizers whose learning rate is chosen
+# Keys by which others are chosen.
+DECIDING = {"backbone.name", "max_epochs", "max_steps", "optimizer.batch_size", "optimizer.name"}
 OF_CPLEARN = "method_kwargs."
 OF_DATA = "data."
 
@@ -60,7 +62,7 @@ def choose(raw: DictConfig | Plain) -> Chosen:
     be trained on. Where no key says it, nothing is read.
     """
     values, lines = resolved(raw), []
-    asked = [key for pattern in STAND_INS for key in _matching(values, pattern)]
+    asked = _asked(values)
     for key, value in _of_the_run_that_goes_on(values, asked):
         _set(values, key, value)
         asked.remove(key)
@@ -78,6 +80,20 @@ def choose(raw: DictConfig | Plain) -> Chosen:
         if value is not None:
             lines.append(f"{AUTO}  {key}={value}  {why}")
     return Chosen(values, lines)
+
+
+def following(raw: Plain, chosen: Plain, keys: Iterable[str]) -> Plain:
+    """What ``choose`` has ``chosen`` for ``raw`` and would choose otherwise if one of ``keys`` had another value: all
+    but the data, if one of them decides on others, by key."""
+    if not DECIDING.intersection(keys):
+        return {}
+    found = {key: _value(chosen, key) for key in _asked(raw) if not key.startswith(OF_DATA)}
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def _asked(values: Plain) -> list[str]:
+    """The keys that say ``auto``, in the order in which they are chosen."""
+    return [key for pattern in STAND_INS for key in _matching(values, pattern)]
 
 
 def _of_the_run_that_goes_on(values: Plain, asked: list[str]) -> list[tuple[str, Any]]:

@@ -39,8 +39,8 @@ def missing(grid: Grid, found: Found) -> list[Cell]:
 
 
 def by_identity(cells: Sequence[Cell], work: Path = Path()) -> dict[str, list[Cell]]:
-    """The cells that one run below ``work`` serves; ``InputError`` for a configuration that no run would accept, and for
-    images that are not there or that nothing could be scored on."""
+    """The cells that one run below ``work`` serves; ``InputError`` for a configuration that no run would accept, and
+    for images that are not there or that nothing could be scored on."""
     alike: dict[str, list[Cell]] = {}
     for cell in cells:
         alike.setdefault(identity(cell, work), []).append(cell)

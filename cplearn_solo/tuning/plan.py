@@ -16,7 +16,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from cplearn_solo.auto.choose import choose
+from cplearn_solo.auto.choose import choose, following
 from cplearn_solo.config.identity import LEARNING_VERSION, identifying_in
 from cplearn_solo.config.read import parse_config
 from cplearn_solo.config.schema import Config, EvaluationConfig
@@ -40,12 +40,16 @@ Plain = dict[str, Any]
 
 @dataclass(frozen=True)
 class Search:
-    """``config``: the complete pretraining configuration of trials but for their keys, as plain types."""
+    """``config``: the complete pretraining configuration of trials but for their keys, as plain types.
+
+    ``following``: values of keys that said ``auto``, where those of the space would make something else of them.
+    """
 
     request: TuneConfig
     rules: Rules
     config: Plain
     name: str  # of the runs
+    following: Keys
 
     def config_of(self, keys: Keys) -> Plain:
         """The pretraining configuration of a trial."""
@@ -117,7 +121,7 @@ def plan(request: TuneConfig, raw: Plain, *, fixed: Iterable[str] = (), spaces: 
         generation=request.generation,
         seed=config.seed,
     )
-    search = Search(request, rules, trained, config.name)
+    search = Search(request, rules, trained, config.name, following(raw, trained, space))
     _check_space(search, file)
     return search
 

@@ -54,12 +54,13 @@ def make_sheet(record: Record, *, train: Sequence[str], search: Sequence[str]) -
     outcomes, rules = record.outcomes, record.search.rules
     chosen = best(rules, outcomes)
     keys = chosen.trial.keys if chosen else {}
+    trained = {**record.search.following, **keys}
     shares = importances(rules.space, told(rules.score, finished_at(outcomes, 0)))
     return Sheet(
         title=f"Search for keys of {record.search.name} by {record.search.request.score}",
         best=_best(record.search, outcomes, chosen) if chosen else "No trial has finished.",
         importance=shares,
-        train=typed([*train, *(f"{key}={text(value)}" for key, value in keys.items())]) if chosen else "",
+        train=typed([*train, *(f"{key}={text(value)}" for key, value in trained.items())]) if chosen else "",
         search=typed(search),
         blocks=[_keys(record.search, shares, keys), _trials(record.search, outcomes)],
         notes=[

@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 from support.configs import PRETRAIN, shipped
 from support.images import noise_images, pil, write_images, write_parquet
 
-from cplearn_solo.auto.choose import choose
+from cplearn_solo.auto.choose import DECIDING, choose, following
 from cplearn_solo.auto.rules import RULES, Known
 from cplearn_solo.auto.seen import Seen
 from cplearn_solo.config.read import parse_config
@@ -173,6 +173,22 @@ def test_what_cannot_be_chosen_is_a_line(flat, tmp_path):
         raw = shipped("byol", method_kwargs={key: "auto"})
         with pytest.raises(InputError, match=f"method_kwargs.{key} = 'auto': must be a number for method 'byol'"):
             choose(raw)
+
+
+def test_what_follows_from_other_keys_is_known(flat):
+    """A search that varies one of them says in its command what the others were."""
+    raw, asked = auto(flat), set()
+    for gpu in (False, True):
+        known = Known(replace(SEEN, gpu=gpu), lambda key: asked.add(key) or {"backbone.name": "resnet8"}.get(key, 8))
+        for choice in RULES.values():
+            choice(known)
+    assert asked <= DECIDING
+    values = choose(raw).values
+    assert following(raw, values, ["optimizer.weight_decay", "method_kwargs.beta"]) == {}
+    found = following(raw, values, ["method_kwargs.beta", "optimizer.batch_size"])
+    assert found["max_epochs"] == values["max_epochs"] and found["augmentations.0.crop_size"] == 16
+    again = choose(auto(flat, optimizer={"batch_size": 2})).values
+    assert again["max_epochs"] != values["max_epochs"] and not any(key.startswith("data.") for key in found)
 
 
 def test_nothing_is_left_behind_in_random_numbers(flat):

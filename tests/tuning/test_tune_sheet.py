@@ -55,6 +55,18 @@ def test_every_format_has_the_best_keys_each_trial_and_the_reason_of_failures(re
     assert 'src="http' not in page(sheet, image)
 
 
+def test_the_command_trains_as_the_trial_did_where_its_keys_would_change_what_auto_is(planned, make, measure, tmp_path):
+    (tmp_path / "sizes.yaml").write_text("all: {optimizer.batch_size: {choices: [32, 64]}}")
+    assert planned(max_epochs="auto", precision="auto", accelerator="cpu").following == {}
+    search = planned(max_epochs="auto", accelerator="cpu", space=str(tmp_path / "sizes.yaml"))
+    assert search.following == {"max_epochs": search.config["max_epochs"]}
+    record = Record(replace(make(budget=1, rungs=1), following={"max_epochs": 9}))
+    run_search(record, lambda trials, add: [add(measure(trial)) for trial in trials])
+    assert make_sheet(record, train=TRAIN, search=SEARCH).train.startswith(
+        "cplearn pretrain 'data.train_path=my images' max_epochs=9 optimizer.lr="
+    )
+
+
 def test_trials_on_images_that_have_changed_since_are_told(make, measure):
     search = make(budget=5, sampler="random")
     record = Record(search)
