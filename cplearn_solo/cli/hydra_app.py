@@ -18,6 +18,8 @@ from cplearn_solo.core.scripts import config_folder, config_folders
 from cplearn_solo.core.user_errors import user_errors
 
 if TYPE_CHECKING:
+    from argparse import ArgumentParser
+
     from omegaconf import DictConfig
 
 SYNTAX = set(",()[]{}'\"\\")  # of lists, mappings, sweeps, functions and text, and allowed in names of files
@@ -41,12 +43,7 @@ def hydra_app(task: Task, arguments: list[str], *, program: str, folder: str, co
     ``folder`` below ``scripts/`` and ``config`` are the defaults of ``--config-path`` and ``--config-name``. An
     ``InputError`` ends the program with one line and exit code 2.
     """
-    parser = parser_of(program, about)
-    parser.add_argument("--config-name", "-cn", default=config, help="YAML file in the folder (default: %(default)s)")
-    parser.add_argument("--config-path", "-cp", default=None, help=f"folder of YAML files (default: scripts/{folder})")
-    parser.add_argument("--multirun", "-m", action="store_true", help="sweep over comma-separated values")
-    parser.add_argument("--cfg", choices=["job"], help="print every key with its value and stop")
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="overrides, as many as you like")
+    parser = _parser(program, folder, config, about)
     with user_errors(program):
         options = parser.parse_intermixed_args(arguments)  # overrides on both sides of -m
         place = options.config_path or f"scripts/{folder}"
@@ -68,6 +65,24 @@ def hydra_app(task: Task, arguments: list[str], *, program: str, folder: str, co
                     raise InputError("; ".join(dict.fromkeys(map(str, failed)))) from failed[0]
             else:  # processes that the Trainer starts repeat sys.argv, which is this one job
                 task(composed(path, name, overrides), arguments)
+
+
+def composed_by(arguments: list[str], *, config: str) -> DictConfig:
+    """The configuration that ``arguments`` name, its folder among them; ``config`` is the default of its name."""
+    options = _parser("", "", config, "").parse_intermixed_args(arguments)
+    path = _config_folder(options.config_path)
+    overrides = [_forced(path, override) for override in options.overrides]
+    return composed(path, _config_name(path, options.config_name), overrides)
+
+
+def _parser(program: str, folder: str, config: str, about: str) -> ArgumentParser:
+    parser = parser_of(program, about)
+    parser.add_argument("--config-name", "-cn", default=config, help="YAML file in the folder (default: %(default)s)")
+    parser.add_argument("--config-path", "-cp", default=None, help=f"folder of YAML files (default: scripts/{folder})")
+    parser.add_argument("--multirun", "-m", action="store_true", help="sweep over comma-separated values")
+    parser.add_argument("--cfg", choices=["job"], help="print every key with its value and stop")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="overrides, as many as you like")
+    return parser
 
 
 def _print(program: str, config: DictConfig) -> None:

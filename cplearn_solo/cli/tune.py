@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
+from cplearn_solo.cli.hydra_app import composed_by
 from cplearn_solo.cli.report import width
 from cplearn_solo.config.read import resolved
 from cplearn_solo.core.files import write_file
@@ -40,8 +41,7 @@ def tune_task(raw: Any, arguments: Sequence[str], place: Sequence[str]) -> None:
         print(f"trials of {search.name}, drawn {drawn(rules, rules.budget)}: {', '.join(until)}; in {search.folder}")
         with at_stop("stopped; the same command goes on from here"):
             run_search(record, as_jobs(search))
-    train = ["cplearn", "pretrain", *place, *_without(arguments, OWN)]
-    _render(record, train, ["cplearn", "tune", *_without(arguments, OF_ONE_CALL)])
+    _render(record, training([*place, *arguments]), ["cplearn", "tune", *_without(arguments, OF_ONE_CALL)])
 
 
 def planned(raw: Any, arguments: Sequence[str] = ()) -> Search:
@@ -51,6 +51,14 @@ def planned(raw: Any, arguments: Sequence[str] = ()) -> Search:
     check_launcher(request.launcher, request.workers)
     pretraining = {key: value for key, value in values.items() if key not in OWN}
     return plan(request, pretraining, fixed=_keys(arguments), spaces=SCRIPTS / "tune/spaces.yaml")
+
+
+def training(arguments: Sequence[str]) -> list[str]:
+    """The words of the command that trains by the configuration of a search. It knows no key of the search, which may
+    be on the command line and in a file."""
+    kept = _without(arguments, OWN)
+    in_file = composed_by(kept, config="cplearn.yaml")
+    return ["cplearn", "pretrain", *kept, *(f"~{key}" for key in OWN if key in in_file)]
 
 
 def _render(record: Record, train: Sequence[str], again: Sequence[str]) -> None:

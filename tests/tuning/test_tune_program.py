@@ -12,6 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from cplearn_solo.cli.hydra_app import composed_by
+from cplearn_solo.cli.tune import training
+from cplearn_solo.config.read import parse_config
+
 ROOT = Path(__file__).parents[2]
 SPACES = {
     "good.yaml": "all: {optimizer.lr: {times: [0.5, 2]}, method_kwargs.beta: {choices: [0.5, 1.0]}}",
@@ -43,6 +47,16 @@ def start(tmp_path):
 def record(folder, *, but=("seconds",)):
     (file,) = folder.glob("results/tune/*/trials.jsonl")
     return [{k: v for k, v in json.loads(line).items() if k not in but} for line in file.read_text().splitlines()]
+
+
+def test_the_command_that_trains_has_no_key_of_the_search_whoever_gave_it(tmp_path):
+    file = (ROOT / "scripts/pretrain/digits/cplearn.yaml").read_text()
+    (tmp_path / "mine.yaml").write_text(f"{file}\nbudget: 40\nslurm: {{timeout_min: 5}}\n")
+    place = ["--config-path", str(tmp_path), "--config-name", "mine.yaml"]
+    words = training([*place, "budget=2", "rungs=1", "optimizer.lr=0.5"])
+    assert words == ["cplearn", "pretrain", *place, "optimizer.lr=0.5", "~budget", "~slurm"]
+    config = parse_config(composed_by(words[2:], config="cplearn.yaml"))
+    assert config.optimizer.lr == 0.5 and config.method == "cplearn"
 
 
 @pytest.mark.slow
