@@ -12,7 +12,8 @@ from copy import deepcopy
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from types import NoneType
+from typing import Any, get_args
 
 from omegaconf import OmegaConf
 
@@ -20,6 +21,7 @@ from cplearn_solo.auto.choose import choose, following
 from cplearn_solo.config.identity import LEARNING_VERSION, identifying_in
 from cplearn_solo.config.read import parse_config
 from cplearn_solo.config.schema import Config, EvaluationConfig
+from cplearn_solo.config.trainer_keys import trainer_keys
 from cplearn_solo.core.errors import InputError, require, unknown
 from cplearn_solo.data.checks import check_data, check_places
 from cplearn_solo.engine.asked import check_asked
@@ -32,6 +34,7 @@ from cplearn_solo.tuning.spaces import read_space, value_at
 from cplearn_solo.tuning.suggest import choose_sampler
 
 # What trials must have in common to be compared, and what says which images judge them.
+LENGTHS = ("max_time", "max_steps")  # refused, as trials are compared after as many epochs
 COMMON = ("auto_resume", "checkpoint", "data", "evaluation", "max_epochs", "name", "resume_from_checkpoint", "seed")
 MOST = 10_000  # trials of a search
 HELD_OUT = 0.2  # data.val_split where the configuration holds nothing out
@@ -94,7 +97,7 @@ def plan(request: TuneConfig, raw: Plain, *, fixed: Iterable[str] = (), spaces: 
     begin, wanted = given.resume_from_checkpoint, "null in a search; backbone.weights=RUN starts from weights"
     require(begin is None, "resume_from_checkpoint", begin, wanted)
     require(not given.dry_run, "dry_run", True, "false in a search: cplearn pretrain says what a run takes")
-    for key in ("max_time", "max_steps"):
+    for key in LENGTHS:
         value = given.trainer.get(key)
         require(value in (None, -1), key, value, "null in a search, which compares trials after as many epochs")
     check_data(given.data)
@@ -104,13 +107,13 @@ def plan(request: TuneConfig, raw: Plain, *, fixed: Iterable[str] = (), spaces: 
     if request.launcher == "local":
         check_asked(config)
     trained = config.plain()
-    whole = {**trained, "method_kwargs": {**method_facts(config.method).defaults, **config.method_kwargs}}
+    whole = {**_absent(), **trained, "method_kwargs": {**method_facts(config.method).defaults, **config.method_kwargs}}
     file = Path(request.space) if request.space else spaces
     space = read_space(file, config.method, whole, fixed=fixed)
     for key in space:
         part = key.partition(".")[0]
         wanted = f"another, as trials have {part} in common"
-        require(part not in COMMON, f"space = {str(file)!r}: key", key, wanted)
+        require(part not in COMMON + LENGTHS, f"space = {str(file)!r}: key", key, wanted)
     rules = Rules(
         space=space,
         first={key: value_at(whole, key) for key in space},
@@ -124,6 +127,11 @@ def plan(request: TuneConfig, raw: Plain, *, fixed: Iterable[str] = (), spaces: 
     search = Search(request, rules, trained, config.name, following(raw, trained, space))
     _check_space(search, file)
     return search
+
+
+def _absent() -> Plain:
+    """Arguments of the Trainer that a configuration need not say, as null is their default."""
+    return {key: None for key, kind in trainer_keys().items() if NoneType in get_args(kind)}
 
 
 def _require_labels(request: TuneConfig, no_labels: bool) -> None:

@@ -241,6 +241,18 @@ def test_values_that_no_configuration_takes_are_told_with_the_file(planned, tmp_
         planned(space=str(tmp_path / "bad.yaml"))
 
 
+def test_an_argument_of_the_trainer_may_vary_though_no_configuration_says_it(planned, tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("all: {gradient_clip_val: {choices: [0.5, 1.0]}, precision: {choices: [32-true, bf16-mixed]}}")
+    search = planned(space=str(file))
+    assert search.rules.first == {"gradient_clip_val": None, "precision": None}
+    folders = {search.folder_of(Trial(0, 0, {"gradient_clip_val": value})) for value in (None, 0.5, 1.0)}
+    assert len(folders) == 3
+    file.write_text("all: {max_time: {choices: ['00:00:01:00', '00:00:02:00']}}")
+    with pytest.raises(InputError, match="key = 'max_time': must be another, as trials have max_time in common"):
+        planned(space=str(file))
+
+
 def test_without_optuna_the_search_is_random(monkeypatch):
     monkeypatch.setattr("cplearn_solo.tuning.suggest.find_spec", lambda name: None)
     assert choose_sampler("auto") == "random"
