@@ -16,7 +16,7 @@ class EvalConfig:
     pretrained: str | None = None  # run folder or checkpoint
     data: dict[str, Any] = field(default_factory=dict)  # overrides of the data the run was trained on
     batch_size: int = 256  # images at once; no score depends on it, unless the protocol of clustering is train
-    num_workers: Any = "auto"  # processes that read image files; auto: by the cores there are
+    num_workers: Any = "auto"  # processes that read image files; auto: from the number of cores
     accelerator: str = "auto"  # one of ACCELERATORS
     seed: int = 0
 
@@ -34,14 +34,14 @@ class ProbeOptimizer:
 class LinearConfig(EvalConfig):
     """Linear probe; the optimizer's defaults are the protocol of the CPLearn paper (Appendix I)."""
 
-    # converged: logistic regression of standardised features, solved. paper: steps of the optimizer on features as they
-    # are, so that their scale counts; augment and finetune train by these steps too
+    # converged: logistic regression of standardised features, solved to convergence. paper: optimizer steps on raw
+    # features, so the result depends on their scale; augment and finetune use these steps too
     protocol: str = "converged"
     optimizer: ProbeOptimizer = field(default_factory=ProbeOptimizer)
     max_epochs: int = 100
-    augment: bool = False  # features anew each epoch, of random resized crops, flipped half of the time
+    augment: bool = False  # new features each epoch, from random resized crops flipped with probability 0.5
     finetune: bool = False  # train the backbone too, on such crops
-    last_blocks: int = 0  # of a ViT, whose class tokens are the features, as in DINO; 0: the backbone's own features
+    last_blocks: int = 0  # ViT blocks at the end whose class tokens are the features, as in DINO; 0: usual features
 
 
 @dataclass
@@ -56,6 +56,6 @@ class KNNConfig(EvalConfig):
 class ClusteringConfig(EvalConfig):
     """Codes against classes, chance included, and k-means on the representation."""
 
-    # eval: BatchNorm on running statistics. train: on each batch's own, as the released scripts do, so that the codes
-    # depend on batch_size; for comparison only
+    # eval: BatchNorm uses running statistics. train: it uses each batch's statistics, as the released scripts do, so
+    # the codes depend on batch_size; for comparison only
     protocol: str = "eval"

@@ -21,8 +21,8 @@ class BackboneConfig:
 
 @dataclass
 class MomentumConfig:
-    base_tau: float = 0.99  # EMA rate of the teacher at the start ...
-    final_tau: float = 1.0  # ... and at the end, on a cosine in between
+    base_tau: float = 0.99  # EMA rate of the teacher at the start of training
+    final_tau: float = 1.0  # the same rate at the end; it follows a cosine in between
 
 
 @dataclass
@@ -31,7 +31,7 @@ class OptimizerConfig:
     batch_size: int = 64  # images a device sees in one step
     lr: float = 4e-3  # before scaling by batch_size * devices * nodes * accumulation / 256
     weight_decay: float = 0.0
-    classifier_lr: float = 0.1  # of the online linear probe, scaled alike
+    classifier_lr: float = 0.1  # learning rate of the online linear probe, scaled in the same way
     exclude_bias_n_norm_wd: bool = False  # no weight decay on biases and normalisation layers
     kwargs: Dict[str, Any] = field(default_factory=dict)  # momentum, betas, eta, clip_lr, exclude_bias_n_norm, ...
 
@@ -69,7 +69,7 @@ class KNNEvalConfig:
 class PerformanceConfig:
     disable_channel_last: bool = False
     matmul_precision: str = "high"  # of float32 products on GPUs: highest, high (TF32), medium (bfloat16)
-    graph: Any = "auto"  # a GPU's steps captured and replayed: auto, true, false; see docs/devices.md
+    graph: Any = "auto"  # replay steps on a GPU as a CUDA graph: auto, true, false; see docs/devices.md
     compile: bool = False  # the backbone by torch.compile; measure first, ResNet-8 got slower on CPU cores
 
 
@@ -116,7 +116,7 @@ class Config:
     wandb: WandbConfig = field(default_factory=WandbConfig)
     tensorboard: TensorboardConfig = field(default_factory=TensorboardConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
-    dry_run: bool = False  # say what the run takes, by some of its steps, and end without a run folder
+    dry_run: bool = False  # run some steps to estimate time and memory, then stop; makes no run folder
     on_collapse: str = "warn"  # or stop: end training once two epochs in a row show the same collapse, then evaluate
     seed: int = 5
     max_epochs: int = 100

@@ -73,7 +73,7 @@ class Augmentation:
     gaussian_noise: GaussianNoise = field(default_factory=GaussianNoise)
     crop_size: int = 32  # side of the square views in pixels
     num_crops: int = 1  # views drawn from this pipeline
-    mean: Optional[List[float]] = None  # a number per channel; replaces the data set's own; the first pipeline's counts
+    mean: Optional[List[float]] = None  # one per channel, instead of the data set's; that of the first pipeline is used
     std: Optional[List[float]] = None
 
 
@@ -82,21 +82,21 @@ class DataConfig:
     """Which images to train and to score on."""
 
     dataset: str = "digits"  # a name in cplearn_solo.data.DATASETS
-    train_path: Any = "./datasets"  # what docs/data.md lists, or several; or where downloads go
-    val_path: Any = None  # the same for the test images; downloads fall back to train_path
+    train_path: Any = "./datasets"  # a source of docs/data.md, or a list of them; for downloads, their folder
+    val_path: Any = None  # the same for the test images; for downloads, train_path if not given
     format: str = "image_folder"  # image_folder; dali means the same
-    num_workers: Any = "auto"  # processes that read image files, on each device; auto: by the cores there are
+    num_workers: Any = "auto"  # processes per device that read image files; auto: from the number of cores
     no_labels: bool = False  # custom, parquet, hub: only the images in val_path have labels
     fraction: float = -1.0  # stratified seeded share of the training images in (0, 1]; -1 keeps all
-    imbalance: Optional[float] = None  # largest over smallest class; their sizes fall exponentially, by label
+    imbalance: Optional[float] = None  # largest over smallest class size; sizes fall exponentially with the label
     val_split: float = 0.0  # share of the training images held out and scored instead of the test images
     max_train_images: Optional[int] = None  # the first N training images, before val_split and fraction
     max_val_images: Optional[int] = None  # the first N of the images that are scored
     allow_overlap: bool = False  # score images that are also training images
-    channels: int = RGB  # 3: RGB; 1: grey; others: images of just so many bands, each as the file has it
-    image_column: str = "img"  # parquet, hub, lists: column of images; found by its type if there is none named so
+    channels: int = RGB  # 3: RGB; 1: grey; other numbers: images with exactly that many bands, unchanged
+    image_column: str = "img"  # parquet, hub, lists: column of images; found by its type if the name is missing
     label_column: str = "label"  # the same for labels
     range: Any = None  # [low, high]: values that become black and white in images of over 8 bits; auto measures them
     background: str = "white"  # colour behind transparent pixels, a name or "#rrggbb"
-    max_unreadable: float = 0.01  # share of the images that may be unreadable; three always may, unless it is 0
+    max_unreadable: float = 0.01  # share of images that may be unreadable; unless it is 0, three are always allowed
     max_pixels: int = 178_956_970  # of the largest image that is decoded; the value is Pillow's own
