@@ -98,11 +98,11 @@ def learning_rate(known: Known) -> Choice:
 def codes(known: Known) -> Choice:
     """With more of them a run takes longer to tell images apart, docs/your-images.md."""
     few = known.seen.images < MANY_IMAGES
-    return Choice(CODES[few], f"{known.seen.images} images; more codes are learned later")
+    return Choice(CODES[few], f"{known.seen.images} images; more codes take longer to learn")
 
 
 def embedding(known: Known) -> Choice:
-    return Choice(EMBEDDING, "a smaller one is not learned sooner")
+    return Choice(EMBEDDING, "a smaller one is not learned faster")
 
 
 RULES: dict[str, Callable[[Known], Choice]] = {

@@ -47,7 +47,7 @@ def look(config: Config, *, everything: bool, sheet: Path) -> None:
 def _print(title: str, found: Findings) -> None:
     images, readable = found.images, found.readable
     sample = (
-        "" if len(found.looks) == len(images) else f"; the rest is of a sample of {len(found.looks)}, --all takes all"
+        "" if len(found.looks) == len(images) else f"; a sample of {len(found.looks)} was read, --all reads every image"
     )
     print(f"{title}: {len(images)} images{sample}")
     print(f"  classes: {_classes(images)}")
@@ -58,7 +58,7 @@ def _print(title: str, found: Findings) -> None:
         low, middle, high = (f"{w} x {h}" for w, h in (areas[0], areas[len(areas) // 2], areas[-1]))
         print(f"  size: {low} to {high}, median {middle}")
     print(f"  turned upright: {sum(look.header.turned for look in readable)}")
-    print(f"  the first of several in a file: {sum(look.several for look in readable)}")
+    print(f"  files with several images, of which the first is used: {sum(look.several for look in readable)}")
     refused = [look for look in found.looks if look.refused]
     print(f"  refused: {len(refused)}")
     for look in refused[:NAMED]:

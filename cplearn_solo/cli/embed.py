@@ -12,7 +12,7 @@ from cplearn_solo.inference.targets import check_asked, new_file
 if TYPE_CHECKING:
     from cplearn_solo.inference.pretrained import Pretrained
 
-EMBED = """Writes representations of images, their codes and the confidence of these to a file, a row an image.
+EMBED = """Writes the representations of images, their codes and the codes' confidence to a file, one row per image.
 
   cplearn embed RUN IMAGES out.parquet                     columns file, representation, code, confidence
   cplearn embed RUN IMAGES out.npz --half                  arrays file, features, codes, confidence in 16 bits

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from cplearn_solo.inference.rows import Written
 
 SOURCES = """IMAGES is a folder, a list, an archive, a parquet file, several of them ('part-*'), or the name of a data
-set on the hub. A killed call goes on where it was when the same command is typed again."""
+set on the hub. The same command resumes a killed call."""
 
 
 def image_parser(program: str, about: str, *, out: str) -> argparse.ArgumentParser:

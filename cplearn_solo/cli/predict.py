@@ -12,8 +12,8 @@ from cplearn_solo.inference.targets import PREDICTIONS, new_file
 if TYPE_CHECKING:
     from cplearn_solo.inference.pretrained import Pretrained
 
-PREDICT = """Writes the class of each image and the probabilities of all classes to a file, by the linear classifier
-that was trained beside a run with labels; online_acc1 in the run's summary is its accuracy.
+PREDICT = """Writes the class of each image and the probabilities of all classes to a file. It uses the linear
+classifier that a run with labels trains along with the backbone; online_acc1 in the run's summary is its accuracy.
 
   cplearn predict RUN IMAGES out.csv         columns file, class, probability, p_CLASS of each class
   cplearn predict RUN IMAGES out.parquet     the same"""

@@ -31,8 +31,8 @@ RUNS = """Lists the runs below a folder, oldest first: done, running, paused or 
   cplearn runs --sort linear_acc1                 by a number of summary.json, the highest first; or name, method,
                                                   data, age
 
-A killed run goes on when its command is typed again. A paused one is a trial of cplearn tune that has trained as
-long as its search asked for."""
+The same command resumes a killed run. A paused run is a trial of cplearn tune that has trained as long as its search
+required."""
 
 SCORES = {"linear_acc1": "linear", "knn_acc1": "kNN", "ami": "AMI", "verdict": "verdict"}  # and their headings
 STATES = ("done", "running", "paused", "killed")

@@ -83,8 +83,8 @@ PLOTS = (
         "scale.png",
         "Scale of the representation over training",
         "Root mean variance of the dimensions in each epoch. A curve that keeps rising or falling is a drift of the "
-        "scale, which nothing holds in a backbone without normalisation; what depends on the scale, such as a linear "
-        "probe on raw features, then measures the drift, too. (CPLearn, Fig. 7 and Appendix A)",
+        "scale; a backbone without normalisation does not prevent it. Scores that depend on the scale, such as a "
+        "linear probe on raw features, then depend on the drift, too. (CPLearn, Fig. 7 and Appendix A)",
         epochs.scale,
     ),
     Plot(

@@ -113,10 +113,10 @@ def _dependence(rows: list[Row]) -> str:
     known = [row for row in rows if row.follows is not None]
     shift, scale = (_listed(row for row in known if change in row.follows) for change in ("shift", "scale"))
     free = _listed(row for row in known if not row.follows)
-    own = "" if len(known) == len(rows) else " Rows of a method are at its own scale."
+    own = "" if len(known) == len(rows) else " Rows that a method adds are measured at that method's own scale."
     return (
-        f"A shift of all features changes {shift}; a scale of all alike changes {scale}; neither changes any other "
-        f"measure. The scale of single dimensions changes all but {free}.{own}"
+        f"Adding one vector to all features changes {shift}. Multiplying all features by one number changes {scale}. "
+        f"Neither changes any other measure. Scaling single dimensions changes all measures except {free}.{own}"
     )
 
 
@@ -129,9 +129,9 @@ def _about_groups(comparison: Comparison) -> str:
     if len(comparison.groups) == len(comparison.subjects):
         return ""
     return (
-        " Columns and curves are means over runs that differ in the seed alone, with their sample standard deviation "
-        "(in a figure with a logarithmic axis, of logarithms); what has a panel of its own, and images, are those of "
-        "each group's first run."
+        " Columns and curves are means and sample standard deviations over runs that differ only in the seed (of "
+        "logarithms, in figures with a logarithmic axis). Panels of single runs, and images, are those of each group's "
+        "first run."
     )
 
 

@@ -89,5 +89,6 @@ class EarlyEnd(Callback):
         left = max(0.0, (self._epoch_seconds or passed * self._batches / self._done) - passed)
         if left <= patience and rank_zero_only.rank == 0:
             # not printed, as this may interrupt a print
-            os.write(2, f"stopping with this epoch, in about {duration(left)}; once more stops at once\n".encode())
+            words = f"stopping at the end of this epoch, in about {duration(left)}; a second signal stops at once\n"
+            os.write(2, words.encode())
         return left <= patience

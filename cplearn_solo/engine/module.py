@@ -156,7 +156,7 @@ class Pretrainer(LightningModule):
         except NotCaptured as error:
             if self.config.performance.graph is True:
                 raise InputError(f"performance.graph = True: must be false here, {error}") from error
-            say_once(f"{error}; steps are made as they come")
+            say_once(f"{error}; steps run without a CUDA graph")
             self._capture_nothing()
             output = self._step(images, labels, batch_idx)
         self.recent.append(output.feats)

@@ -72,9 +72,9 @@ def open_run(config: Config, data: dict[str, Any]) -> RunFolder:
 def how_to_go_on(run: Path, config: Config) -> str:
     """What goes on with the run in that folder, whose training or evaluation was interrupted."""
     if not config.checkpoint.enabled:
-        return "checkpoint.enabled=false, so nothing was kept and the same command begins anew"
+        return "checkpoint.enabled=false, so nothing was kept and the same command starts from the beginning"
     if not (run / LAST).is_file():
-        return f"{run} has no checkpoint yet, so the same command begins anew"
+        return f"{run} has no checkpoint yet, so the same command starts from the beginning"
     again = "the same command goes on" if config.auto_resume.enabled else f"resume_from_checkpoint={run} goes on"
     return f"{again} from {run / LAST}"
 
@@ -135,7 +135,7 @@ def _named_resume(config: Config, data: dict[str, Any]) -> RunFolder:
         return run
     run = _new_run(config, data, resume=file)
     if longer:
-        place = f"from epoch {done + 1} on as in a run of {config.max_epochs} epochs, not of {theirs['max_epochs']}"
+        place = f"those of a run of {config.max_epochs} epochs, not of {theirs['max_epochs']}, from epoch {done + 1} on"
         print(f"continuing {folder or file} in a new run folder; learning rate and other schedules are {place}")
     if folder and (folder / "metrics.csv").is_file():  # the epochs before
         with whole_file(run.path / "metrics.csv") as copy:

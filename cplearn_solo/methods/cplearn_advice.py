@@ -30,20 +30,20 @@ def _uniform(given: Keywords) -> str | None:
 
 # The larger its largest entry, the less one code alone costs.
 PRIOR = (
-    Remedy("prior", _uniform, "a code with much of the mass costs little where it has all"),
-    lower_to(0.5, "prior_power", "the steeper, the less it costs that one code has all of the mass"),
+    Remedy("prior", _uniform, "under this prior, using one code for all samples costs little"),
+    lower_to(0.5, "prior_power", "the steeper the prior, the less it costs to use one code for all samples"),
 )
 ADVICE = {
     "spread": PRIOR,
     "code_use": (
-        lower_to(1.0, "beta", "above 1 the prior loses, Table 9"),
+        lower_to(1.0, "beta", "above 1 invariance outweighs the prior, Table 9"),
         *PRIOR,
         Remedy("beta", _auto_beta, "auto lowers it while codes are being lost"),
     ),
     "told_apart": (
-        raise_to(1.0, "beta", "below 1 soft assignments pay, and at 0 there is no invariance, Fig. 12"),
+        raise_to(1.0, "beta", "below 1 soft assignments lower the loss, and at 0 there is no invariance, Fig. 12"),
         *PRIOR,
-        lower_to(64, "proj_output_dim", "samples come to prefer one of few codes sooner", unless=_few_codes_stay),
+        lower_to(64, "proj_output_dim", "with fewer codes, samples prefer one of them sooner", unless=_few_codes_stay),
     ),
     "stable_rank": (raise_to(64, "proj_output_dim", "few codes lie in few directions", unless=_codes_stay),),
     "within_code": (raise_to(64, "proj_output_dim", "a code has many samples, Fig. 13", unless=_codes_stay),),

@@ -36,7 +36,7 @@ def _exact(given: Keywords) -> str | None:
     return "exact" if given["rate"] == "variational" else None
 
 
-EXACT = Remedy("rate", _exact, "with few images a cluster one cluster has the least misfit")
+EXACT = Remedy("rate", _exact, "with few images per cluster, a single cluster has the smallest misfit")
 
 
 @METHODS.register("mcr2")

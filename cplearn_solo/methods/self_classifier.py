@@ -33,7 +33,7 @@ def _own(given: Keywords) -> str | None:
     return "own" if given["projector"] == "cplearn" else None
 
 
-OWN_HEAD = Remedy("projector", _own, "on frozen codes it loses them on digits, with its authors' head it does not")
+OWN_HEAD = Remedy("projector", _own, "on digits it loses codes if they are frozen, but not with its authors' head")
 
 
 @METHODS.register("self_classifier")

@@ -25,7 +25,7 @@ def _stops(given: Keywords) -> bool | None:
     return None if given["stop_gradient"] else True
 
 
-NO_STOP = Remedy("stop_gradient", _stops, "without it a point is the easiest answer, Section 4.1")
+NO_STOP = Remedy("stop_gradient", _stops, "without it, one point for all images is the easiest solution, Section 4.1")
 
 
 @METHODS.register("simsiam")

@@ -222,11 +222,9 @@ def test_what_a_shift_and_a_scale_change_is_said(row, moved):
 
 def test_the_page_names_what_a_shift_and_a_scale_change(report):
     text = re.sub(r"\s+", " ", report[0].page.read_text())
-    assert (
-        "A shift of all features changes distance to constant, RankMe; a scale of all alike changes mean variance"
-        in text
-    )
-    assert "The scale of single dimensions changes all but dimensions, mean |correlation|, codes in use," in text
+    assert "Adding one vector to all features changes distance to constant, RankMe. Multiplying all features by" in text
+    assert "by one number changes mean variance. Neither" in text
+    assert "Scaling single dimensions changes all measures except dimensions, mean |correlation|, codes in use," in text
 
 
 # --- entropies and t-SNE ------------------------------------------------------------------------------------------

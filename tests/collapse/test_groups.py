@@ -14,6 +14,7 @@ from cplearn_solo.collapse.figures import PLOTS, draw
 from cplearn_solo.collapse.groups import by_configuration, of_group
 from cplearn_solo.collapse.measures import Measurement
 from cplearn_solo.collapse.page import number, report_page
+from cplearn_solo.collapse.pictures import Pictures
 from cplearn_solo.collapse.progress import Steps
 from cplearn_solo.collapse.protocols import PROTOCOLS
 from cplearn_solo.collapse.style import mean_curve, panels
@@ -119,9 +120,9 @@ def test_the_report_of_groups(comparison):
     assert row.cells[0].value == pytest.approx(np.mean(ranks[:2]))
     assert row.cells[0].spread == pytest.approx(np.std(ranks[:2], ddof=1))
     assert [cell.value for cell in row.cells[1:]] == ranks[2:] and row.cells[1].spread is None
-    page = report_page(comparison, [draw(plot, comparison) for plot in PLOTS])
+    page = report_page(comparison, [draw(plot, comparison) for plot in PLOTS], Pictures([], [], []))
     assert f"{row.cells[0].value:.4g} ± {row.cells[0].spread:.2g} of 6" in page
-    assert "means over runs that differ in the seed alone" in re.sub(r"\s+", " ", page)
+    assert "means and sample standard deviations over runs that differ only in the seed" in re.sub(r"\s+", " ", page)
     assert len(comparison.verdicts) == 4 and len(comparison.maps) == 3
     assert "proj_output_dim=16, seed 0" in page and "proj_output_dim=16, seed 1" in page
 

@@ -98,7 +98,7 @@ def said(verdict, name, derived=DERIVED, **overrides):
 @pytest.mark.parametrize(
     "verdict, name, overrides, words",
     [
-        ("code_use", "cplearn", {"method_kwargs.beta": 10.0}, "method_kwargs.beta=1 (now 10: above 1 the prior loses"),
+        ("code_use", "cplearn", {"method_kwargs.beta": 10.0}, "method_kwargs.beta=1 (now 10: above 1 invariance"),
         ("code_use", "cplearn", {}, "method_kwargs.beta=auto (now 1: "),
         ("told_apart", "cplearn", {"method_kwargs.beta": 0.0}, "method_kwargs.beta=1 (now 0: "),
         ("told_apart", "cplearn", {}, "max_epochs=125 (now 50: 200 steps are hardly enough"),

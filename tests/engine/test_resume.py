@@ -257,7 +257,7 @@ def test_a_finished_run_goes_on_with_more_epochs_on_the_longer_schedule(finished
     longer = tiny(tmp_path / "longer", max_epochs=6, resume_from_checkpoint=str(finished))
     pretrain(parse_config(longer))
     said = capsys.readouterr().out
-    place = "from epoch 5 on as in a run of 6 epochs, not of 4"
+    place = "those of a run of 6 epochs, not of 4, from epoch 5 on"
     assert f"continuing {finished} in a new run folder; learning rate and other schedules are {place}" in said
     assert rates == {4: expected[4], 5: expected[5]}
     (run,) = folders(tmp_path / "longer")

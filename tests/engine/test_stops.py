@@ -80,7 +80,7 @@ def test_a_run_that_ended_before_its_first_checkpoint_is_begun_again(tmp_path, m
         signalled(context, 0, signal.SIGINT)
         pretrain_task(config)
     (run,) = folders(tmp_path)
-    assert f"{run} has no checkpoint yet, so the same command begins anew" in capsys.readouterr().err
+    assert f"{run} has no checkpoint yet, so the same command starts from the beginning" in capsys.readouterr().err
     pretrain(parse_config(config))
     assert folders(tmp_path) == [run] and f"beginning the run {run} again" in capsys.readouterr().out
 

@@ -43,7 +43,7 @@ def test_the_same_seed_is_the_same_page_and_sizes_are_of_all(model, folder, tmp_
     pages = [made(model, folder, tmp_path / f"{i}.html", seed=seed) for i, seed in enumerate((0, 0, 1))]
     assert pages[0][1] == pages[1][1] and pages[0][2]["names"] != pages[2][2]["names"]
     found, text, data = pages[0]
-    assert (found.images, found.shown) == (40, 25) and "25 of the images are on this page" in text
+    assert (found.images, found.shown) == (40, 25) and "This page shows 25 of the images" in text
     assert sum(int(size) for size in re.findall(r"(\d+) images?, \d+&nbsp;% of class", text)) == 40
 
 

@@ -55,7 +55,7 @@ def test_codes_that_never_told_samples_apart_have_not_collapsed():
     assert verdict_of(measures).name == "cluster"
     verdict = verdict_of(measures, told_more=False)
     assert verdict.name == NOT_LEARNED and not verdict.collapsed and verdict.title == "no better than chance"
-    assert verdict.reason == "codes tell 1.10 groups of samples apart, as no sample prefers any yet"
+    assert verdict.reason == "codes tell 1.10 groups of samples apart: no sample prefers a code yet"
     assert verdict_of({**measures, "code_use": 0.1}, told_more=False).name == "cluster"
     assert verdict_of({**measures, "told_apart": 1.6}, told_more=False).name == "healthy"
 
