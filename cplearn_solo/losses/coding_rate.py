@@ -1,7 +1,7 @@
 """Coding rates and maximal coding rate reduction, MCR2 (Yu et al., NeurIPS 2020), also in variational form.
 
-Embeddings come as rows ``(n, d)`` of length 1; ``eps`` is the squared distortion up to which they are coded, the
-paper's epsilon^2, and rates are in nats an embedding.
+Embeddings are rows ``(n, d)`` of length 1. ``eps`` is the squared distortion of the code, the paper's epsilon^2. Rates
+are in nats per embedding.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from cplearn_solo.core.errors import require
 
 
 def coding_rate(z: Tensor, *, eps: float) -> Tensor:
-    """R(Z, eps) = 1/2 log det(I + d / (n eps) Z^T Z), of all embeddings together, to a scalar (Eq. 1).
+    """R(Z, eps) = 1/2 log det(I + d / (n eps) Z^T Z) of all embeddings together, a scalar (Eq. 1).
 
-    It is worked out on the smaller of Z^T Z and Z Z^T. Raises ``InputError`` for an ``eps`` that is not above 0.
+    It is computed from the smaller of Z^T Z and Z Z^T. Raises ``InputError`` for an ``eps`` that is not above 0.
     """
     check_eps(eps)
     n, d = z.shape
@@ -25,7 +25,7 @@ def coding_rate(z: Tensor, *, eps: float) -> Tensor:
 
 
 def partition_rate(z: Tensor, memberships: Tensor, *, eps: float) -> Tensor:
-    """R_c(Z, eps | Pi) = sum_j n_j / (2 n) log det(I + d / (n_j eps) Z^T Pi_j Z), to a scalar (Eq. 2).
+    """R_c(Z, eps | Pi) = sum_j n_j / (2 n) log det(I + d / (n_j eps) Z^T Pi_j Z), a scalar (Eq. 2).
 
     ``memberships``: Pi ``(n, k)``, how much of each embedding belongs to each of k classes, n_j = sum_i Pi_ij.
     Raises ``InputError`` for shapes that do not fit or an ``eps`` that is not above 0.
@@ -37,7 +37,11 @@ def partition_rate(z: Tensor, memberships: Tensor, *, eps: float) -> Tensor:
 
 
 def views_rate(views: Tensor, *, eps: float) -> Tensor:
-    """:func:`partition_rate` where the views of an image, ``(v, n, d)``, are a class: n log-determinants of v x v."""
+    """:func:`partition_rate` of ``views`` ``(v, n, d)`` if the views of an image form a class: n determinants of size
+    v.
+
+    Raises ``InputError`` for an ``eps`` that is not above 0.
+    """
     check_eps(eps)
     v, _, d = views.shape
     by_image = views.transpose(0, 1)
@@ -45,7 +49,7 @@ def views_rate(views: Tensor, *, eps: float) -> Tensor:
 
 
 class VariationalRate(NamedTuple):
-    """``rate`` of the covariances that the atoms stand for, and ``misfit``, how far those are from Z's: scalars."""
+    """Scalars: ``rate``, of the covariances that the atoms describe, and ``misfit``, their distance from those of Z."""
 
     rate: Tensor
     misfit: Tensor
@@ -54,16 +58,16 @@ class VariationalRate(NamedTuple):
 def variational_rate(z: Tensor, memberships: Tensor, atoms: Tensor, amounts: Tensor, *, eps: float) -> VariationalRate:
     """:func:`partition_rate` without a determinant (Baek et al., CVPR 2022), to be minimised over its parameters.
 
-    With C_j = Z^T Pi_j Z / n_j, ``atoms`` ``(q, d)``, brought to length 1 and shared by all classes as columns of
-    Gamma, and ``amounts`` A ``(k, q)``, not negative,
+    ``atoms`` ``(q, d)`` are scaled to length 1 and shared by all classes, as columns of Gamma; ``amounts`` A ``(k, q)``
+    are not negative. With C_j = Z^T Pi_j Z / n_j,
 
         rate = sum_j n_j / (2 n) sum_l log(1 + d / eps A_jl)
         misfit = sum_j n_j / n ||C_j - Gamma diag(A_j) Gamma^T||^2.
 
-    Among parameters without misfit the smallest rate is R_c, reached where each class has its eigenvectors as atoms and
-    its eigenvalues as amounts (:func:`eigen_atoms`); others are above it. In training, a multiple of the misfit is
-    added. It is worked out from products of embeddings and atoms: where the paper has k covariances of d x d, no more
-    than (n + q)^2 numbers are held.
+    The smallest rate without misfit is R_c. It is reached if the atoms and amounts of each class are the eigenvectors
+    and eigenvalues of its C_j (:func:`eigen_atoms`). In training, a multiple of the misfit is added to the rate. Both
+    are computed from products of embeddings and atoms, which are at most (n + q)^2 numbers, instead of the paper's k
+    covariances of d x d.
 
     Raises ``InputError`` for shapes that do not fit or an ``eps`` that is not above 0.
     """
@@ -85,7 +89,8 @@ def variational_rate(z: Tensor, memberships: Tensor, atoms: Tensor, amounts: Ten
 def eigen_atoms(z: Tensor, memberships: Tensor, per_class: int | None = None) -> tuple[Tensor, Tensor]:
     """The optimal atoms ``(k d, d)`` and amounts ``(k, k d)`` of :func:`variational_rate`: k eigendecompositions.
 
-    With ``per_class`` the directions of the largest eigenvalues of each class alone, for so many instead of d.
+    With ``per_class``, each class has only this number of directions instead of d, those of its largest eigenvalues.
+    Raises ``InputError`` for memberships that do not fit.
     """
     weights, _ = _weights(z, memberships)
     values, vectors = torch.linalg.eigh(torch.einsum("ij,ia,ib->jab", weights, z, z))
@@ -110,5 +115,5 @@ def _weights(z: Tensor, memberships: Tensor) -> tuple[Tensor, Tensor]:
 def _log_det(x: Tensor) -> Tensor:
     """log det(I + X) of symmetric positive semi-definite matrices ``(..., d, d)``."""
     identity = torch.eye(x.shape[-1], dtype=x.dtype, device=x.device)
-    factor, _ = torch.linalg.cholesky_ex(identity + x)  # which, unlike cholesky, does not wait for a GPU
+    factor, _ = torch.linalg.cholesky_ex(identity + x)  # unlike cholesky, this does not wait for a GPU
     return 2 * factor.diagonal(dim1=-2, dim2=-1).log().sum(dim=-1)

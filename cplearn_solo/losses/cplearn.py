@@ -13,7 +13,7 @@ from cplearn_solo.core.precision import at_least_float32, without_autocast
 from cplearn_solo.losses.shapes import check_views
 
 PRIOR_LOSSES = ("reverse", "forward")
-BOUND_STEPS = 16  # values of b among which the strict bound is looked for
+BOUND_STEPS = 16  # values of b that are tried for the strict bound
 
 
 class CPLearnLoss(NamedTuple):
@@ -41,12 +41,12 @@ def cplearn_loss(
     * prior = cross-entropy(q, mean_i p_i) for ``"forward"`` (second term of Eq. 2), or
       KL(mean_i p_i || q) for ``"reverse"`` (Appendix N), which stays finite when codes are unused.
 
-    ``prior`` is q as ``(c,)``, uniform by default. With ``prior_is_checked``, its numbers are not looked at again, for
-    which the program would wait for a GPU. Everything happens in the log domain and in at least float32, also
-    under autocast: the logarithm of a mean of saturated probabilities would be -inf, their log-sum-exp is finite.
+    ``prior`` is q as ``(c,)``, uniform by default. ``prior_is_checked`` skips the check of its numbers, which would
+    make the program wait for a GPU. All computation is in the log domain and at least in float32, also under autocast:
+    the logarithm of a mean of saturated probabilities can be -inf, but their log-sum-exp is finite.
 
-    Raises ``InputError`` for logits that do not match, a prior that is no distribution over the c codes, or an unknown
-    ``prior_loss``.
+    Raises ``InputError`` for logits that do not match, a prior that is not a distribution over the c codes, or an
+    unknown ``prior_loss``.
     """
     check_views(z1, z2, "logits", "(n, c)")
     n, c = z1.shape
@@ -63,8 +63,8 @@ def cplearn_loss(
 
 
 class Assignments(NamedTuple):
-    """Of a batch: ``entropy``, the mean of H(p_i), ``mean_entropy`` H(mean_i p_i), in nats, ``codes`` ``(n,)`` and
-    ``mean``, mean_i p_i ``(c,)``."""
+    """Of a batch: ``entropy`` mean_i H(p_i) and ``mean_entropy`` H(mean_i p_i), scalars in nats; the most likely
+    ``codes`` ``(n,)``; ``mean`` mean_i p_i ``(c,)``."""
 
     entropy: Tensor
     mean_entropy: Tensor
@@ -74,7 +74,7 @@ class Assignments(NamedTuple):
 
 @torch.no_grad()
 def assignments(z: Tensor) -> Assignments:
-    """Entropies and most likely codes of logits ``(n, c)``."""
+    """Entropies, most likely codes and mean assignment of logits ``(n, c)``."""
     log_p = torch.log_softmax(at_least_float32(z), dim=1)
     p = log_p.exp()
     mean = p.mean(dim=0)
@@ -84,13 +84,13 @@ def assignments(z: Tensor) -> Assignments:
 def strict_bound(n: int, c: int, *, beta: float, prior: Tensor | None = None, prior_loss: str = "reverse") -> float:
     """A lower bound of :func:`cplearn_loss` that holds for every batch of n samples and c codes, in nats.
 
-    Eq. 3 of the paper assumes p_ij >= eps, which nothing enforces. What holds without it:
+    Eq. 3 of the paper assumes p_ij >= eps, which nothing enforces. Without this assumption:
 
     * forward: H(q), since cross-entropy(q, p) >= H(q) and invariance >= 0.
     * reverse: invariance is at least the mean entropy of p, and the mutual information H(mean p) - mean H(p) of sample
       and code is at most log n. For each b from 0 to min(beta, 1), minimising KL(mean p || q) + b (H(mean p) - log n)
-      over mean p gives -(1 - b) log sum_j q_j^(1 / (1 - b)) - b log n, a bound that is concave in b; the largest is
-      taken. For uniform q it is min(beta, 1) max(0, log(c / n)), and 0 for every q with H(q) <= log n.
+      over mean p gives -(1 - b) log sum_j q_j^(1 / (1 - b)) - b log n, a bound that is concave in b; the largest on a
+      grid of b is taken. For uniform q it is min(beta, 1) max(0, log(c / n)), and 0 for every q with H(q) <= log n.
     """
     if prior is not None:
         return strict_bound_of(prior, n, beta=beta, prior_loss=prior_loss).item()
@@ -98,7 +98,8 @@ def strict_bound(n: int, c: int, *, beta: float, prior: Tensor | None = None, pr
 
 
 def strict_bound_of(prior: Tensor, n: int, *, beta: float, prior_loss: str) -> Tensor:
-    """:func:`strict_bound` of a prior ``(c,)`` that changes, as a scalar on its device, for which nothing waits."""
+    """:func:`strict_bound` of a ``prior`` ``(c,)`` that changes in training, as a scalar on its device: nothing waits
+    for it."""
     log_q = prior.double().log()
     if prior_loss == "forward":
         return torch.special.entr(prior.double()).sum()
@@ -111,8 +112,8 @@ def strict_bound_of(prior: Tensor, n: int, *, beta: float, prior_loss: str) -> T
 
 
 def check_prior(prior: Tensor, c: int, prior_loss: str, *, key: str = "prior") -> None:
-    """Raises ``InputError``, which calls it ``key``, unless ``prior`` is a distribution over c codes that
-    ``prior_loss`` can use."""
+    """Raises ``InputError`` unless ``prior`` is a distribution over c codes that ``prior_loss`` can use; the error
+    names it ``key``."""
     if prior_loss not in PRIOR_LOSSES:
         raise unknown("prior_loss", prior_loss, PRIOR_LOSSES)
     require(prior.shape == (c,), f"shape of {key}", tuple(prior.shape), f"({c},), one probability a code")
@@ -124,7 +125,7 @@ def check_prior(prior: Tensor, c: int, prior_loss: str, *, key: str = "prior") -
 
 
 def _prior_term(log_p: Tensor, log_q: Tensor, prior_loss: str) -> Tensor:
-    """Mismatch of mean assignment and prior, a scalar, of log-probabilities (n, c) and log-prior (c,)."""
+    """Mismatch of mean assignment and prior, a scalar, from log-probabilities (n, c) and log-prior (c,)."""
     log_mean = torch.logsumexp(log_p, dim=0) - math.log(log_p.shape[0])
     if prior_loss == "reverse":
         return (log_mean.exp() * (log_mean - log_q)).sum()

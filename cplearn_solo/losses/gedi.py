@@ -24,9 +24,9 @@ class GEDILoss(NamedTuple):
 def gedi_loss(z1: Tensor, z2: Tensor, *, beta: float = 0.1) -> GEDILoss:
     """The discriminative terms, without a generative one ("GEDI no gen").
 
-    ``z1``, ``z2``: logits ``(n, c)``, row i of each from the same image; with p = softmax(z), prior is
-    -sum_j log mean_i p1_ij, over the first view only, and invariance the cross-entropy of p2 and p1, in that direction
-    only. Gradients reach both views. In the log domain, where saturated assignments stay finite.
+    ``z1``, ``z2``: logits ``(n, c)``, row i of each from the same image; with p = softmax(z), prior is -sum_j log
+    mean_i p1_ij, over the first view only, and invariance is the cross-entropy of p2 and p1, in this direction only.
+    Gradients reach both views. All computation is in the log domain, where saturated assignments stay finite.
 
     Raises ``InputError`` for logits that do not match.
     """
@@ -52,10 +52,10 @@ def langevin(
     step_size: float,
     clamp: bool = False,
 ) -> Tensor:
-    """Samples that stochastic-gradient Langevin dynamics reaches from ``x``, values in [-1, 1].
+    """Samples of stochastic-gradient Langevin dynamics that starts from ``x``, with values in [-1, 1].
 
-    Each step is x <- x - step_size dE/dx + noise, as in JEM; with ``clamp`` it is kept in [-1, 1]. ``energies`` maps x
-    to one energy a sample and ``noises`` gives the noise of a step. Only x gets gradients; the result has none.
+    Each step is x <- x - step_size dE/dx + noise, as in JEM; with ``clamp``, x is kept in [-1, 1]. ``energies`` maps x
+    to one energy per sample, and ``noises`` returns the noise of a step. Only x gets gradients; the result has none.
     """
     x = x.detach()
     for _ in range(steps):

@@ -14,7 +14,7 @@ from cplearn_solo.core.precision import at_least_float32, without_autocast
 
 
 class LanguageModelLoss(NamedTuple):
-    """``loss = cross_entropy + matrix_cross_entropy``, scalars in nats a token."""
+    """``loss = cross_entropy + matrix_cross_entropy``, scalars in nats per token."""
 
     loss: Tensor
     cross_entropy: Tensor
@@ -26,26 +26,27 @@ def language_model_loss(
 ) -> LanguageModelLoss:
     """Eq. 16: predicting a token similar to the right one costs less than predicting any other.
 
-    ``logits``: ``(K, v)`` for K tokens and a vocabulary of v. ``targets``: right tokens ``(K,)``, from 0 to v - 1.
-    ``embeddings``: ``(v, d)``, a vector e_i for each token of the vocabulary, such as the weight of the head;
+    ``logits``: ``(K, v)`` for K tokens and a vocabulary of v. ``targets``: tokens ``(K,)``, from 0 to v - 1.
+    ``embeddings``: ``(v, d)``, a vector e_i for each token of the vocabulary, such as the weight of the head; they are
     L2-normalised here. With q = softmax(logits), P = e_t e_t^T of the target t and Q = sum_j q_j e_j e_j^T,
 
         loss = mean over tokens of -log q_t - tr(P log(Q + mu I)).
 
-    ``order``: terms of the logarithm's Taylor series around I. The exact logarithm, ``None``, takes K matrices
-    ``(d, d)`` and their eigendecomposition, which suits small heads; the series needs products with vectors only, in
-    the time and memory of the logits, but flattens out where Q is small, whatever mu: four terms cost at most 2.1.
+    ``order``: terms of the logarithm's Taylor series around I. ``None``, the exact logarithm, needs K matrices
+    ``(d, d)`` and their eigendecompositions, which suits small heads. The series needs only products with vectors, in
+    the time and memory of the logits, but is bounded where Q is small, for every mu: with four terms, the second term
+    of the loss is at most 2.1.
 
-    What the paper leaves open, and the choice here:
+    The paper leaves some choices open. They are made here as follows:
 
-    * Q has rank v at most and is singular to rounding wherever the model is sure, so that log Q alone would be
-      infinite, or zero under the paper's log 0 := 0, for a wrong token predicted with certainty: mu I is added to Q.
-      Eq. 16 has no such term; with mu = 0 it is Eq. 16 to the letter.
-    * The target's matrix is the first argument. tr(Q) = 1 is left out, as in the second line of Eq. 16; the two terms
+    * mu I is added to Q, which Eq. 16 does not do; mu = 0 is exactly Eq. 16. Q has at most rank v and is numerically
+      singular where the model is certain. Without mu I, the loss of a wrong token predicted with certainty would be
+      infinite, or zero under the paper's log 0 := 0.
+    * The target's matrix P is the first argument. tr(Q) = 1 is left out, as in the second line of Eq. 16; the two terms
       have equal weight.
     * The sum over tokens is a mean here, so that a learning rate does not depend on the length of the text.
-    * Whether gradients reach the embeddings through P and Q is not said. They do here; since equal embeddings would
-      make the second term 0, pass ``embeddings.detach()`` to train a head.
+    * Gradients reach the embeddings through P and Q. Equal embeddings would make the second term 0: to train a head,
+      pass ``embeddings.detach()``.
 
     Raises ``InputError`` for shapes that do not fit, or a mu outside the series' radius of convergence: Q + mu I has
     eigenvalues in [mu, 1 + mu], for which 0 < mu <= 1 is enough.
@@ -67,7 +68,7 @@ def _exact(q: Tensor, e: Tensor, target: Tensor, mu: float, order: None) -> Tens
 
 
 def _taylor(q: Tensor, e: Tensor, target: Tensor, mu: float, order: int) -> Tensor:
-    """The same from e_t^T (Q + mu I - I)^k e_t, without forming Q."""
+    """The same by the Taylor series, from e_t^T (Q + mu I - I)^k e_t, without forming Q."""
     power, total = target, 0
     for k in range(1, order + 1):
         power = (q * (power @ e.mT)) @ e + (mu - 1) * power

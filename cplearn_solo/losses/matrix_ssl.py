@@ -1,7 +1,6 @@
 """Matrix-SSL's objective: uniformity and alignment of covariance matrices (Zhang et al., ICML 2024).
 
-Features are L2-normalised first and centred then, as in Algorithm 1: they lie on the sphere, and covariances have
-eigenvalues in [0, 1].
+Features are first L2-normalised, then centred, as in Algorithm 1, so covariances have eigenvalues in [0, 1].
 """
 
 from __future__ import annotations
@@ -21,8 +20,8 @@ DIVERGENCES = ("mce", "mkl")
 
 
 class MatrixSSLLoss(NamedTuple):
-    """``loss = uniformity + gamma * alignment``, and a bound of ||A - I|| over all logarithms log A in it: their Taylor
-    series surely converge where it is below 1."""
+    """``loss = uniformity + gamma * alignment``, and ``taylor_norm``, an upper bound of ||A - I|| for the matrices A in
+    its logarithms: below 1, their Taylor series converge."""
 
     loss: Tensor
     uniformity: Tensor
@@ -41,7 +40,7 @@ def matrix_ssl_loss(
     divergence: str = "mce",
     trace_term: bool = False,
 ) -> MatrixSSLLoss:
-    """Matrix-SSL's loss of one direction; average both for the loss of two views.
+    """Matrix-SSL's loss of one direction; average both directions for the loss of two views.
 
     ``p``, ``z``: features ``(n, d)`` of teacher and online network, row i of each from the same image. With the
     centred covariances C_ab = A^T B / n - mean(a) mean(b)^T of their L2-normalised rows,
@@ -51,13 +50,13 @@ def matrix_ssl_loss(
       tr(P log P) - tr(P log Q) for ``"mkl"`` (Eq. 18). ``trace_term`` adds the rest of the definitions of matrix
       cross-entropy and divergence, + tr Q and + tr Q - tr P, which the released code leaves out.
 
-    Both divergences have the same gradient if and only if P is the branch without one: pass the teacher first.
+    Both divergences have the same gradient if and only if P gets no gradient: pass the teacher first.
 
     ``lamb``: lambda, 1/d in the paper and 0.5 in the released code. ``order``: terms of the logarithm's Taylor series
-    around I, or ``None`` for the exact one, which costs an eigendecomposition; tr log(C_pz + mu I) is then
-    log det(C_pz + mu I), and NaN if that is negative, which embeddings of opposite sign can cause for mu < 1.
+    around I, or ``None`` for the exact logarithm, which needs an eigendecomposition. tr log(C_pz + mu I) is then log
+    det(C_pz + mu I); it is NaN if the determinant is negative, which embeddings of opposite sign can cause for mu < 1.
 
-    Raises ``InputError`` for features of two shapes and as :func:`check_matrix_ssl`.
+    Raises ``InputError`` for features of different shapes and in the cases of :func:`check_matrix_ssl`.
     """
     check_views(p, z, "features", "(n, d)")
     check_matrix_ssl(mu=mu, order=order, divergence=divergence)
@@ -84,10 +83,10 @@ def matrix_ssl_loss(
 def check_matrix_ssl(*, mu: float, order: int | None, divergence: str) -> None:
     """Raises ``InputError`` for an unknown divergence, an order below 1, or a mu that the logarithm cannot take.
 
-    Eigenvalues of C_zz + mu I lie in [mu, 1 + mu]: the Taylor series around I (Theorem A.1, ||A - I|| < 1) converges
-    on all of them for 0 < mu < 1, and at mu = 1 unless all features share one line; the exact logarithm needs mu > 0.
-    That is known without looking at a batch. C_pz, whose eigenvalues are anywhere within 1 of 0, is covered for
-    ||C_pz|| < mu only, which the loss reports as ``taylor_norm``.
+    Eigenvalues of C_zz + mu I lie in [mu, 1 + mu]: the Taylor series around I (Theorem A.1, ||A - I|| < 1) converges on
+    all of them for 0 < mu < 1, and at mu = 1 unless all features share one line; the exact logarithm needs mu > 0. This
+    holds for every batch. The eigenvalues of C_pz can be anywhere within 1 of 0: for it, the series is sure to converge
+    only if ||C_pz|| < mu; ``taylor_norm`` of the loss reports this.
     """
     if divergence not in DIVERGENCES:
         raise unknown("divergence", divergence, DIVERGENCES)

@@ -13,7 +13,7 @@ from cplearn_solo.losses.shapes import check_views
 
 
 class MECLoss(NamedTuple):
-    """Scalars: the loss, the mean cosine of the pairs, and ||lambda C||_F: below 1 the series surely converges."""
+    """Scalars: the loss, the mean cosine of the pairs, and ||lambda C||_F; below 1, the series is sure to converge."""
 
     loss: Tensor
     cosine: Tensor
@@ -24,13 +24,14 @@ def mec_loss(p: Tensor, z: Tensor, *, scale: float, order: int | None = 4) -> ME
     """-1/(lambda m) tr log(I + lambda C), C = P Z^T, of one direction; average both for the loss of two views.
 
     ``p``, ``z``: embeddings ``(m, d)`` of teacher and online network, row i of each from the same image; rows are
-    brought to length 1 here. ``scale``: lambda, see :func:`coding_scale`. ``order``: terms of the logarithm's Taylor
+    scaled to length 1 here. ``scale``: lambda, see :func:`coding_scale`. ``order``: terms of the logarithm's Taylor
     series, which starts with the mean cosine, or ``None`` for log det(I + lambda C) itself.
 
-    The trace is that of the smaller of P Z^T and Z^T P, which have the same eigenvalues up to zeros. They lie within
-    lambda m of 0: the series converges for every batch where lambda m < 1, otherwise where embeddings are spread.
+    The trace is computed from the smaller of P Z^T and Z^T P, which have the same nonzero eigenvalues. The eigenvalues
+    of lambda C lie within lambda m of 0: if lambda m < 1, the series converges for every batch, otherwise only if
+    embeddings are spread.
 
-    Raises ``InputError`` for embeddings of two shapes.
+    Raises ``InputError`` for embeddings of different shapes.
     """
     check_views(p, z, "embeddings", "(m, d)")
     m, d = p.shape
@@ -43,7 +44,8 @@ def mec_loss(p: Tensor, z: Tensor, *, scale: float, order: int | None = 4) -> ME
 def coding_scale(m: int, d: int, *, eps: float, warmed_up: float = 1.0) -> float:
     """lambda = d / (m eps) for m embeddings in d dimensions; ``eps`` is the squared distortion of the code (Eq. 2).
 
-    ``warmed_up``: share of the warm-up that has passed, from 0 to 1. Over it 1/lambda falls linearly from eight times
-    its value, since the Taylor series diverges on embeddings that are not yet spread (released code).
+    ``warmed_up``: share of the warm-up that has passed, from 0 to 1. During the warm-up, 1/lambda falls linearly from
+    eight times its final value, because the Taylor series diverges for embeddings that are not yet spread (released
+    code).
     """
     return d / (m * eps * (8 - 7 * warmed_up))

@@ -1,4 +1,4 @@
-"""Self-Classifier's objective: classes and labels learned at once, under uniform priors of both."""
+"""Self-Classifier's objective: labels and classifier learned together, under uniform priors of classes and samples."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from cplearn_solo.losses.shapes import check_views
 def self_classifier_loss(z1: Tensor, z2: Tensor, *, tau_row: float = 0.1, tau_col: float = 0.05) -> Tensor:
     """Cross-entropy of two views under uniform priors of classes and samples, mean of both directions, in nats.
 
-    ``z1``, ``z2``: logits ``(n, c)``, row i of each from the same image. With a softmax over the batch, each class
-    spreads its mass over samples; rows scaled to sum 1 give the target. With a softmax over classes, columns scaled to
-    sum 1 and multiplied by n/c give the prediction (Amrani et al., Eqs. 7-8). Gradients reach both.
+    ``z1``, ``z2``: logits ``(n, c)``, row i of each from the same image. The target is softmax(z / tau_col) over the
+    batch, with rows scaled to sum 1. The prediction is softmax(z / tau_row) over classes, with columns scaled to sum
+    n/c (Amrani et al., Eqs. 7-8). Gradients reach both.
 
     Raises ``InputError`` for logits that do not match.
     """
@@ -29,5 +29,5 @@ def self_classifier_loss(z1: Tensor, z2: Tensor, *, tau_row: float = 0.1, tau_co
 
 
 def _shares(x: Tensor, dim: int) -> Tensor:
-    """Each entry's share of the sum over ``dim``; ``x`` is not negative, so that the sum is its L1 norm."""
+    """Each entry's share of the sum over ``dim``; ``x`` is not negative, so the sum is its L1 norm."""
     return x / x.sum(dim=dim, keepdim=True).clamp(min=1e-8)
