@@ -1,4 +1,4 @@
-"""How many rows are classified right, of all and of each class."""
+"""Fractions of rows that are classified right, over all rows and over classes."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from torch import Tensor
 
 
 class Accuracies(NamedTuple):
-    """Fractions, 0 to 1: of all rows that are right, and the mean over classes of that of their rows (balanced)."""
+    """Fraction of all rows that are right, 0 to 1, and the mean over classes of each class's fraction (balanced)."""
 
     of_rows: float
     of_classes: float
 
 
 def accuracies(found: Tensor, labels: Tensor) -> Accuracies:
-    """Of the classes ``found`` (n,) where ``labels`` (n,) int64 are right; classes without a row do not count.
+    """Of predicted classes ``found`` (n,) against ``labels`` (n,) int64; classes without a row do not count.
 
     >>> accuracies(torch.tensor([0, 0, 0, 0]), torch.tensor([0, 0, 0, 2]))
     Accuracies(of_rows=0.75, of_classes=0.5)
@@ -29,9 +29,9 @@ def accuracies(found: Tensor, labels: Tensor) -> Accuracies:
 
 def balanced(labels: Tensor) -> bool:
     """Whether the classes that occur in ``labels`` (n,), n >= 1, have about equally many rows, so that both accuracies
-    tell the same.
+    are about equal.
 
-    The largest has at most a tenth more than the smallest.
+    The largest class has at most 10 % more rows than the smallest.
     """
     counts = labels.unique(return_counts=True)[1]
     return bool(counts.max() <= 1.1 * counts.min())

@@ -1,4 +1,4 @@
-"""What the metrics accept: each check returns its input as a tensor, or raises ``InputError`` naming it."""
+"""Checks of the metrics' input: each raises ``InputError`` naming bad input; those of data return a tensor."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def check_finite(name: str, values: Tensor) -> None:
 
 
 def check_length(name: str, values: Tensor, length: int, of: str) -> None:
-    """``length`` rows, one for each ``of`` something."""
+    """Exactly ``length`` rows; ``of`` names what each row stands for."""
     wanted = f"{(length, *values.shape[1:])}, one for each {of}"
     require(len(values) == length, f"{name}.shape", tuple(values.shape), wanted)
 
@@ -63,7 +63,7 @@ def check_length(name: str, values: Tensor, length: int, of: str) -> None:
 def check_split(
     train_x: Any, train_y: Any, test_x: Any, test_y: Any, num_classes: int
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """A training and a test set: float32 features (n, d) of one d, and int64 labels (n,) below ``num_classes``."""
+    """A training and a test set: float32 features (n, d), the same d, and int64 labels (n,) below ``num_classes``."""
     check_count("num_classes", num_classes)
     train_x, test_x = check_features("train_x", train_x).float(), check_features("test_x", test_x).float()
     train_y, test_y = check_ids("train_y", train_y, num_classes), check_ids("test_y", test_y, num_classes)
@@ -75,11 +75,11 @@ def check_split(
 
 
 def check_count(name: str, value: object) -> None:
-    """An integer from 1."""
+    """An integer of at least 1."""
     require(type(value) is int and value >= 1, name, value, "an integer from 1")
 
 
 def check_number(name: str, value: object, *, zero: bool = False) -> None:
-    """A finite number above 0, or from 0 where ``zero`` is allowed."""
+    """A finite number above 0, or at least 0 if ``zero``."""
     finite = type(value) in (int, float) and 0 <= value < float("inf")
     require(finite and (zero or value > 0), name, value, f"a finite number {'from' if zero else 'above'} 0")

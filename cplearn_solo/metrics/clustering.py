@@ -33,11 +33,11 @@ def nmi(codes: Any, labels: Any) -> float:
 
 
 def nmi_at_chance(codes: Any, labels: Any, *, permutations: int = 10, seed: int = 0) -> float:
-    """Mean NMI over random permutations of the labels: the score of codes of these sizes that say nothing about labels.
+    """Mean NMI over random permutations of the labels: the score of codes of these sizes that are unrelated to labels.
 
-    NMI is not corrected for chance. With few samples per code, each code holds few classes by accident: with one
-    sample per code, random codes determine the label and I = H(labels), so NMI grows with the number of codes.
-    10,000 balanced labels on 16,384 random codes score 0.35 for 10 classes and 0.63 for 100.
+    NMI is not corrected for chance. With few samples per code, each code holds few classes by chance: with one sample
+    per code, random codes determine the label and I = H(labels), so NMI grows with the number of codes. 10,000 balanced
+    labels on 16,384 random codes score 0.35 for 10 classes and 0.63 for 100.
     """
     codes, labels = _pair(codes, labels)
     check_count("permutations", permutations)
@@ -58,7 +58,7 @@ def ari(codes: Any, labels: Any) -> float:
 
 
 def cluster_accuracy(codes: Any, labels: Any) -> float:
-    """Fraction of samples whose class is that of their code in the best one-to-one match (Hungarian algorithm)."""
+    """Fraction of samples whose class is matched to their code in the best one-to-one match (Hungarian algorithm)."""
     codes, labels = _pair(codes, labels)
     counts = contingency_matrix(labels, codes)
     return float(counts[linear_sum_assignment(counts, maximize=True)].sum() / len(labels))

@@ -37,8 +37,8 @@ def orthonormality_gap(embeddings: Any) -> float:
 
 @torch.no_grad()
 def block_gap(embeddings: Any, codes: Any) -> float:
-    """Share of the squared entries of H H^T that lie between samples of different codes, from 0, block-diagonal
-    (Cor. 3), to 1. Raises ``InputError`` for embeddings that are all zero."""
+    """Share of the squared entries of H H^T that lie between samples of different codes, from 0 (block-diagonal,
+    Cor. 3) to 1. Raises ``InputError`` for embeddings that are all zero."""
     h = check_features("embeddings", embeddings).double()
     codes = _codes(codes, len(h), None)
     # ||A B^T||^2 = <A^T A, B^T B>: never forms the (n, n) matrix

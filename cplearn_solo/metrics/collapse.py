@@ -1,8 +1,8 @@
 """How far features, embeddings and codes are from each kind of collapse.
 
-Representation collapse: all samples at one point. Dimensional: few directions in use. Cluster: few codes in use.
-Every function takes features ``(n, d)`` or codes ``(n,)`` as tensors or arrays, computes in float64 and raises
-``InputError`` for what is not finite, empty or of another shape.
+Representation collapse: all samples at one point. Dimensional: few directions in use. Cluster: few codes in use. Every
+function takes features ``(n, d)`` or codes ``(n,)`` as tensors or arrays, computes in float64 and raises ``InputError``
+for input that is not finite, is empty or has another shape.
 """
 
 from __future__ import annotations
@@ -83,8 +83,8 @@ def mean_correlation(features: Any) -> float:
 def spectrum_auc(features: Any) -> float:
     """Area under the cumulative explained variance over the share of directions, from 0.5 (all alike) to 1 (one).
 
-    With the k largest of m eigenvalues explaining a share c_k, the mean of c_1 ... c_m less 1 / (2 m), which makes an
-    isotropic spectrum 0.5 (after Li et al., ECCV 2022). Raises ``InputError`` for constant features.
+    If the k largest of m eigenvalues explain a share c_k, it is the mean of c_1 ... c_m minus 1 / (2 m); an isotropic
+    spectrum gives 0.5 (after Li et al., ECCV 2022). Raises ``InputError`` for constant features.
     """
     spectrum = covariance_spectrum(features)
     if stable_rank(features) == 0:
@@ -98,9 +98,9 @@ def power_law_exponent(features: Any) -> float:
     large is collapsed.
 
     Least squares in logarithms over eigenvalues 4 to 100 with weight 1/i, as in the authors' code (fastssl), which has
-    the weights from Stringer et al. (Nature 2019). The paper speaks of all eigenvalues; the code leaves out the first
-    three to fit the tail. Eigenvalues that are zero to rounding are left out. Raises ``InputError`` where fewer than
-    two are left to fit.
+    the weights from Stringer et al. (Nature 2019). The paper describes a fit of all eigenvalues; the code leaves out
+    the first three to fit the tail. Numerically zero eigenvalues are left out. Raises ``InputError`` if fewer than two
+    are left.
     """
     spectrum = covariance_spectrum(features)
     spectrum = spectrum[spectrum > spectrum[0] * 1e-12][: _POWER_LAW[-1]]
@@ -114,7 +114,7 @@ def power_law_exponent(features: Any) -> float:
 
 @torch.no_grad()
 def code_entropy(codes: Any, num_codes: int) -> float:
-    """Entropy of how often each of ``num_codes`` codes is used, in nats, from 0 (one code) to log num_codes."""
+    """Entropy of the shares of samples in each of ``num_codes`` codes, in nats, from 0 (one code) to log num_codes."""
     share = _shares(codes, num_codes)
     return torch.special.entr(share).sum().item()
 

@@ -1,8 +1,8 @@
 """Entropy, divergence and coding rate of matrices (Zhang et al., Matrix-SSL, ICML 2024, Section 2), in nats.
 
-All are differentiable and computed in float32, or in float64 where that is given. Matrices ``(d, d)`` are symmetric
-and positive semi-definite; their trace need not be 1. As in the paper, log 0 := 0 for zero eigenvalues, so a second
-argument Q that is singular where P is not costs nothing there: regularise it, Q + mu I, to compare.
+All are differentiable and computed in float32, or in float64 for float64 input. Matrices ``(d, d)`` are symmetric and
+positive semi-definite; their trace need not be 1. As in the paper, log 0 := 0 for zero eigenvalues, so directions in
+which Q is singular and P is not add nothing: regularise Q as Q + mu I before comparing.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def matrix_entropy(a: Any) -> Tensor:
 
 
 def matrix_kl(p: Any, q: Any) -> Tensor:
-    """MKL(P || Q) = tr(P log P - P log Q - P + Q), a scalar, from 0 for a regular Q (Definition 2.2).
+    """MKL(P || Q) = tr(P log P - P log Q - P + Q), a scalar, at least 0 for a regular Q (Definition 2.2).
 
     ``InputError`` as for :func:`matrix_log`, and for matrices of two sizes.
     """
@@ -50,8 +50,8 @@ def matrix_cross_entropy(p: Any, q: Any) -> Tensor:
 def total_coding_rate(features: Any, *, epsilon: float) -> Tensor:
     """L_TCR = 1/2 log det(I + d / (n epsilon^2) Z^T Z) of features Z ``(n, d)``, a scalar in nats (Eq. 1).
 
-    (n + d) L_TCR is the length of a code for Z up to distortion ``epsilon``. Rows are taken as they are: the paper's
-    have length 1. With lambda = epsilon^2 / d, MCE(I/d + lambda I, Z^T Z / n + lambda I) is
+    (n + d) L_TCR is the length of a code for Z up to distortion ``epsilon``. Rows are not normalised; the paper's have
+    length 1. With lambda = epsilon^2 / d, MCE(I/d + lambda I, Z^T Z / n + lambda I) is
     (1 + d lambda) (1 - log lambda - (2/d) L_TCR); Theorem 3.1 as printed has + 2 L_TCR in place of -(2/d) L_TCR.
 
     Raises ``InputError`` for features that are not ``(n, d)`` and finite, or an ``epsilon`` that is not above 0.
@@ -66,9 +66,9 @@ def total_coding_rate(features: Any, *, epsilon: float) -> Tensor:
 def matrix_log(a: Any, order: int | None = None) -> Tensor:
     """The logarithm of a matrix A ``(d, d)``, exact or by ``order`` terms of its Taylor series around I.
 
-    Exact, A must be symmetric and positive semi-definite. The series (Theorem A.1) takes any square A with spectral
-    norm ||A - I|| < 1; for A = C + mu I with covariances C of rows of length 1, whose eigenvalues are in [0, 1],
-    0 < mu < 1 suffices.
+    For the exact logarithm, A must be symmetric and positive semi-definite. The series (Theorem A.1) takes any square A
+    with spectral norm ||A - I|| < 1; for A = C + mu I with covariances C of rows of length 1, whose eigenvalues are in
+    [0, 1], 0 < mu < 1 suffices.
 
     Raises ``InputError`` for an A that is not square and finite, not symmetric positive semi-definite (exact) or
     outside the radius of convergence (series), or an order below 1.

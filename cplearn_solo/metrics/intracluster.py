@@ -18,7 +18,7 @@ from torch import Tensor
 from cplearn_solo.core.errors import InputError, require
 from cplearn_solo.metrics.checks import check_count, check_features, check_ids, check_length, check_number
 
-_NATS_PER_DIMENSION = 1e-4  # a mixture whose likelihood gains less in a step has converged
+_NATS_PER_DIMENSION = 1e-4  # a mixture has converged if its log-likelihood gains less in a step
 
 
 def gmm_entropy(features: Any, *, components: int, samples: int = 10_000, seed: int = 0) -> float:
@@ -32,8 +32,8 @@ def gmm_entropy(features: Any, *, components: int, samples: int = 10_000, seed: 
     features = check_features("features", features).double().cpu().numpy()
     require(len(features) > 1, "features.shape", features.shape, "(n, d) with n >= 2, for a mixture")
     require(components <= len(features), "components", components, f"at most the {len(features)} samples")
-    # float64, as variances of tight clusters cancel in float32. With scikit-learn's tolerance, 1e-3 nats for all
-    # dimensions together, most of the time would go into the last thousandth of the entropy.
+    # float64, because variances of tight clusters cancel in float32. With scikit-learn's tolerance, 1e-3 nats for all
+    # dimensions together, most of the time would be spent on the last thousandth of the entropy.
     mixture = GaussianMixture(
         components, covariance_type="diag", tol=_NATS_PER_DIMENSION * features.shape[1], random_state=seed
     )
@@ -61,7 +61,7 @@ def pairwise_entropy(features: Any, *, noise: float = 1e-3) -> float:
     """Upper bound of the entropy of features blurred by Gaussian ``noise``, from distances between all pairs.
 
     d/2 log(2 pi e noise) - mean_i log mean_j exp(-||x_i - x_j||^2 / (2 noise)) (Kolchinsky & Tracey, 2017, Eq. 10 with
-    the KL divergence). It is at most log n above that of a single point.
+    the KL divergence). It is at most log n above its value for a single point.
     """
     check_number("noise", noise)
     features = check_features("features", features).double()
@@ -74,12 +74,12 @@ def pairwise_entropy(features: Any, *, noise: float = 1e-3) -> float:
 
 @torch.no_grad()
 def within_cluster_variance(features: Any, clusters: Any) -> float:
-    """Variance within clusters over the whole variance: 0 where each cluster is one point, about 1 for random clusters.
+    """Variance within clusters over the total variance: 0 if each cluster is one point, about 1 for random clusters.
 
-    ``clusters`` ``(n,)``, codes or classes, k of them in use. Each variance is divided by its degrees of freedom,
-    n - k and n - 1, so that many small clusters do not look tight by accident (1 - adjusted R^2; with the
-    Calinski-Harabasz score s it is (n - 1) / (n - k + (k - 1) s)).
-    Raises ``InputError`` for constant features, which have no variance, and where no cluster has two samples.
+    ``clusters`` ``(n,)``, codes or classes, k of them in use. Each variance is divided by its degrees of freedom, n - k
+    and n - 1, so that many small clusters do not look tight by chance (1 - adjusted R^2; with the Calinski-Harabasz
+    score s it is (n - 1) / (n - k + (k - 1) s)). Raises ``InputError`` for constant features, which have no variance,
+    and where no cluster has two samples.
     """
     features, clusters = _clustered(features, clusters)
     n, k = len(features), int(clusters.max()) + 1
@@ -108,15 +108,15 @@ def inter_class_effective_rank(features: Any, classes: Any) -> float:
 
 
 def _rounding(features: Tensor) -> float:
-    """The sum of squared deviations ``(n, d)`` from a mean up to which they are of rounding alone."""
+    """The largest sum of squared deviations from a mean that rounding alone can cause."""
     rounding = len(features) * torch.finfo(torch.float64).eps * features.abs().max().item()
     return features.numel() * rounding**2
 
 
 def _erank(around: Tensor, rounding: float) -> float:
     """Effective rank of the covariance of deviations ``(n, d)`` from a mean: exp of the entropy of its normalised
-    eigenvalues (Roy & Vetterli); 0 for a matrix without any, whose squares are those of ``rounding``."""
-    gram = around @ around.T if len(around) < around.shape[1] else around.T @ around  # they share all but zeros
+    eigenvalues (Roy & Vetterli); 0 if their sum is at most ``rounding``."""
+    gram = around @ around.T if len(around) < around.shape[1] else around.T @ around  # of the same nonzero eigenvalues
     values = torch.linalg.eigvalsh(gram).clamp(min=0)
     if values.sum() <= rounding:
         return 0.0

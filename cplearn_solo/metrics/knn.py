@@ -16,7 +16,7 @@ NEARNESS = ("centred", "cosine", "l2")
 
 
 def knn_accuracy(train_x: Any, train_y: Any, test_x: Any, test_y: Any, **settings: Any) -> float:
-    """Fraction of test rows that are classified right, as :func:`knn_accuracies` does with the same arguments."""
+    """Fraction of test rows that :func:`knn_accuracies` classifies right, with the same arguments."""
     return knn_accuracies(train_x, train_y, test_x, test_y, **settings).of_rows
 
 
@@ -33,16 +33,17 @@ def knn_accuracies(
     num_classes: int,
     block: int = 2**26,
 ) -> Accuracies:
-    """How many test rows' ``k`` nearest training rows vote right.
+    """Accuracies of the weighted vote of the ``k`` nearest training rows of each test row.
 
     ``nearness`` "cosine" is the protocol of Wu et al. (2018, section 3.4), used by DINO and solo-learn: votes weighted
-    by exp(cosine / temperature). The origin counts there, and with it a shift of the features. "centred" is the same
-    around the mean of the training rows. "l2" is Euclidean distance with votes weighted by 1 / distance, solo-learn's
-    "euclidean". No shift or scale of all features changes the last two; the scale of single dimensions counts in all.
+    by exp(cosine / temperature). The result depends on the origin, and so on a shift of the features. "centred" is the
+    same after subtraction of the training rows' mean. "l2" is Euclidean distance with votes weighted by 1 / distance,
+    solo-learn's "euclidean". Shifting or scaling all features alike does not change "centred" and "l2"; scaling single
+    dimensions changes all three.
 
     Features are (n, d), labels (n,) from 0 to ``num_classes`` - 1; ``k`` is clipped to the number of training rows.
-    Memory is that of ``train_x`` once more and of ``block`` similarities, 256 MB, or of one per training row if they
-    are more; the work is done on the device of ``train_x``.
+    Memory: a copy of ``train_x``, and ``block`` similarities (256 MB by default), or one per training row if that is
+    more. The work is done on the device of ``train_x``.
     """
     train_x, train_y, test_x, test_y = check_split(train_x, train_y, test_x, test_y, num_classes)
     check_count("k", k)
@@ -65,7 +66,7 @@ def knn_accuracies(
             weight, nearest = _by_distance(x, bank, squares, k)
         else:
             similarity, nearest = (F.normalize(x) @ bank.T).topk(k)
-            # Relative to the nearest (first), as only ratios matter: exp cannot overflow at a small temperature.
+            # Relative to the nearest (first), because only ratios matter: exp cannot overflow at a small temperature.
             weight = ((similarity - similarity[:, :1]) / temperature).exp()
         votes = weight.new_zeros(len(x), num_classes).scatter_add_(1, train_y[nearest], weight)
         found.append(votes.argmax(dim=1))
@@ -73,9 +74,9 @@ def knn_accuracies(
 
 
 def _by_distance(x: Tensor, bank: Tensor, squares: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """Weights (n, k) of the nearest rows of ``bank``, whose squared lengths are ``squares``, and which rows they are.
+    """Weights (n, k) and indices (n, k) of the nearest rows of ``bank``, whose squared lengths are ``squares``.
 
-    A weight is the distance of the nearest over that of a row; rows at no distance at all share the vote.
+    The weight of a row is the smallest distance divided by the row's own; rows at distance 0 share the vote.
     """
     near, nearest = torch.addmm(squares, x, bank.T, beta=-1, alpha=2).topk(k)
     distance = (x.square().sum(dim=1, keepdim=True) - near).clamp_(min=0).sqrt()

@@ -7,14 +7,14 @@ from typing import NamedTuple
 
 from cplearn_solo.metrics.own_view import Measured
 
-ERRORS = 2.0  # standard errors of a difference that sampling hardly makes
-FEWEST = 100  # samples that say anything
+ERRORS = 2.0  # a difference of so many standard errors is unlikely by chance
+FEWEST = 100  # samples; with fewer, nothing is concluded
 
 
 class Compared(NamedTuple):
-    """A score under its ``name`` in words, of the network, of random weights in the same shape, and by chance.
+    """A score called ``name``: of the trained network, of random weights in the same architecture, and of chance.
 
-    What is not known is ``None``.
+    Unknown values are ``None``.
     """
 
     name: str
@@ -24,19 +24,19 @@ class Compared(NamedTuple):
 
 
 def accuracy(value: float, samples: int) -> Measured:
-    """An accuracy on so many samples with its binomial error."""
+    """An accuracy on ``samples`` samples with its binomial standard error."""
     return Measured(value, math.sqrt(value * (1 - value) / samples))
 
 
 def not_learned(labelled: list[Compared], views: Compared | None) -> str:
-    """Why a network has learned nothing, as far as these scores can tell; nothing where one of them is better.
+    """Why a network has learned nothing, as far as these scores can tell; empty if it has learned something.
 
-    ``labelled``: accuracies of classes, empty without labels; ``views``: :func:`own_view_accuracy`. By more than two
-    standard errors
+    ``labelled``: accuracies of classes, empty without labels; ``views``: :func:`own_view_accuracy`. It has learned
+    something if, by more than two standard errors,
 
-    * one of the ``labelled`` must be above chance;
-    * ``views``, or one of the ``labelled``, must be above that of random weights. Random weights that recognise views
-      too well for anything to be clearly better leave this open.
+    * one of ``labelled`` is above chance;
+    * and ``views`` or one of ``labelled`` is above its value for random weights. This is not tested if random weights
+      recognise views so well that nothing can be clearly better.
     """
     against_chance = [score for score in labelled if score.chance is not None]
     if against_chance and not any(_above(s.trained, Measured(s.chance, 0.0)) for s in against_chance):

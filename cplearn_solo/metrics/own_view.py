@@ -21,13 +21,14 @@ class Measured(NamedTuple):
 
 @torch.no_grad()
 def own_view_accuracy(first: Any, second: Any) -> Measured:
-    """How often an image's first view is nearer to its own second view than to another image's, over all pairs of the
-    n images: 1/2 by chance, also for features that are all alike.
+    """How often an image's first view is nearer to its own second view than to another image's, over all pairs of the n
+    images: 1/2 by chance, also if all features are equal.
 
-    ``first`` and ``second`` ``(n, d)``, n >= 2, are features of the two views, a row an image. Nearness is the cosine
-    around the mean of each, so that neither a shift nor a scale counts; equally near is half right. It is the area
-    under the curve of telling one's own view from others' by nearness, averaged over images, which is more sensitive
-    than how often the own view is the nearest of all n. The error is that over images.
+    ``first`` and ``second`` ``(n, d)``, n >= 2, are features of the two views, one row per image. Nearness is the
+    cosine after subtraction of each view's mean, so that neither a shift nor a scale matters; a tie is half right. The
+    result is the area under the ROC curve for telling an image's own view from others by nearness, averaged over
+    images. It is more sensitive than how often the own view is the nearest of all n. The error is the standard error
+    over images.
     """
     first, second = check_features("first", first).double(), check_features("second", second).double()
     check_length("second", second, len(first), "row of first")

@@ -1,4 +1,4 @@
-"""Where features lie and how far they spread: what a score that depends on neither takes out first."""
+"""Mean and scale of features: scores that depend on neither remove them first."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-BLOCK = 2**20  # numbers that are looked at in float64 at a time, 8 MB
-ROUNDING = 4 * torch.finfo(torch.float32).eps  # of a mean of equal float32 numbers, relative to them
+BLOCK = 2**20  # numbers that are in float64 at a time, 8 MB
+ROUNDING = 4 * torch.finfo(torch.float32).eps  # relative error of a mean of equal float32 numbers
 
 
 class Scale(NamedTuple):
@@ -24,7 +24,8 @@ class Scale(NamedTuple):
 
 @torch.no_grad()
 def scale_of(features: Tensor) -> Scale:
-    """Of features ``(n, d)``, in their dtype. Sums are in float64 and around the first row, so that nothing cancels."""
+    """The scale of features ``(n, d)``, in their dtype. Sums are in float64 and relative to the first row, against
+    cancellation."""
     first, n = features[0].double(), len(features)
     total, square = torch.zeros_like(first), torch.zeros_like(first)
     for rows in features.split(max(1, BLOCK // features.shape[1])):

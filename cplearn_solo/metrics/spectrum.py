@@ -18,7 +18,7 @@ def effective_rank(features: Any) -> float:
     """
     features = check_features("features", features).double()
     singular = torch.linalg.svdvals(features - features.mean(dim=0))
-    # Centring leaves rounding noise instead of zeros, with which constant features would seem to have directions.
+    # Centring leaves rounding noise instead of zeros, so constant features would seem to have directions.
     noise = max(features.shape) * torch.finfo(torch.float64).eps * features.norm()
     singular = singular[singular > noise]
     if not len(singular):

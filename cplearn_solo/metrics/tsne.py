@@ -15,13 +15,13 @@ PERPLEXITY = 30
 
 def tsne(x: np.ndarray, *, seed: int) -> np.ndarray:
     """Points ``(n, 2)`` for ``x`` ``(n, d)``; raises ``InputError`` for one dimension, for fewer than 10 samples, and
-    where all are the same, for which scikit-learn has no start and ends the process."""
+    if all samples are equal, which makes scikit-learn end the process."""
     n, d = x.shape
     if d < 2:
         raise InputError(f"t-SNE needs at least 2 dimensions, got {d}")
     if n < MIN_POINTS:
         raise InputError(f"t-SNE needs at least {MIN_POINTS} samples, got {n}")
-    if not (x - x[0]).astype(np.float32).var(axis=0).any():  # in which it works
+    if not (x - x[0]).astype(np.float32).var(axis=0).any():  # scikit-learn works in float32
         raise InputError(f"t-SNE needs samples that differ, and all {n} are the same")
     x = PCA(min(PRINCIPAL, n, d), random_state=seed).fit_transform(x)
     return TSNE(perplexity=min(PERPLEXITY, (n - 1) / 3), random_state=seed).fit_transform(x)

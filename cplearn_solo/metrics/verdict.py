@@ -14,10 +14,10 @@ from cplearn_solo.metrics.intracluster import within_cluster_variance
 
 
 class Criterion(NamedTuple):
-    """The collapse ``name`` is found where ``measure`` is below ``limit``.
+    """The collapse ``name`` is found if ``measure`` is below ``limit``.
 
-    ``meaning`` is that of a high value; ``advice`` is for features of which no configuration is known. ``of_codes``:
-    only methods with codes have the measure.
+    ``reason``: text of the verdict. ``meaning``: what a high value means. ``advice``: for features without a known
+    configuration. ``of_codes``: only methods with codes have the measure.
     """
 
     name: str
@@ -82,8 +82,8 @@ COLLAPSES = tuple(dict.fromkeys(criterion.name for criterion in CRITERIA))
 @dataclass(frozen=True)
 class Verdict:
     """``name``: healthy, representation, dimensional, cluster, intracluster, too early to tell or no better than
-    chance; ``reason``: the number that decided; ``advice``: what to try, empty if there is nothing to; ``measures``:
-    all numbers by name."""
+    chance; ``reason``: the number that decided; ``advice``: what to try, or empty; ``measures``: all numbers by
+    name."""
 
     name: str
     reason: str
@@ -102,17 +102,17 @@ class Verdict:
 
     @property
     def title(self) -> str:
-        """Its word, or the collapse by its full name."""
+        """The name, followed by "collapse" for a collapse."""
         return f"{self.name} collapse" if self.collapsed else self.name
 
     @property
     def numbers(self) -> str:
-        """The measures beside their limits, in one line."""
+        """The measures with their limits, in one line."""
         return ", ".join(f"{name} {digits(of['value'], 3)} (limit {of['limit']:g})" for name, of in self.limits.items())
 
     @property
     def criteria(self) -> list[Criterion]:
-        """Those that apply: of a method without codes only what needs none."""
+        """The criteria that apply: for a method without codes, only those that need no codes."""
         codes = "code_use" in self.measures
         return [criterion for criterion in CRITERIA if codes or not criterion.of_codes]
 
@@ -140,15 +140,15 @@ def collapse_measures(
     codes_total: int | None = None,
     entropies: tuple[float, float] | None = None,
 ) -> dict[str, float]:
-    """What a verdict is made of, by name; a measure that cannot be told is absent.
+    """The measures that a verdict is based on, by name; a measure that cannot be computed is absent.
 
-    ``features`` ``(n, d)`` of a backbone replace ``embeddings`` ``(n, f)`` of a projector where there are none.
+    ``features`` ``(n, d)`` of a backbone are measured if there are no ``embeddings`` ``(n, f)`` of a projector.
     ``codes`` ``(n,)``, from 0 to ``codes_total`` - 1. ``entropies``: entropy of the mean assignment and mean entropy of
     the assignments, in nats; by default each sample is assigned to its code with certainty.
 
-    ``spread``, :func:`spread` of embeddings; ``code_use``, the first entropy over log min(n, codes), which soft
-    assignments may exceed; ``told_apart``, how many groups of samples the codes tell apart, exp of the difference of
-    the entropies, which is the mutual information of sample and code; ``stable_rank`` of embeddings; ``within_code``,
+    ``spread``: :func:`spread` of embeddings. ``code_use``: the first entropy over log min(n, codes); it can exceed 1
+    for soft assignments. ``told_apart``: how many groups of samples the codes tell apart, exp of the mutual information
+    of sample and code, which is the difference of the entropies. ``stable_rank``: of embeddings. ``within_code``:
     :func:`within_cluster_variance` of embeddings. Raises ``InputError`` for bad input.
     """
     h = check_features(_space(embeddings), features if embeddings is None else embeddings).double()
@@ -168,10 +168,10 @@ def collapse_measures(
 
 
 def verdict_of(measures: dict[str, float], *, space: str = "embeddings", told_more: bool = True) -> Verdict:
-    """The first collapse that applies of representation, cluster, dimensional and intracluster, without advice.
+    """The first collapse that applies, in the order representation, cluster, dimensional, intracluster; without advice.
 
-    ``space``: what the measures are of. ``told_more``: whether the codes have told samples apart before, as far as is
-    known. Codes that never did have not collapsed: no sample has come to prefer any yet.
+    ``space``: what was measured, in words. ``told_more``: whether the codes told samples apart earlier in training, or
+    this is unknown. Codes that never did have not collapsed: no sample prefers a code yet.
     """
     for name, measure, limit, reason, *_ in CRITERIA:
         value = measures.get(measure, math.inf)
