@@ -1,4 +1,4 @@
-"""CPLearn's beta without a search: at the tie of the bound, and lower while codes are being lost."""
+"""CPLearn's beta without a search: 1, where the terms of the bound tie, and lower while codes are being lost."""
 
 from __future__ import annotations
 
@@ -9,21 +9,22 @@ from torch import Tensor, nn
 
 from cplearn_solo.core.distributed import sum_ranks, world_size
 
-# On digits and CIFAR-10, runs at the best fixed beta stay above it, and runs that lose their codes fall below it.
+# On digits and CIFAR-10, u stays above this in runs at the best fixed beta, and falls below it in runs that lose their
+# codes.
 HEALTHY_USE = 0.5
-MEMORY = 0.9  # of the moving average, ten steps
+MEMORY = 0.9  # of the moving average: about ten steps
 
 
 class AutoBeta(nn.Module):
-    """beta = min(1, u / 0.5), u = H(mean assignment) / log min(n, c), a moving average over batches.
+    """beta = min(1, u / 0.5), where u is H(mean assignment) / log min(n, c), as a moving average over batches.
 
-    In the strict bound invariance and prior tie at beta = 1. Above it hard assignments to fewer codes can have a lower
-    loss, which is where Table 9's accuracy collapses; below it soft assignments have, at a cost in accuracy. So beta is
-    1 as long as a batch spreads over its codes, and falls with u towards 0, where only the prior is left and spreads
-    the samples again.
+    In the strict bound, invariance and prior tie at beta = 1. Above 1, hard assignments to fewer codes can have a lower
+    loss; there, the accuracy in Table 9 collapses. Below 1, soft assignments can have a lower loss, and accuracy is
+    lower. So beta is 1 as long as a batch spreads over its codes, and falls with u towards 0, where only the prior is
+    left, which spreads the samples again.
 
-    It does not react to assignments that stay soft: near the state in which no sample prefers a code, beta above 1 also
-    makes a code pay that all samples share, so that 1 is the most that can help.
+    It does not react to assignments that stay soft. Near the state in which no sample prefers a code, a beta above 1
+    would also favour one code for all samples, so values above 1 cannot help.
     """
 
     def __init__(self, n: int, c: int) -> None:

@@ -1,7 +1,7 @@
 """Barlow Twins: make the cross-correlation of two views the identity (Zbontar et al., ICML 2021).
 
-Loss and projector are lightly's. Embeddings are gathered from all devices first, as lightly's loss takes its statistics
-over one process only.
+Loss and projector are lightly's. Embeddings are gathered from all devices first, because lightly's loss computes its
+statistics within one process.
 
     L = scale_loss (sum_i (1 - C_ii)^2 + lamb sum_{i != j} C_ij^2)
 

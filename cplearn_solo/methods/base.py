@@ -28,7 +28,7 @@ __all__ = ["METHODS", "Method", "Progress", "ReportMeasure", "Views", "frozen_st
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a run stands: epochs and optimizer steps done, and how many there will be, of epochs maybe a part."""
+    """Progress of a run: epochs and optimizer steps done, and their totals; the total of epochs may be a fraction."""
 
     epoch: int
     epochs: float
@@ -54,7 +54,7 @@ class ReportMeasure(NamedTuple):
     """A row that one method adds to the collapse report, under the heading ``section``.
 
     ``compute(embeddings, codes, last)`` takes H ``(n, f)``, codes ``(n,)`` or ``None``, and the last row of the run's
-    metrics.csv, empty without one. It raises ``InputError`` with the reason where there is no number.
+    metrics.csv, empty without one. It raises ``InputError`` with the reason if there is no number.
     """
 
     section: str
@@ -74,13 +74,13 @@ class Method(nn.Module, ABC):
     multicrop: ClassVar[bool] = False  # takes more than two crops
     needs_images: ClassVar[bool] = False
     # whether one step's loss can be replayed as a CUDA graph: it reads no number and no shape from the device, nothing
-    # from ``views.progress``, and no attribute that changes but for buffers; a subclass has to promise it again
+    # from ``views.progress``, and no attribute that changes except buffers; a subclass has to set it again
     capturable: bool = False
-    # with several devices, each computes the loss of the whole batch ("global") or of its own images ("device")
+    # with several devices, each one computes the loss of the whole batch ("global") or of its own images ("device")
     loss_scope: Literal["global", "device"] = "global"
-    # what forward's scores are divided by to be logits of codes
+    # forward's scores divided by this are logits of codes
     code_temperature: float = 1.0
-    # what to change in this method's keys against a collapse, by measure of metrics.verdict.CRITERIA, likeliest first
+    # changes of this method's keys against a collapse, by measure of metrics.verdict.CRITERIA, likeliest first
     advice: ClassVar[Mapping[str, Sequence[Remedy]]] = {}
 
     def __init_subclass__(cls) -> None:
@@ -96,7 +96,7 @@ class Method(nn.Module, ABC):
 
     @property
     def coupling(self) -> str:
-        """Old name of ``loss_scope``, for subclasses; it goes with the next release."""
+        """Old name of ``loss_scope``, for subclasses; it will be removed in the next release."""
         return self.loss_scope
 
     @coupling.setter
@@ -112,13 +112,13 @@ class Method(nn.Module, ABC):
         return self.projector(feats)
 
     def assign(self, feats: Tensor) -> Tensor | None:
-        """Code of each sample ``(n,)``: that of the largest of its scores; ``None`` for a method without codes."""
+        """Code of each sample ``(n,)``, the one with the largest score; ``None`` for a method without codes."""
         return None if self.codes_total is None else self(feats).argmax(dim=1)
 
     def assign_with_confidence(self, feats: Tensor) -> tuple[Tensor, Tensor] | None:
         """Code of each sample and the probability of that code, each ``(n,)``, or ``None`` without codes.
 
-        Where forward does not give a score for each code, samples are assigned with certainty.
+        If forward does not return one score per code, the probability is 1.
         """
         codes = self.assign(feats)
         if codes is None:
@@ -130,10 +130,10 @@ class Method(nn.Module, ABC):
         return codes, p.gather(1, codes[:, None])[:, 0]
 
     def released_codes(self, feats: Tensor, codes: Tensor | None) -> Tensor:
-        """What CPLearn's released scripts take for the code of each sample ``(n,)``, whatever the method.
+        """The code of each sample ``(n,)`` as CPLearn's released scripts compute it, for every method.
 
-        It is the largest output of what solo-learn calls ``z``: of the embeddings, or of the codes' logits where those
-        are its z. ``codes`` is what :meth:`assign` gives.
+        It is the index of the largest entry of what solo-learn calls ``z``: the logits of the codes, or the embedding
+        of a method without codes. A method with another z overrides this. ``codes``: the result of :meth:`assign`.
         """
         return self.embed(feats).argmax(dim=1) if codes is None else codes
 
@@ -163,10 +163,10 @@ class Method(nn.Module, ABC):
         return [{"params": [p for p in self.parameters() if p.requires_grad]}]
 
     def check_ranks(self, ranks: int) -> None:
-        """Raises ``InputError`` if the method cannot be trained on so many processes."""
+        """Raises ``InputError`` if the method cannot be trained on ``ranks`` processes."""
 
     def check_device(self, device: torch.device) -> None:
-        """Raises ``InputError`` if the method cannot be trained on ``device`` as its keywords ask for."""
+        """Raises ``InputError`` if the method cannot be trained on ``device`` with its keywords."""
 
     def before_step(self, progress: Progress) -> None:
         """Called before each forward pass."""
@@ -197,7 +197,7 @@ def pixel_range(mean: Sequence[float], std: Sequence[float], *, device: Any = No
 def frozen_statistics(module: nn.Module) -> Iterator[None]:
     """Inside the block, BatchNorm in ``module`` uses its running statistics and leaves them as they are.
 
-    What was in evaluation mode before, as a network that a method compares with, stays in it.
+    Parts that were in evaluation mode before, such as a network that a method compares with, stay in it.
     """
     training = [part for part in module.modules() if part.training]
     module.eval()

@@ -1,4 +1,4 @@
-"""A method from its name and what a user configures of it."""
+"""Builds a method from its name and its keywords."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def build_method(name: str, features_dim: int, *, batch_size: int, method_kwargs
             require(not size or not isinstance(value, (int, float)) or value >= 1, key, value, "at least 1")
         try:
             return cls(features_dim, batch_size=batch_size, **method_kwargs)
-        except (RuntimeError, MemoryError, ArithmeticError) as error:  # as PyTorch refuses sizes
+        except (RuntimeError, MemoryError, ArithmeticError) as error:  # how PyTorch refuses sizes
             reason = reason_of(error)
             given = ", ".join(f"method_kwargs.{key} = {value!r}" for key, value in method_kwargs.items())
             raise InputError(f"{given or 'method'}: method {name!r} cannot be made: {reason}") from error
@@ -30,7 +30,7 @@ def build_method(name: str, features_dim: int, *, batch_size: int, method_kwargs
 
 @contextmanager
 def method_keys_named(name: str) -> Iterator[None]:
-    """In this block errors name what a method was made from by the keys of a configuration."""
+    """In this block, errors name the arguments of a method by their configuration keys."""
     keys = {key: f"method_kwargs.{key}" for key in method_facts(name).arguments}
     with keys_named({**keys, "batch_size": "optimizer.batch_size"}):
         yield

@@ -1,4 +1,4 @@
-"""What a method takes and asks of its host, read from source text: importing the methods would take seconds."""
+"""Arguments and needs of each method, read from source text, because importing the methods would take seconds."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from cplearn_solo.methods.registry import HERE, METHODS
 if TYPE_CHECKING:
     from cplearn_solo.methods.base import Method
 
-SMALLEST, LARGEST = 2.0**-126, (2 - 2.0**-23) * 2.0**127  # of the numbers that float32 holds exactly enough
+SMALLEST, LARGEST = 2.0**-126, (2 - 2.0**-23) * 2.0**127  # range of normal float32 numbers
 
 
 @dataclass(frozen=True)
 class MethodFacts:
-    """``summary``: first line of the file; ``arguments``: types of the ``method_kwargs`` by name; ``defaults``: those
-    of them that have one; the rest are attributes of :class:`~cplearn_solo.methods.base.Method`."""
+    """``summary``: first line of the file; ``arguments``: types of the ``method_kwargs`` by name; ``defaults``: values
+    of those that have one; the rest are attributes of :class:`~cplearn_solo.methods.base.Method`."""
 
     summary: str
     arguments: dict[str, Any]
@@ -44,8 +44,8 @@ def method_facts(name: str) -> MethodFacts:
 
 
 def check_method_kwargs(name: str, method_kwargs: Mapping[str, Any]) -> None:
-    """Raises ``InputError`` for an unknown method or keyword, for a value of the wrong type, for a number that float32
-    does not hold, which would make a loss infinite, and for a keyword without a default that is not given."""
+    """Raises ``InputError`` for an unknown method or keyword, for a value of the wrong type, for a number outside the
+    range of float32, which would make a loss infinite, and for a keyword without a default that is not given."""
     facts = method_facts(name)
     allowed = facts.arguments
     for key, value in method_kwargs.items():
@@ -83,7 +83,7 @@ def _of_class(cls: type[Method]) -> MethodFacts:
 
 
 def _constructors(cls: type) -> Iterator[Any]:
-    """Its ``__init__``, and those that this hands ``**kwargs`` on to."""
+    """The class's ``__init__``, and those of its bases that get its ``**kwargs``."""
     for base in cls.__mro__:
         if "__init__" in vars(base):
             init = vars(base)["__init__"]
@@ -93,7 +93,7 @@ def _constructors(cls: type) -> Iterator[Any]:
 
 
 def _hints(init: Any) -> dict[str, Any]:
-    """Annotations of a function; a name that only type checkers import may be anything."""
+    """Annotations of a function; names that only type checkers import become ``Any``."""
     unseen: dict[str, Any] = {}
     while True:
         try:
@@ -102,13 +102,13 @@ def _hints(init: Any) -> dict[str, Any]:
             if error.name in unseen:
                 return {}
             unseen[error.name] = Any
-        except Exception:  # something of such a name
+        except Exception:  # e.g. for an attribute of such a name
             return {}
 
 
 @cache
 def _ours() -> dict[str, MethodFacts]:
-    """Of the methods in this folder whose text says it plainly; the others are imported."""
+    """Facts of the methods in this folder that can be read from text; the others are imported."""
     files = sorted(HERE.glob("*.py"))
     classes = {text.name: text for path in files for text in read_classes(path).values()}
     facts = {}
@@ -124,7 +124,7 @@ def _of_text(text: ClassText, classes: dict[str, ClassText], *, summary: str) ->
         raise ValueError(f"{text.name}: what it takes is not in its own text")
 
     def attribute(key: str, default: Any) -> Any:
-        """That of the class or of its nearest base in this folder."""
+        """The attribute ``key`` of the class or of its nearest base in this folder."""
         place: ClassText | None = text
         while place is not None:
             if key in place.attributes:

@@ -1,6 +1,7 @@
-"""CPLearn's prior over codes: uniform, a power law, given numbers, or learned along the way.
+"""CPLearn's prior over codes: uniform, a power law, given numbers, or learned in training.
 
-The paper holds for every prior and studies the uniform one, as classes of unequal size are left to future work.
+The paper's theory holds for every prior. The paper studies the uniform one and leaves classes of unequal size to future
+work.
 """
 
 from __future__ import annotations
@@ -14,15 +15,15 @@ from cplearn_solo.core.distributed import gather, sum_ranks
 from cplearn_solo.core.errors import require
 from cplearn_solo.losses import check_prior
 
-MEMORY = 0.99  # of the moving average of a learned prior, a hundred steps
+MEMORY = 0.99  # of the moving average of a learned prior: about a hundred steps
 
 
 def fixed_prior(prior: str | list[float] | None, c: int, *, power: float | None, prior_loss: str) -> Tensor | None:
     """q over c codes ``(c,)``, or ``None`` for a uniform or learned one.
 
-    ``power``: a of ``power_law``, q_j proportional to (j + 1)^-a, 1 unless given. Numbers are not normalised. Raises
-    ``InputError`` for a ``power`` without a power law or too steep for numbers, and for numbers that are no
-    distribution over c codes.
+    ``power``: the exponent a of ``power_law``, q_j proportional to (j + 1)^-a, by default 1. Given numbers are not
+    normalised. Raises ``InputError`` for a ``power`` without a power law, not above 0 or too large for float32, and for
+    numbers that are not a distribution over c codes.
     """
     require(power is None or prior == "power_law", "method_kwargs.prior_power", power, "absent unless prior=power_law")
     if prior == "power_law":
@@ -40,16 +41,18 @@ def fixed_prior(prior: str | list[float] | None, c: int, *, power: float | None,
 
 
 class LearnedPrior(nn.Module):
-    """q_j = (1 + r m_j) / (c + r): a slow moving average m of mean assignments, as r of c + r samples that it counts.
+    """q_j = (1 + r m_j) / (c + r), with a slow moving average m of mean assignments: m counts as r of c + r samples.
 
-    ``n``: samples of a batch; r = sqrt(min(n, c)). It cannot collapse: q_j >= 1 / (c + r) for every code, so that H(q)
-    >= c / (c + r) log c by the concavity of entropy, and a mean assignment that is even on k codes alone costs
-    KL(mean p || q) >= log((c + r) / (k + r)), however long it stays there; the uniform prior has log(c / k). From one
-    code to as many as a batch can use, r^2, that falls by log r, half of what it does with the uniform prior. With more
-    of m, runs end on one or two codes, which cost less then than telling views of an image apart.
+    ``n``: samples per batch; r = sqrt(min(n, c)). It cannot collapse: q_j >= 1 / (c + r) for every code, so
+    H(q) >= c / (c + r) log c by the concavity of entropy. A mean assignment that is even on only k codes costs
+    KL(mean p || q) >= log((c + r) / (k + r)), however long it stays there; with the uniform prior it costs log(c / k).
+    Between one code and r^2 codes, as many as a batch can use, this cost falls by log r, half as much as with the
+    uniform prior. With a larger r, runs end on one or two codes, which then cost less than telling views of an image
+    apart.
 
-    Matching q is matching a floor: by p_j, KL(p || q) has the gradient log(p_j / q_j) but for a constant, which for
-    p = m is -log(r + 1 / m_j): nearly alike for all codes that are used more than 1 / r, and falling for others.
+    The prior acts like a lower limit on the use of each code: the derivative of KL(p || q) by p_j is log(p_j / q_j) up
+    to a constant. For p = m this is -log(r + 1 / m_j): nearly equal for all codes used more than 1 / r, and lower for
+    others.
     """
 
     def __init__(self, c: int, n: int) -> None:
@@ -64,11 +67,11 @@ class LearnedPrior(nn.Module):
 
     @torch.no_grad()
     def see(self, mean_assignment: Tensor) -> None:
-        """Remembers that of a batch, ``(c,)``, or of this device's share of the codes."""
+        """Adds the mean assignment of a batch, ``(c,)`` or this device's share of the codes."""
         shared = len(mean_assignment) < len(self.seen)
         self.seen += gather(mean_assignment) if shared else sum_ranks(mean_assignment)
 
     def update(self) -> None:
-        """Moves the average towards what was seen, by all devices."""
+        """Moves the average towards the mean assignments seen by all devices."""
         self.mean.lerp_(self.seen / self.seen.sum(), 1 - MEMORY)
         self.seen.zero_()

@@ -1,15 +1,16 @@
 """CPLearn: a frozen random dictionary of codes makes collapse unprofitable (Sansone et al., ICML 2025).
 
 Features Z ``(n, d)`` become embeddings H ``(n, f)`` by a linear layer, BatchNorm and an activation; the softmax of
-H W / tau over the c frozen codes of W in {-1, +1}^(f x c) assigns each sample to a code. The loss asks two views for
-the same assignment and the batch for a spread over all codes. No predictor, teacher, stop-gradient or queue.
+H W / tau over the c frozen codes of W in {-1, +1}^(f x c) assigns each sample to a code. The loss asks for the same
+assignment of two views and for a batch that spreads over all codes. There is no predictor, teacher, stop-gradient or
+queue.
 
     H = sqrt(f/n) h / ||h||,   p = softmax(H W / tau)
     L = beta CE(p, p') + KL(mean_i p_i || q)
     tau = f / (sqrt(n) log((1 - eps (c - 1)) / eps))
 
-h are the outputs of BatchNorm, p and p' the assignments of two views, and q is the prior, uniform unless it is given.
-The loss is the mean of both directions.
+h are the outputs of BatchNorm, p and p' the assignments of two views, and q is the prior, uniform by default. The loss
+is the mean of both directions.
 """
 
 from __future__ import annotations
@@ -39,11 +40,12 @@ from cplearn_solo.objective.interface import check_impl, check_impl_on
 
 _LOGITS_AT_ONCE = 1 << 24  # bounds the memory of evaluation
 
-# Floats of W and of the logits that automatic differentiation keeps, about 16 matrices (n, c). Up to this many fit into
-# a processor's caches, and W as a matrix of floats is faster; with more, the packed dictionary is.
+# Number of floats in W and in the logits that automatic differentiation keeps, about 16 matrices (n, c). Up to this
+# number, they fit into a processor's caches, and W as a matrix of floats is faster; above it, the packed dictionary is
+# faster.
 _DENSE_FLOATS = 1 << 22
 
-# What functions of dictionaries call the keys of this method.
+# Names in errors of dictionary functions, and the keys of this method that they stand for.
 _KEYS = {
     "f": "proj_hidden_dim",
     "c": "proj_output_dim",
@@ -54,8 +56,8 @@ _KEYS = {
 
 @dataclass(frozen=True)
 class Constants:
-    """What follows from n: tau, sqrt(n) or 1 by which embeddings are divided, and the strict bound of the loss, unless
-    the prior is learned."""
+    """Values that depend on n: tau, the divisor of embeddings (sqrt(n) or 1), and the strict bound of the loss for a
+    prior that is not learned."""
 
     temperature: float
     root_n: float
@@ -67,21 +69,22 @@ class CPLearn(Method):
     """CPLearn's projector and loss (Eqs. 1 and 2, Appendix N).
 
     ``proj_hidden_dim``: f. ``proj_output_dim``: c, codes in the dictionary. ``beta``: weight of the invariance term, or
-    ``auto``, which is 1 and less while codes are being lost (:class:`AutoBeta`; needs the uniform prior).
-    ``eps``: target probability of the codes a sample is not assigned to; below 1/c.
-    ``activation``: ``l2``, sqrt(f/n) h/||h|| (Eq. 1), or ``tanh``, the paper's practical choice (Section 3.3).
-    ``scale``: ``paper`` divides by sqrt(n) as Eq. 1 does; ``released`` does not, as the released code, so that logits
-    are sqrt(n) times sharper. ``prior``: q, ``uniform`` if absent, ``power_law`` with exponent ``prior_power``, 1 if
-    absent, numbers, one a code, which are not normalised, or ``learned`` (:class:`LearnedPrior`). ``prior_loss``:
-    ``forward`` (Eq. 2) or ``reverse`` (Appendix N). ``dictionary``, ``dictionary_seed``: see :func:`make_dictionary`.
-    ``linear_bn``: the linear layer and BatchNorm; without them f is d, and nothing holds the features' scale (Fig. 7).
+    ``auto``: 1, and lower while codes are being lost (:class:`AutoBeta`; needs the uniform prior). ``eps``: target
+    probability of the codes a sample is not assigned to; below 1/c. ``activation``: ``l2``, sqrt(f/n) h/||h|| (Eq. 1),
+    or ``tanh``, the paper's practical choice (Section 3.3). ``scale``: ``paper`` divides by sqrt(n) as in Eq. 1;
+    ``released`` does not, like the released code, so logits are sqrt(n) times larger. ``prior``: q, which is
+    ``uniform`` (the default), ``power_law`` with exponent ``prior_power`` (by default 1), ``learned``
+    (:class:`LearnedPrior`), or a list of one number per code, not normalised. ``prior_loss``: ``forward`` (Eq. 2) or
+    ``reverse`` (Appendix N). ``dictionary``, ``dictionary_seed``: see :func:`make_dictionary`. ``linear_bn``: whether
+    there are a linear layer and BatchNorm; without them f is d, and nothing controls the scale of features (Fig. 7).
 
-    Each of several devices has its own loss. With ``global_prior``, the mean assignment of all devices is matched with
-    the prior, and n is the batch of all. With ``dictionary_parallel``, devices share the work by codes, not by images.
+    With several devices, each has its own loss. With ``global_prior``, the mean assignment of all devices is matched
+    with the prior, and n is the batch of all devices. With ``dictionary_parallel``, devices divide the work by codes,
+    not by images.
 
-    The dictionary is held at one bit an entry, and a large one is never multiplied out as a whole; ``kept_logits_mb``
-    bounds the memory of a step with one. ``impl``: how the loss is computed, see :func:`objective`; with ``auto``, a
-    small dictionary is multiplied out. A checkpoint holds the dictionary's kind, seed and shape, not its entries.
+    The dictionary is stored at one bit per entry. ``impl``: how the loss is computed, see :func:`objective`; ``auto``
+    holds a small dictionary as a matrix of floats, but never a large one. ``kept_logits_mb``: megabytes of logits that
+    a step with a large one keeps. A checkpoint holds the dictionary's kind, seed and shape, not its entries.
     """
 
     multicrop = True
@@ -137,10 +140,10 @@ class CPLearn(Method):
         q = fixed_prior(prior, c, power=prior_power, prior_loss=prior_loss)
         self.register_buffer("fixed_prior", q, persistent=False)
         self.learned_prior = LearnedPrior(c, batch_size) if prior == "learned" else None
-        # The n that the weights were trained with. It does not follow the batch at hand: codes would depend on the
-        # batch size of an evaluation.
+        # The n that the weights were trained with. It is not the size of the current batch, since codes would then
+        # depend on the batch size of an evaluation.
         self.register_buffer("n", torch.tensor(batch_size))
-        self._n = batch_size  # the same, which no program has to wait for
+        self._n = batch_size  # the same as a Python number, which needs no waiting for a GPU
         self._constants: dict[int, Constants] = {}
         self.constants(batch_size)  # raises for a bad eps
 
@@ -158,7 +161,7 @@ class CPLearn(Method):
 
     @property
     def temperature(self) -> float:
-        """tau of the n that the weights were trained with."""
+        """tau for the n that the weights were trained with."""
         return self.constants(self._n).temperature
 
     @property
@@ -168,11 +171,11 @@ class CPLearn(Method):
 
     @property
     def bound(self) -> float:
-        """The strict bound of the loss for the n that the weights were trained with; of beta = 1 for beta ``auto``."""
+        """The strict bound of the loss for the n that the weights were trained with; for beta ``auto``, of beta = 1."""
         return float(self._bound(self.prior, self._n))
 
     def constants(self, n: int) -> Constants:
-        """What follows from n samples whose mean assignment is matched with the prior."""
+        """Values that depend on n, the number of samples whose mean assignment is matched with the prior."""
         if n not in self._constants:
             f, c = self.spec["f"], self.spec["c"]
             beta = 1.0 if self.auto_beta else self.beta
@@ -184,7 +187,7 @@ class CPLearn(Method):
         return self._constants[n]
 
     def _bound(self, q: Tensor | None, n: int) -> float | Tensor:
-        """The strict bound of the prior q; a learned one, which moves, is not waited for."""
+        """The strict bound for the prior q; for a learned prior a tensor, so that nothing waits for a GPU."""
         if not self.learned_prior:
             return self.constants(n).bound
         return strict_bound_of(q, n, beta=self.beta, prior_loss=self.prior_loss).to(q)
@@ -192,9 +195,9 @@ class CPLearn(Method):
     def loss(self, views: Views) -> dict[str, Tensor]:
         """Mean over pairs of crops with at least one large crop.
 
-        Logged with it: ``bound_gap``, the distance to the strict bound; of the first view, ``assignment_entropy``, the
-        mean entropy of p, and ``mean_entropy``, that of the mean p, whose difference is the information in codes; and
-        ``prior_entropy``, that of a prior that is learned.
+        Also logged: ``bound_gap``, the distance to the strict bound; for the first view, ``assignment_entropy``, the
+        mean entropy of p, and ``mean_entropy``, the entropy of the mean p (their difference is the mutual information
+        of sample and code); ``beta`` if it is ``auto``; and ``prior_entropy``, the entropy of a learned prior.
         """
         n = self.batch_size * (world_size() if self.global_prior else 1)
         if n != self._n:
@@ -238,7 +241,7 @@ class CPLearn(Method):
 
     @property
     def dictionary(self) -> PackedDictionary:
-        """W at one bit an entry."""
+        """W at one bit per entry."""
         return PackedDictionary(self.packed_dictionary, self.spec["f"])
 
     def logits(self, h: Tensor) -> Tensor:
@@ -253,9 +256,9 @@ class CPLearn(Method):
         return self._most_likely(h, self._blocks(h))[0]
 
     def assign_with_confidence(self, feats: Tensor) -> tuple[Tensor, Tensor]:
-        """The same and its probability."""
+        """Most likely code of each sample and its probability; streams over codes."""
         h = self.embed(feats)
-        sums: list[Tensor] = []  # of each block's exponentials, on a log scale
+        sums: list[Tensor] = []  # log-sum-exp of each block
 
         def summed() -> Iterator[tuple[int, Tensor]]:
             for start, logits in self._blocks(h):
@@ -294,7 +297,7 @@ class CPLearn(Method):
     def _blocks(self, h: Tensor) -> Iterator[tuple[int, Tensor]]:
         """First code and logits ``(n, block)`` of each block of codes."""
         dictionary, tau = self.dictionary, self.temperature
-        block = max(1, _LOGITS_AT_ONCE // max(h.shape))  # neither the tile of W nor that of logits is larger
+        block = max(1, _LOGITS_AT_ONCE // max(h.shape))  # limits both the tile of W and that of logits
         for start in range(0, self.codes_total, block):
             tile = dictionary.tile(start, min(start + block, self.codes_total))
             yield start, h @ tile.to(h.dtype) / tau
@@ -325,7 +328,7 @@ class CPLearn(Method):
     def _dense_objective(
         self, embeddings: list[Tensor], pairs: list[tuple[int, int]], beta: float | Tensor, q: Tensor | None, tau: float
     ) -> Objective:
-        """The same with all of W and all logits in memory."""
+        """``_packed_objective`` with all of W and all logits in memory."""
         logits = [h @ self.w.to(h.dtype) / tau for h in embeddings]
         given = {"beta": beta, "prior": q, "prior_loss": self.prior_loss, "prior_is_checked": True}
         losses = [cplearn_loss(logits[i], logits[j], **given) for i, j in pairs]

@@ -10,7 +10,7 @@ def _auto_beta(given: Keywords) -> str | None:
 
 
 def _codes_stay(given: Keywords) -> bool:
-    """Whether 64 codes are not possible: with so large an eps, numbers for others, or too short a Hadamard matrix."""
+    """Whether 64 codes are impossible: too large an eps, a prior of given numbers, or too small a Hadamard matrix."""
     short = given["dictionary"] == "hadamard" and given["proj_hidden_dim"] < 64
     return given["eps"] >= 1 / 64 or isinstance(given["prior"], list) or short
 
@@ -20,7 +20,7 @@ def _few_codes_stay(given: Keywords) -> bool:
 
 
 def _soft_pays(given: Keywords) -> bool:
-    """Whether beta alone is to blame where no sample prefers a code."""
+    """Whether beta alone explains that no sample prefers a code."""
     return given["beta"] != "auto" and given["beta"] < 1
 
 
@@ -28,7 +28,7 @@ def _uniform(given: Keywords) -> str | None:
     return None if given["prior"] in (None, "uniform") or given["prior_power"] is not None else "uniform"
 
 
-# The larger its largest entry, the less one code alone costs.
+# The larger the largest entry of the prior, the less it costs to use one code for all samples.
 PRIOR = (
     Remedy("prior", _uniform, "under this prior, using one code for all samples costs little"),
     lower_to(0.5, "prior_power", "the steeper the prior, the less it costs to use one code for all samples"),

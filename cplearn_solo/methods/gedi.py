@@ -5,7 +5,7 @@ samples, which Langevin dynamics draw in pixel space, starting from a replay buf
 
     L = (prior + beta invariance) / 2 + likelihood_weight (mean E(images) - mean E(samples))
 
-E(x) = -log sum_j exp z_j(x), z being the logits; prior and invariance are those of GEDI without its generative term.
+E(x) = -log sum_j exp z_j(x), where z are the logits; prior and invariance are the terms of ``gedi_nogen``.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from cplearn_solo.methods.gedi_nogen import GEDINoGen
 
 @METHODS.register("gedi")
 class GEDI(GEDINoGen):
-    """Arguments of ``gedi_nogen``, and: ``likelihood_weight``: of the generative term; the papers do not give it.
-    ``sgld_steps``, ``sgld_step_size``, ``sgld_noise``: of the Langevin dynamics on pixels in [-1, 1].
-    ``sgld_clamp``: samples are kept in that range, which JEM's may leave. ``replay_size``: samples kept.
-    ``reinit_prob``: probability of starting from noise instead. All other defaults are JEM's, whose input noise is
-    ``gaussian_noise`` of the augmentation.
+    """Arguments of ``gedi_nogen``, and: ``likelihood_weight``: weight of the generative term, which the papers do not
+    give. ``sgld_steps``, ``sgld_step_size``, ``sgld_noise``: of the Langevin dynamics on pixels in [-1, 1].
+    ``sgld_clamp``: keep samples in that range, which JEM's may leave. ``replay_size``: samples in the replay buffer.
+    ``reinit_prob``: probability that a sample starts from noise instead. All other defaults are JEM's, whose input
+    noise is ``gaussian_noise`` of the augmentation.
 
-    The samples are kept where images are, in half precision, whose rounding error is a twentieth of the dynamics'
-    noise. They are no module buffer, which data-parallel training would broadcast in each step; a checkpoint holds
-    them.
+    The replay buffer is on the device of the images, in half precision, whose rounding error is a twentieth of the
+    dynamics' noise. It is not a module buffer, because data-parallel training would broadcast it in each step; a
+    checkpoint holds it.
     """
 
     needs_images = True
@@ -71,7 +71,7 @@ class GEDI(GEDINoGen):
         self.check_ranks(1)
 
     def check_ranks(self, ranks: int) -> None:
-        batch = ranks * self.batch_size  # all draw their samples from one buffer
+        batch = ranks * self.batch_size  # all ranks draw their samples from one buffer
         wanted = f"at least the batch, {batch}{' on all devices' if ranks > 1 else ''}"
         require(self.replay_size >= batch, "method_kwargs.replay_size", self.replay_size, wanted)
 

@@ -14,7 +14,7 @@ class PrototypeHead(nn.Module):
     """Three-layer MLP to unit embeddings ``(n, f)``, then scores ``(n, K)`` against weight-normalised prototypes.
 
     The head of DINO and Self-Classifier. ``unit``: prototypes keep length 1. lightly's head cannot be copied into a
-    teacher, as it uses the old kind of weight normalisation.
+    teacher, because it uses the old kind of weight normalisation.
     """
 
     def __init__(

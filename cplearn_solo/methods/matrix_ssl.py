@@ -52,7 +52,7 @@ class MatrixSSL(Method):
         self.projector = SimSiamProjectionHead(features_dim, proj_hidden_dim, proj_output_dim)
         self.predictor = SimSiamPredictionHead(proj_output_dim, pred_hidden_dim, proj_output_dim)
         self.weights = {"lamb": lamb, "mu": mu, "gamma": gamma}
-        self.capturable = order is not None  # an eigendecomposition waits
+        self.capturable = order is not None  # an eigendecomposition waits for the GPU
         self.form = {"order": order, "divergence": divergence, "trace_term": trace_term}
 
     def loss(self, views: Views) -> dict[str, Tensor]:

@@ -1,7 +1,7 @@
 """MCR2: embeddings take up much room together and little within a class (Yu et al., NeurIPS 2020).
 
-The views of an image are a class; with ``num_clusters`` so are the clusters of a head with soft memberships. Unit
-embeddings Z ``(n, f)`` come from SimCLR's projector, which is lightly's.
+The views of an image form a class. With ``num_clusters``, the clusters of a head with soft memberships are classes,
+too. Unit embeddings Z ``(n, f)`` come from SimCLR's projector, which is lightly's.
 
     L = R_c(Z | views) - R(Z) [+ R_c(Z | clusters) - R(Z)],   R(Z) = 1/(2 gamma) log det(I + gamma f / (n eps) Z^T Z)
 
@@ -24,11 +24,11 @@ from cplearn_solo.losses import coding_rate, eigen_atoms, partition_rate, variat
 from cplearn_solo.methods.base import METHODS, Method, Views
 from cplearn_solo.methods.remedy import Keywords, Remedy
 
-# The less it is, the more atoms give up of the covariances for a smaller rate. The more it is, the more it costs that
-# covariances of a batch differ by chance from those of all images, by (1 - tr C_j^2) / n_j on average: k clusters cost
-# about k times as much as one.
+# With a smaller weight, atoms fit the covariances less well in exchange for a smaller rate. With a larger weight,
+# chance differences between the covariances of a batch and those of all images cost more. They are (1 - tr C_j^2) / n_j
+# on average, so k clusters cost about k times as much as one.
 MISFIT_WEIGHT = 100
-LATCH = 100  # steps
+LATCH = 100  # steps after which the atoms are set to the optimal ones of a batch
 LEAST_AMOUNT = 1e-6  # whose logarithm can still be learned
 
 
@@ -43,9 +43,9 @@ EXACT = Remedy("rate", _exact, "with few images per cluster, a single cluster ha
 class MCR2(Method):
     """``proj_hidden_dim``, ``proj_output_dim``: widths of the two-layer projector. ``eps``: squared distortion of the
     code. ``gamma``: 1 in the paper's definition, 20 in the authors' runs without labels (MCR2-CTRL). ``num_clusters``:
-    k, clusters that are learned beside the views; ``null`` for none. ``rate``: that of the clusters, ``exact`` or
-    ``variational`` (Baek et al., CVPR 2022), where ``atoms`` directions a cluster, of which each cluster has some, are
-    learned too and set to the optimal ones of a batch every 100 steps; that takes batches with hundreds of images a
+    k, the number of clusters to learn; ``null`` for none. ``rate``: rate of the clusters, ``exact`` or ``variational``
+    (Baek et al., CVPR 2022). The variational rate also learns ``atoms`` directions per cluster, which all clusters
+    share, and sets them to the optimal ones of a batch every 100 steps; it needs batches with hundreds of images per
     cluster.
     """
 
@@ -79,7 +79,7 @@ class MCR2(Method):
         self.head = nn.Linear(proj_output_dim, num_clusters) if num_clusters else None
         self.num_clusters, self.eps, self.gamma = num_clusters, eps, gamma
         self.atoms = self.log_amounts = None
-        self._latched = -1  # the last step at which they were set
+        self._latched = -1  # the last step at which the atoms were set
         if num_clusters and rate == "variational":
             self.atoms = nn.Parameter(torch.randn(num_clusters * atoms, proj_output_dim))
             self.log_amounts = nn.Parameter(torch.zeros(num_clusters, num_clusters * atoms))
@@ -89,7 +89,7 @@ class MCR2(Method):
         return self.num_clusters
 
     def loss(self, views: Views) -> dict[str, Tensor]:
-        """R_c of views minus R, both in nats an embedding; with clusters, R_c of these minus R is added."""
+        """R_c of views minus R, both in nats per embedding; with clusters, their R_c minus R is added."""
         z = torch.stack([gather(self.embed(feats)) for feats in views.feats])
         with without_autocast(z):
             every = z.flatten(0, 1)
@@ -103,7 +103,7 @@ class MCR2(Method):
                 parts["clusters"] = partition_rate(every, repeated, eps=self.eps)
             else:
                 step = views.progress.step
-                if step % LATCH == 0 and step != self._latched:  # once, where gradients of several batches accumulate
+                if step % LATCH == 0 and step != self._latched:  # once, also if gradients of several batches accumulate
                     self._latched = step
                     self._latch(every, repeated)
                 found = variational_rate(every, repeated, self.atoms, self.log_amounts.exp(), eps=self.eps)
@@ -122,6 +122,6 @@ class MCR2(Method):
         return F.normalize(at_least_float32(self.projector(feats)), dim=1)
 
     def forward(self, feats: Tensor) -> Tensor:
-        """Scores of clusters ``(n, k)``, or without clusters embeddings."""
+        """Scores of clusters ``(n, k)``; without clusters, embeddings ``(n, f)``."""
         z = self.embed(feats)
         return z if self.head is None else self.head(z)

@@ -24,7 +24,8 @@ from cplearn_solo.methods.base import METHODS, Method, Progress, Views
 class MEC(Method):
     """``proj_hidden_dim``, ``proj_output_dim``: widths of the three-layer projector. ``pred_hidden_dim``: hidden width
     of the predictor. ``eps``: squared distortion of the code. ``order``: terms of the logarithm's Taylor series, or
-    ``null`` for the exact logarithm. ``warmup_epochs``: epochs in which 1/lambda falls from eight times its value.
+    ``null`` for the exact logarithm. ``warmup_epochs``: epochs in which 1/lambda falls from eight times its final
+    value.
     """
 
     teacher = "projector"

@@ -1,7 +1,7 @@
 """MoCo v2+: recognise an image's other view among a queue of a slow teacher's embeddings (He et al., CVPR 2020).
 
-With the changes of v2 (Chen et al., 2020), and symmetrised over the two views as in solo-learn. The projector is
-lightly's. Queue and InfoNCE are not, as checkpoints do not hold lightly's memory bank.
+It has the changes of v2 (Chen et al., 2020) and is symmetrised over the two views, as in solo-learn. The projector is
+lightly's. Queue and InfoNCE are not, because checkpoints do not hold lightly's memory bank.
 
     L = -log(exp(q.k / temperature) / (exp(q.k / temperature) + sum_j exp(q.k_j / temperature)))
 

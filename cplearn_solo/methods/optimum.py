@@ -18,7 +18,8 @@ LARGEST_DICTIONARY = 1 << 24  # entries up to which the optimum's H^T H is compu
 def optimum_measures(dictionary: PackedDictionary, unscale: float) -> list[ReportMeasure]:
     """The rows of the report.
 
-    ``unscale``: factor from the length of embeddings, sqrt(f / n) with the training batch n in Eq. 1, to sqrt(f).
+    ``unscale``: factor that scales embeddings from length sqrt(f / n), with the training batch n of Eq. 1, to length
+    sqrt(f).
     """
 
     def alignment(h: Tensor, codes: Tensor, last: Mapping[str, float]) -> float:

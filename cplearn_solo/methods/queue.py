@@ -13,8 +13,8 @@ from cplearn_solo.core.errors import require
 class Queue(nn.Module):
     """The last ``size`` rows of all ranks for each of ``views`` views: ``rows`` ``(views, size, dim)``.
 
-    It starts with random unit vectors. A checkpoint holds rows and position. Raises ``InputError`` unless ``size`` is
-    a multiple of the batch: here of one rank's, in :meth:`push` of that of all ranks.
+    It starts with random unit vectors. A checkpoint holds rows and position. Raises ``InputError`` unless ``size`` is a
+    multiple of the batch: here of one rank's batch, in :meth:`push` of the batch of all ranks.
     """
 
     def __init__(self, views: int, size: int, dim: int, *, batch_size: int) -> None:
@@ -29,14 +29,14 @@ class Queue(nn.Module):
         return self.seen >= self.rows.shape[1]
 
     def check_ranks(self, ranks: int) -> None:
-        """Raises ``InputError`` unless ``size`` is a multiple of the batch of so many."""
+        """Raises ``InputError`` unless ``size`` is a multiple of the batch of ``ranks`` processes."""
         self._check(self.batch_size * ranks)
 
     def push(self, views: list[Tensor]) -> None:
-        """Replaces the oldest rows by those of all ranks, ``(n, dim)`` for each view."""
+        """Replaces the oldest rows by the new rows of all ranks, ``(n, dim)`` for each view."""
         new = torch.stack([gather(rows.detach()) for rows in views])
         self._check(new.shape[1])
-        # the position is no multiple of the batch in a run that was resumed with another one
+        # in a run that was resumed with another batch size, the position is not a multiple of the batch
         self.rows[:, (self.seen + torch.arange(new.shape[1], device=new.device)) % self.rows.shape[1]] = new
         self.seen += new.shape[1]
 

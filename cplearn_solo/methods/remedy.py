@@ -1,17 +1,17 @@
-"""What to change in a configuration against a collapse, as methods say it of their own keys."""
+"""Advice of methods against a collapse: which of their keys to change."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-Keywords = Mapping[str, Any]  # the method_kwargs of a run, with the defaults of those that it does not say
+Keywords = Mapping[str, Any]  # the method_kwargs of a run, with defaults for absent ones
 
 
 class Remedy(NamedTuple):
-    """``method_kwargs.key`` should have the ``value`` of the present keywords; ``None`` where it is not to blame.
+    """Change ``method_kwargs.key``: ``value`` computes its new value from the present keywords, ``None`` for no change.
 
-    ``why`` says in words what the present value does.
+    ``why`` says what the present value does.
     """
 
     key: str
@@ -28,7 +28,7 @@ def never(given: Keywords) -> bool:
 
 
 def raise_to(least: float, key: str, why: str, *, unless: Excuse = never) -> Remedy:
-    """Blames a number below ``least``."""
+    """Advises ``least`` for a number below it, except if ``unless`` holds."""
 
     def value(given: Keywords) -> float | None:
         return least if _number(given[key]) and given[key] < least and not unless(given) else None
@@ -37,7 +37,7 @@ def raise_to(least: float, key: str, why: str, *, unless: Excuse = never) -> Rem
 
 
 def lower_to(most: float, key: str, why: str, *, unless: Excuse = never) -> Remedy:
-    """Blames a number above ``most``."""
+    """Advises ``most`` for a number above it, except if ``unless`` holds."""
 
     def value(given: Keywords) -> float | None:
         return most if _number(given[key]) and given[key] > most and not unless(given) else None

@@ -41,7 +41,7 @@ class SelfClassifier(Method):
     """``proj_hidden_dim``, ``proj_output_dim``: hidden width and f of the head. ``num_prototypes``: c, classes.
     ``tau_row``, ``tau_col``: temperatures of prediction and target. ``use_bn_in_head``: BatchNorm in the head.
     ``projector``: ``own``, the authors' head, or ``cplearn``: a linear layer to f = ``proj_hidden_dim``, BatchNorm,
-    tanh and c frozen codes, at CPLearn's temperature and released scale; its logits take the place of scores.
+    tanh and c frozen codes, at CPLearn's temperature and released scale; its logits replace the scores.
     """
 
     multicrop = True

@@ -1,7 +1,7 @@
 """SimCLR: recognise an image's other view among all other images of the batch (Chen et al., ICML 2020).
 
-The projector is lightly's. The loss is not, as lightly's takes out similarities by a mask, for whose shape a program
-waits on a GPU; embeddings are gathered first, so that negatives come from every device.
+The projector is lightly's. The loss is not, because lightly's removes similarities by a mask, which makes a program
+wait for the GPU. Embeddings are gathered first, so that negatives come from every device.
 
     L = -log(exp(s_ij / temperature) / sum_{k != i} exp(s_ik / temperature))
 
@@ -49,8 +49,8 @@ class SimCLR(Method):
 
 
 def nt_xent(z1: Tensor, z2: Tensor, *, temperature: float) -> Tensor:
-    """Mean over the 2n embeddings of views ``(n, f)`` of the cross-entropy of picking the image's other view among all
-    others by cosine similarity over ``temperature``, a scalar in nats (Eq. 1)."""
+    """Cross-entropy of picking an image's other view among all other embeddings by cosine / ``temperature``: the mean
+    over the 2n embeddings of two views ``(n, f)``, a scalar in nats (Eq. 1)."""
     z = F.normalize(torch.cat([z1, z2]), dim=1)
     itself = torch.eye(len(z), dtype=torch.bool, device=z.device)
     scores = (z @ z.T / temperature).masked_fill(itself, -torch.inf)

@@ -2,7 +2,7 @@
 
 Unit embeddings Z ``(n, f)`` are scored against K unit prototypes; Sinkhorn-Knopp turns the scores of a large crop into
 codes Q ``(n, K)`` with equal mass on every prototype, and every other crop predicts them. Loss, Sinkhorn and projector
-are lightly's. The prototypes are a plain layer, as lightly's have a bias and the paper's do not.
+are lightly's. The prototypes are a plain layer, because lightly's have a bias and the paper's do not.
 
     L = -sum_k Q_k log softmax(Z' C / temperature)_k
 

@@ -10,7 +10,8 @@ from torch import nn
 def teacher_of(online: nn.Module) -> nn.Module:
     """A copy of ``online`` without gradients, stochastic depth and dropout, as DINO's ``main_dino.py`` builds it.
 
-    Its targets are of the whole network. It stays in training mode, where BatchNorm uses the statistics of the batch.
+    Without dropout, its targets come from the whole network. It stays in training mode, where BatchNorm uses the
+    statistics of the batch.
     """
     return without_dropout(copy.deepcopy(online).requires_grad_(False))
 
@@ -19,7 +20,7 @@ def without_dropout(network: nn.Module) -> nn.Module:
     """``network``, in which every rate of dropout and stochastic depth is now 0."""
     for module in network.modules():
         of_its_kind = any(word in type(module).__name__.lower() for word in ("drop", "stochasticdepth"))
-        for name, value in list(vars(module).items()):  # rates are of layers, or plain numbers of an attention
+        for name, value in list(vars(module).items()):  # rates of layers, or numbers of an attention module
             if isinstance(value, float) and (of_its_kind or "drop" in name):
                 setattr(module, name, 0.0)
     return network

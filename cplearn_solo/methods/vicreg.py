@@ -1,8 +1,8 @@
 """VICReg: invariance between views, variance of each dimension, no covariance between them (Bardes et al., ICLR 2022).
 
-Projector, invariance and variance are lightly's; its covariance is not, as it takes out the diagonal by a mask, for
-whose shape a program waits on a GPU. As in the authors' code, the invariance is averaged over dimensions, where Eq. 5
-sums, and the variance over the two views, where Eq. 6 sums.
+Projector, invariance and variance are lightly's; its covariance is not, because it removes the diagonal by a mask,
+which makes a program wait for the GPU. As in the authors' code, the invariance is averaged over dimensions and the
+variance over the two views; Eqs. 5 and 6 sum them.
 
     L = sim_loss_weight s(z, z') + var_loss_weight (v(z) + v(z')) / 2 + cov_loss_weight (c(z) + c(z'))
 
@@ -56,7 +56,7 @@ class VICReg(Method):
         require(any(weights.values()), "method_kwargs.sim_loss_weight", sim_loss_weight, wanted)
 
     def loss(self, views: Views) -> dict[str, Tensor]:
-        """Terms are logged before weighting; one that is switched off is logged and gets no gradient."""
+        """Terms are logged before weighting; a term with weight 0 is logged, too, but gets no gradient."""
         z1, z2 = (gather(at_least_float32(self.projector(feats))) for feats in views.feats)
         with without_autocast(z1):
             terms = {
@@ -68,7 +68,7 @@ class VICReg(Method):
 
 
 def covariance_loss(z: Tensor) -> Tensor:
-    """Squared covariances of different dimensions of embeddings ``(n, f)``, summed, over f (Eq. 4)."""
+    """Sum of the squared covariances of different dimensions of embeddings ``(n, f)``, divided by f (Eq. 4)."""
     z = z - z.mean(dim=0)
     covariance = z.T @ z / (len(z) - 1)
     return 2 * covariance.triu(diagonal=1).square().sum() / z.shape[1]

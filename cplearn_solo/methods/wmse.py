@@ -1,7 +1,7 @@
 """W-MSE: whiten the embeddings of a batch, then pull views together (Ermolov et al., ICML 2021).
 
-The projector is lightly's. Whitening and loss are not: lightly's draws a permutation for the rows of one process, where
-here all devices whiten blocks of the whole batch with the same permutation, and makes a program wait on a GPU.
+The projector is lightly's. Whitening and loss are not: lightly's permutes the rows of one process and makes a program
+wait for the GPU. Here, all devices whiten blocks of the whole batch with the same permutation.
 
     L = 2 - 2 cos(w, w'),   w = K^-1 (z - mean),   K K^T = covariance of a block
 
@@ -77,9 +77,9 @@ def whiten(z: Tensor, *, eps: float = 0.0) -> Tensor:
     """Rows of blocks ``(blocks, n, f)``, centred and multiplied by the inverse of the Cholesky factor of their
     covariance, into which a share ``eps`` of the identity is mixed (Section 3.2).
 
-    In float64, since the condition of a covariance is squared, and TF32 would keep three digits of its products.
-    Raises ``InputError`` for a covariance that cannot be inverted; on a GPU, where the program would have to wait to
-    know, the result is NaN.
+    Computed in float64, because the condition number of a covariance is squared, and TF32 would keep three digits of
+    its products. Raises ``InputError`` for a covariance that cannot be inverted; on a GPU, where this check would make
+    the program wait, the result is NaN.
     """
     z, dtype = z.double(), z.dtype
     z = z - z.mean(dim=1, keepdim=True)
