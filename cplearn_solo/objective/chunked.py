@@ -1,4 +1,4 @@
-"""The sweeps over tiles of the dictionary that are multiplied out one at a time."""
+"""The sweeps over tiles of the dictionary that are unpacked to floats one at a time."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class ChunkedSweeps(Sweeps):
         return TileSums(top, e.sum(dim=2), sum_exp_logit, z[0].argmax(dim=1) + start)
 
     def _tile_gradient(self, k: int, top: Tensor, log_ratio: Tensor, constant: Tensor, prior: TilePrior) -> Tensor:
-        """dloss / dz of the k-th tile but for factors, ``(views, n, width)`` in the type of products."""
+        """dloss / dz of the k-th tile up to constant factors, ``(views, n, width)`` in the dtype of products."""
         tiles, beta = self.tiles, self.spec.beta
         dz = tiles.logits(k)  # its memory is free for the result once the logits are shifted
         d, e = tiles.shifted(k, dz, top)
@@ -74,7 +74,7 @@ class ChunkedSweeps(Sweeps):
 
 
 def _subtract(x: Tensor, factor: float | Tensor, y: Tensor, *, out: Tensor) -> None:
-    """``x - factor * y`` in one operation, whether the factor is a number or on a GPU."""
+    """``x - factor * y`` in one operation, whether the factor is a number or a tensor."""
     if isinstance(factor, Tensor):
         torch.addcmul(x, y, factor, value=-1, out=out)
     else:

@@ -28,16 +28,16 @@ IMPLEMENTATIONS = ("auto", "reference", "chunked", "lookup", "triton")
 
 # A step of n = 256 and 131,072 codes then takes less than a twelfth of the memory of all logits.
 KEPT_LOGITS_MB = 64
-KEPT_SHARE = 32  # of a GPU's memory one part in so many is kept, if that is more: 2.5 GB of 80
+KEPT_SHARE = 32  # on a GPU, 1 / 32 of its memory if that is more: 2.5 GB of 80 GB
 
-TRITONS_LEAST = (8, 0)  # compute capability that Triton takes, and from which on GPUs have bfloat16
+TRITONS_LEAST = (8, 0)  # least compute capability that Triton supports; GPUs have bfloat16 from there on
 
 
 class Objective(NamedTuple):
     """``loss = beta * invariance + prior``, scalars in nats; a gradient flows through ``loss`` only.
 
-    Of the first view: ``assignment_entropy``, the mean entropy of p, and ``mean_entropy``, that of the mean p, in nats,
-    ``codes`` ``(n,)``, the most likely ones, and ``mean_assignment``, the mean p ``(c,)``.
+    Of the first view: ``assignment_entropy``, the mean entropy of p, and ``mean_entropy``, the entropy of the mean p,
+    both in nats; ``codes`` ``(n,)``, the most likely ones; ``mean_assignment``, the mean p ``(c,)``.
     """
 
     loss: Tensor
@@ -68,32 +68,31 @@ def objective(
 
     ``views``: embeddings ``(n, f)`` each, row i of all from the same image. ``dictionary``: W with f rows and c codes.
     ``temperature``: tau. ``pairs``: indices of the views to compare, all pairs by default. ``beta``, ``prior``,
-    ``prior_loss``, ``prior_is_checked``: see there.
+    ``prior_loss``, ``prior_is_checked``: as in ``cplearn_loss``.
 
-    On several ranks each has its own samples and, by default, its own loss. ``dictionary_parallel``: each works on a
-    share of the codes for the samples of all, ``mean_assignment`` is that of its share, and the loss is the mean over
-    ranks. ``global_prior``: the mean
-    assignment is that of the samples of all. Gradients are such that their mean over ranks, which data-parallel
-    training takes, is that of the mean loss.
+    With several ranks, each has its own samples and, by default, its own loss. ``dictionary_parallel``: each rank works
+    on a share of the codes for the samples of all ranks, ``mean_assignment`` has only its share, and the loss is the
+    mean over ranks. ``global_prior``: the mean assignment is over the samples of all ranks. The mean of the gradients
+    over ranks, which data-parallel training computes, is the gradient of the mean loss.
 
     ``impl``:
 
-    * ``reference`` multiplies W out and holds all logits ``(n, c)``.
-    * ``chunked`` goes through the codes in tiles. It keeps ``kept_logits_mb`` megabytes of logits and multiplies the
-      others out again; by default 64, on a GPU a part in 32 of its memory if that is more.
+    * ``reference`` holds all of W as floats and all logits ``(n, c)``.
+    * ``chunked`` goes through the codes in tiles. It keeps ``kept_logits_mb`` megabytes of logits and computes the
+      others again. The default is 64, or on a GPU 1 / 32 of its memory if that is more.
     * ``lookup`` does the same on a CPU in a third to two thirds of the time, in float32: its products are sums of table
       entries that the bits of W select.
-    * ``triton`` does the same on a GPU in a fifth to two thirds of the time. Products are in half precision, those of
-      float32 embeddings of as many terms as ``torch.set_float32_matmul_precision`` asks for.
-    * ``auto`` picks the fastest supported implementation: ``lookup`` on CPUs and ``triton`` on GPUs where there is one,
-      from compute capability 8.0 on.
+    * ``triton`` does the same on a GPU in a fifth to two thirds of the time. Products are in half precision; float32
+      embeddings are split into as many terms as ``torch.set_float32_matmul_precision`` asks for.
+    * ``auto`` picks the fastest one available: ``lookup`` on CPUs, ``triton`` on GPUs from compute capability 8.0 on.
+      Otherwise, and with ``dictionary_parallel`` or ``global_prior``, it is ``chunked``.
 
-    All of them sum in float32 at least. Products of all but ``lookup`` are in half precision where the embeddings are,
-    or where autocast asks for it, and the processor has units for it.
+    All of them sum at least in float32. Except in ``lookup``, products are in half precision if the embeddings are, or
+    if autocast asks for it, and if the processor has units for it.
 
     Raises ``InputError`` for embeddings that do not match each other or the dictionary, ``pairs`` of views that do not
-    exist, a prior that is no distribution, an unknown ``impl`` or ``prior_loss``, an ``impl`` that cannot do what is
-    asked, codes that cannot be shared among ranks, and too little memory.
+    exist or that leave a view out, a prior that is not a distribution, an unknown ``impl`` or ``prior_loss``, an
+    ``impl`` that cannot be used here, codes that cannot be divided among ranks, and too little memory.
     """
     n, f = _common_shape(views)
     require(f == dictionary.f, "f of the embeddings", f, f"{dictionary.f}, the rows of the dictionary")
@@ -127,7 +126,7 @@ def objective(
 
 
 def _kept_logits_mb(device: torch.device) -> float:
-    """By default: little on a CPU, where memory is slow, and what does not hurt of a GPU's."""
+    """The default: little on a CPU, where memory is slow, and a small share of a GPU's memory."""
     if device.type != "cuda" or not torch.cuda.is_available():
         return KEPT_LOGITS_MB
     return max(KEPT_LOGITS_MB, torch.cuda.get_device_properties(device).total_memory / KEPT_SHARE / 2**20)
@@ -157,7 +156,7 @@ def _implementation(impl: str, h: Tensor, *, several_ranks: bool) -> Callable[[T
         impl = "chunked" if several_ranks else _fastest(h)
     check_impl_on(impl, h.device)
     if impl == "triton":
-        from cplearn_solo.objective.triton.sweeps import triton  # Triton is not everywhere that PyTorch is
+        from cplearn_solo.objective.triton.sweeps import triton  # not every PyTorch comes with Triton
 
         return triton
     return {"reference": reference, "chunked": chunked, "lookup": lookup}[impl]
@@ -172,7 +171,7 @@ def _fastest(h: Tensor) -> str:
 
 
 def check_impl(impl: str, *, several_ranks: bool) -> None:
-    """Raises ``InputError`` for an unknown ``impl``, or one that cannot put together what ``several_ranks`` have."""
+    """Raises ``InputError`` for an unknown ``impl``, or one that cannot combine the results of ``several_ranks``."""
     if impl not in IMPLEMENTATIONS:
         raise unknown("impl", impl, IMPLEMENTATIONS)
     possible = not several_ranks or impl not in ("reference", "lookup")
@@ -200,18 +199,18 @@ def check_impl_on(impl: str, device: torch.device) -> None:
 
 
 def _is_new_enough(device: torch.device) -> bool:
-    """Whether a GPU is one that Triton takes."""
+    """Whether Triton supports this GPU."""
     return torch.cuda.get_device_capability(device) >= TRITONS_LEAST
 
 
 def check_shares(c: int, ranks: int) -> None:
-    """Raises ``InputError`` where ``dictionary_parallel`` cannot share c codes among ``ranks`` processes."""
+    """Raises ``InputError`` if ``dictionary_parallel`` cannot divide c codes among ``ranks`` processes."""
     require(ranks > 1, "dictionary_parallel", True, "False on one process; it shares codes among several")
     require(c % ranks == 0, "c", c, f"divisible by {ranks}, the number of processes, for dictionary_parallel")
 
 
 def _share_of_codes(spec: LossSpec) -> LossSpec:
-    """The same of this rank's share of the codes."""
+    """``spec`` for this rank's share of the codes."""
     c, ranks = spec.dictionary.c, world_size()
     check_shares(c, ranks)
     start, stop = rank() * c // ranks, (rank() + 1) * c // ranks
@@ -224,7 +223,7 @@ def _share_of_codes(spec: LossSpec) -> LossSpec:
 
 
 def _autocast(h: Tensor) -> Tensor:
-    """Half precision where automatic mixed precision would multiply in it."""
+    """``h`` in half precision if automatic mixed precision would multiply in it."""
     device = h.device.type
     if h.dtype != torch.float32 or not torch.is_autocast_enabled(device):
         return h
@@ -240,7 +239,7 @@ def _out_of_memory(h: Tensor, spec: LossSpec, implementation: Callable) -> Input
 
 
 class _LossWithGradient(torch.autograd.Function):
-    """The gradient is computed together with the loss: what it is computed from is larger than the gradient itself."""
+    """Computes loss and gradient together, because intermediate results are larger than the gradient itself."""
 
     @staticmethod
     def forward(ctx: Any, spec: LossSpec, implementation: Callable, *views: Tensor) -> tuple[Tensor, ...]:

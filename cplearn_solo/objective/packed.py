@@ -1,4 +1,4 @@
-"""A dictionary at one bit an entry, and tiles of it as numbers."""
+"""A dictionary at one bit per entry, and tiles of it as floats."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class PackedDictionary:
 
         ``out``: memory to write them to, float32 with at least 32 ceil(f / 32) (stop - start) elements.
         """
-        words = self.words[:, None, start:stop].bitwise_not()  # the sign of a float is set where it is negative
+        words = self.words[:, None, start:stop].bitwise_not()  # the sign bit of a negative float is set
         shape = (len(words), 32, stop - start)
         out = torch.empty(shape, device=words.device) if out is None else out[: len(words) * 32 * shape[2]].view(shape)
         torch.bitwise_left_shift(words, self._shifts, out=out.view(torch.int32))  # the bit becomes float32's sign

@@ -1,7 +1,7 @@
 """The prior's term: how far the mean assignment of all codes is from the prior, and its gradient.
 
-With p ``(n, c)`` of one view, its mean pbar over n samples and g_ij = n dprior / dlog p_ij, the gradient by logits is
-(g_ij - p_ij sum_j g_ij) / n, since log p = z - log-sum-exp z.
+With p ``(n, c)`` of one view, its mean pbar over n samples and g_ij = n dprior / dlog p_ij, the gradient with respect
+to logits is (g_ij - p_ij sum_j g_ij) / n, since log p = z - log-sum-exp z.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from cplearn_solo.objective.spec import LossSpec
 class PriorTerm(NamedTuple):
     """The term of each view and group of samples that share a mean assignment.
 
-    ``loss`` and ``mean_entropy``, that of pbar, ``(views, groups)`` in float64; ``mean_assignment``, the first view's
-    pbar, a mean over groups, ``(c,)``; ``log_ratio``, log(pbar / q), ``(views, groups, c)``; ``grad_sum``, sum_j g_ij,
-    ``(views, n)`` in float64.
+    ``loss`` and ``mean_entropy``, the entropy of pbar: ``(views, groups)`` in float64. ``mean_assignment``: pbar of the
+    first view, averaged over groups, ``(c,)``. ``log_ratio``: log(pbar / q), ``(views, groups, c)``. ``grad_sum``:
+    sum_j g_ij, ``(views, n)`` in float64.
     """
 
     loss: Tensor
@@ -35,8 +35,8 @@ class PriorTerm(NamedTuple):
 
 
 def prior_term(log_mean: Tensor, grad_sum: Tensor, spec: LossSpec) -> PriorTerm:
-    """Sums over all codes, of other ranks as well, of ``log_mean``, log pbar ``(views, groups, c)``, which becomes
-    ``log_ratio`` in place."""
+    """The :class:`PriorTerm`, summed over all codes, also those of other ranks. ``log_mean``, log pbar
+    ``(views, groups, c)``, becomes ``log_ratio`` in place."""
     log_q = spec.log_prior(slice(None), like=log_mean)
     reverse = spec.prior_loss == "reverse"
     mean = log_mean.exp()
@@ -50,11 +50,11 @@ def prior_term(log_mean: Tensor, grad_sum: Tensor, spec: LossSpec) -> PriorTerm:
 
 @dataclass(frozen=True)
 class TilePrior(ABC):
-    """What one tile of codes has to do with the prior's term.
+    """The part of one tile of codes in the prior's term.
 
     Logits come as ``d`` = z - max z and ``e`` = exp(d), ``(views, groups, samples, width)``, where the samples of a
-    group share a mean assignment. ``log_sum_exp``, ``inverse_sum``: of exp(d) over all codes, ``(views, groups,
-    samples)``, so that log p = d - log_sum_exp and p = inverse_sum * e.
+    group share a mean assignment. ``log_sum_exp``, ``inverse_sum``: logarithm and inverse of the sum of exp(d) over all
+    codes, ``(views, groups, samples)``, so that log p = d - log_sum_exp and p = inverse_sum * e.
     """
 
     spec: LossSpec
@@ -68,12 +68,12 @@ class TilePrior(ABC):
 
     @abstractmethod
     def add_gradient(self, t: Tensor, d: Tensor, p: Tensor, log_ratio: Tensor, *, view: int, weight: int) -> None:
-        """From t_ij to p_ij t_ij + weight g_ij, in place; ``t``, ``d``, ``p`` ``(groups, samples, width)``,
-        ``log_ratio`` ``(groups, width)`` of one view."""
+        """Changes t_ij to p_ij t_ij + weight g_ij in place. Of one view: ``t``, ``d``, ``p``
+        ``(groups, samples, width)`` and ``log_ratio`` ``(groups, width)``."""
 
 
 class ReversePrior(TilePrior):
-    """KL(pbar || q), g_ij = p_ij log(pbar_j / q_j); a code that no sample comes near has no part in it."""
+    """KL(pbar || q), g_ij = p_ij log(pbar_j / q_j); a code that no sample is near adds nothing."""
 
     def means(self, codes: slice, d: Tensor, e: Tensor) -> tuple[Tensor, Tensor]:
         total = torch.bmm(self.inverse_sum.flatten(0, 1)[:, None], e.flatten(0, 1)).unflatten(0, e.shape[:2])[:, :, 0]
@@ -87,7 +87,7 @@ class ReversePrior(TilePrior):
 
 
 class ForwardPrior(TilePrior):
-    """Cross-entropy(q, pbar), g_ij = -q_j p_ij / pbar_j; in logarithms, since pbar_j may be too small for a number."""
+    """Cross-entropy(q, pbar), g_ij = -q_j p_ij / pbar_j; in logarithms, because pbar_j may underflow."""
 
     def means(self, codes: slice, d: Tensor, e: Tensor) -> tuple[Tensor, Tensor]:
         d -= self.log_sum_exp[..., None]
@@ -105,14 +105,14 @@ class ForwardPrior(TilePrior):
 
 
 def tile_prior(spec: LossSpec, sums: SoftmaxSums, groups: tuple[int, int]) -> TilePrior:
-    """The form that ``spec.prior_loss`` names; ``groups``: their number and the samples of each."""
+    """The :class:`TilePrior` of ``spec.prior_loss``; ``groups``: their number and the samples per group."""
     form = {"reverse": ReversePrior, "forward": ForwardPrior}[spec.prior_loss]
     inverse_sum = (1 / sums.sum_exp).to(sums.max_logit)
     return form(spec, sums.log_sum_exp.unflatten(1, groups), inverse_sum.unflatten(1, groups))
 
 
 def _products(matrices: Tensor, vectors: Tensor) -> Tensor:
-    """Of matrices ``(views, groups, samples, width)`` and vectors ``(views, groups, width)``, one by one: a batched
-    product is slower."""
+    """Products of matrices ``(views, groups, samples, width)`` and vectors ``(views, groups, width)``, one by one: a
+    batched product is slower."""
     products = [torch.mv(x, y) for x, y in zip(matrices.flatten(0, 1), vectors.flatten(0, 1))]
     return torch.stack(products).unflatten(0, matrices.shape[:2])

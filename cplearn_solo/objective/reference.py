@@ -1,4 +1,4 @@
-"""The objective with all of W and all logits multiplied out: what the other implementations are compared with."""
+"""The objective with all of W and all logits in memory: the other implementations are compared with it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from cplearn_solo.objective.spec import LossAndGradient, LossSpec
 
 
 def reference(h: Tensor, spec: LossSpec) -> LossAndGradient:
-    """The objective of embeddings ``(views, n, f)``; its gradient by logits is by automatic differentiation."""
+    """The objective of embeddings ``(views, n, f)``; automatic differentiation gives its gradient with respect to
+    logits."""
     w = spec.dictionary.tile(0, spec.dictionary.c)
     q = None if isinstance(spec.log_q, float) else spec.log_q.exp()
     with torch.enable_grad():

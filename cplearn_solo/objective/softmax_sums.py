@@ -16,7 +16,7 @@ class TileSums(NamedTuple):
     """Sums over the codes of one tile, relative to the tile's own largest logits.
 
     ``max_logit``, ``sum_exp`` ``(views, n)``: max z and sum_j exp(z_j - max z). ``sum_exp_logit`` ``(terms, n)``:
-    sum_j exp(z_aj - max z_a) (z_bj - max z_b) for each pair (a, b) of views wanted. ``codes`` ``(n,)``: the codes of
+    sum_j exp(z_aj - max z_a) (z_bj - max z_b) for each requested pair (a, b) of views. ``codes`` ``(n,)``: the codes of
     the largest logits of the first view.
     """
 
@@ -28,9 +28,9 @@ class TileSums(NamedTuple):
 
 @dataclass(frozen=True)
 class SoftmaxSums:
-    """The same over all codes, with the pairs of views ``terms``; in float64, as errors of many tiles would add up.
+    """The sums of all tiles, for pairs of views ``terms``; in float64, because errors of many tiles would add up.
 
-    ``log_sum_exp`` ``(views, n)`` is log ``sum_exp`` in the type of the logits: log p = z - max z - log_sum_exp.
+    ``log_sum_exp`` ``(views, n)`` is log ``sum_exp`` in the dtype of the logits: log p = z - max z - log_sum_exp.
     """
 
     terms: list[tuple[int, int]]
@@ -50,7 +50,7 @@ class SoftmaxSums:
 
 
 def merge(tiles: list[TileSums], terms: list[tuple[int, int]], *, ranks: bool) -> SoftmaxSums:
-    """The sums of all tiles; with ``ranks`` also of those of other ranks, which hold other codes."""
+    """The sums of all tiles; with ``ranks``, also the tiles of other ranks, which hold other codes."""
     tops, sums_exp, sums_exp_logit, codes = (torch.stack(sums) for sums in zip(*tiles))
     top = tops.amax(dim=0)
     top = max_ranks(top) if ranks else top

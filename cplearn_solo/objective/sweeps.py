@@ -1,15 +1,16 @@
 """The objective in three sweeps over the codes, none of which needs all logits at once.
 
-For views a and b with logits z and p = softmax(z), the sweeps find
+For views a and b with logits z and p = softmax(z), the sweeps compute
 
-1. for each sample log-sum-exp z_a and the mean of z_b under p_a, both updated as the maximum moves. This is all of the
+1. for each sample log-sum-exp z_a and the mean of z_b under p_a, both updated when the maximum changes. They give the
    invariance: cross-entropy(p_a, p_b) = log-sum-exp z_b - mean of z_b under p_a;
-2. for each code its mean assignment, and from it the prior's term and g, n times its derivative by log p;
-3. dloss / dz_a = p_a (beta sum_b (1 + mean of z_b - z_b) - sum_j g) + g - beta sum_b p_b, but for factors, and its
-   product with W.
+2. for each code its mean assignment, and from it the prior's term and g, n times the term's derivative with respect to
+   log p;
+3. dloss / dz_a = p_a (beta sum_b (1 + mean of z_b - z_b) - sum_j g) + g - beta sum_b p_b, up to constant factors, and
+   its product with W.
 
 Half of the products of :mod:`reference` are in sweep 1, half in sweep 3. Sweeps 2 and 3 need the logits again: those
-that fit into ``kept_bytes`` are kept, the others multiplied out, which at worst doubles the products.
+that fit into ``kept_bytes`` are kept, the others are computed again, which at worst doubles the products.
 """
 
 from __future__ import annotations
@@ -27,10 +28,10 @@ from cplearn_solo.objective.spec import LossAndGradient, LossSpec
 
 
 class Sweeps(ABC):
-    """The order of the sweeps and what they hand on; how a sweep goes over the codes is the subclass's.
+    """The order of the sweeps and the results that they pass on; a subclass defines how a sweep goes over the codes.
 
-    ``terms``: pairs (a, b) of views of which the first sweep wants the mean of z_b under p_a. ``groups``: how many
-    groups of samples share a mean assignment, and the samples of each.
+    ``terms``: pairs (a, b) of views for which the first sweep computes the mean of z_b under p_a. ``groups``: the
+    number of groups of samples that share a mean assignment, and the samples per group.
     """
 
     def __init__(self, h: Tensor, spec: LossSpec) -> None:
@@ -61,7 +62,7 @@ class Sweeps(ABC):
         means = [sum(beta * (1 + sums.mean_logit(a, b)) for b in others) for a, others in partners]
         grad_sums = [len(others) * prior.grad_sum[a] for a, others in partners]
         constant = (torch.stack(means) - torch.stack(grad_sums)).to(sums.max_logit)
-        # each rank has the part of its codes, and the sum over ranks is what gathered embeddings get
+        # each rank has the part of its codes, and gathered embeddings get the sum over ranks
         ranks = world_size() if self.spec.codes_shared else 1
         scale = ranks / (2 * constant.shape[1] * len(self.spec.pairs) * self.spec.temperature)
         return self.gradient(sums, prior.log_ratio, constant) * scale
@@ -72,12 +73,12 @@ class Sweeps(ABC):
 
     @abstractmethod
     def mean_assignments(self, sums: SoftmaxSums) -> tuple[Tensor, Tensor]:
-        """The second: log pbar ``(views, groups, c)`` and sum_j g_ij ``(views, n)``, in float64."""
+        """The second sweep: log pbar ``(views, groups, c)`` and sum_j g_ij ``(views, n)``, in float64."""
 
     @abstractmethod
     def gradient(self, sums: SoftmaxSums, log_ratio: Tensor, constant: Tensor) -> Tensor:
-        """The third: dloss / dz W^T but for factors, ``(views, n, f)``.
+        """The third sweep: dloss / dz W^T up to constant factors, ``(views, n, f)``.
 
-        ``log_ratio``: log(pbar / q) ``(views, groups, c)``. ``constant`` ``(views, n)``: what p_a is multiplied with,
-        but for the part with z_b.
+        ``log_ratio``: log(pbar / q) ``(views, groups, c)``. ``constant`` ``(views, n)``: the factor of p_a without its
+        part that depends on z_b.
         """

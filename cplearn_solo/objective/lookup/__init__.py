@@ -1,1 +1,1 @@
-"""The objective on CPUs without multiplying: products are looked up from tables by the dictionary's bits."""
+"""The objective on CPUs without multiplication: the dictionary's bits select precomputed sums from tables."""

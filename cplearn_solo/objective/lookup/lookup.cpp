@@ -1,9 +1,9 @@
 // The objective's sweeps over codes, from the bits of the dictionary.
 //
 // Products use the method of four Russians: the 16 signed sums of each four rows are tabulated once, and the logit of a
-// code is the sum of f / 4 entries that the code's bits select. Samples are the lanes of vectors: a number a sample is
-// (views, panels, LANES), sample i in lane i % LANES of panel i / LANES, and a tile of logits is (views, panels, width,
-// LANES). Lanes beyond the last sample have embeddings of zero and infinite shifts.
+// code is the sum of f / 4 entries that the code's bits select. Samples are the lanes of vectors: an array of one
+// number per sample is (views, panels, LANES), with sample i in lane i % LANES of panel i / LANES, and a tile of logits
+// is (views, panels, width, LANES). Lanes beyond the last sample have embeddings of zero and infinite shifts.
 
 #include "lookup.h"
 
@@ -91,7 +91,7 @@ void add_grad_sums(const Tile& tile, int64_t row, const float* shift, const floa
     }
 }
 
-// What dloss / dz is made of beside logits: `top`, `shift`, `constant` of samples (views, panels, LANES), `log_ratio` =
+// Inputs of dloss / dz besides logits: `top`, `shift`, `constant` of samples (views, panels, LANES), `log_ratio` =
 // log(pbar / q) of codes (views, stride), and `paired` (views, views), 1 where two views are paired and 0 elsewhere.
 struct Weights {
     const float *top, *shift, *log_ratio;
@@ -101,7 +101,7 @@ struct Weights {
     bool reverse;
 };
 
-// Logits of a panel's samples in all views become dloss / dz but for factors, which is
+// Logits of a panel's samples in all views become dloss / dz up to constant factors, which is
 // p_a (constant_a - beta sum_b (z_b - top_b)) + k g_a - beta sum_b p_b with sums over the k views b paired with a.
 void differentiate(const Tile& tile, int64_t panel, int h, const Weights& w) {
     const int64_t views = tile.views;
@@ -153,8 +153,8 @@ void first_sweep(const Shard* shard, const int32_t* terms, int64_t count, float*
     }
 }
 
-// The second: log sum_i p_ij (views, stride) of each code, and `grad_sum` (views, panels, LANES) += the sums of g.
-// `shift` (views, panels, LANES): log-sum-exp z; log_ratio = log sum_i p_ij - `log_target` (codes).
+// The second sweep: log sum_i p_ij (views, stride) of each code, and `grad_sum` (views, panels, LANES) += the sums of
+// g. `shift` (views, panels, LANES): log-sum-exp z; log_ratio = log sum_i p_ij - `log_target` (codes).
 void second_sweep(const Shard* shard, const float* shift, const float* log_target, bool reverse, float* log_sums,
                   int64_t stride, float* grad_sum) {
     std::vector<float> log_ratio(shard->width);
@@ -172,7 +172,7 @@ void second_sweep(const Shard* shard, const float* shift, const float* log_targe
     }
 }
 
-// The third: gradient (views, panels, 32 count, LANES) += dloss / dz W^T but for factors.
+// The third sweep: gradient (views, panels, 32 count, LANES) += dloss / dz W^T up to constant factors.
 void third_sweep(const Shard* shard, const float* top, const float* shift, const float* log_ratio, int64_t stride,
                  const float* constant, const float* paired, float beta, bool reverse, float* gradient) {
     const Weights weights = {top, shift, log_ratio, stride, constant, paired, beta, reverse};

@@ -27,14 +27,14 @@ from cplearn_solo.objective.sweeps import Sweeps
 
 LANES = 32  # as in lookup.cpp
 TABLE = 8 * 16 * LANES
-VECTORS = ("avx2", "avx512")  # that setup.py builds for
+VECTORS = ("avx2", "avx512")  # instruction sets that setup.py builds for
 TILE = 1024  # codes: the logits of a hundred samples stay in a core's cache
 
 
 @cache
 def library() -> ctypes.CDLL | None:
-    """``lookup.cpp`` as built for this processor's vectors, or ``None`` where it was not built; then a line says so if
-    it could have been.
+    """``lookup.cpp`` as built for this processor's vector instructions, or ``None`` if it was not built. A notice then
+    says so if it could have been built.
     """
     vectors = torch.backends.cpu.get_cpu_capability().lower()
     files = [Path(__file__).with_name(f"_lookup_{vectors}{suffix}") for suffix in EXTENSION_SUFFIXES]
@@ -63,7 +63,7 @@ class Shard(ctypes.Structure):
 
 
 class Shards:
-    """The codes divided among threads; ``bounds``: of each shard its first code and the one after its last."""
+    """The codes divided among threads; ``bounds``: first code of each shard, and one past its last code."""
 
     def __init__(self, h: Tensor, dictionary: PackedDictionary, temperature: float, *, kept_bytes: int) -> None:
         self.h = h / temperature

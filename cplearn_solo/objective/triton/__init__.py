@@ -1,1 +1,1 @@
-"""The objective on GPUs, where the work on a tile is a Triton kernel or two."""
+"""The objective on GPUs, with one or two Triton kernels for the work on a tile."""

@@ -1,10 +1,10 @@
-"""Triton kernels for what is done to a tile beside matrix products; each reads and writes the tile once.
+"""Triton kernels for all work on a tile except matrix products; each reads and writes the tile once.
 
-A tile of logits z is ``(views, n, width)``; ``top`` ``(views, n)`` are the maxima it is shifted by, and
+A tile of logits z is ``(views, n, width)``; ``top`` ``(views, n)`` are the maxima that are subtracted from it, and
 ``log_sum`` ``(views, n)`` is log sum_j exp(z_j - top) over all codes, so that log p = z - top - log_sum.
 
-Where few rows would leave processors without work, several programs share a row: each has a share of its codes and sums
-of its own, which are added up in their order, so that results are always the same.
+If there are too few rows to keep all processors busy, several programs share a row: each one sums over a share of the
+codes. These sums are added in a fixed order, so that results are always the same.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-CODES = 1024  # of a row that a program takes at once
+CODES = 1024  # of a row that a program processes at once
 PROGRAMS = 1024  # of 4 warps: enough for a GPU with 132 processors to have half of the warps that it can hold
-BLOCK = (16, 128)  # samples and codes that a program takes at once where it sums over samples
+BLOCK = (16, 128)  # samples and codes that a program processes at once where it sums over samples
 LOWEST = tl.constexpr(-3.0e38)  # below every logit, and finite: differences of it are numbers
 
 
 def rows(z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Of each share of a row its largest logit, sum_j exp(z_j - largest) and the first code that has it, ``(shares,
-    views, n)`` each."""
+    """For each share of a row, its largest logit, sum_j exp(z_j - largest) and the first code with that logit,
+    ``(shares, views, n)`` each."""
     views, n, width = z.shape
     shares, codes = _shares(views * n, width)
     top, weight = (z.new_empty(shares, views, n, dtype=torch.float32) for _ in range(2))
@@ -76,11 +76,11 @@ def gradient(
     reverse: bool,
     out: Tensor,
 ) -> Tensor:
-    """dloss / dz but for factors: p_a (constant_a - beta sum_b (z_b - top_b)) + k g_a - beta sum_b p_b.
+    """dloss / dz up to constant factors: p_a (constant_a - beta sum_b (z_b - top_b)) + k g_a - beta sum_b p_b.
 
     The sums go over the k views b that are paired with a: ``paired`` ``(views, views)`` is 1 there and 0 elsewhere.
-    ``constant`` is ``(views, n)``, ``beta`` a scalar. Fills ``out`` ``(terms, views, n, width)``, whose terms, in half
-    precision or not, add up to the gradient: each is the rounding of what those before it leave.
+    ``constant`` is ``(views, n)``, ``beta`` a scalar. Fills ``out`` ``(terms, views, n, width)``, whose terms add up to
+    the gradient: each term is the remainder after the terms before it, rounded to the dtype of ``out``.
     """
     views, n, width = z.shape
     grid = (views * n, triton.cdiv(width, CODES))
@@ -92,7 +92,7 @@ def gradient(
 
 
 def _shares(rows: int, width: int) -> tuple[int, int]:
-    """Into how many shares each of ``rows`` is split, and the codes of one."""
+    """The number of shares of each of ``rows``, and the codes per share."""
     blocks = triton.cdiv(width, CODES)
     each = triton.cdiv(blocks, min(blocks, triton.cdiv(PROGRAMS, rows)))
     return triton.cdiv(blocks, each), each * CODES
@@ -156,8 +156,8 @@ def _columns(z, top, log_sum, most_out, total_out, samples, width, SAMPLES: tl.c
 
 @triton.jit
 def _joined(most, total, x):
-    """The maximum and the sum of exponentials relative to it once ``x`` has joined, each element on its own: a program
-    that sums elements first and over lanes at its end does not wait for other warps in each turn."""
+    """The maximum and the sum of exponentials relative to it after ``x`` is added, element by element: a program that
+    sums over lanes only at its end does not wait for other warps in each iteration."""
     e = tl.exp(-tl.abs(x - most))
     total = tl.where(x > most, total * e + 1.0, total + e)
     return tl.maximum(most, x), total

@@ -1,8 +1,8 @@
 """Products with a tile of the dictionary, in half precision.
 
-Entries of +-1 are exact in it. A factor in float32 is the sum of terms, each the rounding of what those before leave;
-``torch.set_float32_matmul_precision`` says how many: ``highest`` three, which hold all 24 bits, ``high`` two and
-``medium`` one. Sums are in float32.
+Entries of +-1 are exact in it. A float32 factor is a sum of terms: each is the rounded remainder after the terms before
+it. ``torch.set_float32_matmul_precision`` sets their number: three for ``highest``, which hold all 24 bits, two for
+``high`` and one for ``medium``. Sums are in float32.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from cplearn_solo.core.precision import matmul_precision
 
-CODES, BITS = 1024, 8  # that a program makes numbers of, the bits of each code's word
+CODES, BITS = 1024, 8  # codes, and bits of each code's word, that a program unpacks
 
 
 class Precision:
@@ -44,7 +44,7 @@ def entries(words: Tensor, f: int, out: Tensor) -> Tensor:
 
 
 def product(a: Tensor, b: Tensor, out: Tensor) -> Tensor:
-    """A B of factors in half precision, summed in float32 and written to ``out``, which may be float32."""
+    """The product A B of factors in half precision, summed in float32 and written to ``out``, which may be float32."""
     if out.dtype == a.dtype:
         return torch.mm(a, b, out=out)
     if a.is_cuda and hasattr(torch.ops.aten.mm, "dtype_out"):

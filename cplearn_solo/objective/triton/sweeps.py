@@ -17,13 +17,13 @@ from cplearn_solo.objective.triton import kernels, products
 
 
 def triton(h: Tensor, spec: LossSpec) -> LossAndGradient:
-    """The objective of embeddings ``(views, n, f)``, in float32 where they are in float64."""
+    """The objective of embeddings ``(views, n, f)``; float64 is computed in float32."""
     with torch.cuda.device_of(h):  # Triton launches on the current device
         return TritonSweeps(h.float() if h.dtype == torch.float64 else h, spec).run()
 
 
 class TritonTiles(Tiles):
-    """A tile of W comes from its bits in one kernel, and products are of terms in half precision."""
+    """One kernel unpacks a tile of W from its bits, and products use terms in half precision."""
 
     def __init__(self, h: Tensor, spec: LossSpec) -> None:
         super().__init__(h, spec.dictionary, spec.temperature, kept_bytes=spec.kept_bytes)
@@ -38,7 +38,7 @@ class TritonTiles(Tiles):
         return parts.unflatten(0, (len(dz), -1)).sum(dim=0)
 
     def terms(self, k: int) -> Tensor:
-        """Memory for what is multiplied with the k-th tile's transposed W."""
+        """Memory for the terms that are multiplied with the k-th tile's transposed W."""
         terms, views = self.precision.terms, len(self.h)
         memory = self._memory("terms", terms * self.h.shape[:2].numel(), self.precision.half)
         return self._shaped(memory, k, terms * views).unflatten(0, (terms, views))
@@ -47,7 +47,7 @@ class TritonTiles(Tiles):
         products.product(self._split_h, self._w(k), out=out)
 
     def _w(self, k: int) -> Tensor:
-        """The k-th tile of W, once for each term: ``(terms * f, width)``; valid until another is asked for."""
+        """The k-th tile of W, once for each term: ``(terms * f, width)``; valid until another is requested."""
         if self._unpacked is None or self._unpacked[0] != k:
             start, stop = self.bounds[k]
             rows = self._split_h.shape[1]
@@ -57,7 +57,7 @@ class TritonTiles(Tiles):
 
 
 class TritonSweeps(Sweeps):
-    """Each sweep is a loop over tiles of codes; what a loop does never makes the program wait for the GPU."""
+    """Each sweep is a loop over tiles of codes; no operation in a loop makes the program wait for the GPU."""
 
     def __init__(self, h: Tensor, spec: LossSpec) -> None:
         super().__init__(h, spec)
