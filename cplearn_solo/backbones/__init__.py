@@ -1,4 +1,4 @@
-"""Backbones: images ``(n, c, h, w)`` to features ``(n, d)``, d being the module's ``num_features``."""
+"""Backbones: images ``(n, c, h, w)`` to features ``(n, d)``, where d is the module's ``num_features``."""
 
 from typing import TYPE_CHECKING
 

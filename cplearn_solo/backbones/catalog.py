@@ -1,4 +1,4 @@
-"""Names of the backbones; what builds one is imported when its name is looked up."""
+"""Names of the backbones; the code that builds one is imported when its name is looked up."""
 
 from __future__ import annotations
 

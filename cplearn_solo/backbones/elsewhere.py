@@ -1,4 +1,4 @@
-"""The same networks in timm, under the same names of weights."""
+"""Our backbones as models of timm with the same names of weights."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ SMALL_IMAGE = 64  # pixels; up to here ResNets get the CIFAR stem and ViTs patch
 
 
 def has_small_stem(name: str, crop_size: int, small_stem: bool | None = None) -> bool:
-    """Whether it is a ResNet with a 3x3 stem and no max-pool, which no other library makes by itself."""
+    """Whether it is a ResNet with a 3x3 stem and no max-pool, which other libraries do not build."""
     return name in RESNETS and (crop_size <= SMALL_IMAGE if small_stem is None else small_stem)
 
 
@@ -21,9 +21,9 @@ def vit_in_timm(size: str, crop_size: int, channels: int, patch_size: int | None
 
 
 def in_timm(name: str, *, crop_size: int, image_channels: int, **kwargs: Any) -> tuple[str, dict[str, Any]] | None:
-    """Name and arguments of the timm model that is the backbone ``name``, if one is.
+    """Name and arguments of the timm model that equals the backbone ``name``, or ``None``.
 
-    Our ViTs are timm's for images of ``crop_size``; for others their positions are resized in another way.
+    Our ViTs equal timm's for images of ``crop_size``; for other sizes, they resize positions in another way.
     """
     own = {key: value for key, value in kwargs.items() if not key.startswith("pretrained")}
     if name.startswith("timm/"):

@@ -9,7 +9,7 @@ from cplearn_solo.core.errors import require
 
 
 class LastBlocks(nn.Module):
-    """Class tokens after each of the last ``blocks`` blocks of a timm ViT, normalised by its last norm, side by side.
+    """Class tokens after each of the last ``blocks`` blocks of a timm ViT, normalised by its last norm, concatenated.
 
     Maps images to features ``(n, blocks d)``: what DINO trains linear classifiers on, with four blocks of a ViT-small
     (Caron et al., 2021, Appendix F.2). Raises ``InputError`` for a backbone without class tokens or so many blocks.

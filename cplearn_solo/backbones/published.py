@@ -14,10 +14,11 @@ from cplearn_solo.core.errors import require, unknown
 
 
 def published_weights(source: str, name: str, *, crop_size: int, **kwargs: Any) -> dict[str, Tensor]:
-    """State dict for the backbone ``name``: ``timm`` or ``torchvision`` for a library's first choice, or with a name.
+    """State dict of the weights ``source`` for the backbone ``name``.
 
-    As in ``timm/dino`` and ``torchvision/IMAGENET1K_V1``. timm fits patches and positions to the size of images. Raises
-    ``InputError`` for names that the library does not have, and where weights are neither here nor within reach.
+    ``source``: ``timm`` or ``torchvision`` for the library's default weights, or with their name, such as ``timm/dino``
+    and ``torchvision/IMAGENET1K_V1``. timm fits patches and positions to the size of images. Raises ``InputError`` for
+    names that the library does not have, and for weights that are neither in its cache nor can be downloaded.
     """
     library, _, tag = source.partition("/")
     resnet = name.startswith("resnet") and hasattr(torchvision.models, name)

@@ -1,6 +1,6 @@
 """Names to backbones: ours, torchvision's ResNets, timm's ViTs, and any timm model as ``timm/<name>``.
 
-Both libraries take a second or two to import, so that they are where a network of theirs is built.
+Both libraries take a second or two to import, so they are imported only where one of their networks is built.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def build_backbone(
 ) -> nn.Module:
     """The backbone ``name`` for images of ``image_channels`` and ``crop_size`` pixels.
 
-    ``kwargs`` go to its constructor. The module maps images to features ``(n, d)`` and says d as ``num_features``.
+    ``kwargs`` go to its constructor. The module maps images to features ``(n, d)`` and has d as ``num_features``.
     Raises ``InputError`` for an unknown name, a keyword or value that its constructor refuses, or ``other_sizes`` of
     crops that it does not take.
     """
@@ -57,7 +57,7 @@ def build_backbone(
 
 @torch.no_grad()
 def output_for(size: int, model: nn.Module, told: str, *, channels: int) -> Tensor:
-    """What ``model`` gives for a black image of ``size`` pixels. ``InputError`` that begins as ``told`` if nothing."""
+    """Output of ``model`` for zeros of ``size`` pixels; ``InputError`` that begins with ``told`` if it refuses them."""
     training, weight = model.training, next(model.parameters())
     try:
         return model.eval()(weight.new_zeros(1, channels, size, size))
@@ -68,10 +68,10 @@ def output_for(size: int, model: nn.Module, told: str, *, channels: int) -> Tens
 
 
 def or_any_size(model: nn.Module) -> str:
-    """The keyword by which a model of timm takes images of any size, as the last of several; empty if it does."""
+    """The keyword with which a timm model takes images of any size, as the end of a list; empty if it already does."""
     if getattr(model, "dynamic_img_size", True):
         return ""
-    strict = "strict_img_size" in signature(type(model)).parameters  # Swin's word for it
+    strict = "strict_img_size" in signature(type(model)).parameters  # Swin's name for it
     return f", or backbone.kwargs.{'strict_img_size=false' if strict else 'dynamic_img_size=true'}"
 
 
@@ -91,7 +91,7 @@ def _check_side(crop_size: int) -> None:
 def _resnet(name: str, crop_size: int, channels: int, /, *, small_stem: bool | None = None, **kwargs: Any) -> nn.Module:
     """torchvision's ResNet without its classifier; 3x3 stem and no max-pool (``small_stem``) for small images.
 
-    The stem's padding of 2 is solo-learn's, so that weights mean the same there and here.
+    The stem's padding of 2 is solo-learn's, so that weights are interchangeable.
     """
     from torchvision import models
 
@@ -107,7 +107,7 @@ def _resnet(name: str, crop_size: int, channels: int, /, *, small_stem: bool | N
 
 
 def _vit(size: str, crop_size: int, channels: int, /, *, patch_size: int | None = None, **kwargs: Any) -> nn.Module:
-    """timm's plain ViT, with DINO's start of the class token and DINO's positions for crops of another size."""
+    """timm's plain ViT, with DINO's initial class token, and DINO's positions for crops of another size."""
     from cplearn_solo.backbones.vit import as_dino
 
     for key, usual in (("num_classes", 0), ("global_pool", "token")):
@@ -123,7 +123,7 @@ def _check_patches(crop_size: int, patch: int) -> None:
 
 
 def _any_timm(name: str, crop_size: int, channels: int, /, **kwargs: Any) -> nn.Module:
-    """Its output for an image says d: some models have layers after what timm counts as features."""
+    """d is the width of the output for an image: some models have layers after those that timm counts as features."""
     model = _timm(name, in_chans=channels, **kwargs)
     hint = "" if "img_size" in kwargs else f"; backbone.kwargs.img_size={crop_size} may help"
     told = f"crop_size = {crop_size}: must be one that 'timm/{name}' takes{hint}"
@@ -142,7 +142,7 @@ def _timm(name: str, **kwargs: Any) -> nn.Module:
     kwargs = {"pretrained": False, "num_classes": 0, **kwargs}
     try:
         return timm.create_model(name, **kwargs)
-    except Exception as error:  # of several libraries, each with errors of its own for its network
+    except Exception as error:  # several libraries raise their own errors for the network
         if not kwargs["pretrained"] or isinstance(error, TypeError):
             raise
         raise out_of_reach(f"timm/{name}", error, "its files in the cache of the Hugging Face hub") from error

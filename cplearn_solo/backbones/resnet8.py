@@ -1,9 +1,9 @@
 """ResNet-8 of CPLearn's Table 5, a network without normalisation layers.
 
-How the table is read: eight 3x3 convolutions of width F in four residual blocks, LeakyReLU(0.2) before every
+The table is read as follows: eight 3x3 convolutions of width F in four residual blocks, LeakyReLU(0.2) before every
 convolution but the first. Blocks 1 and 2 halve the resolution by average pooling after their second convolution. The
-table spells out one shortcut only, block 1's (average pooling, then a 1x1 convolution); the others are taken to be
-the identity, average-pooled in block 2. The last pooling is over all positions, with no activation before it, and the
+table specifies only the shortcut of block 1 (average pooling, then a 1x1 convolution); the others are taken to be the
+identity, average-pooled in block 2. The last pooling is over all positions, with no activation before it, and the
 features have F entries: the f = 128 of the paper's CIFAR-10 runs is F = 128.
 """
 
