@@ -1,4 +1,4 @@
-"""The DINO codebase as a host: our methods in the place of its head, loss and teacher.
+"""The DINO codebase as a host: our methods in place of its head, loss and teacher.
 
 Works with ``main_dino.py`` of https://github.com/facebookresearch/dino, unmodified, as a plain checkout.
 """

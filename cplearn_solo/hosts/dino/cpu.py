@@ -15,7 +15,7 @@ from cplearn_solo.core.errors import require
 
 
 def stay_on_cpu(utils: ModuleType) -> None:
-    """Makes DINO's calls of CUDA do nothing, in all of this process, and its process group one without a network."""
+    """Makes DINO's CUDA calls do nothing in this whole process, and its process group work without a network."""
     processes = os.environ.get("WORLD_SIZE", "1")
     require(processes == "1", "WORLD_SIZE", processes, "1 with --device cpu, which runs one process")
     torch.Tensor.cuda = nn.Module.cuda = lambda self, *_, **__: self

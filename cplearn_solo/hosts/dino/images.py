@@ -1,4 +1,4 @@
-"""DINO's data set, going on where an image cannot be read."""
+"""DINO's data set, which replaces images that cannot be read."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from cplearn_solo.data.tally import NAMED, allowed
 
 
 class PatientImageFolder(ImageFolder):
-    """Decodes as our own trainer does and takes the next image for one that cannot be read.
+    """Decodes like our own trainer. If an image cannot be read, the next one is used instead.
 
-    ``InputError`` once these are more than 1 %, and more than three or all.
+    Raises ``InputError`` if all images, or more than three and more than 1 %, cannot be read.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, loader=_load, is_valid_file=is_image_name, **kwargs)
-        self.unreadable = torch.zeros(len(self), dtype=torch.bool).share_memory_()  # of all data workers
+        self.unreadable = torch.zeros(len(self), dtype=torch.bool).share_memory_()  # shared by all data workers
 
     def __getitem__(self, index: int) -> tuple[Any, int]:
         while True:
@@ -35,7 +35,7 @@ class PatientImageFolder(ImageFolder):
             index = (index + 1) % len(self)
 
     def skipped(self) -> str:
-        """How many images of how many have been found unreadable, and the first of them; empty for none."""
+        """How many of all images were found unreadable, and the first of these; empty for none."""
         found = self.unreadable.nonzero().flatten().tolist()
         first = ", ".join(self.samples[i][0] for i in found[:NAMED])
         return f"{len(found)} of {len(self)} images cannot be read, such as {first}" if found else ""

@@ -1,4 +1,4 @@
-"""What stands in the place of DINO's head and of its teacher."""
+"""Replacements of DINO's head, teacher and loss."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ N_LARGE = 2  # DINO's global crops
 
 
 class Head(nn.Module):
-    """A method where DINO has its head: features of all crops ``(crops n, d)`` become the loss, a scalar.
+    """A method in place of DINO's head: maps features of all crops ``(crops n, d)`` to the loss, a scalar.
 
     DINO calls its head once on all crops, large ones first. The method gets them crop by crop, so that n, the images
-    that BatchNorm and priors see, is the batch of one crop. A method of two views is asked for every pair with at least
-    one large crop, and the loss is the mean. ``progress`` has to be set before each epoch.
+    that BatchNorm and priors see, is the batch of one crop. A method of two views is called for every pair with at
+    least one large crop, and the loss is the mean. ``progress`` has to be set before each epoch.
     """
 
     progress: Progress
@@ -76,9 +76,9 @@ class Head(nn.Module):
 
 
 class NoTeacher(nn.Module):
-    """Where DINO has its teacher: nothing to run and no parameters to average.
+    """Replaces DINO's teacher: it computes nothing and has no parameters to average.
 
-    In checkpoints it is the student's backbone under the names of DINO's teacher, which its evaluations load.
+    Its state in checkpoints is the student's backbone under the names of DINO's teacher, which DINO's evaluations load.
     """
 
     def __init__(self, student: nn.Module) -> None:
@@ -96,7 +96,7 @@ class NoTeacher(nn.Module):
 
 
 class StudentsLoss(nn.Module):
-    """Where DINO has its loss: hands on what the head of the student found."""
+    """Replaces DINO's loss: returns the loss that the student's head computed."""
 
     def forward(self, student_output: Tensor, teacher_output: None, epoch: int) -> Tensor:
         return student_output

@@ -29,7 +29,7 @@ def check_method(name: str) -> None:
 def _fits(name: str) -> bool:
     try:
         facts = method_facts(name)
-    except InputError:  # of another package, which cannot be imported
+    except InputError:  # a method of another package that cannot be imported
         return False
     return not (facts.teacher or facts.needs_images)
 
@@ -39,8 +39,8 @@ def parse_options(
 ) -> tuple[argparse.Namespace, dict[str, Any], list[str]]:
     """Options, the method's keywords, and DINO's arguments: those after ``--``, or without it all the others.
 
-    Adds our options to ``parser``: a keyword is ``--KEY``, and ``--method_kwargs.KEY`` where an option has that name.
-    Raises ``InputError`` for a method that does not fit, and for a keyword that it does not have.
+    Adds our options to ``parser``: a keyword is ``--KEY``, or ``--method_kwargs.KEY`` if an option already has that
+    name. Raises ``InputError`` for a method that does not fit, and for a keyword that it does not have.
     """
     cut = arguments.index("--") if "--" in arguments else len(arguments)
     ours, theirs = arguments[:cut], arguments[cut + 1 :]
@@ -60,7 +60,7 @@ def parse_options(
         how = {"default": argparse.SUPPRESS, "metavar": "VALUE", "help": told}
         try:
             group.add_argument(f"--{key}", *flags, dest=f"method_kwargs.{key}", **how)
-        except argparse.ArgumentError:  # a name of an option that there is
+        except argparse.ArgumentError:  # an option already has this name
             group.add_argument(f"--method_kwargs.{key}", dest=f"method_kwargs.{key}", **how)
     options, rest = parser.parse_known_args(ours)
     if rest and cut < len(arguments):
@@ -72,7 +72,7 @@ def parse_options(
 
 
 def _value(key: str, text: str) -> Any:
-    """As in YAML, like the value of an override."""
+    """Parses YAML, like the value of an override."""
     try:
         return OmegaConf.to_container(OmegaConf.from_dotlist([f"value={text}"]))["value"]
     except YAMLError as error:

@@ -1,4 +1,4 @@
-"""DINO's main script with our methods in itself: a patch of two lines, and what they call."""
+"""A patch of two lines that adds our methods to DINO's main script, and the function that these lines call."""
 
 from __future__ import annotations
 
@@ -19,7 +19,11 @@ HOOK = ("from cplearn_solo.hosts.dino import patched", "patched(sys.modules[__na
 
 
 def write_patch(file: str, script: str) -> None:
-    """Writes what ``git apply`` takes in the checkout: two lines by which ``script`` does the same by itself."""
+    """Writes the patch ``file`` for ``git apply`` in the checkout: two lines that give ``script`` the options of
+    ``cplearn dino``.
+
+    Raises ``InputError`` if ``file`` exists, and if ``script`` is not DINO's or is already patched.
+    """
     path, target = find(script), Path(file)
     require(not target.exists(), "--write-patch", file, "a new file, that one exists already")
     with path.open(encoding="utf-8", newline="\n") as lines:
@@ -37,14 +41,14 @@ def write_patch(file: str, script: str) -> None:
 
 
 def patched(main: ModuleType) -> None:
-    """Gives ``main``, a patched script, the options of ``cplearn dino``; without ``--method`` it stays as it was."""
+    """Gives ``main``, a patched script, the options of ``cplearn dino``; without ``--method``, it is unchanged."""
     with user_errors("main_dino.py"):
         parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
         options, method_kwargs, theirs = parse_options(parser, sys.argv[1:])
         if not options.method:
             return
 
-        from cplearn_solo.hosts.dino.substitutes import install  # nothing of ours is loaded without need
+        from cplearn_solo.hosts.dino.substitutes import install  # our code is loaded only if needed
 
         install(main, options.method, method_kwargs, options.device)
     train = main.train_dino

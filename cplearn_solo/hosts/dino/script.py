@@ -12,7 +12,7 @@ from typing import Any
 
 from cplearn_solo.core.errors import InputError
 
-# names whose place is taken, see substitutes.py
+# names that substitutes.py replaces
 IN_SCRIPT = ("DINOHead", "DINOLoss", "train_dino", "train_one_epoch")
 IN_UTILS = (
     "MultiCropWrapper",
@@ -28,10 +28,10 @@ WANTED = "must be main_dino.py in a checkout of https://github.com/facebookresea
 
 
 def run(script: str, method: str, method_kwargs: Mapping[str, Any], device: str, arguments: list[str]) -> None:
-    """Runs DINO's ``script`` on its own ``arguments`` with ``method`` in the place of its head, loss and teacher."""
+    """Runs DINO's ``script`` on its own ``arguments`` with ``method`` in place of its head, loss and teacher."""
     path = find(script)
 
-    from cplearn_solo.hosts.dino.substitutes import install  # which takes seconds
+    from cplearn_solo.hosts.dino.substitutes import install  # this import takes seconds
 
     sys.path.insert(0, str(path.parent))
     main = import_module(path.stem)
@@ -42,7 +42,7 @@ def run(script: str, method: str, method_kwargs: Mapping[str, Any], device: str,
 
 
 def find(script: str) -> Path:
-    """DINO's main script at a path, or in a checkout; ``InputError`` where a name that the host needs is not there."""
+    """DINO's main script at a path, or in a checkout; ``InputError`` if a name that the host needs is missing."""
     path = Path(script).resolve()
     path = path / "main_dino.py" if path.is_dir() else path
     if not path.is_file():

@@ -1,4 +1,4 @@
-"""What is put in the place of names in DINO's ``main_dino.py`` and ``utils.py``, and the run that it makes."""
+"""Replacements of names in DINO's ``main_dino.py`` and ``utils.py``, and the run that they make."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def install(main: ModuleType, method: str, method_kwargs: Mapping[str, Any], dev
 
 
 class Substitutes:
-    """A run of DINO's script with a method of ours: what bears a name of DINO's takes its place."""
+    """A run of DINO's script with a method of ours: attributes with names of DINO's replace DINO's."""
 
     def __init__(self, main: ModuleType, method: str, method_kwargs: Mapping[str, Any], device: str) -> None:
         self.main, self.method, self.method_kwargs, self.device = main, method, dict(method_kwargs), device
@@ -50,7 +50,7 @@ class Substitutes:
         utils = vars(main.utils)
         self.theirs = SimpleNamespace(**{name: (vars(main) | utils)[name] for name in (*IN_SCRIPT, *IN_UTILS)})
         vars(main).update({name: getattr(self, name) for name in IN_SCRIPT})
-        # for the script alone: these modules go on to find their own names in themselves
+        # for the script only: inside these modules, their own names stay as they are
         main.utils = SimpleNamespace(**utils | {name: getattr(self, name) for name in IN_UTILS})
         main.datasets = SimpleNamespace(**vars(main.datasets) | {"ImageFolder": PatientImageFolder})
 
@@ -64,7 +64,7 @@ class Substitutes:
         self.theirs.train_dino(args)
 
     def fix_random_seeds(self, seed: int) -> None:
-        random.seed(seed)  # DINO blurs and solarises by Python's generator, and seeds the others
+        random.seed(seed)  # DINO blurs and solarises with Python's generator, but seeds only the others
         self.theirs.fix_random_seeds(seed)
 
     def DINOHead(self, features_dim: int, *_: Any, **__: Any) -> int:
@@ -83,7 +83,7 @@ class Substitutes:
         return self.student
 
     def has_batchnorms(self, model: nn.Module) -> bool:
-        return False  # they are in step already, and no teacher has to be wrapped for them
+        return False  # they are already synchronised, and there is no teacher to wrap
 
     def DINOLoss(self, *_: Any) -> nn.Module:
         return StudentsLoss()
@@ -102,7 +102,7 @@ class Substitutes:
         return logged
 
     def cancel_gradients_last_layer(self, *_: Any) -> None:
-        """DINO's moment between backward pass and step."""
+        """DINO calls this between backward pass and optimizer step."""
         self.head.method.after_backward(self.head.progress)
         self.head.progress = replace(self.head.progress, step=self.head.progress.step + 1)
 
@@ -118,7 +118,7 @@ class Substitutes:
 
 
 def check_arguments(main: ModuleType, args: argparse.Namespace) -> None:
-    """``InputError`` for arguments of DINO's that it would fail on late or without a word."""
+    """Raises ``InputError`` for arguments on which DINO would fail late or without a clear message."""
     require(Path(args.data_path).is_dir(), "--data_path", str(args.data_path), "a folder")
     most = f"at most --epochs, {args.epochs}"
     require(args.warmup_epochs <= args.epochs, "--warmup_epochs", args.warmup_epochs, most)
@@ -132,7 +132,7 @@ def check_arguments(main: ModuleType, args: argparse.Namespace) -> None:
 
 
 def plain(value: Any) -> Any:
-    """``value`` with namespaces as dicts and NumPy scalars as Python's, which ``torch.load`` takes today."""
+    """``value`` with namespaces as dicts and NumPy scalars as Python's, which ``torch.load`` accepts today."""
     if isinstance(value, argparse.Namespace):
         return plain(vars(value))
     if isinstance(value, np.generic):

@@ -1,6 +1,6 @@
 """solo-learn as a host: our methods and ResNet-8 under its trainer, augmentations and linear evaluation.
 
-Works with solo-learn 1.0.6, as it is in its repository, installed or as a plain checkout.
+Works with solo-learn 1.0.6 from its repository, installed or as a plain checkout.
 """
 
 from typing import TYPE_CHECKING

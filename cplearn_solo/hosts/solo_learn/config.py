@@ -1,18 +1,18 @@
-"""solo-learn's configuration in our words."""
+"""solo-learn's configuration with our keys."""
 
 from __future__ import annotations
 
 from typing import Any
 
-RESNET8 = "cplearn_resnet8"  # solo-learn takes a name that starts with resnet for torchvision's and rewires it
+RESNET8 = "cplearn_resnet8"  # solo-learn treats every name that starts with resnet as torchvision's
 
 
 def our_config(cfg: dict[str, Any]) -> dict[str, Any]:
-    """What evaluation reads, in our configuration's words; solo-learn has rescaled the learning rates in its own."""
+    """The keys that evaluation reads, in our form; without learning rates, which solo-learn has already rescaled."""
     backbone = {"name": cfg["backbone"]["name"], "kwargs": cfg["backbone"].get("kwargs") or {}}
     if backbone["name"] == RESNET8:
         backbone["name"] = "resnet8"
-    elif backbone["name"].startswith("resnet"):  # there the stem goes by data set, here by crop size
+    elif backbone["name"].startswith("resnet"):  # there the stem depends on the data set, here on the crop size
         backbone["kwargs"]["small_stem"] = cfg["data"]["dataset"] in ("cifar10", "cifar100")
     sizes = [{"crop_size": aug["crop_size"], "num_crops": aug["num_crops"]} for aug in cfg["augmentations"]]
     ours = {

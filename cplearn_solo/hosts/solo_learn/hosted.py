@@ -37,9 +37,9 @@ LOGITS_UP_TO = 16_384  # codes; with more of them solo-learn's "z" is the embedd
 def register() -> list[str]:
     """Adds every method that solo-learn lacks to its ``METHODS``, and ResNet-8 to its backbones; returns the names.
 
-    Each becomes a subclass of solo-learn's ``BaseMethod``, or of ``BaseMomentumMethod`` where it has a teacher. One of
-    another package that cannot be imported is left out with a warning. Raises ``InputError`` where solo-learn is
-    missing or another version.
+    Each becomes a subclass of solo-learn's ``BaseMethod``, or of ``BaseMomentumMethod`` where it has a teacher. A
+    method of another package that cannot be imported is left out with a warning. Raises ``InputError`` if solo-learn is
+    missing or has another version.
     """
     solo = _solo()
     solo.base.BaseMethod._BACKBONES.setdefault(RESNET8, _resnet8)
@@ -57,7 +57,7 @@ def register() -> list[str]:
 
 
 class Hosted:
-    """What turns a method of ours into one of solo-learn's; stands before its base class."""
+    """Turns a method of ours into one of solo-learn's; it precedes solo-learn's base class."""
 
     name: ClassVar[str]
 
@@ -102,7 +102,7 @@ class Hosted:
     def forward(self, X: Tensor) -> dict[str, Any]:
         """solo-learn's outputs; in evaluation also ``z``, logits for up to 16,384 codes, else embeddings."""
         out = super().forward(X)
-        if not self.training:  # in training the loss does it, once
+        if not self.training:  # in training, the loss computes it once
             logits = (self.method.codes_total or 0) <= LOGITS_UP_TO
             out["z"] = self.method(out["feats"]) if logits else self.method.embed(out["feats"])
         return out
@@ -154,7 +154,7 @@ class Hosted:
 
 
 def _solo() -> Any:
-    """The module of solo-learn that has its ``METHODS`` and ``base``."""
+    """solo-learn's module with ``METHODS`` and ``base``; ``InputError`` if it cannot be used."""
     try:
         import solo.methods as methods
     except ModuleNotFoundError as error:

@@ -20,23 +20,24 @@ NEEDED = (
 
 
 def run(script: str, arguments: list[str]) -> None:
-    """Runs the ``script`` of a solo-learn checkout with our methods registered; ``InputError`` where it is none."""
+    """Runs the ``script`` of a solo-learn checkout with our methods registered; ``InputError`` if it is not one."""
     path = Path(script).resolve()
     found = path.is_file() and (path.parent / "solo").is_dir()
     require(found, "PATH", script, f"a script of a solo-learn checkout; {NEEDED}")
     sys.path.insert(0, str(path.parent))
 
-    from cplearn_solo.hosts.solo_learn.hosted import register  # which takes seconds
+    from cplearn_solo.hosts.solo_learn.hosted import register  # this import takes seconds
 
     register()
     _check_classes_of_linear_probes()
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come out as they are, ours in one line
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors are not wrapped; ours are one line
     sys.argv = [str(path), *_absolute_config_path(arguments)]
     runpy.run_path(str(path), run_name="__main__")
 
 
 def _check_classes_of_linear_probes() -> None:
-    """solo-learn's linear probe asks for the five best classes and fails without words where there are fewer."""
+    """Makes solo-learn's linear probe raise ``InputError`` for fewer than five classes, for which its top-5 accuracy
+    fails."""
     from solo.methods.linear import LinearModel
 
     build = LinearModel.__init__
@@ -51,7 +52,7 @@ def _check_classes_of_linear_probes() -> None:
 
 
 def _absolute_config_path(arguments: list[str]) -> list[str]:
-    """Hydra takes a relative ``--config-path`` from the script's folder; users mean theirs, ours or that."""
+    """Resolves a relative ``--config-path`` from the user's folder or ours; Hydra knows only the script's folder."""
     flags = ("--config-path", "-cp")
     fixed = []
     for before, argument in zip(["", *arguments], arguments):
