@@ -1,1 +1,1 @@
-"""What a frozen backbone is worth: features once, then linear probe, kNN and clustering."""
+"""Scores of a frozen backbone: its features, extracted once, then linear probe, kNN and clustering."""

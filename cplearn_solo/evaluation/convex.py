@@ -2,7 +2,7 @@
 
 The loss is convex: its minimum is a property of the features and of the strength of regularisation, not of a learning
 rate. ``torch.optim.LBFGS`` finds it in coordinates in which the features are decorrelated, so that the number of steps
-depends little on how unequal their directions are. Standardised rows exist a block at a time only.
+depends little on how unequal their directions are. Only one block of standardised rows is in memory at a time.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from torch import Tensor
 
 from cplearn_solo.metrics.scale import scale_of
 
-TOLERANCE = 1e-5  # largest entry of the gradient, in decorrelated coordinates, at which the search ends ...
-CONVERGED = 1e-3  # ... and at which it may, where float32 tells no smaller loss: accuracies move by less than 0.1 %
+TOLERANCE = 1e-5  # the search ends if no entry of the gradient, in decorrelated coordinates, exceeds this
+CONVERGED = 1e-3  # up to this, it may end where float32 resolves no smaller loss: accuracies change by < 0.1 %
 MAX_STEPS = 300
 MAX_DECORRELATED = 4096  # dimensions; with more, a matrix that decorrelates them costs more than it saves
-RIDGE = 1e-4  # variance that is added to each direction before it is divided by it; that of a dimension is 1
-BLOCKS = {"cpu": 2**20}  # numbers of a block of rows: what a processor's cache holds, ...
-BLOCK = 2**26  # ... and on other devices, which want much to do at once
+RIDGE = 1e-4  # added to the variance of each direction before division; a dimension has variance 1
+BLOCKS = {"cpu": 2**20}  # numbers in a block of rows: as many as a processor's cache holds
+BLOCK = 2**26  # the same on other devices, which need more work at once
 
 
 class Solution(NamedTuple):
-    """``weights`` (k, d + 1) of standardised features, the bias last, and what they reach.
+    """``weights`` (k, d + 1) of standardised features, the bias last, and their losses and gradient.
 
-    ``loss``: the mean cross-entropy of the rows that are trained on, with its penalty; ``other_loss``: that of the
-    others, without; ``gradient``: the largest entry of the gradient.
+    ``loss``: mean cross-entropy of the rows that are trained on, plus the penalty. ``other_loss``: mean cross-entropy
+    of the other rows. ``gradient``: largest absolute entry of the gradient.
     """
 
     weights: Tensor
@@ -40,7 +40,7 @@ class Solution(NamedTuple):
 class LogisticRegression:
     """Mean cross-entropy plus l2 / 2 ||W||^2 of standardised features ``x`` (n, d) with labels ``y`` (n,) below ``k``.
 
-    Biases have no penalty. Rows where ``others`` (n,) is true are scored and not trained on.
+    Biases have no penalty. Rows where ``others`` (n,) is true are scored, but not trained on.
     """
 
     def __init__(self, x: Tensor, y: Tensor, k: int, others: Tensor | None = None) -> None:
@@ -71,7 +71,7 @@ class LogisticRegression:
             [place], max_iter=MAX_STEPS, tolerance_grad=tolerance, history_size=20, line_search_fn="strong_wolfe"
         )
         solver.step(closure)
-        closure()  # the last look of a line search need not be where it ends
+        closure()  # the last point that a line search tries need not be its end point
         return found
 
     def _at(self, weights: Tensor, l2: float) -> tuple[Tensor, Tensor, Tensor]:
@@ -93,7 +93,7 @@ class LogisticRegression:
         return ours / self.count + penalty, (all_of_them - ours) / max(1, len(self.y) - self.count), gradient
 
     def _blocks(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Standardised rows, their labels and whether they are trained on; valid until the next block."""
+        """Blocks of standardised rows, their labels and whether they are trained on; valid until the next block."""
         buffer = torch.empty_like(self.x[: self.rows])
         for x, y, trained in zip(*(t.split(self.rows) for t in (self.x, self.y, self.trained))):
             yield torch.sub(x, self.scale.mean, out=buffer[: len(x)]).mul_(self.scale.factor), y, trained
@@ -107,7 +107,7 @@ class LogisticRegression:
         return moments / len(self.x)
 
     def _coordinates(self, l2: float) -> tuple[Tensor | None, Tensor | None]:
-        """Matrices (d + 1, d + 1) into coordinates in which the loss curves alike in all directions, and back.
+        """Matrices (d + 1, d + 1) into coordinates in which all directions have a similar curvature, and back.
 
         At equal probabilities the second derivative in the weights of a class is (1 - 1 / k) / k times the covariance,
         and elsewhere about proportional to it.

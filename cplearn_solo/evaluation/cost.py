@@ -1,4 +1,4 @@
-"""What the scores at the end of a run cost, roughly, before there is anything to score."""
+"""A rough estimate of how long the scores at the end of a run take."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ A_ROW, A_NUMBER = 1.4e-4, 5e-7
 
 
 def evaluation_seconds(splits: Splits, an_image: float, features_dim: int, *, references: bool) -> float:
-    """Seconds, where an image goes through the backbone in ``an_image`` of them.
+    """Estimated seconds, if the backbone takes ``an_image`` seconds per image.
 
-    Without held-out images only the verdict is asked for. ``references``: a random backbone is scored as well.
+    Without held-out images, only the verdict is computed. ``references``: whether a random backbone is scored, too.
     """
     if splits.test is None:
         return an_image * min(len(splits.train), EMBEDDED_SAMPLES)

@@ -1,6 +1,6 @@
-"""Linear classifiers trained side by side, one for each learning rate, at little more than the price of one.
+"""Linear classifiers trained together, one for each learning rate, at little more than the cost of one.
 
-They see the same batches, so that one product with all their weights gives all logits and another all gradients.
+They see the same batches, so one product with all their weights gives all logits, and another one all gradients.
 Gradients and optimizers are written out: for layers this small autograd and ``torch.optim`` cost more than the
 arithmetic, and a caller, such as Lightning's validation loop, may have switched autograd off.
 """

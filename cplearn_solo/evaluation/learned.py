@@ -16,7 +16,7 @@ from cplearn_solo.data.order import step_generator
 from cplearn_solo.metrics.learned import FEWEST, Compared, accuracy, not_learned
 from cplearn_solo.metrics.own_view import Measured, own_view_accuracy
 
-IMAGES = 512  # that are compared at most
+IMAGES = 512  # compared at most
 OWN_VIEW = "own_view_acc"  # key of a summary
 NAMES = {"knn_acc1": "kNN", "linear_acc1": "linear probe"}
 
@@ -26,8 +26,9 @@ def own_views(backbones: list[nn.Module], images: ImageSet, config: Config, devi
     """:func:`own_view_accuracy` of each backbone on two views of at most 512 images, as training makes them; empty for
     fewer than a hundred images.
 
-    BatchNorm uses the statistics of each batch, of the size in training: those that a network keeps say nothing before
-    it has seen images, and networks are to differ in their weights alone. They are left as they were.
+    BatchNorm uses the statistics of each batch, which has the size used in training: running statistics mean nothing
+    before a network has seen images, and networks should differ only in their weights. Running statistics do not
+    change.
     """
     size = min(config.optimizer.batch_size, IMAGES, len(images))
     count = min(len(images), IMAGES) // size * size
@@ -42,8 +43,8 @@ def own_views(backbones: list[nn.Module], images: ImageSet, config: Config, devi
 
 
 def learned_nothing(scores: dict[str, Any], labels: int, views: list[Measured]) -> str:
-    """Why a run has learned nothing, or nothing: :func:`not_learned` of the ``scores`` of its summary on so many
-    labelled images, and of ``views``, those of the run and of random weights."""
+    """Why a run has learned nothing, or an empty string: :func:`not_learned` of the ``scores`` of its summary on
+    ``labels`` labelled images, and of ``views`` of the run and of random weights."""
     random, chance = (scores.get(name, {}) for name in ("random_backbone", "chance"))
     labelled = [
         Compared(
@@ -59,7 +60,7 @@ def learned_nothing(scores: dict[str, Any], labels: int, views: list[Measured]) 
 
 
 def _view_pairs(images: ImageSet, config: Config, size: int) -> Iterator[list[Tensor]]:
-    """Batches of the first two views, which no epoch of training has seen; small crops that follow are not made."""
+    """Batches of the first two views, in crops that no epoch of training has seen; small crops are not made."""
     settings = {"batch_size": size, "num_workers": config.data.num_workers, "seed": config.seed, "colour": False}
     views = config.augmentations[: 1 if config.augmentations[0].num_crops > 1 else 2]
     loader = train_loader(images, views, **settings)

@@ -1,4 +1,4 @@
-"""The linear probe: how well a linear classifier tells classes apart by frozen features, whatever their scale."""
+"""The linear probe: how well a linear classifier separates classes by frozen features, independent of their scale."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from cplearn_solo.evaluation.convex import CONVERGED, TOLERANCE, LogisticRegress
 from cplearn_solo.metrics.accuracy import accuracies
 from cplearn_solo.metrics.checks import check_split
 
-HELD_OUT = 10  # one training row in so many helps to choose
+HELD_OUT = 10  # one training row in this many is held out to choose on
 STRENGTHS = tuple(10.0**-power for power in range(9))  # of the penalty, strongest first
-FEW_ROWS_STRENGTH = 1e-2  # where there are too few rows to choose
-ROWS = 8192  # whose logits are in memory at a time
+FEW_ROWS_STRENGTH = 1e-2  # if there are too few rows to choose
+ROWS = 8192  # rows whose logits are in memory at a time
 
 
 @dataclass(frozen=True)
 class LinearResult:
-    """Fractions of rows right, 0 to 1; ``acc5`` is None with fewer than 5 classes.
+    """Fractions of rows classified right, 0 to 1; ``acc5`` is None with fewer than 5 classes.
 
-    ``balanced_acc1`` is the mean over classes of the fraction of their rows. ``l2`` or ``lr`` is what was chosen among
-    several. ``note`` says what is wrong with the classifier, and is empty where nothing is.
+    ``balanced_acc1`` is the mean over classes of each class's fraction. ``l2`` or ``lr`` is the value that was chosen
+    among several. ``note`` says what is wrong with the classifier, or is empty.
     """
 
     acc1: float
@@ -51,10 +51,10 @@ def linear_probe(
 ) -> LinearResult:
     """Logistic regression on ``train_x`` (n, d), ``train_y`` (n,), solved to convergence and scored on the test set.
 
-    Features are standardised by the mean and the deviation of the training rows, so that no shift and no scale of a
-    dimension changes the result but for rounding. The penalty l2 / 2 ||W||^2 of the mean loss is the one with the
-    smallest loss on a tenth of the training rows: it is made ten times weaker as long as that loss falls. The
-    classifier that is scored is trained with it on all rows.
+    Features are standardised by the mean and the deviation of the training rows, so shifting or scaling a dimension
+    changes the result only by rounding. The strength of the penalty l2 / 2 ||W||^2 is chosen on a tenth of the training
+    rows: it is divided by ten as long as the loss on these rows falls. The classifier that is scored is then trained on
+    all rows.
 
     Labels run from 0 to ``num_classes`` - 1. The features stay on ``device``, and no copy of them is made there.
     ``progress`` is called with (penalties done, penalties at most). Raises ``InputError`` on bad input.
@@ -86,7 +86,7 @@ def linear_probe(
 
 
 def held_out_rows(n: int, seed: int) -> tuple[Tensor, Tensor]:
-    """A tenth of ``n`` rows, on which a choice is made, and the others."""
+    """Indices of a tenth of ``n`` rows, to choose on, and of the others."""
     shuffled = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
     return shuffled[: n // HELD_OUT], shuffled[n // HELD_OUT :]
 
@@ -101,7 +101,8 @@ def scored(
     num_classes: int,
     **how: Any,
 ) -> LinearResult:
-    """Accuracies of ``logits``, which gives (n, num_classes) of features (n, d); ``how`` says how it was chosen."""
+    """Accuracies of ``logits``, a function from features (n, d) to (n, num_classes); ``how``: other fields of the
+    result."""
     top1 = accuracies(best_classes(logits, test_x, k=1)[:, 0], test_y)
     top5 = best_classes(logits, test_x, k=5) == test_y[:, None] if num_classes >= 5 else None
     return LinearResult(

@@ -29,15 +29,15 @@ def train_on_images(
     device: torch.device,
     progress: Callable[[int, int], None] | None = None,
 ) -> nn.Linear:
-    """A classifier of the features ``(n, features_dim)`` that ``backbone`` has of ``images``; those without a label are
-    left out.
+    """A classifier trained on the features ``(n, features_dim)`` of ``images``; images without a label are left out.
 
     As DINO and solo-learn evaluate: each epoch sees a new random resized crop of each image (0.08 to 1 of its area),
-    flipped half of the time, and learning rates fall on half a cosine, epoch by epoch. With ``finetune`` the backbone
-    is trained too, in training mode and in place, at ``optimizer.backbone_lr``; else it is as it would be for scoring.
+    flipped half of the time, and learning rates fall along half a cosine, once per epoch. With ``finetune`` the
+    backbone is trained too, in training mode and in place, at ``optimizer.backbone_lr``; else it is frozen, in
+    evaluation mode.
 
-    A batch at a time is in memory, and nothing is written. ``progress`` is called with (epochs done, epochs in all).
-    Raises ``InputError`` where the classifier diverges.
+    One batch at a time is in memory, and nothing is written. ``progress`` is called with (epochs done, epochs in all).
+    Raises ``InputError`` if training diverges.
     """
     known = (images.labels >= 0).nonzero().flatten()
     images = images if len(known) == len(images) else images.subset(known)
@@ -49,7 +49,7 @@ def train_on_images(
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(solver, epochs)
     batches = _Batches(images, crop_size, min(optimizer.batch_size, len(images)), num_workers, seed, device)
     with forked_generators(), torch.enable_grad():
-        torch.manual_seed(seed)  # of dropout in a backbone that is trained
+        torch.manual_seed(seed)  # for dropout in a backbone that is trained
         for epoch in range(epochs):
             for views, labels in batches(epoch):
                 with torch.set_grad_enabled(finetune):
@@ -90,7 +90,7 @@ class _Batches:
     def __call__(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         self.loader.batch_sampler.set_epoch(epoch)
         for step, (_, batch, labels) in enumerate(self.loader):
-            if isinstance(batch, list):  # of files, augmented by the workers
+            if isinstance(batch, list):  # images of files, augmented by the workers
                 (views,) = batch
             else:
                 generator = step_generator(self.seed, epoch, step, device=self.device)

@@ -1,4 +1,4 @@
-"""The linear probe as papers train it: by steps of Adam or SGD on features as they are, so that their scale counts."""
+"""The linear probe as papers train it: by steps of Adam or SGD on raw features, so that their scale matters."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ def paper_probe(
 ) -> LinearResult:
     """Train a linear classifier on ``train_x`` (n, d), ``train_y`` (n,) and score it on the test set.
 
-    The protocol of CPLearn (Appendix I): Adam, learning rate 1e-2 without a schedule, 100 epochs. With several ``lr``
-    classifiers are trained on nine tenths of the training rows, and the rate that does best on the other tenth is
-    chosen, the first of those that tie; the classifier that is scored is trained with it on all rows.
+    The protocol of CPLearn (Appendix I): Adam, learning rate 1e-2 without a schedule, 100 epochs. With several ``lr``,
+    classifiers are trained on nine tenths of the training rows, and the rate with the best accuracy on the other tenth
+    is chosen, the first one in a tie. The classifier that is scored is trained with this rate on all rows.
 
     Labels run from 0 to ``num_classes`` - 1. ``optimizer`` is "adam" or "sgd" (momentum 0.9). The features stay on
     ``device``; ``progress`` is called with (epochs done, epochs in all) after each epoch. Raises ``InputError`` on bad
-    input and where ``lr`` makes the weights diverge.
+    input and if ``lr`` makes the weights diverge.
     """
     rates = learning_rates("lr", lr)
     train_x, train_y, test_x, test_y = check_split(train_x, train_y, test_x, test_y, num_classes)
@@ -82,12 +82,12 @@ def paper_probe(
 
 
 def _logits(weights: Tensor) -> Callable[[Tensor], Tensor]:
-    """Of features (n, d) by ``weights`` (classes, d + 1)."""
+    """The function from features (n, d) to logits (n, classes) by ``weights`` (classes, d + 1)."""
     return lambda x: F.linear(x, weights[:, :-1], weights[:, -1])
 
 
 def _accuracy(weights: Tensor, features: Tensor, labels: Tensor) -> float:
-    """Fraction of rows whose label has the largest logit, none where ``weights`` (classes, d + 1) have diverged."""
+    """Fraction of rows whose label has the largest logit, 0 if ``weights`` (classes, d + 1) have diverged."""
     if not weights.isfinite().all():
         return 0.0
     return int((best_classes(_logits(weights), features, k=1)[:, 0] == labels).sum()) / len(labels)

@@ -1,4 +1,4 @@
-"""What the programs ``linear``, ``knn`` and ``clustering`` do: features of a run once, then scores."""
+"""The programs ``linear``, ``knn`` and ``clustering``: they extract the features of a run once, then score them."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ RECORDS = "evaluation.jsonl"  # of a run folder: a line for each evaluation
 
 @dataclass(frozen=True)
 class Evaluation:
-    """``scores`` on held-out images, and the run folder's file that they were added to, if there is a run folder that
-    can be written to."""
+    """``scores`` on held-out images, and the file of the run folder that they were added to, if there is a writable run
+    folder."""
 
     scores: dict[str, Any]
     record: Path | None
 
 
 def evaluate(config: EvalConfig, *, progress: Callable[[int, int], None] | None = None) -> Evaluation:
-    """Scores of the model ``config.pretrained``, of the kind that the class of ``config`` stands for.
+    """Scores of the model ``config.pretrained``, of the kind given by the class of ``config``.
 
     ``progress`` is called with (steps done, steps in all) of a linear probe: its penalties or epochs.
     """
@@ -131,6 +131,6 @@ def _recorded(run: Path, scores: dict[str, Any], config: EvalConfig) -> Path | N
     record = {"date": time.strftime("%Y-%m-%d %H:%M:%S"), **scores, "config": asdict(config), **provenance()}
     try:
         return append_line(run / RECORDS, json.dumps(record))
-    except NotWritten as error:  # a run of somebody else, whose scores are not lost for that
+    except NotWritten as error:  # e.g. another user's run; its scores are still returned
         warnings.warn(str(error), Notice, stacklevel=2)
         return None

@@ -1,6 +1,6 @@
-"""What nothing learned is worth: chance, the images themselves, and a backbone with random weights.
+"""Scores without learning: of chance, of the images themselves, and of a backbone with random weights.
 
-The names need no trainer, so that a finished table is shown without waiting for one.
+The names need no trainer, so a finished table is shown without importing one.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ if TYPE_CHECKING:
 
 RAW_PIXELS, RANDOM_BACKBONE = REFERENCE_ROWS = "Raw pixels", "Random backbone"
 
-MANY = 100_000  # images, from which a run's own table does without a random backbone
+MANY = 100_000  # images; with more, a run's own table has no random backbone
 
 
 def chance_scores(labels: Any, scores: dict[str, Any]) -> dict[str, float]:
-    """What each of ``scores`` is without looking at images of these ``labels`` ``(n,)``, where that is known.
+    """The known values of ``scores`` for a guess that ignores the images, which have these ``labels`` ``(n,)``.
 
-    Accuracy is that of the most frequent class; scores that are corrected for chance are 0.
+    Accuracy is the share of the most frequent class, balanced accuracy one over the number of classes; scores that are
+    corrected for chance are 0.
     """
     _, counts = labels[labels >= 0].unique(return_counts=True)
     if len(counts) < 2:
@@ -39,7 +40,7 @@ def chance_scores(labels: Any, scores: dict[str, Any]) -> dict[str, float]:
 
 
 def random_module(config: Config, splits: Splits) -> Pretrainer:
-    """Backbone and method of a run with weights that are random, as training begins."""
+    """Backbone and method of a run with random weights, as at the start of training."""
     import torch
 
     from cplearn_solo.core.surroundings import forked_generators
@@ -51,9 +52,10 @@ def random_module(config: Config, splits: Splits) -> Pretrainer:
 
 
 def random_backbone_scores(config: Config, splits: Splits) -> dict[str, Any]:
-    """Scores of a backbone and a method of the same shape with weights that are random, as training begins.
+    """Scores of a backbone and a method of the same shape with random weights, as at the start of training.
 
-    Empty where there are so many images that it would take long. The paper's probe, which takes longest, is left out.
+    Empty without held-out images, or if there are so many images that it would take long. The paper's probe, which
+    takes longest, is left out.
     """
     from cplearn_solo.evaluation.scores import converged_scores
     from cplearn_solo.inference.devices import device_after_training

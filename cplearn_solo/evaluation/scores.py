@@ -14,21 +14,21 @@ from cplearn_solo.inference.features import Features
 from cplearn_solo.metrics import balanced, clustering_scores, codes_used, effective_rank, kmeans_ami, knn_accuracies
 from cplearn_solo.metrics.scale import scale_of
 
-EMBEDDED_SAMPLES = 10_000  # rows that the effective rank and k-means look at, a seeded choice where there are more
-CLEARLY = 0.02  # a difference of accuracies that rounding and chance do not make
+EMBEDDED_SAMPLES = 10_000  # rows for the effective rank and k-means, a seeded choice if there are more
+CLEARLY = 0.02  # a difference of accuracies that is not rounding or chance
 ONE_CLASS = "scores of one class, as all would be 1"
 
 
 def linear_scores(train: Features, test: Features, *, num_classes: int, **settings: Any) -> dict[str, Any]:
     """Accuracy of the converged linear probe and its penalty; ``settings`` go to :func:`linear_probe`.
 
-    As in :func:`knn_scores`, balanced accuracy is beside it where classes are of unequal size.
+    As in :func:`knn_scores`, balanced accuracy is added if classes have unequal sizes.
     """
     return _probed("linear", linear_probe, train, test, num_classes=num_classes, **settings)
 
 
 def paper_linear_scores(train: Features, test: Features, *, num_classes: int, **settings: Any) -> dict[str, Any]:
-    """The same of the linear probe as papers train it, :func:`paper_probe`: it depends on the scale of features."""
+    """The same for the linear probe as papers train it, :func:`paper_probe`, which depends on the scale of features."""
     return _probed("paper_linear", paper_probe, train, test, num_classes=num_classes, **settings)
 
 
@@ -42,7 +42,7 @@ def _probed(
 
 
 def named_scores(name: str, result: LinearResult, labels: torch.Tensor) -> dict[str, Any]:
-    """What there is to say of a classifier on images of these ``labels`` (n,), each with ``name`` in front."""
+    """The known scores of a classifier on images with these ``labels`` (n,), each key with ``name`` in front."""
     scores = {
         "acc1": result.acc1,
         "balanced_acc1": None if balanced(labels) else result.balanced_acc1,
@@ -58,7 +58,7 @@ def named_scores(name: str, result: LinearResult, labels: torch.Tensor) -> dict[
 def knn_scores(
     train: Features, test: Features, *, num_classes: int, device: torch.device | str = "cpu", **settings: Any
 ) -> dict[str, Any]:
-    """kNN accuracy for each kind of nearness, worked out on ``device``; ``settings`` go to :func:`knn_accuracies`."""
+    """kNN accuracy for each kind of nearness, computed on ``device``; ``settings`` go to :func:`knn_accuracies`."""
     train, test = train.labelled(), test.labelled()
     if _one_class(train, test):
         return {"left_out": ONE_CLASS}
@@ -76,8 +76,8 @@ def knn_scores(
 def cluster_scores(test: Features, *, codes_total: int | None, seed: int = 0) -> dict[str, Any]:
     """Scores of the codes, chance included, k-means AMI on the representation, and its effective rank.
 
-    k-means clusters the features as they are, in which dimensions of large variance count most, and standardised.
-    ``released_...``: the same of the projector's largest output, which the released scripts take for a code.
+    k-means clusters raw features, where dimensions of large variance matter most, and standardised features.
+    ``released_...``: the same for the index of the projector's largest output, which the released scripts use as code.
     """
     scores: dict[str, Any] = {}
     known = test.labelled()
@@ -99,12 +99,12 @@ def cluster_scores(test: Features, *, codes_total: int | None, seed: int = 0) ->
 
 
 def _one_class(train: Features, test: Features) -> bool:
-    """Whether there is nothing to tell apart: any classifier would be right."""
+    """Whether all labels are the same, so that any classifier would be right."""
     return torch.cat([train.y, test.y]).unique().numel() < 2
 
 
 def all_scores(train: Features, test: Features, wanted: EvaluationConfig, **settings: Any) -> dict[str, Any]:
-    """:func:`converged_scores`, the paper's linear probe, and a note where the latter has not converged."""
+    """:func:`converged_scores`, the paper's linear probe, and a note if the latter has not converged."""
     scores = converged_scores(train, test, wanted, **settings)
     if wanted.linear and _labelled(train, test):
         settings.pop("codes_total")
@@ -122,7 +122,7 @@ def converged_scores(
     seed: int,
     device: torch.device | str = "cpu",
 ) -> dict[str, Any]:
-    """What ``wanted`` asks for and the labels allow; probes and neighbours work on ``device``."""
+    """The scores that ``wanted`` asks for and the labels allow; probes and kNN run on ``device``."""
     scores: dict[str, Any] = {}
     labelled = _labelled(train, test)
     if wanted.linear and labelled:
@@ -139,9 +139,10 @@ def _labelled(train: Features, test: Features) -> bool:
 
 
 def _doubt(scores: dict[str, Any]) -> dict[str, str]:
-    """A note where the paper's probe is right on fewer training images than what has converged on the same features.
+    """A note if the paper's probe is right on fewer training images than a converged probe, or than kNN on held-out
+    images.
 
-    Its steps are the same for features of any scale: large features are too much for them, small ones too little.
+    Its learning rate is the same for features of every scale: too large for large features, too small for small ones.
     """
     reached = scores.get("paper_linear_train_acc1")
     for other, name in (("linear_train_acc1", "a converged probe"), ("knn_acc1", "neighbours of held-out images")):
@@ -152,10 +153,10 @@ def _doubt(scores: dict[str, Any]) -> dict[str, str]:
 
 
 def count_scored(labels: torch.Tensor) -> int:
-    """How many images of these ``labels`` (n,) scores are of: those with one, or all where only what needs none is."""
+    """Number of scored images, which have these ``labels`` (n,): those with a label, or all if none has one."""
     return int((labels >= 0).sum()) or len(labels)
 
 
 def sample(size: int, seed: int) -> torch.Tensor:
-    """Indices of at most 10,000 of ``size`` rows, what costly scores look at."""
+    """Indices of at most 10,000 of ``size`` rows, for costly scores."""
     return torch.randperm(size, generator=torch.Generator().manual_seed(seed))[:EMBEDDED_SAMPLES]

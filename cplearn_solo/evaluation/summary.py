@@ -1,4 +1,4 @@
-"""What ``summary.json`` says of a finished run."""
+"""The content of ``summary.json`` of a finished run."""
 
 from __future__ import annotations
 
@@ -22,16 +22,17 @@ from cplearn_solo.inference.features import Features, extractor
 from cplearn_solo.metrics.own_view import Measured
 from cplearn_solo.metrics.verdict import Verdict, verdict_of
 
-DRIFT = 10  # times the scale in the first epoch that is worth a note
+DRIFT = 10  # factor between the scales of the first and last epoch that is worth a note
 
-NO_SCORES = ("_l2", "_chance", "_total", "_note", "left_out")  # endings of what else there is among scores
+NO_SCORES = ("_l2", "_chance", "_total", "_note", "left_out")  # endings of keys that are not scores
 
 
 def summarize(trained: Trained, *, references: bool = True) -> tuple[dict[str, Any], Verdict]:
     """Scores of the frozen backbone as ``summary.json`` has them, and the verdict.
 
-    What cannot be computed is absent, never 0. ``references``: with what chance and a random backbone of the same shape
-    score on the same images, without which a run that has learned nothing is not recognised by its scores.
+    A score that cannot be computed is absent, never 0. ``references``: whether to score chance and a random backbone of
+    the same shape on the same images, too. Without them, a run that has learned nothing is not recognised by its
+    scores.
     """
     module, splits, config = trained.module, trained.splits, trained.module.config
     rows = EpochLog.read(trained.run.path)
@@ -70,8 +71,8 @@ def summarize(trained: Trained, *, references: bool = True) -> tuple[dict[str, A
 
 
 def _own_views(trained: Trained, summary: dict[str, Any]) -> list[Measured]:
-    """How well the run and random weights recognise views of the images that it is judged on, which goes to
-    ``summary``, too; empty where these are too few."""
+    """How well the run and random weights recognise views of the images that the run is judged on, also written to
+    ``summary``; empty for too few images."""
     splits, config = trained.splits, trained.module.config
     backbones = [trained.module.backbone, random_module(config, splits).backbone]
     views = own_views(backbones, splits.test or splits.train, config, device_after_training(config))
@@ -87,7 +88,7 @@ def _verdict(
 ) -> Verdict:
     """Too early to tell, the collapse that stopped the run or that its features show, or whether it learned anything.
 
-    ``judged`` are the features of the images that it is judged on, ``rows`` those of its log.
+    ``judged``: features of the images that the run is judged on. ``rows``: the rows of its log.
     """
     module = trained.module
     method, config = module.method, module.config
@@ -103,15 +104,16 @@ def _verdict(
 
 
 def _epochs(rows: list[dict[str, float]]) -> int:
-    """That were trained. A run that goes on from a checkpoint alone has no rows of those before it."""
+    """The number of trained epochs. A run that continues from a checkpoint alone has no rows of the epochs before
+    it."""
     return int(rows[-1]["epoch"]) + 1
 
 
 def features_scale(rows: list[dict[str, float]]) -> dict[str, Any]:
-    """``features_std`` of the last epoch in the log's ``rows``, and ``scale_note`` where it has drifted in training.
+    """``features_std`` of the last epoch in the log's ``rows``, and ``scale_note`` if it has drifted in training.
 
-    Nothing holds the scale of a representation that no normalisation ends, and a score that depends on it would rank
-    scales (CPLearn, Fig. 7 and Appendix A).
+    Nothing controls the scale of a representation that does not end in a normalisation, and a score that depends on the
+    scale would rank runs by scale (CPLearn, Fig. 7 and Appendix A).
     """
     stds = [row["train_features_std"] for row in rows if "train_features_std" in row]
     if not stds:
@@ -128,7 +130,7 @@ def split_scores(
 ) -> dict[str, Any]:
     """Scores of ``splits``' features that ``config`` asks for, and the images that they were measured on.
 
-    ``probe_images`` are those that a probe and neighbours learned from where training images have no labels.
+    ``probe_images``: number of images that probe and kNN learned from, if training images have no labels.
     """
     sizes = {"num_classes": num_classes, "codes_total": codes_total}
     device = device_after_training(config)

@@ -31,13 +31,13 @@ def check_method(
     * gradients reach every weight of the backbone and of the method;
     * the loss is finite in bfloat16 mixed precision;
     * state survives saving and loading: the next steps are the same to the last bit; the method can be copied;
-    * two processes with half a batch each compute the loss and gradients of one with the whole batch, BatchNorm
-      included, over three steps (a method whose ``loss_scope`` is "device": of the mean over halves, in one step);
-    * 60 steps on digits lower the loss.
+    * two processes with half a batch each compute the same loss and gradients as one with the whole batch, BatchNorm
+      included, over three steps (for ``loss_scope`` "device": the same as the mean over halves, in one step);
+    * after 60 training steps on digits, the loss is lower than without training.
 
-    ``method_kwargs`` as in a configuration; ``num_crops``, for a method with ``multicrop``: the crops of each size, the
-    largest first, as ``(2, 4)``. A line says that it passed. Takes seconds; two processes are started, so a script that
-    calls it needs its ``if __name__ == "__main__":``.
+    ``method_kwargs`` as in a configuration; ``num_crops``: for a method with ``multicrop``, the number of crops of each
+    size, the largest size first, such as ``(2, 4)``. Prints a line if all promises are kept. Takes seconds. It starts
+    two processes, so a script that calls it needs ``if __name__ == "__main__":``.
     """
     case = Case(name, dict(method_kwargs or {}), batch_size, tuple(num_crops))
     check_shapes(case)

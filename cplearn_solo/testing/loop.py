@@ -73,7 +73,7 @@ class TrainingLoop:
         return [view.to(dtype) for view in self.module.augment(self.images[chosen], generator)]
 
     def forward(self, step: int, crops: list[Tensor]) -> dict[str, Tensor]:
-        """The parts of the loss; what the method draws is a function of the step."""
+        """The parts of the loss; random draws of the method depend on the step only."""
         torch.manual_seed(step)
         self.progress = Progress(epoch=step, epochs=self.steps, step=step, steps=self.steps)
         self.method.before_step(self.progress)

@@ -61,12 +61,12 @@ def check_reports(case: Case) -> None:
     given, known = {**method_facts(case.name).defaults, **case.method_kwargs}, {c.measure for c in CRITERIA}
     for measure, remedies in method.advice.items():
         assert measure in known, f"advice for {measure!r}: must be for {', '.join(sorted(known))}"
-        if isinstance(remedies, str):  # of 0.2.0
+        if isinstance(remedies, str):  # the form of 0.2.0
             continue
         fits = not isinstance(remedies, Remedy) and all(isinstance(remedy, Remedy) for remedy in remedies)
         assert fits, f"advice for {measure!r} is {remedies!r}: must be a tuple of Remedy"
         for remedy in remedies:
-            with suppress(KeyError):  # of a base that has more keys
+            with suppress(KeyError):  # the remedy of a base class with more keys
                 remedy.value(given)
     feats = torch.randn(case.batch_size, loop.module.backbone.num_features)
     for row in method.report_measures():
@@ -89,7 +89,7 @@ def check_gradients(case: Case) -> None:
             continue
         assert grad is not None, f"no gradient reaches {name}"
         assert grad.isfinite().all(), f"the gradient of {name} is not finite"
-        # biases before BatchNorm get none, and that is right
+        # biases before BatchNorm rightly have a gradient of zero
         assert p.ndim < 2 or grad.any(), f"the gradient of {name} is zero"
         assert name.startswith("backbone") or id(p) in grouped, f"{name} is in no group of param_groups()"
 
@@ -129,7 +129,7 @@ def check_state(case: Case) -> None:
 
 
 def check_training(case: Case) -> None:
-    """Against a twin that does not learn, since a loss may rise by itself, as with a queue that is filling."""
+    """Compares with a twin that is not trained, because a loss may rise by itself, for example while a queue fills."""
     loop, twin = TrainingLoop(case), TrainingLoop(case)
     pairs = []
     for step in range(STEPS):

@@ -1,4 +1,4 @@
-"""Two processes with half a batch each compute what one does with the whole batch."""
+"""Two processes with half a batch each compute the same as one with the whole batch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cplearn_solo.testing.loop import Case, TrainingLoop
 
 
 def check_two_processes(case: Case) -> None:
-    """Losses and gradients in float64, where order of summation does not matter."""
+    """Compares losses and gradients in float64, where the order of summation does not matter."""
     half = case.batch_size
     with tempfile.TemporaryDirectory() as folder:
         methods = multiprocessing.get_all_start_methods()
@@ -32,7 +32,7 @@ def check_two_processes(case: Case) -> None:
         try:
             alone = _run(TrainingLoop(case, half if _per_device(case) else 2 * half).double(), half)
         except BaseException:
-            for process in processes:  # which would wait for minutes for a folder that is gone
+            for process in processes:  # they would wait for minutes for a folder that is gone
                 process.terminate()
             raise
         for process in processes:
@@ -45,7 +45,7 @@ def check_two_processes(case: Case) -> None:
         assert abs(loss - expected) <= 1e-6 * max(1.0, abs(expected)), (
             f"step {step}: two processes have loss {loss}, one has {expected}"
         )
-        # a bias before BatchNorm has no gradient but rounding
+        # the gradient of a bias before BatchNorm is only rounding error
         rounding = 1e-6 * sum(grad.norm().item() for grad in one["grads"] if grad is not None)
         for name, a, b in zip(names, one["grads"], two["grads"]):
             if a is None or b is None:
@@ -56,7 +56,7 @@ def check_two_processes(case: Case) -> None:
 
 
 def _one_of_two(index: int, case: Case, method: type[Method], folder: Path) -> None:
-    """A process with its half of each batch; unpickling ``method`` has imported, so registered, it."""
+    """A process with its half of each batch. Unpickling ``method`` has imported and so registered it."""
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=index, world_size=2)
     loop = TrainingLoop(case).double()
@@ -70,7 +70,8 @@ def _one_of_two(index: int, case: Case, method: type[Method], folder: Path) -> N
 
 
 def _run(loop: TrainingLoop, half: int) -> list[dict[str, Any]]:
-    """Losses and gradients of three steps on both halves, or of one on the mean over them where each is on its own."""
+    """Losses and gradients of three steps on both halves; with ``loss_scope`` "device", of one step, as means over the
+    halves."""
     results, per_device = [], loop.method.loss_scope == "device"
     for step in range(1 if per_device else 3):
         crops = loop.crops(step, 2 * half)
@@ -89,7 +90,7 @@ def _run(loop: TrainingLoop, half: int) -> list[dict[str, Any]]:
 
 
 def _mean_over(loop: TrainingLoop, step: int, shares: list[list[Tensor]]) -> tuple[Tensor, list[Tensor | None]]:
-    """Mean loss and gradients of shares that each see the method as it is now, whatever it remembers of the others."""
+    """Mean loss and gradients of shares. Each share sees the method in its present state, unchanged by other shares."""
     before = copy.deepcopy(loop.method.state_dict())
     losses, grads = [], []
     for share in shares:
