@@ -1,4 +1,4 @@
-"""CPLearn and its baselines: self-supervised representations that do not collapse, and scores that tell."""
+"""CPLearn and its baselines: self-supervised representations that do not collapse, and scores that show it."""
 
 from typing import TYPE_CHECKING
 

@@ -1,11 +1,11 @@
 """Arithmetic with codes of f bits, packed as ``cplearn embed --space bits`` writes them.
 
-Binary spatter codes (Kanerva, 1996), which are CPLearn's multiply-add-permute codes of +-1 (Section 3.3) as bits, but
-for the sign of a product; the paper leaves their algebra to future work. Codes are bound, bundled and permuted to codes
-of the same length, and what was put together is found again in a memory of the codes that there are.
+They are binary spatter codes (Kanerva, 1996): CPLearn's multiply-add-permute codes of +-1 (Section 3.3) as bits, except
+that a product has the opposite sign. The paper leaves their algebra to future work. Codes are bound, bundled and
+permuted to codes of the same length, and the parts are recovered by a search in a memory of known codes.
 
-A code is uint8 ``(ceil(f / 8),)``, its first bit the highest of the first byte; bits beyond f are 0 and stay so.
-Everything works along the last dimension.
+A code is uint8 ``(ceil(f / 8),)``. Its first bit is the highest bit of the first byte; bits beyond f are 0 and stay 0.
+All functions work along the last dimension.
 
 >>> cat, dog = np.array([[0b10110000], [0b01101000]], np.uint8)
 >>> unbound = bind(bind(cat, dog), dog)
@@ -24,18 +24,17 @@ _ONES = np.array([bin(byte).count("1") for byte in range(256)], np.uint8)
 
 
 def bind(a: Codes, b: Codes) -> Codes:
-    """A code that is like neither, from which either gives the other back: exclusive or.
+    """Exclusive or: a code that is similar to neither; binding it to one of the two gives the other.
 
-    Commutative, associative and its own inverse; distances between codes that are bound to the same one stay.
+    Commutative, associative and its own inverse. Binding two codes to a third one does not change their distance.
     """
     return a ^ b
 
 
 def bundle(codes: Codes) -> Codes:
-    """Of codes ``(m, ..., bytes)`` the one that is like each of them: the majority of each bit.
+    """The majority of each bit of codes ``(m, ..., bytes)``: one code ``(..., bytes)`` that is similar to each of them.
 
-    Where there is a tie, the bit is that of one code after the other, so that two codes have equal shares. Raises
-    ``InputError`` for no code.
+    In a tie, bit i comes from code i % m, so that two codes have equal shares. Raises ``InputError`` for no code.
     """
     require(len(codes) > 0, "codes", len(codes), "at least 1 code")
     bits = np.moveaxis(np.unpackbits(codes, axis=-1), 0, -1)
@@ -45,9 +44,9 @@ def bundle(codes: Codes) -> Codes:
 
 
 def permute(codes: Codes, f: int, shift: int = 1) -> Codes:
-    """The bits of each code, of ``f``, moved on by ``shift`` in a circle, for order: distances stay.
+    """The ``f`` bits of each code rotated by ``shift`` places, to encode order; distances do not change.
 
-    Raises ``InputError`` for an ``f`` that is not that of the codes' bytes.
+    Raises ``InputError`` unless codes of ``f`` bits have this number of bytes.
     """
     require(0 < f <= 8 * codes.shape[-1] < f + 8, "f", f, f"the bits of codes of {codes.shape[-1]} bytes")
     bits = np.unpackbits(codes, axis=-1, count=f)
@@ -55,10 +54,11 @@ def permute(codes: Codes, f: int, shift: int = 1) -> Codes:
 
 
 def distances(a: Codes, b: Codes) -> np.ndarray:
-    """Hamming distances ``(n, m)`` between codes ``(n, bytes)`` and ``(m, bytes)``; holds n m bytes."""
+    """Hamming distances ``(n, m)`` between codes ``(n, bytes)`` and ``(m, bytes)``; holds ``(n, m, bytes)``."""
     return _ONES[a[:, None] ^ b[None]].sum(axis=-1, dtype=np.int64)
 
 
 def clean_up(codes: Codes, memory: Codes) -> np.ndarray:
-    """Which code of ``memory`` ``(m, bytes)`` is nearest to each of ``codes`` ``(n, bytes)``, the first of equals."""
+    """Index ``(n,)`` of the code in ``memory`` ``(m, bytes)`` nearest to each of ``codes`` ``(n, bytes)``, the first in
+    a tie."""
     return distances(codes, memory).argmin(axis=1)

@@ -1,4 +1,4 @@
-"""The frozen dictionary W in {-1, +1}^(f x c): a seed and a shape, never weights.
+"""The frozen dictionary W in {-1, +1}^(f x c): stored as a seed and a shape, never as weights.
 
 Entry (i, j) of a Rademacher dictionary is bit ``i % 32`` (0 is the lowest) of the 32-bit word ``(i // 32, j)``::
 
@@ -7,8 +7,8 @@ Entry (i, j) of a Rademacher dictionary is bit ``i % 32`` (0 is the lowest) of t
     word(k, j) = mix(mix(j + a) ^ b)
     mix(x): x ^= x >> 16; x *= 0x7FEB352D; x ^= x >> 15; x *= 0x846CA68B; x ^= x >> 16
 
-a set bit being +1. A counter-based hash gives the same dictionary on every device and for any tile of it.
-``mix`` is a public 32-bit finaliser of low bias (https://nullprogram.com/blog/2018/07/31/).
+A set bit means +1. The hash is counter-based: any tile can be computed alone, and the dictionary is the same on every
+device. ``mix`` is a published 32-bit finaliser with low bias (https://nullprogram.com/blog/2018/07/31/).
 """
 
 from __future__ import annotations
@@ -58,10 +58,11 @@ def pack_dictionary(
     columns: range | None = None,
     device: torch.device | str = "cpu",
 ) -> Tensor:
-    """The same dictionary at one bit an entry: int32 words ``(ceil(f / 32), c)``, or only those of some ``columns``.
+    """The dictionary of :func:`make_dictionary` as bits: int32 words ``(ceil(f / 32), c)``, or those of some
+    ``columns``.
 
-    Bit ``i % 32`` of word ``(i // 32, j)`` is set where entry (i, j) is +1; those of rows from f on mean nothing.
-    Raises ``InputError`` where :func:`make_dictionary` does.
+    Bit ``i % 32`` of word ``(i // 32, j)`` is set if entry (i, j) is +1; bits of rows from f on have no meaning. Raises
+    ``InputError`` in the same cases as :func:`make_dictionary`.
     """
     check_dictionary(f, c, kind=kind, seed=seed)
     columns = range(c) if columns is None else columns
@@ -90,7 +91,7 @@ def temperature(f: int, n: int, c: int, eps: float) -> float:
 
 
 def check_dictionary(f: int, c: int, *, kind: str, seed: int) -> None:
-    """Raises ``InputError`` where :func:`make_dictionary` could not make this dictionary."""
+    """Raises ``InputError`` if :func:`make_dictionary` cannot make this dictionary."""
     require(f >= 1, "f", f, "at least 1 row of the dictionary")
     require(c >= 1, "c", c, "at least 1 code of the dictionary")
     if kind not in KINDS:
