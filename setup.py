@@ -1,4 +1,4 @@
-"""Packaging; ``scripts/`` travels as ``cplearn_solo/scripts`` so that an installed copy has the configurations."""
+"""Packaging; ``scripts/`` is installed as ``cplearn_solo/scripts``: an installed copy has the configurations."""
 
 import platform
 import re
@@ -10,7 +10,7 @@ from setuptools import Extension, find_packages, setup
 HERE = Path(__file__).parent
 (VERSION,) = re.findall(r'^__version__ = "(.+)"', (HERE / "cplearn_solo/__init__.py").read_text(), re.MULTILINE)
 
-# Compiler flags by torch's name for a CPU's vectors. Without a compiler the objective is slower but the same.
+# Compiler flags by torch's name for a CPU's vector units. Without a compiler, the objective is only slower.
 VECTORS = {"avx2": "-march=haswell", "avx512": "-march=skylake-avx512"}
 LOOKUP = [
     Extension(

@@ -1,8 +1,7 @@
 """Views made as a batch against torchvision's transforms image by image: python benchmarks/augmentation.py
 
-Both make two views of 64 images of 32 pixels, from one distribution, turn by turn in one run, medians of five; a turn
-is ten batches, or one image by image. Memory is the largest that a process of its own took, less what it took after
-its imports.
+Both make two views of 64 images of 32 pixels from one distribution, in turns in one run; medians of five. A turn is ten
+batches, or one batch image by image. Memory is the peak of a separate process, minus its memory after the imports.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """How many codes a short run learns with: python benchmarks/codes.py TRAIN.parquet TEST.parquet [--images 300 ...]
 
 CPLearn on the first images of a table such as CIFAR-10's, at 16 pixels with a ResNet-8 of width 16, Adam at 3e-3 with
-warm-up and cosine, batches of 64. A row for each number of codes c and embedding width f: the loss of a state in which
-all images look alike is log c, and ``gain`` is how far the loss is below that at the end; ``information`` is that of
-codes and images within a batch, at the start and at the end, in nats; ``kNN`` the accuracy on test images, ``random``
-that of the backbone as it began. About 25 s of processor time for 800 steps.
+warm-up and cosine, batches of 64. A row for each number of codes c and embedding width f. ``gain``: how far the loss at
+the end is below log c, its value if all images look alike. ``information``: mutual information of codes and images in a
+batch, at the start and at the end, in nats. ``kNN``: accuracy on test images; ``random``: the same with the initial
+backbone. 800 steps take about 25 s of processor time.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from cplearn_solo.data.schema import RRC, ColorJitter, Prob
 from cplearn_solo.methods import Progress, Views, build_method
 from cplearn_solo.metrics import knn_accuracies
 
-SIZE, WIDTH, BATCH, RATE, WARMUP = 16, 16, 64, 3e-3, 20  # the last: a share of the steps, 1/20
-LATEST = 10  # steps that a number at the end is the mean of
+SIZE, WIDTH, BATCH, RATE, WARMUP = 16, 16, 64, 3e-3, 20  # the last: warm-up is 1/20 of the steps
+LATEST = 10  # numbers are means over so many steps
 VIEWS = Augmentation(
     rrc=RRC(crop_min_scale=0.2),
     color_jitter=ColorJitter(prob=0.8),
@@ -89,7 +89,7 @@ def trained(images: MemorySet, test: MemorySet, n: int, steps: int, c: int, f: i
 
 @torch.no_grad()
 def neighbours(backbone: nn.Module, images: MemorySet, test: MemorySet) -> float:
-    """kNN accuracy."""
+    """kNN accuracy on the test images."""
     backbone.eval()
     x, y = (features(backbone, of) for of in (images, test))
     backbone.train()

@@ -1,9 +1,10 @@
 """MCR2's rate of clusters in variational form against the exact one: python benchmarks/coding_rate.py
 
-Value and gradient by embeddings, memberships and, in variational form, its parameters, in turn in one process. The
-exact form has a determinant for each cluster, the variational one products with atoms, with as many a cluster as the
-method's default. Every hundredth step sets these to the optimum, whose share of the time is part of the ratio.
-``error`` is that of the variational rate at the optimum with as many atoms as dimensions, relative to the exact rate.
+Both compute the value and its gradient by embeddings, memberships and, for the variational form, its parameters, in
+turns in one process. The exact form has a determinant for each cluster, the variational one products with atoms, as
+many for each cluster as by the method's default. Every hundredth step sets the atoms to the optimum; the ratio includes
+that step's share of the time. ``error``: relative error of the variational rate at the optimum with as many atoms as
+dimensions.
 """
 
 from __future__ import annotations

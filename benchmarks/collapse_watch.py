@@ -1,7 +1,7 @@
 """What watching for collapse costs: python benchmarks/collapse_watch.py
 
-Trains the shipped CPLearn configuration on digits and times the look at the end of each epoch beside the epoch's own
-steps, in one run. Medians over epochs.
+Trains the shipped CPLearn configuration on digits. In one run, the check at the end of each epoch is timed, and so are
+the epoch's steps. Medians over epochs.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def main() -> None:
             trained = pretrain(config)
         trained.run.close()
         rows = EpochLog.read(trained.run.path)
-    steps = [row["train_seconds"] - seconds for row, seconds in zip(rows, looks)]  # an epoch's time includes its look
+    steps = [row["train_seconds"] - seconds for row, seconds in zip(rows, looks)]  # an epoch's time includes its check
     share = [seconds / step for seconds, step in zip(looks, steps)][1:]  # the first epoch warms up
     print(f"steps of an epoch  {1000 * statistics.median(steps[1:]):7.1f} ms")
     print(f"look at collapse   {1000 * statistics.median(looks[1:]):7.1f} ms   {statistics.median(share):.3f}x")

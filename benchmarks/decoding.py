@@ -1,6 +1,6 @@
 """Decoding against Pillow's ``open`` and ``convert`` alone: python benchmarks/decoding.py
 
-Both make RGB images of 8-bit files, read from memory so that disks do not count, turn by turn in one run; medians of
+Both make RGB images of 8-bit files, in turns in one run. Files are read from memory, so disks do not matter. Medians of
 51 turns of 20 images each.
 """
 

@@ -1,11 +1,12 @@
 """Embedding image files against what a backbone, and decoding, allow: python benchmarks/embedding.py [IMAGES]
 
-ResNet-18 with seeded weights on IMAGES (1,024) PNGs of 64 x 64 pixels, to a .parquet with their codes, against the
-backbone alone on images in memory: it has the same batches, normalised, and all threads. Images a second, by the clock.
+First: a ResNet-18 with seeded weights embeds IMAGES (1,024) PNGs of 64 x 64 pixels into a .parquet with codes. The
+reference is the backbone alone on the same normalised batches in memory, with all threads. Images per second of wall
+time.
 
-Then, with one thread and no worker, 512 JPEGs of 500 x 375 pixels at 224, with a backbone that does nothing, as one on
-a GPU does for the processor, and few codes: against decoding alone, and against the views alone, which are decoded,
-resized, cut and normalised. Images a second of the processor. All take turns, medians of three.
+Then: 512 JPEGs of 500 x 375 pixels at 224, with one thread, no worker, few codes and a backbone that costs nothing, as
+a backbone on a GPU costs the processor nothing. The references are decoding alone, and the views alone: decoded,
+resized, cut and normalised. Images per second of processor time. All take turns; medians of three.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ PHOTOGRAPHS, CROP, FEW = 512, 224, 16  # images, pixels, codes
 
 
 def untrained(folder: Path, side: int, **method_kwargs: int) -> Pretrained:
-    """CPLearn on a ResNet-18, for images of that side."""
+    """CPLearn on an untrained ResNet-18, for images of that side."""
     view = {"crop_size": side, "num_crops": 2}
     changes = {"augmentations": [view], "method_kwargs": method_kwargs}
     config = short_run(str(folder), epochs=1, shipped="cifar_resnet18/cplearn.yaml", **changes)
@@ -60,7 +61,7 @@ def backbone_alone(model: Pretrained, batches: tuple[torch.Tensor, ...]) -> Call
 
 
 class Nothing(nn.Module):
-    """Features (n, 512) at no cost."""
+    """A backbone whose features ``(n, 512)`` cost nothing."""
 
     def forward(self, images: Tensor) -> Tensor:
         return images.flatten(1)[:, :512]
@@ -99,7 +100,7 @@ def photographs(folder: Path) -> dict[str, float]:
 
 
 def shown(what: str, n: int, spent: dict[str, float]) -> dict[str, float]:
-    """Prints images a second; gives the ratios of the last of the ways to the others."""
+    """Prints images per second; returns the ratios of ``embed`` to the other ways."""
     print(what)
     ratios = {}
     for name, seconds in spent.items():

@@ -1,7 +1,7 @@
 """What the engine costs on top of a bare PyTorch loop: python benchmarks/engine_overhead.py
 
-Both train the shipped CPLearn configuration on digits with the same backbone, augmentation, method and optimizer,
-turn by turn in one run; the bare loop is timed with and without the online probe. Medians over rounds of ms a step.
+Both train the shipped CPLearn configuration on digits with the same backbone, augmentation, method and optimizer, in
+turns in one run. The bare loop is timed with and without the online probe. Medians over rounds, in ms per step.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ ROUNDS, EPOCHS = 7, 8
 
 
 def engine(config: Config) -> float:
-    """Seconds a step in the engine, validation not counted."""
+    """Seconds per step in the engine, without validation."""
     with contextlib.redirect_stdout(io.StringIO()):
         trained = pretrain(config)
     trained.run.close()
-    rows = EpochLog.read(trained.run.path)[1:]  # the first epoch warms up, here and below
+    rows = EpochLog.read(trained.run.path)[1:]  # the first epoch is a warm-up, here and below
     return statistics.median(row["train_seconds"] for row in rows) / trained.module.trainer.num_training_batches
 
 
 def bare(config: Config, *, probe: bool) -> float:
-    """Seconds a step in a loop of a few lines."""
+    """Seconds per step in a plain loop."""
     splits = load_splits(config.data, seed=config.seed)
-    module = Pretrainer(config, **image_statistics(splits.train))  # for its parts only
+    module = Pretrainer(config, **image_statistics(splits.train))  # only its parts are used
     loader = train_loader(splits.train, config.augmentations, batch_size=64, num_workers=0, seed=config.seed)
     backbone, method, classifier = module.backbone, module.method, module.classifier
     parameters = [*backbone.parameters(), *method.parameters(), *(classifier.parameters() if probe else ())]

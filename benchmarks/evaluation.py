@@ -1,12 +1,12 @@
 """Evaluation of frozen features against its plain form: python benchmarks/evaluation.py
 
-50,000 training and 10,000 test rows of 512 features in 10 classes. The converged probe, search for its penalty
-included, stands beside scikit-learn's logistic regression at the penalty that was chosen. The paper's plain linear
-probe is ``nn.Linear`` with automatic differentiation and ``torch.optim.Adam``, one learning rate after the other; plain
-neighbours and plain codes hold all similarities and all logits at once. Both sides take turns in one run, medians of
-five; the paper's probes train one epoch a turn, shown times 100. The floor is the time of the products at the speed of
-a product of large matrices on this machine; of the converged probe it is that of one look at all rows. Memory is the
-largest that a process of its own took, less what it took after its imports; all hold the 123 MB of features, or the
+50,000 training and 10,000 test rows of 512 features in 10 classes. The converged probe, including the search for its
+penalty, is compared with scikit-learn's logistic regression at the chosen penalty. The plain form of the paper's linear
+probe is ``nn.Linear`` with automatic differentiation and ``torch.optim.Adam``, one learning rate after the other. Plain
+neighbours and plain codes hold all similarities and all logits at once. Both sides take turns in one run; medians of
+five. The paper's probes train one epoch per turn, and the time is shown times 100. The floor is the time of the matrix
+products at the speed of a large product on this machine; for the converged probe, of a single pass over all rows.
+Memory is the peak of a separate process, minus its memory after the imports; it includes the 123 MB of features, or the
 dictionary.
 """
 
@@ -88,7 +88,7 @@ def codes(*, plain: bool) -> Callable[[], Tensor]:
     return torch.no_grad()(assign)
 
 
-# what -> (ours, plain, products in operations, times shown)
+# name -> (ours, plain, operations of the products, factor of the shown time)
 WORK = {
     "converged linear probe": (converged, scikit_learns, 4 * TRAIN * D * K, 1),
     "the paper's, 100 epochs": (partial(probe, [1e-2]), partial(plain_probe, [1e-2]), 4 * TRAIN * D * K, EPOCHS),

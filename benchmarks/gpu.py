@@ -24,10 +24,10 @@ from gpu_stages.rows import LAST_ROW, ROWS
 from gpu_stages.wheels import HOW, Refused, missing, unpacked
 
 HERE, ROOT = Path(__file__).parent, Path(__file__).parents[1]
-# the most of the minutes that a stage may take
+# largest share of the minutes that a stage may take
 SHARES = {"ceilings": 0.1, "tests": 0.4, "objective": 0.25, "steps": 0.45, "rows": 1.0}
 MACHINE_SECONDS, CLOSING_SECONDS, GRACE_SECONDS = 90, 10, 20
-LEAST_SECONDS = 30  # that a stage gets; with less it is left out
+LEAST_SECONDS = 30  # least time of a stage; with less, it is left out
 
 
 def main() -> int:
@@ -87,7 +87,7 @@ def parsed() -> argparse.Namespace:
 
 
 def prepared(options: argparse.Namespace) -> dict[str, str]:
-    """The environment of the stages; :class:`Refused` where something they need is not there."""
+    """The environment variables of the stages; :class:`Refused` if something that they need is missing."""
     path = [str(ROOT), str(HERE)]
     if options.wheels:
         shutil.rmtree(options.work / "site", ignore_errors=True)
@@ -104,7 +104,7 @@ def prepared(options: argparse.Namespace) -> dict[str, str]:
 
 
 def stage(name: str, options: Options, environment: dict[str, str]) -> str | None:
-    """Runs a stage and notes how it ended; the last line that it printed, if it failed."""
+    """Runs a stage and records how it ended; returns the reason if it failed."""
     out, started = Path(options.out), time.monotonic()
     command = [sys.executable, "-m", "gpu_stages", name, json.dumps(asdict(options))]
     log = out / "log.txt"
@@ -131,7 +131,7 @@ def stage(name: str, options: Options, environment: dict[str, str]) -> str | Non
 
 
 def close(process: subprocess.Popen) -> None:
-    """Asks a stage to end, then kills it with everything that it has started."""
+    """Asks a stage to end, and later kills it with all processes that it has started."""
     process.terminate()
     try:
         process.wait(GRACE_SECONDS)

@@ -1,4 +1,4 @@
-"""What the benchmarks found, run after run: a line of JSON each in ``history.jsonl`` beside this file."""
+"""Results of the benchmarks: a line of JSON for each run in ``history.jsonl`` beside this file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HISTORY = Path(__file__).with_name("history.jsonl")
 
 
 def record(benchmark: str, ratios: Mapping[str, float]) -> None:
-    """Adds a run of ``benchmark``: each ratio of ours to the plain reference of the same run, by what was measured."""
+    """Adds a run of ``benchmark``: ratios of ours to the plain reference in the same run, by name."""
     line = {
         "date": time.strftime("%Y-%m-%d"),
         "benchmark": Path(benchmark).stem,

@@ -1,13 +1,13 @@
 """Images in files made into batches of views, or whole runs on them: python benchmarks/image_loading.py [CHECKOUT [N]]
 
-Milliseconds of the processor an image, medians of five turns with one thread and no worker: DINO's two crops of 224
-pixels and eight of 96, SimCLR's two of 224, the centre crop of an evaluation; of JPEGs of 500 x 375 pixels and of 12
-megapixels. The references are in a DataLoader with the same batches: torchvision's transforms as DINO and SimCLR have
-them, timm's evaluation transform, and what 0.2.0 did, image by image. Colour elsewhere is that of a GPU: what is left
-to workers is measured. Parts are the decoder alone, without the scale that crops allow, and the loader without colour.
-One worker and two are compared by the clock. With CHECKOUT, another checkout of this package, an epoch of DINO with a
-ViT-tiny on N (2,000) images of each size is trained here and there, by the clock from the start of the command to its
-end; those of 12 megapixels are twelve that repeat.
+Milliseconds of processor time per image, medians of five turns with one thread and no worker. The views are DINO's two
+crops of 224 pixels and eight of 96, SimCLR's two of 224, and the centre crop of an evaluation, of JPEGs of 500 x 375
+pixels and of 12 megapixels. The references run in a DataLoader with the same batches: torchvision's transforms as in
+DINO and SimCLR, timm's evaluation transform, and the transforms of 0.2.0, image by image. "Colour elsewhere": colours
+would be changed on a GPU, and only the remaining work of workers is measured. Parts are the decoder alone, at full
+scale, and the loader without colour. One worker and two are compared by wall time. With CHECKOUT, another checkout of
+this package, an epoch of DINO with a ViT-tiny on N (2,000) images of each size is trained by both, in wall time of the
+whole command; 12 images of 12 megapixels repeat.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ DINO = [
 STRONGLY = USUALLY | {"color_jitter": ColorJitter(0.8, 0.8, 0.8, 0.8, 0.2), "gaussian_blur": Prob(0.5)}
 SIMCLR = [Augmentation(**STRONGLY, crop_size=224, num_crops=2)]
 
-ASKED = {  # of the ratios below
+ASKED = {  # limits of the ratios below
     "2 + 8 crops: colour in workers": "at most 0.5x",
     "2 + 8 crops: colour elsewhere": "at most 0.17x",
     "2 crops of 224: colour in workers": "at most 0.35x",
@@ -90,7 +90,7 @@ def processor_time(usual: list[str], large: list[str]) -> dict[str, float]:
 
 
 def between_processes(paths: list[str]) -> dict[str, float]:
-    """Bytes that a worker sends, and images a second of one worker and two."""
+    """Bytes per image that a worker sends, and images per second of one worker and of two."""
     images = file_set(paths)
     views = next(iter(batches(images, DINO, colour=False)))[1]
     sent = sum(crop.nbytes for crop in views) / BATCH
@@ -104,7 +104,7 @@ def between_processes(paths: list[str]) -> dict[str, float]:
 
 
 def whole_runs(folder: Path, checkout: str, count: int) -> dict[str, float]:
-    """Seconds of ``cplearn pretrain`` there and here, all else at its default."""
+    """Seconds of ``cplearn pretrain`` in the other checkout and in this one, with default settings otherwise."""
     ratios = {}
     for name, size in (("500 x 375", USUAL), ("12 megapixels", LARGE)):
         place = folder / name
@@ -162,7 +162,7 @@ def plain(paths: list[str], transform: Views) -> Iterable:
 
 
 class Plain(Dataset):
-    """Images in files through a transform, as users of torchvision write it."""
+    """Image files with a transform, as users of torchvision write such a data set."""
 
     def __init__(self, paths: list[str], transform: Views) -> None:
         self.paths, self.transform = paths, transform
@@ -176,7 +176,7 @@ class Plain(Dataset):
 
 
 class Decoded:
-    """Images one after the other."""
+    """Decodes images one after the other."""
 
     def __init__(self, images: FileSet) -> None:
         self.images = images
@@ -186,7 +186,7 @@ class Decoded:
 
 
 def compared(what: str, images: Sized, ways: Mapping[str, Iterable]) -> dict[str, float]:
-    """Shows the milliseconds an image that a pass over each of ``ways`` takes, and gives their ratios to the first."""
+    """Prints the milliseconds per image of a pass over each of ``ways``, and returns their ratios to the first."""
     spent = turn_by_turn({name: passed(way) for name, way in ways.items()})
     first, *others = spent
     show(f"{what}: {first}", f"{1e3 * spent[first] / len(images):.2f} ms")
@@ -197,7 +197,7 @@ def compared(what: str, images: Sized, ways: Mapping[str, Iterable]) -> dict[str
 
 
 def passed(batches: Iterable) -> Callable[[], float]:
-    """A way for :func:`turn_by_turn`: the processor's seconds for a pass over ``batches``."""
+    """A way for :func:`turn_by_turn`: seconds of processor time for a pass over ``batches``."""
 
     def way() -> float:
         start = time.process_time()
@@ -209,7 +209,7 @@ def passed(batches: Iterable) -> Callable[[], float]:
 
 
 def show(what: str, value: str, ratio: float | None = None) -> dict[str, float]:
-    """Prints a line of the table; gives its ratio under its name."""
+    """Prints a line of the table; returns its ratio by name."""
     print(f"{what:46}{value:>12}" + (f"{ratio:9.3f}x  {ASKED.get(what, '')}" if ratio else ""), flush=True)
     return {what: ratio} if ratio else {}
 

@@ -1,10 +1,10 @@
 """Folders of images listed, and looked at by a worker: python benchmarks/listing.py [FOLDER OF CLASS FOLDERS]
 
 Without a folder, 100,000 files in 100 class folders are made, all but one empty. The reference is torchvision's
-``ImageFolder``, which knows no sizes. Times are those of the processor, the second listing of each kind in a process of
-its own; memory is the largest that the process took, less what it took after its imports. The worker's memory is what
-becomes its own in an epoch: a forked process asks for the place and the label of every image in a random order, and
-counts the pages that it shares with nobody.
+``ImageFolder``, which stores no sizes. Times are processor time of the second listing, each kind in a separate process;
+memory is the peak of that process, minus its memory after the imports. The worker's memory is the memory that it stops
+sharing in an epoch: a forked process reads the place and the label of every image in a random order, and counts the
+pages that it shares with no other process.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ FILES, CLASSES = 100_000, 100
 
 
 def listed(way: str, root: str) -> tuple[int, Callable[[int], tuple[object, int]]]:
-    """The number of images, and what tells place and label of one."""
+    """The number of images, and a function that returns the place and the label of one."""
     if way == "ours":
         images = load_splits(DataConfig(dataset="custom", train_path=root), seed=0).train
         return len(images), lambda i: (images.sources[i], int(images.labels[i]))
@@ -38,7 +38,7 @@ def listed(way: str, root: str) -> tuple[int, Callable[[int], tuple[object, int]
 
 
 def grown_in_an_epoch(count: int, look: Callable[[int], object]) -> float:
-    """Megabytes that become a forked process's own while it looks at every image."""
+    """Megabytes that a forked process stops sharing while it looks at every image."""
     order = np.random.default_rng(0).permutation(count)
     read, write = os.pipe()
     if os.fork() == 0:
@@ -65,7 +65,7 @@ def make(root: str) -> None:
         folder = Path(root, f"n{i % CLASSES:08d}")
         folder.mkdir(exist_ok=True)
         (folder / f"n{i % CLASSES:08d}_{i}.JPEG").touch()
-    Image.new("RGB", (8, 8)).save(Path(root, "n00000000/n00000000_0.JPEG"))  # the first one is looked at
+    Image.new("RGB", (8, 8)).save(Path(root, "n00000000/n00000000_0.JPEG"))  # the first file is read
 
 
 def main() -> None:

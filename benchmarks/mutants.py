@@ -34,14 +34,14 @@ PACKAGE, RECORD = ROOT / "cplearn_solo", ROOT / "runs/mutants.jsonl"
 ROOMS = "losses metrics objective dictionary.py code_algebra.py evaluation data engine/optim*.py"
 TESTS = "losses metrics objective test_dictionary.py test_code_algebra.py evaluation data engine/test_optim.py"
 QUICK = "not slow and not integration and not distributed and not cuda"
-# packages of others, imported before a process forks
+# other packages, imported before a process forks
 HEAVY = "torch lightning torchvision.transforms.v2 torchmetrics timm sklearn.cluster sklearn.neighbors scipy.optimize "
 HEAVY += "sklearn.linear_model sklearn.manifold sklearn.mixture pyarrow.parquet hydra omegaconf PIL.Image"
-TESTS_SECONDS, PROCESS_SECONDS = 6.0, 30  # of a mutant's tests, and of its process before it counts as without end
+TESTS_SECONDS, PROCESS_SECONDS = 6.0, 30  # limits of a mutant's tests, and of its process
 
 
 class Finder(PathFinder):
-    """Finds a mutant in the place of its module."""
+    """Imports a mutant instead of its module."""
 
     def __init__(self, mutant: Mutant) -> None:
         self.path, self.code = str(mutant.path), compile(mutant.tree, mutant.path, "exec")
@@ -55,7 +55,7 @@ class Finder(PathFinder):
 
 
 class Watch:
-    """A plugin of pytest: seconds of each test that passes, and ``file:function`` that it calls."""
+    """A plugin of pytest: seconds of each passed test, and the functions that it calls, as ``file:function``."""
 
     def __init__(self) -> None:
         self.passed: dict[str, dict[str, Any]] = {}
@@ -79,7 +79,7 @@ class Watch:
 
 
 class Chosen:
-    """A plugin of pytest: runs ``tests`` in this order and keeps which failed first."""
+    """A plugin of pytest: runs ``tests`` in this order and stores the first that fails."""
 
     def __init__(self, tests: list[str]) -> None:
         self.rank, self.failed = {test: rank for rank, test in enumerate(tests)}, ""
@@ -107,14 +107,14 @@ class Record:
 
 
 def ran(files: Iterable[str], plugin: Any, *more: str) -> int:
-    """pytest's exit code."""
-    without = ["-p", "no:cacheprovider", "-p", "no:unraisableexception"]  # which raises where pytest ends
+    """Runs pytest and returns its exit code."""
+    without = ["-p", "no:cacheprovider", "-p", "no:unraisableexception"]  # the latter raises when pytest ends
     options = ["-q", *more, "-o", "addopts=", *without, "-m", QUICK, "--rootdir", str(ROOT)]
     return int(pytest.main([*options, *files], plugins=[plugin]))
 
 
 def forked(work: Callable[[], Any], seconds: int = 600) -> Any:
-    """What ``work`` returns in a process of its own, which is silent; ``None`` if that is killed or takes too long."""
+    """The result of ``work`` in a silent child process; ``None`` if it is killed or takes too long."""
     with tempfile.TemporaryFile("w+") as told:
         if not (child := os.fork()):
             code = 1
@@ -140,13 +140,13 @@ def forked(work: Callable[[], Any], seconds: int = 600) -> Any:
 
 
 def files_of(names: str, top: Path, pattern: str) -> list[Path]:
-    """Files that are named, or in a folder that is."""
+    """Files that ``names`` match, and files of matching folders."""
     found = (path for name in names.split() for path in top.glob(name))
     return sorted(file for path in found for file in ([path] if path.is_file() else path.rglob(pattern)))
 
 
 def watched(record: Record) -> dict[str, dict[str, Any]]:
-    """Every quick test with its seconds and calls; files that have changed are watched again."""
+    """Every quick test with its seconds and calls; only new and changed files are run."""
     tests: dict[str, dict[str, Any]] = {}
     for file in files_of(TESTS, ROOT / "tests", "test_*.py"):
         key = f"{file.relative_to(ROOT)} {hashlib.sha256(file.read_bytes()).hexdigest()[:12]}"
@@ -162,7 +162,7 @@ def watched(record: Record) -> dict[str, dict[str, Any]]:
 
 
 def tests_of(mutant: Mutant, tests: dict[str, dict[str, Any]]) -> list[str]:
-    """Which tests to try, a file at a time, as its fixtures may be dear."""
+    """The tests to try, file by file, because fixtures of a file may be expensive."""
     module, file = str(mutant.path.relative_to(PACKAGE)), {name: name.split("::")[0] for name in tests}
     at = f"{module}:{mutant.function}"
     calls = {n for n, t in tests.items() if any(c == at if mutant.function else c.startswith(at) for c in t["calls"])}
@@ -179,7 +179,7 @@ def tests_of(mutant: Mutant, tests: dict[str, dict[str, Any]]) -> list[str]:
 
 
 def outcome(mutant: Mutant, tests: list[str]) -> str:
-    """The test that notices ``mutant``, or what else becomes of it; empty if nothing does."""
+    """The test that notices ``mutant``, or another end of its process; empty if nothing notices it."""
 
     def work() -> str:
         sys.meta_path.insert(0, Finder(mutant))
@@ -191,7 +191,7 @@ def outcome(mutant: Mutant, tests: list[str]) -> str:
 
 
 def drawn(files: list[Path], count: int, seed: int) -> list[tuple[Path, str]]:
-    """``count`` mutants by file and name, as many of each file as it has; more of them begin with those of fewer."""
+    """``count`` mutants by file and name, drawn from the files in turn; a larger ``count`` only adds mutants."""
 
     def rank(of: tuple[Path, str]) -> bytes:
         return hashlib.sha256(f"{seed} {of[1]}".encode()).digest()

@@ -1,4 +1,4 @@
-"""Small mistakes that somebody could make in a source file: one operator, number, condition, name or call at a time."""
+"""Small mistakes in a source file, one at a time: in an operator, number, condition, name or call."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 class Mutant(NamedTuple):
-    """``path`` with ``tree`` in place of what it says; ``function``: in which the change is, empty outside of any."""
+    """The file ``path`` with the content ``tree``; ``function``: the one that is changed, empty outside of any."""
 
     path: Path
     line: int
@@ -33,7 +33,7 @@ class Mutant(NamedTuple):
 
 
 def mutants(path: Path, root: Path) -> Iterator[Mutant]:
-    """Every mutant of a file. A tree is good until the next one is asked for."""
+    """Every mutant of a file. A tree is valid only until the next mutant is drawn."""
     source = path.read_text()
     tree, lines, seen = ast.parse(source), source.splitlines(), Counter()
     for parent, field, position, node, line, function in list(_places(tree, 1, "")):
@@ -56,7 +56,7 @@ def _put(parent: ast.AST, field: str, position: int | None, node: ast.AST) -> No
 
 
 def _places(parent: ast.AST, line: int, function: str) -> Iterator[tuple[ast.AST, str, Any, ast.AST, int, str]]:
-    """Each node with its place in its parent, line and innermost function, but for those that no test should hold."""
+    """Each node with its place in its parent, line and innermost function, without those that tests need not cover."""
     for field, value in ast.iter_fields(parent):
         if field in ("annotation", "returns", "decorator_list"):
             continue
@@ -69,7 +69,7 @@ def _places(parent: ast.AST, line: int, function: str) -> Iterator[tuple[ast.AST
 
 
 def _left_out(node: ast.AST) -> bool:
-    """Texts, what only type checkers read, and kernels, which Triton compiles from the file."""
+    """Whether it raises, formats a text, is for type checkers only, or is a kernel, which Triton reads in the file."""
     match node:
         case ast.Raise() | ast.JoinedStr() | ast.Assign(targets=[ast.Name(id="__all__")]):
             return True
@@ -81,7 +81,7 @@ def _left_out(node: ast.AST) -> bool:
 
 
 def _instead(node: ast.AST, field: str) -> Iterator[ast.AST]:
-    """What a mistake would put in the place of ``node``."""
+    """Nodes that a mistake could put in the place of ``node``."""
     if type(node) in OPERATORS:
         yield OPERATORS[type(node)]()
     if field in ("test", "ifs"):

@@ -1,10 +1,10 @@
 """The large-dictionary objective against the released loss: python benchmarks/objective.py
 
-Both compute the loss of two views and its gradient by the embeddings, in turn, in one process. The released loss is
+Both compute the loss of two views and its gradient by the embeddings, in turns in one process. The released loss is
 transcribed without changes: W as floats, all logits, six softmaxes, automatic differentiation. The floor is the time of
-four products of floats, n f c multiplications and additions each, at the speed of a product of large matrices on this
-machine; products by lookup can be faster. ``chunked`` is ours with products of floats, ``half`` with embeddings in
-bfloat16. Memory is the peak of a process of its own, less what it had after its imports; both hold their dictionary.
+four products of floats, n f c multiplications and additions each, at the speed of a large product on this machine;
+products by lookup can be faster. ``chunked`` is ours with products of floats, ``half`` with embeddings in bfloat16.
+Memory is the peak of a separate process, minus its memory after the imports; it includes the dictionary.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def seconds(loss: Callable[[list[Tensor]], Tensor], views: list[Tensor]) -> floa
 
 
 def step(which: str, *given: str) -> None:
-    """One of a size, its dictionary included."""
+    """One step of a size, including making its dictionary."""
     n, f, c = map(int, given)
     seconds({"ours": ours, "released": released}[which](n, f, c), embeddings(n, f, torch.float32))
 

@@ -1,4 +1,4 @@
-"""Views made one image at a time with Pillow and torchvision, which the benchmarks compare with."""
+"""Views made image by image with Pillow and torchvision, as references of benchmarks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Views = Callable[[Image.Image], list[Tensor]]
 
 
 def dino() -> Views:
-    """Two crops of 224 pixels and eight of 96, as DINO's ``DataAugmentationDINO`` makes them."""
+    """Two crops of 224 pixels and eight of 96, as by DINO's ``DataAugmentationDINO``."""
     colour = _colour(0.4, 0.4, 0.2, 0.1)
     first = _transform(224, (0.4, 1), *colour, _pillow_blur)
     second = _transform(224, (0.4, 1), *colour, _seldom(_pillow_blur, 0.1), _seldom(ImageOps.solarize, 0.2))
@@ -27,20 +27,20 @@ def dino() -> Views:
 
 
 def simclr() -> Views:
-    """Two crops of 224 pixels with SimCLR's augmentation as torchvision has it."""
+    """Two crops of 224 pixels with SimCLR's augmentation in torchvision."""
     blur = transforms.RandomApply([transforms.GaussianBlur(23, (0.1, 2.0))], 0.5)
     view = _transform(224, (0.08, 1), *_colour(0.8, 0.8, 0.8, 0.2), blur)
     return lambda image: [view(image), view(image)]
 
 
 def image_by_image(augmentations: Sequence[Augmentation]) -> Views:
-    """All views of 0.2.0, one after the other from the whole image."""
+    """All views as in 0.2.0, each made from the whole image."""
     views = [_view(a) for a in augmentations for _ in range(a.num_crops)]
     return lambda image: [view(image) for view in views]
 
 
 def _view(a: Augmentation) -> Callable[[Image.Image], Tensor]:
-    """With a random resized crop, one operation after the other."""
+    """A view by a random resized crop and one operation after the other."""
     size, jitter, scale = a.crop_size, a.color_jitter, (a.rrc.crop_min_scale, a.rrc.crop_max_scale)
     strength = (jitter.brightness, jitter.contrast, jitter.saturation, jitter.hue)
     blur = v2.GaussianBlur(2 * min(6, size - 1) + 1, (0.1, 2.0))

@@ -1,7 +1,7 @@
 """Operations and bytes on the wire of the objective, counted and by formula: python benchmarks/scaling.py
 
-The formulas are those of docs/scaling.md. Operations are counted by torch while the objective runs, bytes by what each
-process hands to collectives; processes talk through gloo on this machine.
+The formulas are those of docs/scaling.md. Operations are counted by torch while the objective runs. Bytes are those of
+tensors that a process passes to collectives; the processes use gloo on this machine.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from cplearn_solo.dictionary import pack_dictionary, temperature
 from cplearn_solo.objective import PackedDictionary, objective
 
 VIEWS = 2
-# n a device, f, c, devices, megabytes of logits that are kept, dictionary_parallel, global_prior
+# n per device, f, c, devices, megabytes of kept logits, dictionary_parallel, global_prior
 CASES = [
     (64, 512, 16_384, 1, 80.0, False, False),
     (64, 512, 16_384, 1, 0.0, False, False),
@@ -38,12 +38,12 @@ def operations(n: int, f: int, c: int, devices: int, kept: float, parallel: bool
     """Multiplications and additions of the products with W on one device."""
     rows, codes = (n * devices, c / devices) if parallel else (n, c)
     logits = VIEWS * rows * codes
-    again = max(0.0, 1 - kept * 2**20 / (4 * logits))  # of the logits are multiplied out three times instead of once
+    again = max(0.0, 1 - kept * 2**20 / (4 * logits))  # share of logits that are computed three times instead of once
     return 2 * f * logits * (2 + 2 * again)
 
 
 def bytes_sent(n: int, f: int, c: int, devices: int, kept: float, parallel: bool, everyone: bool) -> float:
-    """Bytes that one device hands to collectives."""
+    """Bytes that one device passes to collectives."""
     if devices == 1:
         return 0
     total = 0
@@ -54,7 +54,7 @@ def bytes_sent(n: int, f: int, c: int, devices: int, kept: float, parallel: bool
         total += 4 * VIEWS * rows + 8 * rows  # maxima and codes
         total += 8 * (VIEWS + 3) * rows  # sums of e and of e times logits
         groups = 1 if everyone else devices
-        total += 8 * (2 * VIEWS * groups + VIEWS * rows)  # prior, entropy of the mean, and what it tells each sample
+        total += 8 * (2 * VIEWS * groups + VIEWS * rows)  # prior, entropy of the mean, and its part of each sample
     elif everyone:
         total += 4 * VIEWS * c  # the mean assignment
     return total
@@ -62,7 +62,7 @@ def bytes_sent(n: int, f: int, c: int, devices: int, kept: float, parallel: bool
 
 @contextmanager
 def counting(sent: Counter) -> Iterator[None]:
-    """Counts the bytes of tensors that are handed to collectives."""
+    """Counts the bytes of tensors that are passed to collectives in this block."""
 
     def counted(collective: Callable, position: int) -> Callable:
         def call(*tensors, **kwargs):
@@ -79,7 +79,7 @@ def counting(sent: Counter) -> Iterator[None]:
 
 
 def measure(rank: int, case: tuple, folder: Path) -> None:
-    """Runs one step of ``case``; the first process writes what it counted."""
+    """Runs one step of ``case``; the first process writes its counts."""
     n, f, c, devices, kept, parallel, everyone = case
     torch.set_num_threads(1)
     if devices > 1:

@@ -1,10 +1,10 @@
 """What signs of embeddings find, against their floats: python benchmarks/search.py RUN [RUN ...]
 
-Of each run, all held-out images are queries among the others. ``bits`` are the signs of the embeddings H, compared by
-Hamming distance; H and the representations Z by their cosine around their mean. ``recall`` is the share of the ten
-nearest by H that are among the ten nearest by bits, ``precision`` that of the ten nearest with the query's class, and
-``a and b`` that of the ten nearest with the class of either, for queries of two images of other classes as one. Then
-queries a second among a million random vectors of as many bits, one after the other.
+For each run, each held-out image is a query among the others. ``bits``: signs of the embeddings H, compared by Hamming
+distance. H and the representations Z are compared by cosine around their mean. ``recall``: share of the ten nearest by
+H that are among the ten nearest in the row's space. ``precision``: share of the ten nearest with the query's class.
+``a and b``: share of the ten nearest with one of the two classes, for queries that combine two images of different
+classes. ``queries/s``: single queries per second among a million random vectors of the same size.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ NEAREST, PAIRS, MANY = 10, 1000, 1_000_000
 
 
 class Floats:
-    """Rows at length 1 around their mean."""
+    """Rows as unit vectors around their mean."""
 
     def __init__(self, x: Tensor) -> None:
         x = x.double().numpy()
@@ -41,7 +41,7 @@ class Floats:
 
 
 class Signs:
-    """Bits of the signs."""
+    """Signs as bits."""
 
     def __init__(self, x: Tensor) -> None:
         self.x = pack_bits(x)
@@ -82,18 +82,18 @@ def embedded(model: Pretrained) -> tuple[Tensor, Tensor, np.ndarray]:
 
 
 def neighbours(way: Floats | Signs) -> np.ndarray:
-    """The nearest of each, without itself."""
+    """The nearest rows of each row, without itself."""
     return without(way.index.search(way.x, NEAREST + 1)[1], np.arange(len(way.x)))
 
 
 def without(rows: np.ndarray, *queries: np.ndarray) -> np.ndarray:
-    """The nearest ten of each of ``rows`` that are not among its queries."""
+    """The first ten entries of each of ``rows`` that are not among its queries."""
     mine = np.stack(queries, axis=1)
     return np.stack([row[~np.isin(row, own)][:NEAREST] for row, own in zip(rows, mine)])
 
 
 def pairs(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Seeded pairs of images of two classes."""
+    """Seeded pairs of images of different classes."""
     random = np.random.default_rng(0)
     a, b = random.integers(len(y), size=(2, 4 * PAIRS))
     other = y[a] != y[b]
@@ -101,7 +101,7 @@ def pairs(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def speed(way: Floats | Signs, queries: int = 20) -> float:
-    """Queries a second among many random vectors of the same size, on one thread."""
+    """Queries per second among many random vectors of the same size, on one thread."""
     faiss.omp_set_num_threads(1)
     random = np.random.default_rng(0)
     index = faiss.clone_binary_index(way.index) if isinstance(way, Signs) else faiss.clone_index(way.index)

@@ -1,11 +1,11 @@
 """An ordinary training step against a plain one: python benchmarks/step.py
 
 The step is the engine's, as ``main_pretrain.py`` runs it on images in memory: loader, augmentation, backbone,
-objective, online probe, optimizer, log. The plain step does with the same networks what most code does: torchvision's
-transforms image by image, a backbone call a view in contiguous format, all logits and the released loss,
-``torch.optim.Adam`` as it comes; no probe. The backbone alone is both views forward and backward, in the engine's
-memory format. All take turns in one run, medians of five. Memory is the largest that a process of its own took, less
-what it took after its imports.
+objective, online probe, optimizer, log. The plain step uses the same networks as most code does: torchvision's
+transforms image by image, one backbone call per view in contiguous format, all logits and the released loss,
+``torch.optim.Adam`` with defaults; no probe. The backbone alone is both views forward and backward, in the engine's
+memory format. All take turns in one run; medians of five. Memory is the peak of a separate process, minus its memory
+after the imports.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from cplearn_solo.data import DATASETS, MemorySet
 from cplearn_solo.engine.module import Pretrainer, image_statistics
 from cplearn_solo.objective import tiles
 
-# shipped configuration -> steps that a turn of the engine is the mean of; 64 images, two views of 32 pixels
+# shipped configuration -> steps per turn of the engine; 64 images, two views of 32 pixels
 SIZES = {"cifar_mini": 32, "cifar_resnet18": 2}
 WAYS = ("plain", "backbone", "engine")
 

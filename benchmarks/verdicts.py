@@ -34,7 +34,7 @@ ON_CIFAR = "barlow_twins byol cplearn dino simclr simsiam swav vicreg"
 SMALL = f"{SHORT} backbone.kwargs.width=16 data.max_train_images=1000"
 SCORED = "data.max_val_images=500"
 UNLABELLED = "data.no_labels=true data.val_path=null"
-BROKEN = (  # the word for what was done to a configuration
+BROKEN = (  # the expected word, the configuration, and what was done to it
     ("representation", "vicreg", "method_kwargs.var_loss_weight=0"),
     ("dimensional", "vicreg", "method_kwargs.cov_loss_weight=0"),
     ("representation", "simsiam", "method_kwargs.stop_gradient=false"),
@@ -55,7 +55,8 @@ MEASURES = [criterion.measure for criterion in CRITERIA]
 
 
 class Wanted(NamedTuple):
-    """A run: ``made`` to get this word by ``changes`` of a configuration ``name`` in a folder of scripts/pretrain."""
+    """A run that is expected to get the word ``made``, by ``changes`` of the configuration ``name`` in a folder of
+    scripts/pretrain."""
 
     made: str
     folder: str
@@ -69,14 +70,14 @@ class Wanted(NamedTuple):
 
     @property
     def shown(self) -> str:
-        """What was changed, by the last part of each key, without what all runs of its images have."""
+        """The changes, by the last part of each key, without those that all runs on its images share."""
         usual = f"{SMALL} {SCORED}".split() if self.folder != "digits" else SHORT.split()
         changed = [change.split("=") for change in self.changes.split() if change not in usual]
         return " ".join(f"{key.rpartition('.')[2]}={value}" for key, value in changed)
 
 
 def wanted(cifar: bool) -> list[Wanted]:
-    """All runs, the most telling first."""
+    """All runs, the most informative first."""
 
     def digits(made: str, names: str, changes: str, seed: int = 0) -> list[Wanted]:
         return [Wanted(made, "digits", name, changes, seed) for name in names.split()]
@@ -107,7 +108,7 @@ def wanted(cifar: bool) -> list[Wanted]:
 
 
 def summary_of(run: Wanted, cifar: list[str] | None) -> dict[str, Any]:
-    """What the run's summary says."""
+    """Trains the run and returns its summary."""
     raw = composed(SCRIPTS / run.folder, run.name)
     with tempfile.TemporaryDirectory() as folder:
         changes = [*run.changes.split(), f"seed={run.seed}", f"checkpoint.dir={folder}", "checkpoint.enabled=false"]
@@ -123,7 +124,7 @@ def summary_of(run: Wanted, cifar: list[str] | None) -> dict[str, Any]:
 
 
 def row(run: Wanted, done: dict[str, Any]) -> str:
-    """A line of the table; a word that was not expected is bold."""
+    """A line of the table; an unexpected word is bold."""
     summary, random = done["summary"], done["summary"].get("random_backbone", {})
     measures = summary["verdict_measures"]
     numbers = [f"{measures[name]['value']:.2g}" if name in measures else "" for name in MEASURES]

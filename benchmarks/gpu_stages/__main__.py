@@ -9,6 +9,6 @@ from pathlib import Path
 from gpu_stages.options import Options
 from gpu_stages.report import Report
 
-signal.signal(signal.SIGTERM, lambda *_: sys.exit("out of time"))  # so that what a stage has started is ended
+signal.signal(signal.SIGTERM, lambda *_: sys.exit("out of time"))  # so that a stage's processes are ended
 stage, options = sys.argv[1], Options(**json.loads(sys.argv[2]))
 import_module(f"gpu_stages.{stage}").run(Report(Path(options.out), stage), options)

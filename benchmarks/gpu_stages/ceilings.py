@@ -1,4 +1,4 @@
-"""What the device can do at most: a large copy, and products of large matrices on random data."""
+"""The highest speeds of the device: a large copy, and products of large matrices of random numbers."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def run(report: Report, options: Options) -> None:
 
 
 def copies(options: Options) -> float:
-    """10^9 bytes a second."""
+    """Speed of a copy in 10^9 bytes per second."""
     source = torch.randn(1 << (18 if options.tiny else 28), device=options.device)
     target = torch.empty_like(source)
     return 2 * source.nbytes / milliseconds(lambda: target.copy_(source), options.device) / 1e6
 
 
 def product(name: str, dtype: torch.dtype, options: Options) -> float:
-    """10^12 additions and multiplications a second."""
+    """Speed of a product in 10^12 additions and multiplications per second."""
     torch.set_float32_matmul_precision("high" if name == "tf32" else "highest")
     side = 256 if options.tiny else 8192
     a, b = (torch.randn(side, side, device=options.device).to(dtype) for _ in range(2))

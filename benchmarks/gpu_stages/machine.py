@@ -1,4 +1,4 @@
-"""The machine: what every number of the other stages belongs to."""
+"""The machine on which all numbers of the other stages are measured."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import torch
 from gpu_stages.options import Options
 from gpu_stages.report import Report
 
-LEAST_GIB = 4  # of GPU memory: below that even the small stages do not fit
+LEAST_GIB = 4  # of GPU memory; with less, not even the small stages fit
 PACKAGES = ("torch", "torchvision", "triton", "lightning", "timm", "lightly")
 
 
@@ -40,7 +40,7 @@ def run(report: Report, options: Options) -> None:
 
 
 def check_gpu() -> None:
-    """Ends the program, in one line, where there is no GPU or one that is too small or taken."""
+    """Ends the program with one line if there is no GPU, or too little free memory on it."""
     if not torch.cuda.is_available():
         sys.exit(f"device = cuda: no GPU was found by torch {torch.__version__}; --device cpu rehearses without one")
     free, total = (number / 2**30 for number in torch.cuda.mem_get_info())
@@ -53,7 +53,7 @@ def has_bf16(device: str) -> bool:
 
 
 def said(*command: str) -> str:
-    """The first line that a program prints."""
+    """The first line that a command prints; "unknown" without one."""
     try:
         return (
             subprocess.run(command, capture_output=True, text=True, timeout=20).stdout.partition("\n")[0] or "unknown"

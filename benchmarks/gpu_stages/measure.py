@@ -1,4 +1,4 @@
-"""Times on a device, and the ceilings of a machine that they are compared with."""
+"""Times on a device, and the floors that they are compared with."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gpu_stages.report import read
 
 
 def milliseconds(work: Callable[[], Any], device: str, *, budget: float = 1.0) -> float:
-    """Median of a call of ``work`` after two that warm up, within about ``budget`` seconds."""
+    """Median time of a call of ``work``, after two calls to warm up, within about ``budget`` seconds."""
     for _ in range(2):
         spent = _once(work, device)
     repeats = max(3, min(50, int(1000 * budget / max(spent, 1e-3))))
@@ -35,7 +35,7 @@ def _once(work: Callable[[], Any], device: str) -> float:
 
 
 def peak_megabytes(work: Callable[[], Any], device: str) -> float | None:
-    """The most memory of the device that ``work`` takes beyond what is held before; not measured on a CPU."""
+    """Peak memory of the device during ``work``, minus the memory held before; ``None`` on a CPU."""
     if device == "cpu":
         return None
     torch.cuda.synchronize()
@@ -50,9 +50,9 @@ def free_bytes(device: str) -> float:
 
 
 def floor_ms(folder: Path, *, operations: float, moved: float, products: str) -> float | None:
-    """Time of so many operations at the speed of ``products`` or of so many bytes, whichever is longer.
+    """Time of ``operations`` at the speed of ``products``, or of ``moved`` bytes, whichever is longer.
 
-    By the ceilings that this machine has shown; ``None`` without them.
+    Speeds are the measured ceilings of this machine; ``None`` without them.
     """
     rows = {row["what"]: row["value"] for row in read(folder).get("ceilings", {}).get("rows", [])}
     speed, copies = rows.get(f"product, {products}"), rows.get("copy")

@@ -1,7 +1,8 @@
-"""The objective by each implementation: time beside its floor, memory, and the error of its gradient.
+"""The objective by each implementation: time and its floor, memory, and the error of the gradient.
 
-The floor is four products, two for logits and two for the gradient, each of n f c multiplications and additions, or one
-reading of the dictionary's bits and of the embeddings. The error is the gradient's, against that of float64.
+The floor is the longer of two times: of four products, two for logits and two for the gradient, with n f c
+multiplications and additions each, and of reading the dictionary's bits and the embeddings once. The error is relative
+to the gradient in float64.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class Case:
         self.views = (F.normalize(x + noise, dim=2) * math.sqrt(f / n)).to(options.device)
 
     def measure(self, kind: str, impl: str, exact: Tensor) -> dict[str, object]:
-        """Columns of a row; ``note`` where it could not be done."""
+        """Columns of a row; only a ``note`` if it could not be measured."""
         torch.set_float32_matmul_precision("high" if kind == "tf32" else "highest")
         needed = 4 * (self.f + 16 * self.n) * self.c if impl == "reference" else 0
         if needed > 0.9 * (free := free_bytes(self.options.device)):

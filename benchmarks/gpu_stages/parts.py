@@ -1,4 +1,4 @@
-"""The work folders of unfinished cells as parts of a tar file, small enough to be carried anywhere."""
+"""The work folders of unfinished cells as parts of a tar file that are small enough to copy anywhere."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NEEDED = ("cell.json", "config.yaml", "log.txt", "*/*/config.yaml", "*/*/metrics
 
 
 def pack(work: Path, out: Path, *, order: list[tuple[str, int]], megabytes: int) -> list[str]:
-    """Writes ``out/work.00`` and so on, as many cells in ``order`` as fit; gives what is kept, and what is not."""
+    """Writes ``out/work.00`` and so on with as many cells in ``order`` as fit; returns which were kept or not."""
     for old in out.glob("work.[0-9][0-9]"):
         old.unlink()
     memory, said = io.BytesIO(), []
@@ -33,7 +33,7 @@ def pack(work: Path, out: Path, *, order: list[tuple[str, int]], megabytes: int)
 
 
 def unpack(out: Path, work: Path) -> None:
-    """Puts back what :func:`pack` has kept, where nothing newer is."""
+    """Restores files that :func:`pack` has kept, unless there are newer ones."""
     parts = sorted(out.glob("work.[0-9][0-9]"))
     if not parts:
         return
@@ -45,7 +45,7 @@ def unpack(out: Path, work: Path) -> None:
 
 
 def _unfinished(work: Path, order: list[tuple[str, int]]) -> list[tuple[Path, str]]:
-    """Folders of cells with a checkpoint and no result, and their names, by worth."""
+    """Folders and names of cells with a checkpoint and no result, in ``order``."""
     found = {}
     for last in work.glob("*/*/*/*/checkpoints/last.ckpt"):
         folder = last.parents[3]

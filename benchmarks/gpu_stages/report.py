@@ -1,4 +1,4 @@
-"""What a call has found so far: ``gpu.json`` and the same as text, ``gpu.txt``, both written whole after each row."""
+"""The results of a call so far in ``gpu.json`` and, as text, ``gpu.txt``; both are written whole after each row."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Row = dict[str, Any]
 
 
 class Report:
-    """The part of one stage; an earlier call's is replaced."""
+    """The part of one stage, which replaces that of an earlier call."""
 
     def __init__(self, folder: Path, stage: str) -> None:
         self.folder, self.stage = folder, stage
@@ -33,13 +33,13 @@ class Report:
 
 
 def read(folder: Path) -> dict[str, Row]:
-    """Stages by name, each with ``ended``, how it did, ``rows`` and ``lines``."""
+    """Stages by name, each with ``rows``, ``lines`` and ``ended``, the way in which it ended."""
     path = folder / "gpu.json"
     return json.loads(path.read_text()) if path.exists() else {}
 
 
 def write(folder: Path, stages: dict[str, Row]) -> None:
-    """Both files, whole or not at all."""
+    """Writes each of the two files whole or not at all."""
     for name, text in (("gpu.json", json.dumps(stages, indent=1) + "\n"), ("gpu.txt", as_text(stages))):
         partial = folder / f".{name}.partial"
         partial.write_text(text)
@@ -47,7 +47,7 @@ def write(folder: Path, stages: dict[str, Row]) -> None:
 
 
 def as_text(stages: dict[str, Row]) -> str:
-    """The stages as tables, one below the other."""
+    """The stages as text: tables below each other."""
     parts = []
     for name, stage in stages.items():
         title = f"{name}: {stage['ended']}"

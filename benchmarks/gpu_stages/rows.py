@@ -1,8 +1,8 @@
 """Cells of Table 1's CIFAR-10 column at full scale, several at a time on one GPU, until time is up.
 
-Each is a call of ``main_table.py`` for one row and seed. Finished ones are lines of ``cells.jsonl``, which the folder
-``results/<table>-<data>-full`` takes over; what is left of the others goes into ``work.00``, ``work.01``, ..., parts of
-a tar file, from which the next call continues.
+Each cell is a call of ``main_table.py`` for one row and seed. Finished cells are lines of ``cells.jsonl``, which can be
+used in the folder ``results/<table>-<data>-full``. Unfinished cells are kept in ``work.00``, ``work.01``, ..., parts of
+a tar file, from which the next call resumes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from gpu_stages.parts import pack, unpack
 from gpu_stages.report import Report
 
 ROOT = Path(__file__).parents[2]
-# by worth; second seeds of all of them come before the first of GEDI, whose steps take some ten times as long
+# in order; all seeds of these come before the first of GEDI, whose steps take about ten times as long
 ROWS = [
     "CPLearn (16384)",
     "CPLearn (c = f)",
@@ -50,7 +50,7 @@ TINY = [
 
 @dataclass
 class Running:
-    """A cell's process, and the folder that its result is left in."""
+    """A cell's process, and the folder of its result."""
 
     row: str
     seed: int
@@ -62,7 +62,7 @@ class Running:
 def run(report: Report, options: Options) -> None:
     end = time.monotonic() + options.seconds - CLOSING_SECONDS
     out, work = Path(options.out), Path(options.work) / "tables"
-    shutil.rmtree(Path(options.work) / "results", ignore_errors=True)  # what is finished is in cells.jsonl
+    shutil.rmtree(Path(options.work) / "results", ignore_errors=True)  # finished cells are in cells.jsonl
     unpack(out, work)
     finished = _records(out / "cells.jsonl")
     done = {(record["row"], record["seed"]) for record in finished}
@@ -87,7 +87,7 @@ def run(report: Report, options: Options) -> None:
 
 
 def cells(rows: list[str]) -> list[tuple[str, int]]:
-    """Rows and seeds in the order of their worth; only of ``rows``, if there are any."""
+    """Rows and seeds in the order in which they run; only those of ``rows``, if any are given."""
     ordered = [(row, seed) for seed in range(SEEDS) for row in ROWS] + [(LAST_ROW, seed) for seed in range(SEEDS)]
     return [cell for cell in ordered if not rows or cell[0] in rows]
 
@@ -108,7 +108,7 @@ def _start(row: str, seed: int, options: Options) -> Running:
 
 
 def _ended(cell: Running, report: Report, out: Path, finished: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Notes what came of a cell; its line, if it has a result."""
+    """Records the outcome of a cell; returns its line in a list, which is empty if it failed."""
     found = _records(cell.results / "cells.jsonl")
     seconds = time.time() - cell.started
     good = [record for record in found if "summary" in record]
@@ -135,7 +135,7 @@ def _progress(cell: Running, work: Path) -> str:
 
 
 def _kill(cell: Running) -> None:
-    """With its children; runs are resumed from their last epoch."""
+    """Kills a cell with its children; its run can be resumed from its last epoch."""
     os.killpg(cell.process.pid, signal.SIGKILL)
     cell.process.wait()
 

@@ -1,7 +1,7 @@
-"""Training steps of the engine, loader to optimizer, on images in memory, and a profile of a few of them.
+"""Training steps of the engine, from loader to optimizer, on images in memory, and a profile of a few steps.
 
-The floor is the backbone alone at the speed of large products: three times the forward pass of all views. ``launches``
-and ``waits`` are calls of the driver a step: kernels or graphs that are started, and stops until the device is done.
+The floor is the time of the backbone alone at the speed of large products: three times the forward pass of all views.
+``launches`` and ``waits`` are the driver's calls per step that start kernels or graphs, and that wait for the device.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from gpu_stages.options import Options
 from gpu_stages.report import Report
 
 PRETRAIN = Path(__file__).parents[2] / "scripts/pretrain"
-# name -> shipped configuration, side of the images, and what a rehearsal has instead
+# name -> shipped configuration, side of the images, and changes for a rehearsal
 NETWORKS = {
     "ResNet-8 w128": ("cifar/cplearn", 32, {"backbone": {"name": "resnet8", "kwargs": {"width": 8}}}),
     "ResNet-18": ("cifar_resnet18/cplearn", 32, {"backbone": {"name": "resnet8", "kwargs": {"width": 8}}}),
@@ -45,7 +45,7 @@ WAYS: dict[str, dict[str, Any]] = {
     "float32": {"precision": "32-true", "performance": EAGER},
     "bf16, compiled": {"precision": "bf16-mixed", "performance": {**EAGER, "compile": True}},  # takes a minute
 }
-STEPS = {16: (2, 4, 2), 32: (10, 40, 5), 224: (5, 20, 3)}  # by side: that warm up, are timed, are profiled
+STEPS = {16: (2, 4, 2), 32: (10, 40, 5), 224: (5, 20, 3)}  # by side of images: steps to warm up, to time, to profile
 
 
 def run(report: Report, options: Options) -> None:
@@ -64,18 +64,18 @@ def left_out(way: str, options: Options) -> str | None:
 
 
 def measured(network: str, way: str, options: Options, report: Report) -> dict[str, Any]:
-    """Columns of a row; ``note`` where it could not be done."""
+    """Columns of a row; only a ``note`` if it could not be measured."""
     config = configuration(network, way, options)
     clock = Clock(config, options)
     try:
         with tempfile.TemporaryDirectory() as folder:
             config.checkpoint.dir = folder
             clock.watch(lambda: pretrain(config).run.close())
-    except (InputError, RuntimeError) as error:  # of one way; the others may do better
+    except (InputError, RuntimeError) as error:  # only this way fails; others may not
         return {"note": str(error).partition("\n")[0][:100]}
     report.say(*clock.profile_lines(f"{network}, {way}"))
     operations = 3 * forward_operations(config) * config.optimizer.batch_size
-    products = "bf16" if "bf16" in way else "tf32"  # in which a GPU's convolutions are by default
+    products = "bf16" if "bf16" in way else "tf32"  # the default of convolutions on GPUs
     floor = floor_ms(Path(options.out), operations=operations, moved=0, products=products)
     return {
         "batch": config.optimizer.batch_size,
@@ -135,7 +135,7 @@ for _side in STEPS:
 
 
 class Clock:
-    """Looks on while the engine trains: times some steps without disturbing them, and profiles the next few."""
+    """Observes the engine's training: times some steps without disturbing them, and profiles the next few."""
 
     def __init__(self, config: Config, options: Options) -> None:
         self.warm, self.timed, self.profiled = STEPS[config.augmentations[0].crop_size]
@@ -150,7 +150,7 @@ class Clock:
             self._step()
 
         Pretrainer.on_train_batch_end = watched
-        gc.collect()  # what the way before has left
+        gc.collect()  # frees memory of the way before
         if self.cuda:
             torch.cuda.reset_peak_memory_stats()
         try:
@@ -176,7 +176,7 @@ class Clock:
             torch.cuda.synchronize()
 
     def counts(self) -> dict[str, Any]:
-        """Of a step, and the most memory."""
+        """Counts per step, and peak memory."""
         if not self.cuda:
             return {
                 "operations": sum(e.count for e in self.profile.key_averages() if e.key.startswith("aten::"))
@@ -191,7 +191,7 @@ class Clock:
         }
 
     def profile_lines(self, title: str, most: int = 12) -> list[str]:
-        """The operations, on a GPU the kernels, that a step spends most time in."""
+        """Lines on the operations, or on a GPU the kernels, in which a step spends most time."""
         time_of = "self_device_time_total" if self.cuda else "self_cpu_time_total"
         events = [
             e

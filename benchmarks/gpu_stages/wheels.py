@@ -1,4 +1,4 @@
-"""Packages that a machine without a network lacks, from a folder of wheels. Needs nothing but Python."""
+"""Installs missing packages from a folder of wheels on a machine without a network. Needs only Python."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ HOW = "docs/devices.md says how to fill it"
 
 
 class Refused(Exception):
-    """Wrong input, in one line."""
+    """Invalid input; the message is one line."""
 
 
 def unpacked(wheels: Path, site: Path) -> Path:
-    """``site`` with the contents of those wheels whose package is not there already.
+    """Unpacks the wheels of packages that are not installed into ``site``, and returns it.
 
-    Raises :class:`Refused` where there are none, or one is of another Python.
+    Raises :class:`Refused` if there are no wheels, or if one is for another Python.
     """
     found = sorted(wheels.glob("*.whl"))
     if not found:
@@ -37,7 +37,7 @@ def unpacked(wheels: Path, site: Path) -> Path:
 
 
 def missing() -> list[str]:
-    """Packages that ``setup.py`` asks for and that are not on this Python's path."""
+    """Packages that ``setup.py`` requires and that this Python does not find."""
     text = (ROOT / "setup.py").read_text()
     required = re.findall(r'"([\w.-]+)[<>=]', text[text.index("install_requires") : text.index("extras_require")])
     return [name for name in [*required, "antlr4-python3-runtime", "pytest"] if not is_there(name)]

@@ -1,1 +1,1 @@
-"""Keys that say ``auto``: what fits the images and the machine, and why."""
+"""Keys that are ``auto``: values that fit the images and the machine, with reasons."""

@@ -1,4 +1,4 @@
-"""From a configuration in which keys say ``auto`` to one that says what they are."""
+"""From a configuration with keys that are ``auto`` to one with their values."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from cplearn_solo.engine.find import find_checkpoint
 AUTO = "auto"
 Plain = dict[str, Any]
 
-# Keys that may say it, in the order in which they are chosen, each with what stands in for it until then: all other
-# keys are checked before anything is looked at. One that is None does not exist without a rule's value.
+# Keys that may be auto, in the order in which they are chosen, each with a temporary value: with these, all other keys
+# are checked before any image is read. A key with None is absent until its rule gives a value.
 STAND_INS: dict[str, Any] = {
     "data.dataset": "custom",
     "data.no_labels": False,
@@ -41,25 +41,25 @@ STAND_INS: dict[str, Any] = {
 }
 FEWEST_TO_SCORE, HELD_OUT = 100, 0.1  # labelled images, and the share of them that is held out
 ADAMS = ("adam", "adamw")  # optimizers whose learning rate is chosen
-# Keys by which others are chosen.
+# Keys on which the choice of others depends.
 DECIDING = {"backbone.name", "max_epochs", "max_steps", "optimizer.batch_size", "optimizer.name"}
 OF_CPLEARN = "method_kwargs."
 OF_DATA = "data."
 
 
 class Chosen(NamedTuple):
-    """A plain configuration without ``auto``, and a line for each key that said it."""
+    """A plain configuration without ``auto``, and a line for each key that was ``auto``."""
 
     values: Plain
     lines: list[str]
 
 
 def choose(raw: DictConfig | Plain) -> Chosen:
-    """``raw`` with a value for each key that says ``auto``: the same for the same images and machine, or as in the run
+    """``raw`` with a value for each key that is ``auto``: the same for the same images and machine, or that of the run
     that ``resume_from_checkpoint`` names.
 
-    Raises ``InputError`` for a key that may not say it, for other keys that make no sense, and for images that cannot
-    be trained on. Where no key says it, nothing is read.
+    Raises ``InputError`` for a key that may not be ``auto``, for other invalid keys, and for images that cannot be
+    trained on. If no key is ``auto``, no image is read.
     """
     values, lines = resolved(raw), []
     asked = _asked(values)
@@ -83,8 +83,8 @@ def choose(raw: DictConfig | Plain) -> Chosen:
 
 
 def following(raw: Plain, chosen: Plain, keys: Iterable[str]) -> Plain:
-    """What ``choose`` has ``chosen`` for ``raw`` and would choose otherwise if one of ``keys`` had another value: all
-    but the data, if one of them decides on others, by key."""
+    """Values by key that ``choose`` has ``chosen`` for ``raw`` and that may change if ``keys`` have other values: all
+    except those of the data, if one of ``keys`` affects others."""
     if not DECIDING.intersection(keys):
         return {}
     found = {key: _value(chosen, key) for key in _asked(raw) if not key.startswith(OF_DATA)}
@@ -92,12 +92,12 @@ def following(raw: Plain, chosen: Plain, keys: Iterable[str]) -> Plain:
 
 
 def _asked(values: Plain) -> list[str]:
-    """The keys that say ``auto``, in the order in which they are chosen."""
+    """The keys that are ``auto``, in the order in which they are chosen."""
     return [key for pattern in STAND_INS for key in _matching(values, pattern)]
 
 
 def _of_the_run_that_goes_on(values: Plain, asked: list[str]) -> list[tuple[str, Any]]:
-    """Those of the keys that the run has, with its values: other ones would be refused."""
+    """The ``asked`` keys that the resumed run has, with its values: others would be refused."""
     named = values.get("resume_from_checkpoint")
     if not (named and asked):
         return []
@@ -110,7 +110,7 @@ def _of_the_run_that_goes_on(values: Plain, asked: list[str]) -> list[tuple[str,
 
 
 def _of_data(config: Config, asked: list[str]) -> Iterator[tuple[str, tuple[Any, str]]]:
-    """Each key that was asked for, with its value and the reason."""
+    """Each ``asked`` key, with its value and the reason."""
     cfg = config.data
     if "data.dataset" in asked:
         cfg, why = _dataset(cfg)
@@ -120,7 +120,7 @@ def _of_data(config: Config, asked: list[str]) -> Iterator[tuple[str, tuple[Any,
     check_data(cfg)
     check_places(cfg)
 
-    from cplearn_solo.auto.rules import RULES, Known  # with what reads images, which takes a while to import
+    from cplearn_solo.auto.rules import RULES, Known  # imports the code that reads images, which takes a while
     from cplearn_solo.auto.seen import look_at
     from cplearn_solo.data.sources import DATASETS
     from cplearn_solo.data.sources.kinds import found_at
@@ -154,7 +154,7 @@ def _dataset(cfg: DataConfig) -> tuple[DataConfig, str]:
 
 
 def _held_out(cfg: DataConfig, images: int) -> tuple[DataConfig, str]:
-    """Scores need labelled images that the run does not learn from."""
+    """Holds out images, because scores need labelled images that the run does not learn from."""
     if cfg.no_labels or images < FEWEST_TO_SCORE:
         return cfg, "no labels to score with" if cfg.no_labels else f"{images} images are too few to score on some"
     if cfg.val_path or cfg.dataset not in MAY_LACK_LABELS:
@@ -168,7 +168,7 @@ def _held_out(cfg: DataConfig, images: int) -> tuple[DataConfig, str]:
 
 
 def _matching(values: Plain, pattern: str) -> list[str]:
-    """The keys of that pattern, in which N stands for any index, that say ``auto``."""
+    """The keys that match ``pattern``, in which N is any index, and are ``auto``."""
     head, number, tail = pattern.partition(".N.")
     several = values.get(head)
     count = len(several) if number and isinstance(several, list) else 0
@@ -184,7 +184,7 @@ def _standing_in(values: Plain, asked: list[str]) -> Plain:
 
 
 def _value(values: Any, key: str) -> Any:
-    """What is at a key, ``None`` where nothing is: the checks that follow say what is wrong with a configuration."""
+    """The value of a key, ``None`` if there is none: later checks report what is wrong with a configuration."""
     for part in key.split("."):
         if isinstance(values, list):
             values = dict(enumerate(values)).get(int(part)) if part.isdecimal() else None
@@ -194,7 +194,7 @@ def _value(values: Any, key: str) -> Any:
 
 
 def _set(values: Any, key: str, value: Any) -> None:
-    """Sets a key that is there; ``None`` removes it."""
+    """Sets an existing key; ``None`` removes it."""
     *parents, last = key.split(".")
     for part in parents:
         values = values[int(part)] if isinstance(values, list) else values[part]

@@ -1,4 +1,4 @@
-"""One cell of a table as a program of its own; as a script, the same for the other devices of the cell."""
+"""Runs one cell of a table in its own process; the same file, run as a script, serves the cell's other devices."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from cplearn_solo.tables.cell import run_cell
 
 
 def cell_program(folder: Path) -> dict[str, Any]:
-    """What a result says of the cell that is prepared in ``folder``."""
-    return run_cell(folder, partial(pretrain_task, references=False))  # the table has rows of its own for them
+    """Runs the cell prepared in ``folder`` and returns its result."""
+    return run_cell(folder, partial(pretrain_task, references=False))  # the table has its own reference rows
 
 
 if __name__ == "__main__":

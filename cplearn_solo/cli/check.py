@@ -1,4 +1,4 @@
-"""``cplearn check``: what a training would see of images, before it."""
+"""``cplearn check``: shows how a training would read images, before it starts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ CLASSES = 10  # in a line
 
 
 def look(config: Config, *, everything: bool, sheet: Path) -> None:
-    """Prints what a training with that configuration would see, and writes the contact sheet to ``sheet``."""
+    """Prints how a training with ``config`` would read its images, and writes a contact sheet to ``sheet``.
+
+    ``everything``: reads all images, not a sample. Raises ``InputError`` for data sets in memory, such as digits.
+    """
     cfg = config.data
     train, scored = DATASETS[cfg.dataset](cfg, True)
     require(isinstance(train, FileSet), "data.dataset", cfg.dataset, "one of images of your own, as custom")
@@ -86,7 +89,7 @@ def _some(images: FileSet, rows: list[int]) -> str:
 
 
 def _views(found: Findings, config: Config) -> list[list[np.ndarray]]:
-    """Of some readable images: the centre that is scored, and a view of the first pipeline."""
+    """For some readable images, the centre crop that is scored and a view of the first pipeline."""
     first, generator = config.augmentations[0], np.random.default_rng(config.seed)
     channels = config.data.channels
     unscaled = {"mean": (0.0,) * channels, "std": (1.0,) * channels}
@@ -99,6 +102,6 @@ def _views(found: Findings, config: Config) -> list[list[np.ndarray]]:
 
 
 def _levels(view: Any) -> np.ndarray:
-    """uint8 (h, w, 3) of a view: its first three channels, or the first one in grey."""
+    """A view as uint8 ``(h, w, 3)``: its first three channels, or the first one in grey."""
     shown = view[:RGB] if len(view) >= RGB else view[:1].expand(RGB, -1, -1)
     return (shown.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()

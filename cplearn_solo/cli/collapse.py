@@ -25,11 +25,11 @@ COLLAPSE = """Shows whether representations have collapsed and how: figures, a t
 A tensor (n, d) in .npy or .pt is features; .npz, or a dict in .pt, holds 'features' and optionally 'embeddings' (n, f),
 'labels' (n,) and 'codes' (n,). Runs are measured on their held-out images."""
 
-TITLES, VALUES, SPREAD = 41, 13, 8  # characters of the table's first column, each other, and a spread, with borders
+TITLES, VALUES, SPREAD = 41, 13, 8  # characters of the first column, each other column, and a spread
 
 
 def command_line() -> argparse.ArgumentParser:
-    """Its options."""
+    """The program's options."""
     parser = parser_of("collapse", COLLAPSE)
     parser.add_argument("runs", nargs="+", metavar="RUN", help="run folder, checkpoint, or file of features")
     parser.add_argument(

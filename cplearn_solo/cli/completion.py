@@ -24,7 +24,7 @@ FOLDERS = {
 
 
 def complete(commands: Iterable[str]) -> None:
-    """Answers the shell, which has put its question into the environment, and ends the program."""
+    """Answers the completion request that the shell has put into the environment, and ends the program."""
     import argcomplete
 
     parser = argparse.ArgumentParser()

@@ -1,4 +1,4 @@
-"""``--data KEY=VALUE`` of programs that are not composed by Hydra."""
+"""``--data KEY=VALUE`` for programs whose configuration Hydra does not compose."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from cplearn_solo.core.errors import InputError, reason_of
 from cplearn_solo.core.schema import read_schema, text_keys
 from cplearn_solo.data.schema import DataConfig
 
-OF_YAML = ("'", '"', "[", "null")  # begins what is not text as it is typed
+OF_YAML = ("'", '"', "[", "null")  # a value of a text key that begins so is read as YAML
 
 
 def data_keys(overrides: list[str]) -> dict[str, Any]:
-    """Keys of ``data`` from ``--data KEY=VALUE``, each with or without ``data.`` before it."""
+    """Keys of ``data`` from ``--data KEY=VALUE``, with or without ``data.``; ``InputError`` for an invalid one."""
     for override in overrides:
         if "=" not in override:
             raise InputError(f"--data = {override!r}: must be key=value")
@@ -31,8 +31,8 @@ def data_keys(overrides: list[str]) -> dict[str, Any]:
 
 
 def _quoted(override: str) -> str:
-    """A path that exists is text, whatever it means in YAML, as ``images #1`` does, and so is what is typed for a key
-    of text, as ``label_column=2024_01``."""
+    """Quotes text: a path that exists, even if YAML would read it otherwise, such as ``images #1``, and the value of a
+    text key, such as ``label_column=2024_01``."""
     key, _, value = override.partition("=")
     typed = key in text_keys(DataConfig) and not value.startswith(OF_YAML)
     text = typed or os.path.exists(os.path.expanduser(value))

@@ -6,7 +6,7 @@ import argparse
 
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.hosts.dino import fitting_methods, parse_options, run, write_patch
-from cplearn_solo.hosts.dino import patched as patched  # where patches written by 0.2.0 and before look for it
+from cplearn_solo.hosts.dino import patched as patched  # patches written by 0.2.0 and before import it from here
 
 
 def dino_task(arguments: list[str], about: str) -> None:

@@ -17,11 +17,11 @@ DUPLICATES = """Finds images that are nearly the same to a trained model, and gr
 IMAGES is a folder, a list, an archive, a parquet file, several of them ('part-*'), or the name of a data set on the
 hub. All pairs are compared: twice as many images take four times as long."""
 
-NEIGHBOURS = 10  # of each image that are looked at
+NEIGHBOURS = 10  # nearest images of each that are considered
 
 
 def command_line() -> argparse.ArgumentParser:
-    """Its options."""
+    """The program's options."""
     parser = parser_of("duplicates", DUPLICATES)
     parser.add_argument("pretrained", metavar="RUN_OR_CHECKPOINT")
     parser.add_argument("images", metavar="IMAGES", help="labels are not needed")
@@ -31,7 +31,7 @@ def command_line() -> argparse.ArgumentParser:
 
 
 def duplicates_task(options: argparse.Namespace) -> None:
-    """Compares all images, with a progress bar, and tells the groups."""
+    """Compares all images, with a progress bar, and prints the groups or writes them to a file."""
     from cplearn_solo.inference.targets import new_file
 
     out = options.out and new_file("out", options.out, (".csv",), ".csv")

@@ -22,7 +22,7 @@ EMBED = """Writes the representations of images, their codes and the codes' conf
 
 
 def command_line() -> argparse.ArgumentParser:
-    """Its options."""
+    """The program's options."""
     parser = image_parser("embed", EMBED, out="a new .parquet (also without an ending), .npz, .npy or .csv")
     parser.add_argument("--space", default="backbone", help="backbone, projector or bits (default: %(default)s)")
     parser.add_argument("--half", action="store_true", help="float16 instead of float32")

@@ -18,7 +18,7 @@ EXPORT = """Writes the trained backbone for other software, by the ending of OUT
 
 
 def command_line() -> argparse.ArgumentParser:
-    """Its options."""
+    """The program's options."""
     parser = parser_of("export", EXPORT)
     parser.add_argument("pretrained", metavar="RUN_OR_CHECKPOINT")
     parser.add_argument(

@@ -21,7 +21,7 @@ PAGE = "gallery.html"
 
 
 def command_line() -> argparse.ArgumentParser:
-    """Its options."""
+    """The program's options."""
     parser = parser_of("gallery", GALLERY)
     parser.add_argument("pretrained", metavar="RUN_OR_CHECKPOINT")
     parser.add_argument("images", metavar="IMAGES", help="labels are not needed")

@@ -1,4 +1,4 @@
-"""What the programs say of themselves."""
+"""Help texts of the programs."""
 
 USAGE = """usage: cplearn COMMAND ...
 

@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
     from omegaconf import DictConfig
 
-SYNTAX = set(",()[]{}'\"\\")  # of lists, mappings, sweeps, functions and text, and allowed in names of files
+SYNTAX = set(",()[]{}'\"\\")  # Hydra's signs for lists, mappings, sweeps, functions and text; file names may have them
 
-Task = Callable[["DictConfig", list[str]], Any]  # of a configuration, and the arguments that make it and no other
+Task = Callable[["DictConfig", list[str]], Any]  # of a configuration and the arguments that compose it alone
 Done = tuple[list[str], dict[str, Any]]  # overrides of a job, and what its task returned
 
-QUIET = (  # in a sweep Hydra makes no folders and logs but a note of the sweep: each run has its run folder
+QUIET = (  # in a sweep Hydra writes only a record of the sweep, as each run has its own run folder
     "hydra.run.dir=.",
     "hydra.output_subdir=null",
     "hydra.sweep.dir=runs/.sweep",
@@ -38,7 +38,7 @@ QUIET = (  # in a sweep Hydra makes no folders and logs but a note of the sweep:
 
 
 def hydra_app(task: Task, arguments: list[str], *, program: str, folder: str, config: str, about: str) -> None:
-    """Composes the configuration that ``arguments`` name and runs ``task`` on it, with ``-m`` on each of several.
+    """Runs ``task`` on the configuration that ``arguments`` describe; with ``-m``, on each configuration of a sweep.
 
     ``folder`` below ``scripts/`` and ``config`` are the defaults of ``--config-path`` and ``--config-name``. An
     ``InputError`` ends the program with one line and exit code 2.
@@ -63,12 +63,12 @@ def hydra_app(task: Task, arguments: list[str], *, program: str, folder: str, co
                     print_sweep(done)
                 if failed:
                     raise InputError("; ".join(dict.fromkeys(map(str, failed)))) from failed[0]
-            else:  # processes that the Trainer starts repeat sys.argv, which is this one job
+            else:  # the Trainer starts its processes with sys.argv, which is this one job
                 task(composed(path, name, overrides), arguments)
 
 
 def composed_by(arguments: list[str], *, config: str) -> DictConfig:
-    """The configuration that ``arguments`` name, its folder among them; ``config`` is the default of its name."""
+    """The configuration that ``arguments`` describe, including its folder; ``config``: its default name."""
     options = _parser("", "", config, "").parse_intermixed_args(arguments)
     path = _config_folder(options.config_path)
     overrides = [_forced(path, override) for override in options.overrides]
@@ -96,11 +96,11 @@ def _print(program: str, config: DictConfig) -> None:
 def _sweep(
     task: Task, path: Path, name: str, overrides: list[str], *, place: str, called: list[str]
 ) -> tuple[list[Done], list[InputError]]:
-    """One job for each combination of values, by Hydra's sweeper and launcher; what those of this process gave, and
-    the errors of those that failed.
+    """Runs a job for each combination of values, by Hydra's sweeper and launcher. Returns the results of the jobs
+    that ran in this process, and their errors.
 
-    Hydra offers sweepers and launchers to ``hydra.main`` only, which reads ``sys.argv``; ``called`` is what stood there
-    before the program's own arguments, and ``place`` how a user names ``path``.
+    Sweepers and launchers need ``hydra.main``, which reads ``sys.argv``. ``called``: the part of ``sys.argv`` before
+    the program's own arguments; ``place``: ``path`` as the user wrote it.
     """
     import hydra
     from hydra.core.hydra_config import HydraConfig
@@ -111,9 +111,9 @@ def _sweep(
     here = os.getpid()
 
     def job(config: DictConfig) -> Any:
-        # processes that the Trainer starts repeat sys.argv, which has to be this one job; Hydra's own idea of how to
-        # start them is put out of the way
-        given = OmegaConf.to_container(HydraConfig.get().overrides.task)  # ${...} as it was written
+        # the Trainer starts its processes with sys.argv, which has to be this one job; if HydraConfig were set,
+        # Lightning would start them with another command
+        given = OmegaConf.to_container(HydraConfig.get().overrides.task)  # with ${...} unresolved
         plain = [text.lstrip("+") for text in given]
         sys.argv = [*called, "-cp", str(path), "-cn", name, *given]
         HydraConfig.instance().cfg = None
@@ -124,13 +124,13 @@ def _sweep(
                 done.append((plain, found))
             return found
         except InputError as error:
-            if os.getpid() != here:  # in a process of a launcher, whose failure Hydra brings back
+            if os.getpid() != here:  # in a launcher's process, from which Hydra returns the error
                 raise
             failed.append(error)  # Hydra would print more than its line
 
     argv, full_error = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
     sys.argv = [argv[0], "--multirun", *QUIET, *overrides]
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions as they are, not printed and turned into exit codes
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises exceptions, instead of printing them and exiting
     try:
         with not_utf8_told(path / f"{name}.yaml"):
             hydra.main(config_path=str(path), config_name=name, version_base="1.3")(job)()
@@ -143,7 +143,7 @@ def _sweep(
 
 @contextmanager
 def _process_left_as_it_was() -> Iterator[None]:
-    """A job on several devices leaves variables and a process group, which the next one would take for its own."""
+    """Removes the variables and the process group of a job on several devices, which the next job would use."""
     before = dict(os.environ)
     try:
         yield
@@ -170,10 +170,10 @@ def _config_name(folder: Path, given: str) -> str:
 
 
 def _forced(folder: Path, override: str, *, sweep: bool = False) -> str:
-    """``key=value`` as ``++key=value``: our own check, which knows every key, says what is unknown."""
+    """``key=value`` as ``++key=value``: unknown keys are reported by our own check, which knows every key."""
     key, equals, value = override.partition("=")
     require(bool(equals) or override.startswith("~"), "override", override, "key=value")
-    if value == "~" or value.startswith("~/"):  # shells leave it in checkpoint.dir=~/runs, as the key has a dot
+    if value == "~" or value.startswith("~/"):  # shells do not expand it in checkpoint.dir=~/runs, as the key has a dot
         value = os.path.expanduser(value)
         override = f"{key}={value}"
     if equals and _is_plain_text(override, value, sweep=sweep):
@@ -187,9 +187,9 @@ def _forced(folder: Path, override: str, *, sweep: bool = False) -> str:
 
 
 def _is_plain_text(override: str, value: str, *, sweep: bool) -> bool:
-    """Whether a value is no Hydra syntax, as ``epoch=2.ckpt``, ``Bücher & #1``, or the name of a folder ``a,b (c)``.
+    """Whether a value is text and not Hydra syntax: ``epoch=2.ckpt``, ``Bücher & #1``, an existing path ``a,b (c)``.
 
-    Lists, mappings and, with ``-m``, sweeps that Hydra cannot read are not taken for text: their mistake is told.
+    Lists, mappings and, with ``-m``, sweeps that Hydra cannot read are not text: they are reported as errors.
     """
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException

@@ -1,4 +1,4 @@
-"""What programs that read images with a trained model have in common: options, the model, a progress bar."""
+"""Shared by programs that read images with a trained model: options, the model, a progress bar."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def add_image_options(parser: argparse.ArgumentParser) -> None:
-    """How images are read, and where the model runs."""
+    """Adds options for how images are read and where the model runs."""
     parser.add_argument(
         "--batch-size", type=int, default=256, metavar="N", help="images at a time (default: %(default)s)"
     )
@@ -45,7 +45,7 @@ def add_image_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_accelerator(parser: argparse.ArgumentParser) -> None:
-    """Where the model runs."""
+    """Adds the option for where the model runs."""
     parser.add_argument("--accelerator", default="auto", metavar="NAME", help="auto, cpu or gpu (default: %(default)s)")
 
 
@@ -57,7 +57,7 @@ class Reading(NamedTuple):
 
 
 def check_image_options(options: argparse.Namespace) -> Reading:
-    """What these options say; raises ``InputError`` for what they cannot say, and where run or images are not there."""
+    """The checked options; raises ``InputError`` for invalid values, and if the run or the images do not exist."""
     workers = int(options.num_workers) if re.fullmatch(r"\d{1,9}", options.num_workers) else options.num_workers
     check_workers("num_workers", workers)
     require(options.batch_size >= 1, "batch_size", options.batch_size, "at least 1")
@@ -70,7 +70,7 @@ def check_image_options(options: argparse.Namespace) -> Reading:
 
 
 def check_accelerator(accelerator: str) -> None:
-    """Raises ``InputError`` for none of ``ACCELERATORS``, and for a GPU where there is none."""
+    """Raises ``InputError`` for a name that is not in ``ACCELERATORS``, and for a GPU if there is none."""
     check_choices({"accelerator": (accelerator, ACCELERATORS)})
     if accelerator not in ("auto", "cpu"):
         from cplearn_solo.inference.devices import choose_device
@@ -89,8 +89,8 @@ def loaded_model(options: argparse.Namespace) -> tuple[Pretrained, torch.device]
 
 @contextmanager
 def progress_bar(total: int) -> Iterator[Callable[[str, int, int], None]]:
-    """Shows a bar while it lasts, or lines where there is no terminal; gives what is called with the name of a step,
-    how much of it is done, and all."""
+    """Shows a bar, or lines where there is no terminal; yields a function that takes the name of a step, how much of
+    it is done, and the total."""
     if not sys.stderr.isatty():
         yield told()
         return

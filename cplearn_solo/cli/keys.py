@@ -25,12 +25,12 @@ def of_pretraining(raw: DictConfig | dict[str, Any]) -> dict[str, Any]:
 
 
 def of_schema(raw: DictConfig, *, schema: type) -> dict[str, Any]:
-    """Keys of a program that asks something of a run."""
+    """Keys of a program that works on a finished run, as ``schema`` has them."""
     return asdict(read_schema(resolved(raw), schema))
 
 
 def of_table(raw: DictConfig) -> dict[str, Any]:
-    """Keys of a table; the others are those of its cells, each of which has its own defaults."""
+    """Keys of a table; keys of its cells only as they are given, because each cell has its own defaults."""
     from cplearn_solo.tables.schema import GridConfig
 
     return {**asdict(GridConfig(table="")), **resolved(raw)}

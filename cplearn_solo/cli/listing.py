@@ -1,4 +1,4 @@
-"""Lists of what there is to choose from."""
+"""Lists of the available methods, backbones and data sets."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from cplearn_solo.methods import METHODS, method_facts
 
 
 def methods() -> None:
-    """Methods, the first line of their file, and their ``method_kwargs`` with defaults."""
+    """Prints methods, the first line of their file, and their ``method_kwargs`` with defaults."""
     for name in METHODS:
         try:
             facts = method_facts(name)
-        except InputError as error:  # of another package, which cannot be imported
+        except InputError as error:  # a method of another package that cannot be imported
             print(f"{name}: {error}")
             continue
         print(f"{name}: {facts.summary}")
@@ -20,7 +20,7 @@ def methods() -> None:
 
 
 def backbones() -> None:
-    """Backbones by name."""
+    """Prints the names of backbones."""
     from cplearn_solo.backbones import BACKBONES
 
     for name in BACKBONES:
@@ -29,7 +29,7 @@ def backbones() -> None:
 
 
 def datasets() -> None:
-    """Data sets and what each is."""
+    """Prints data sets and what each is."""
     from cplearn_solo.data.sources import FILES
 
     for name, words in sorted(item for names in FILES.values() for item in names.items()):

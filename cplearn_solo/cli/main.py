@@ -16,7 +16,7 @@ from cplearn_solo.core.commands import typed
 from cplearn_solo.core.errors import keys_named, unknown
 from cplearn_solo.core.user_errors import user_errors
 
-# Keys of one call that the command under a table, which is to make all of it again, does without.
+# Keys that concern one call only: the command under a table, which makes the whole table again, leaves them out.
 OF_ONE_CALL = ("run=", "rerun_stale=", "workers=", "work=", "launcher=", "slurm")
 
 
@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def check(arguments: list[str] | None = None) -> None:
-    """What a training would see of images."""
+    """Shows how a training would read images."""
     parser = parser_of("check", CHECK)
     parser.add_argument("train", metavar="FOLDER", help="images to train on")
     parser.add_argument(
@@ -94,7 +94,7 @@ def clustering(arguments: list[str] | None = None) -> None:
 
 
 def table(arguments: list[str] | None = None) -> None:
-    """A paper's table beside our results; what is missing is run first."""
+    """A paper's table beside our results; missing cells are run first."""
     arguments = sys.argv[1:] if arguments is None else arguments
 
     def run(raw: Any, words: list[str]) -> None:
@@ -131,7 +131,7 @@ def detect(arguments: list[str] | None = None) -> None:
 
 
 def _with_options(name: str, about: str) -> Callable[..., None]:
-    """The program whose ``command_line`` and task are in the file of its name, imported when it runs."""
+    """The program whose ``command_line`` and task are in the module ``name``, which is imported when it runs."""
 
     def program(arguments: list[str] | None = None) -> None:
         module = import_module(f"{__package__}.{name}")
@@ -155,13 +155,13 @@ runs = _with_options("runs", "What there is below a folder.")
 
 
 def _folder_for(arguments: list[str]) -> str:
-    """Where a configuration is, below ``scripts/``, if no folder is named: for images of one's own or for digits."""
+    """The default folder of configurations below ``scripts/``, for the user's own images or for digits."""
     keys = [argument.lstrip("+").partition("=")[0] for argument in arguments]
     return "pretrain/auto" if "data.train_path" in keys and "data.dataset" not in keys else "pretrain/digits"
 
 
 def _task(name: str) -> Task:
-    """The task of that name, imported when it runs: help and most errors need not wait for it."""
+    """The task of that name, imported when it runs, so that help and most errors do not wait for it."""
 
     def run(raw: Any, words: list[str]) -> Any:
         from cplearn_solo.cli.tasks import TASKS

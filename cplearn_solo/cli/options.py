@@ -1,4 +1,4 @@
-"""Options of the programs that are not composed by Hydra."""
+"""Options of the programs whose configuration Hydra does not compose."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import Any
 
 
 class Help(argparse.RawDescriptionHelpFormatter):
-    """Help whose usage begins as the command is typed."""
+    """Help whose usage line begins with ``cplearn``."""
 
     def __init__(self, prog: str, **settings: Any) -> None:
         super().__init__(f"cplearn {prog}", **settings)
 
 
 def parser_of(program: str, about: str) -> argparse.ArgumentParser:
-    """A parser without options, whose help says ``about`` as it is written."""
+    """A parser without options, whose help shows ``about`` unchanged."""
     return argparse.ArgumentParser(prog=program, description=about, formatter_class=Help)
 
 
 def flags(parser: argparse.ArgumentParser) -> dict[str, str]:
-    """By their names in Python, options as they are typed: ``{"batch_size": "--batch-size", ...}``."""
+    """Options as they are typed, by their names in Python: ``{"batch_size": "--batch-size", ...}``."""
     return {action.dest: action.option_strings[0] for action in parser._actions if action.option_strings}

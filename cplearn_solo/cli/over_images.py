@@ -1,4 +1,4 @@
-"""What the programs that write a row for each image have in common: options, a progress bar, a last line."""
+"""Shared by programs that write a row for each image: options, a progress bar, a last line."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ set on the hub. The same command resumes a killed call."""
 
 
 def image_parser(program: str, about: str, *, out: str) -> argparse.ArgumentParser:
-    """The options that all have; ``out`` says which files can be written."""
+    """A parser with the options that all have; ``out`` is the help for the files that can be written."""
     parser = parser_of(program, f"{about}\n\n{SOURCES}")
     parser.add_argument("pretrained", metavar="RUN_OR_CHECKPOINT")
     parser.add_argument("images", metavar="IMAGES", help="labels are not needed")
@@ -31,9 +31,9 @@ def image_parser(program: str, about: str, *, out: str) -> argparse.ArgumentPars
 def over_images(
     options: argparse.Namespace, writer_of: Callable[[Pretrained], Callable[..., Written]]
 ) -> tuple[Pretrained, Written]:
-    """Writes all images' rows and shows how far it is; the model of the run, and what was written.
+    """Writes a row for each image with a progress bar; returns the model of the run, and what was written.
 
-    ``writer_of`` takes the model, raises what is wrong with it, and returns what writes rows of images.
+    ``writer_of`` takes the model, raises ``InputError`` if it cannot be used, and returns the function that writes.
     """
     reading = check_image_options(options)
 
@@ -55,7 +55,7 @@ def over_images(
 
 
 def tell_unreadable(found: Written) -> None:
-    """A line on the images that were left out, if there are any."""
+    """Prints how many images were left out, if any were."""
     if found.listed:
         total = found.rows + found.unreadable
         print(f"{found.listed}: {found.unreadable} of {total} images, which could not be read")

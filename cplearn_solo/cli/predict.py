@@ -20,7 +20,7 @@ classifier that a run with labels trains along with the backbone; online_acc1 in
 
 
 def command_line() -> argparse.ArgumentParser:
-    """Its options."""
+    """The program's options."""
     return image_parser("predict", PREDICT, out="a new .csv (also without an ending) or .parquet")
 
 

@@ -55,7 +55,7 @@ NOTES = {
 }
 
 LONGEST = 24  # characters of a value in the table
-WIDE = 120  # columns of what goes to no terminal
+WIDE = 120  # columns of output to a file or log
 REFERENCES = {
     "random_backbone": "random",
     "chance": "chance",
@@ -63,14 +63,14 @@ REFERENCES = {
 
 
 def width() -> int | None:
-    """Columns of tables: those of the terminal, which rich knows, and in a file or a log as many as one may expect."""
+    """Columns of tables: ``None`` in a terminal, whose width rich knows, and ``WIDE`` in a file or log."""
     return None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDE
 
 
 def print_scores(title: str, scores: dict[str, Any]) -> None:
-    """Names, values and what they mean; sentences stand below, each on a line of its own.
+    """Prints names, values and what they mean; sentences follow below, each on its own line.
 
-    Scores that chance or a random backbone also has stand in a table of their own, beside these.
+    Scores that are also known for chance or a random backbone are in a second table, beside those reference values.
     """
     console = Console(width=width())
     sentences = {name: value for name, value in scores.items() if isinstance(value, str) and len(value) > LONGEST}
@@ -89,7 +89,7 @@ def print_scores(title: str, scores: dict[str, Any]) -> None:
 
 
 def print_verdict(verdict: Verdict) -> None:
-    """The verdict in one line, and what it is made of beside the limits."""
+    """Prints the measures of the verdict beside their limits, and the verdict in one line."""
     table = _columns("measure", "value", "collapsed below", meaning="what a high value means")
     for criterion in verdict.criteria:
         value = verdict.measures.get(criterion.measure)
@@ -109,7 +109,7 @@ def _table(scores: dict[str, Any], references: dict[str, dict[str, Any]], *, tit
 
 
 def _columns(name: str, *numbers: str, meaning: str, title: str | None = None) -> Table:
-    """A table of names, numbers and a text that wraps, without lines between columns, which would cost width."""
+    """A table of names, numbers and a text that wraps; without lines between columns, to save width."""
     look = {"box": box.SIMPLE_HEAD, "show_edge": False, "padding": (0, 1, 0, 0)}
     table = Table(title=title, title_justify="left", **look)
     table.add_column(name, no_wrap=True)

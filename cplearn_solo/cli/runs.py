@@ -1,4 +1,4 @@
-"""``cplearn runs``: what there is below a folder."""
+"""``cplearn runs``: lists the runs below a folder."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ required."""
 
 SCORES = {"linear_acc1": "linear", "knn_acc1": "kNN", "ami": "AMI", "verdict": "verdict"}  # and their headings
 STATES = ("done", "running", "paused", "killed")
-NAMED = ("age", "data", "method", "name", "state")  # what can be sorted by, beside scores
-LONGEST = 10_000  # columns: a run is a line wherever it is printed, so that its path can be copied and searched for
+NAMED = ("age", "data", "method", "name", "state")  # what can be sorted by, besides scores
+LONGEST = 10_000  # columns: a run is always one line, so that its path can be copied and searched for
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -64,7 +64,7 @@ class Run:
 
 
 def command_line() -> argparse.ArgumentParser:
-    """Its options."""
+    """The program's options."""
     parser = parser_of("runs", RUNS)
     parser.add_argument("given", nargs="*", metavar="[FOLDER] key=value", help="where to look (default: runs); filters")
     parser.add_argument("--sort", default="age", metavar="NAME", help="what to sort by (default: %(default)s)")
@@ -72,7 +72,7 @@ def command_line() -> argparse.ArgumentParser:
 
 
 def runs_task(options: argparse.Namespace) -> None:
-    """Prints the runs that are asked for."""
+    """Prints the requested runs."""
     folders = [text for text in options.given if "=" not in text or os.path.isdir(text)]
     require(len(folders) <= 1, "FOLDER", " ".join(folders), "one folder")
     filters = [text for text in options.given if text not in folders]
@@ -80,7 +80,7 @@ def runs_task(options: argparse.Namespace) -> None:
 
 
 def list_runs(folder: str, filters: dict[str, str], sort: str) -> None:
-    """Prints the runs below ``folder`` that agree with all ``filters``, sorted."""
+    """Prints the runs below ``folder`` that match all ``filters``, sorted; ``InputError`` for unknown keys."""
     require(Path(folder).is_dir(), "FOLDER", folder, "a folder that exists")
     runs = find_runs(Path(folder))
     scores = {key for run in runs for key, value in run.summary.items() if isinstance(value, (int, float))}
@@ -96,7 +96,7 @@ def list_runs(folder: str, filters: dict[str, str], sort: str) -> None:
 
 
 def find_runs(folder: Path) -> list[Run]:
-    """Every run at or below ``folder``, the one that changed last at the end."""
+    """Every run at or below ``folder``, in order of their last change."""
     found = [_read(file.parent) for file in folder.rglob("config.yaml")]
     return sorted((run for run in found if run is not None), key=lambda run: run.changed)
 
@@ -118,8 +118,8 @@ def _read(path: Path) -> Run | None:
 
 
 def _state(path: Path, config: dict[str, Any]) -> str:
-    """That of a run without a summary; a search has a folder for each rung beside a trial's run, whose name may be a
-    path."""
+    """The state of a run without a summary. Beside a trial's run, whose name may be a path, the search has a folder for
+    each rung."""
     if is_held(path / ".lock"):
         return "running"
     above = path.absolute().parents[: len(Path(config.get("name", "")).parts) + 1]
@@ -136,12 +136,12 @@ def _summary(path: Path) -> dict[str, Any]:
 
 
 def _entry(values: Any, place: str) -> Any:
-    """Of a list, by its number; ``None`` where there is none."""
+    """The entry of a list by its number; ``None`` if there is none."""
     return values[int(place)] if isinstance(values, list) and place.isdigit() and int(place) < len(values) else None
 
 
 def _agrees(value: Any, text: str) -> bool:
-    """Whether a key has the value that was typed: as it is written, as a number, or read as YAML reads it."""
+    """Whether ``value`` equals the typed ``text``: as text, as a number, or as YAML."""
     if value is None or str(value) == text:
         return value is not None
     try:

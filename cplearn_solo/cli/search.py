@@ -1,4 +1,4 @@
-"""``cplearn search``: the images of an index that are nearest to others."""
+"""``cplearn search``: finds the images of an index that are nearest to query images."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ cosine around the mean of the index.
 
 
 def command_line() -> argparse.ArgumentParser:
-    """Its options."""
+    """The program's options."""
     parser = parser_of("search", SEARCH)
     parser.add_argument("pretrained", metavar="RUN_OR_CHECKPOINT", help="the run that made the index")
     parser.add_argument("index", metavar="INDEX", help="a .parquet of cplearn embed")

@@ -1,4 +1,4 @@
-"""What ``-m`` says when all of its runs have ended."""
+"""The table that ``-m`` prints when all of its runs have ended."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ SHOWN = {
 
 
 def print_sweep(done: list[tuple[list[str], dict[str, Any]]]) -> None:
-    """A row for each run, by the overrides in which runs differ, and mean and spread of those that differ in the seed.
+    """Prints a row for each run, named by the overrides that vary, and mean and spread of runs that differ in the seed.
 
-    The spread is the standard deviation of a sample.
+    The spread is the sample standard deviation.
     """
     fixed = set.intersection(*(set(given) for given, _ in done))
     columns = [key for key in SHOWN if any(key in summary for _, summary in done)]

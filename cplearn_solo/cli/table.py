@@ -1,4 +1,4 @@
-"""What ``cplearn table`` does once its configuration is composed. It needs a trainer only where something is to run."""
+"""What ``cplearn table`` does once its configuration is composed. It needs a trainer only if cells have to run."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from cplearn_solo.tables.results import Found, Results
 from cplearn_solo.tables.schema import GridConfig
 from cplearn_solo.tables.sheet import make_sheet
 
-# What cells import: the processes that run them have it from the start.
+# What cells import: it is loaded before their processes are started.
 PRELOAD = ("cplearn_solo.cli.cell", "cplearn_solo.engine.train", "cplearn_solo.evaluation.summary")
 
 
 def table_task(raw: Any, *, command: str) -> None:
-    """Plans the grid, runs what is missing, writes every format and prints the table."""
+    """Plans the grid, runs missing cells, writes every format and prints the table."""
     grid = planned(raw)
     results = Results(grid)
     found = results.find(grid.cells)
@@ -37,7 +37,7 @@ def table_task(raw: Any, *, command: str) -> None:
 
 
 def planned(raw: Any) -> Grid:
-    """The grid that a configuration asks for; ``InputError`` for one that makes no sense."""
+    """The grid that a configuration describes; ``InputError`` for an invalid one."""
     values, own = resolved(raw), {field.name for field in fields(GridConfig)}
     request = read_schema({key: value for key, value in values.items() if key in own}, GridConfig)
     check_launcher(request.launcher, request.workers)

@@ -1,6 +1,7 @@
 """What the programs do and print once their configuration is composed.
 
-Each reads its configuration before it imports what does the work, which takes seconds: a mistake is told at once.
+Each checks its configuration before it imports the code that does the work, because the import takes seconds: a
+mistake is reported at once.
 """
 
 from __future__ import annotations
@@ -32,10 +33,10 @@ LOOKS = (("gallery", "gallery.html"), ("embed", "vectors.parquet"))  # programs,
 
 
 def pretrain_task(raw: DictConfig, *, references: bool = True) -> dict[str, Any] | None:
-    """Trains, scores the frozen backbone, writes ``summary.json``, which it returns, and says what to do next.
+    """Trains, scores the frozen backbone, writes and returns ``summary.json``, and prints what to do next.
 
-    ``references``: beside what chance and a random backbone score. ``None`` in processes of other devices, for a run
-    that is to go on, and for a dry run, which only says what the run takes.
+    ``references``: also scores chance and a random backbone. Returns ``None`` in processes of other devices, for an
+    unfinished run, and for a dry run, which only estimates time and memory.
     """
     config = checked(raw)
 
@@ -61,7 +62,7 @@ def pretrain_task(raw: DictConfig, *, references: bool = True) -> dict[str, Any]
 
 
 def next_commands(run: Path, splits: Splits, data: DataConfig) -> list[str]:
-    """What can be typed next for a run on these images: scores only where there are labels and held-out images."""
+    """Commands to try after a run on these images: scores only if there are labels and held-out images."""
     images = data.dataset if data.dataset in KNOWN_IMAGES else data.train_path
     place, labels = shlex.quote(str(run)), splits.probe.labels
     labelled = bool(labels[labels >= 0].unique().numel() > 1)
@@ -75,7 +76,7 @@ def next_commands(run: Path, splits: Splits, data: DataConfig) -> list[str]:
 
 
 def check_task(raw: DictConfig, *, everything: bool, sheet: str) -> None:
-    """Prints what a training with that configuration would see, and writes the contact sheet to ``sheet``."""
+    """Prints how a training by ``raw`` would read its images, and writes a contact sheet to ``sheet``."""
     file = Path(sheet)
     a_file = file.name not in ("", "..") and file.parent.is_dir() and not file.is_dir()
     require(a_file, "--sheet", sheet, "a file in a folder that exists")
@@ -88,7 +89,7 @@ def check_task(raw: DictConfig, *, everything: bool, sheet: str) -> None:
 
 
 def _require_apart(sheet: Path, data: DataConfig) -> None:
-    """Raises ``InputError`` for a contact sheet that would be one of the images, or in the place of one."""
+    """Raises ``InputError`` if the contact sheet would count as one of the images, or overwrite one."""
     folder = sheet.parent.resolve()
     for key in PATHS if data.dataset == "custom" else ():
         value = getattr(data, key)
@@ -99,7 +100,7 @@ def _require_apart(sheet: Path, data: DataConfig) -> None:
 
 
 def evaluation_task(raw: DictConfig, *, schema: type[EvalConfig]) -> None:
-    """Prints the scores of a run, of the kind that ``schema`` configures, and adds them to its records."""
+    """Evaluates a run as ``schema`` configures, prints the scores and adds them to the run's records."""
     config = parse_evaluation(raw, schema)
     check_accelerator(config.accelerator)
     _check_images(config)
@@ -123,7 +124,7 @@ def evaluation_task(raw: DictConfig, *, schema: type[EvalConfig]) -> None:
 
 
 def _check_images(config: EvalConfig) -> None:
-    """Raises ``InputError`` where the images of a run folder's run, but for what ``config`` says, are not there."""
+    """Raises ``InputError`` if the images of a run, with the overrides of ``config``, do not exist."""
     _, run = find_checkpoint(config.pretrained)
     if run is not None:
         trained = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
@@ -133,7 +134,7 @@ def _check_images(config: EvalConfig) -> None:
 
 
 def detect_task(raw: DictConfig) -> None:
-    """Prints the average precision of a detector on top of a run's backbone, once it is trained."""
+    """Trains a detector on top of a run's backbone and prints its average precision."""
     config = parse_detection(raw)
     find_checkpoint(config.pretrained)
     check_annotated(config.data)

@@ -1,4 +1,4 @@
-"""Values of the command line that are text stay as they were typed: to Hydra 2026_01_05 and 1e5 are numbers."""
+"""Keeps text values of the command line as they were typed: Hydra would read 2026_01_05 and 1e5 as numbers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PLACES = {"data.train_path", "data.val_path", "data.train", "data.val"}  # or li
 
 
 def as_typed(key: str, value: str) -> str:
-    """A value in Hydra's grammar, with numbers and truth values in quotes if ``key`` is one of text."""
+    """A value in Hydra's grammar, with numbers and booleans in quotes if ``key`` is a text key."""
     if key.lstrip("+") not in _keys() or re.search(r"['\"\\$({]", value):
         return value
     pieces = re.split(r"(\s*[,\[\]]\s*)", value)

@@ -1,4 +1,4 @@
-"""What ``cplearn tune`` does once its configuration is composed. It needs a trainer only where something is to run."""
+"""What ``cplearn tune`` does once its configuration is composed. It needs a trainer only if trials have to run."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from cplearn_solo.tuning.schema import TuneConfig
 from cplearn_solo.tuning.sheet import drawn, make_sheet
 
 OWN = tuple(field.name for field in fields(TuneConfig))
-OF_ONE_CALL = ("workers", "work", "launcher", "slurm")  # what the command that makes a search again does without
+OF_ONE_CALL = ("workers", "work", "launcher", "slurm")  # left out of the command that repeats the search
 
 
 def tune_task(raw: Any, arguments: Sequence[str], place: Sequence[str]) -> None:
-    """Plans the search, makes the trials that are missing, writes the page and prints what to type next.
+    """Plans the search, runs the missing trials, writes the page and prints what to type next.
 
-    ``arguments`` are those of the command line, and ``place`` the ones of the configuration that they do not say.
+    ``arguments``: those of the command line; ``place``: the option for the configuration's folder, if they lack it.
     """
     search = planned(raw, arguments)
     record = Record(search)
@@ -45,7 +45,7 @@ def tune_task(raw: Any, arguments: Sequence[str], place: Sequence[str]) -> None:
 
 
 def planned(raw: Any, arguments: Sequence[str] = ()) -> Search:
-    """The search that a configuration asks for; ``InputError`` for one that makes no sense."""
+    """The search that a configuration describes; ``InputError`` for an invalid one."""
     values = resolved(raw)
     request = read_schema({key: value for key, value in values.items() if key in OWN}, TuneConfig)
     check_launcher(request.launcher, request.workers)
@@ -54,8 +54,8 @@ def planned(raw: Any, arguments: Sequence[str] = ()) -> Search:
 
 
 def training(arguments: Sequence[str]) -> list[str]:
-    """The words of the command that trains by the configuration of a search. It knows no key of the search, which may
-    be on the command line and in a file."""
+    """The words of the command that trains with the configuration of a search. Keys of the search itself, which may be
+    on the command line and in a file, are removed."""
     kept = _without(arguments, OWN)
     in_file = composed_by(kept, config="cplearn.yaml")
     return ["cplearn", "pretrain", *kept, *(f"~{key}" for key in OWN if key in in_file)]
@@ -81,5 +81,5 @@ def _keys(arguments: Sequence[str]) -> list[str]:
 
 
 def _without(arguments: Sequence[str], names: Sequence[str]) -> list[str]:
-    """The arguments but for keys of these names, or below them."""
+    """The arguments without keys of these names, or below them."""
     return [a for a in arguments if "=" not in a or a.lstrip("+").partition("=")[0].partition(".")[0] not in names]

@@ -23,12 +23,12 @@ BROKEN = (zipfile.BadZipFile, zlib.error, tokenize.TokenError, SyntaxError, NotI
 
 
 def read_arrays(path: Path) -> dict[str, Any]:
-    """The named arrays of a file; a single one is ``features``."""
+    """The arrays of a file by name; a single array is ``features``. Raises ``InputError`` for an unreadable file."""
     if not path.is_file():
         raise InputError(f"{path} does not exist: give a run folder, a checkpoint or a file of features")
     try:
         if path.suffix in (".npy", ".npz"):
-            with path.open("rb") as file:  # which NumPy would leave open where it is damaged
+            with path.open("rb") as file:  # NumPy leaves damaged files open
                 stored = np.load(file, allow_pickle=False)
                 if not isinstance(stored, np.ndarray):
                     stored = dict(stored)

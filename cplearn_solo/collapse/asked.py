@@ -1,4 +1,4 @@
-"""What may be asked of a report, checked before anything is imported that takes long."""
+"""Checks of a report's arguments, before imports that take long."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ STANDARD, RELEASED = "standard", "released"  # protocols
 
 
 def check_path(path: str) -> None:
-    """Raises ``InputError`` for what is neither a run folder nor a checkpoint, and no file of features by its name."""
+    """Raises ``InputError`` for a path that is no run folder, no checkpoint and, by its name, no file of features."""
     require(os.path.exists(path), "RUN", path, "a run folder, a checkpoint or a file of features")
     if os.path.isdir(path) or not path.endswith(ARRAYS):
         find_checkpoint(path)
 
 
 def check_asked(*, images: int, max_components: int, protocol: str, output: str | None) -> None:
-    """Raises ``InputError`` for values that :func:`cplearn_solo.collapse.write_report` cannot have."""
+    """Raises ``InputError`` for values that :func:`cplearn_solo.collapse.write_report` does not accept."""
     require(images >= 2, "images", images, "at least 2")
     require(max_components >= COMPONENTS[0], "max_components", max_components, f"at least {COMPONENTS[0]}")
     if protocol not in (STANDARD, RELEASED):
@@ -38,7 +38,7 @@ def check_free(folder: Path) -> None:
 
 
 def check_writable(folder: Path) -> None:
-    """Raises ``InputError`` unless ``folder``, or where it would be made, can be written to."""
+    """Raises ``InputError`` unless ``folder``, or the folder in which it would be made, is writable."""
     parent = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
     writable = parent.is_dir() and os.access(parent, os.W_OK)
     require(writable, "output", str(folder), f"in a folder that can be written to, {parent} is not")

@@ -36,8 +36,8 @@ class Comparison:
     """Subjects, their distinct names and what was computed on them.
 
     ``verdicts`` and ``entropies`` of each part have the order of the subjects; entropies are empty for a subject
-    without that part. ``groups`` share a curve and a column. What is drawn in a panel of its own are the ``examples``;
-    ``maps`` has their t-SNE maps, or the reason why there is none.
+    without that part. The subjects of a group share a curve and a column. The ``examples`` have panels
+    of their own; ``maps``: their t-SNE maps, or the reason why there is none.
     """
 
     subjects: list[Subject]
@@ -118,7 +118,7 @@ def _fitted(subjects: list[Subject], part: str, protocol: Protocol) -> list[int]
 
 
 def _verdict(subject: Subject) -> Verdict:
-    """The one that was given, or one of what is measured here; its advice is for the run's own configuration."""
+    """The stored verdict, or one from measures of this report, with advice for the run's own configuration."""
     parts = (subject.features, subject.embeddings, subject.codes)
     sizes = {"codes_total": subject.codes_total, "entropies": subject.entropies}
     if (given := subject.verdict) is not None:

@@ -39,7 +39,7 @@ def spectra(comparison: Comparison) -> Figure:
 def _above_rounding(comparison: Comparison, subject: Subject, part: str) -> list[float]:
     try:
         spectrum = comparison.protocol.spectrum(comparison.protocol.part(subject, part)).cpu()
-    except InputError:  # constant features have no range to scale by
+    except InputError:  # constant features cannot be scaled to a range
         return []
     return spectrum[(spectrum > spectrum[0] * ROUNDING) & (spectrum > 0)].tolist()
 
@@ -72,7 +72,7 @@ def entropies(comparison: Comparison) -> Figure:
 
 
 def _fitted(comparison: Comparison, part: str) -> dict[int, dict[int, list[float]]]:
-    """Entropies of all members by index of the group, then by number of components."""
+    """Entropies of all members, by index of the group and then by number of components."""
     curves = {}
     for i, group in enumerate(comparison.groups):
         of_members = zip(*(comparison.entropies[part][member] for member in group.members))
@@ -88,9 +88,9 @@ def _why_not_fitted(comparison: Comparison, part: str) -> str:
 
 
 def code_usage(comparison: Comparison) -> Figure:
-    """Share of samples of each code, most used first; dotted: the share if all codes were used alike.
+    """Share of samples of each code, most used first; dotted: the share if all codes were used equally.
 
-    A single subject with codes has sorted bars, several have curves on logarithmic axes.
+    Sorted bars for a single subject with codes, curves on logarithmic axes for several.
     """
     coded = {i: found for i, found in enumerate(comparison.members) if all(s.codes is not None for s in found)}
     if not coded:
@@ -110,7 +110,7 @@ def code_usage(comparison: Comparison) -> Figure:
             used += f" of {total:,}"
         names[i] = f"{comparison.group_names[i]}: {used} codes in use"
     ax.set(xlabel="code, most used first", ylabel="share of samples / %", xscale="log", yscale="log")
-    ax.set_ylim(10 ** math.floor(math.log10(ax.get_ylim()[0])), 150)  # from a power of ten, which has a label
+    ax.set_ylim(10 ** math.floor(math.log10(ax.get_ylim()[0])), 150)  # starts at a power of ten, which has a label
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_formatter("{x:g}")
         axis.set_minor_formatter(NullFormatter())
@@ -139,7 +139,7 @@ def _sorted_bars(subject: Subject, name: str) -> Figure:
 
 
 def _even_share(subject: Subject) -> float:
-    """Percentage of samples of each code if they were spread over the codes as evenly as can be."""
+    """Percentage of samples of each code if the samples were spread over the codes as evenly as possible."""
     return 100 / min(subject.codes_total, len(subject.codes))
 
 

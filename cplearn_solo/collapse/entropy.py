@@ -15,7 +15,7 @@ SAMPLES_A_COMPONENT = 5
 
 @dataclass(frozen=True)
 class Entropy:
-    """Entropy in nats for a number of components, or the ``reason`` why there is none."""
+    """Entropy in nats for a number of components; ``None`` with a ``reason`` if there is none."""
 
     components: int
     nats: float | None
@@ -23,7 +23,7 @@ class Entropy:
 
 
 def mixture_entropy(features: Tensor, components: int, protocol: Protocol, *, seed: int) -> Entropy:
-    """The protocol's entropy of features ``(n, d)``, if there are enough samples for so many components."""
+    """The protocol's entropy of features ``(n, d)``, if there are at least five samples for each component."""
     least = SAMPLES_A_COMPONENT * components
     if len(features) < least:
         return Entropy(

@@ -81,7 +81,7 @@ def class_ranks(comparison: Comparison) -> Figure:
 
 
 def _kept_by_all(members: list[Subject]) -> list[int]:
-    """Epochs of which all members kept the checkpoint."""
+    """Epochs whose checkpoint all members kept."""
     return sorted(set.intersection(*(set(subject.kept) for subject in members)))
 
 

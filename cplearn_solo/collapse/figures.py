@@ -17,8 +17,8 @@ from cplearn_solo.core.errors import InputError
 class Plot:
     """A kind of figure; ``draw`` raises ``InputError`` with the reason if there is nothing to draw.
 
-    ``about`` may name attributes of the report's ``{protocol}``. A page has ``opening`` figures in view, and the others
-    folded away.
+    ``about`` may contain attributes of the report's ``{protocol}``. On the page, only ``opening`` figures are
+    unfolded at first.
     """
 
     file: str

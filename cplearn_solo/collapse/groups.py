@@ -1,4 +1,4 @@
-"""Which subjects share a curve and a column: runs that differ in the seed alone, or each subject by itself."""
+"""Which subjects share a curve and a column: runs that differ in the seed only, or each subject by itself."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cplearn_solo.collapse.subject import Origin, Subject
 from cplearn_solo.config.identity import varying
 from cplearn_solo.core.errors import InputError
 
-MAX_KEYS = 2  # that a group is called after
+MAX_KEYS = 2  # most keys in the name of a group
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def by_themselves(subjects: list[Subject]) -> tuple[list[Group], list[str]]:
 def by_configuration(subjects: list[Subject]) -> tuple[list[Group], list[str]]:
     """The groups of :func:`grouped` and the names of the subjects.
 
-    Groups that would be called alike are called after the keys in which they differ, too.
+    Groups that would have equal names also get the keys in which they differ.
     """
     found = grouped([subject.origin for subject in subjects])
     names, firsts = distinct_names(subjects), [members[0] for members in found]
@@ -47,8 +47,8 @@ def by_configuration(subjects: list[Subject]) -> tuple[list[Group], list[str]]:
 def grouped(origins: list[Origin]) -> list[list[int]]:
     """Indices of the members of each group, in the order of their first subjects.
 
-    Runs that differ in the seed alone are a group, and any other subject is one by itself. Raises ``InputError`` where
-    no two runs are a group, and where two of a group have the same seed or another length.
+    Runs that differ in the seed only are a group; any other subject is a group by itself. Raises ``InputError`` if no
+    two runs form a group, and if two runs of a group have the same seed or different lengths.
     """
     found: list[list[int]] = []
     for i, origin in enumerate(origins):
@@ -75,7 +75,7 @@ def of_group(cells: list[Measurement]) -> Measurement:
 
 
 def _differing(a: Origin, b: Origin) -> dict[str, Any]:
-    """The keys but the seed in which two runs differ, with the values of ``a``; a file differs from everything."""
+    """The keys, except the seed, in which two runs differ, with the values of ``a``; a file differs from everything."""
     if a.config is None or b.config is None:
         return {"file": True}
     return varying([a.config, b.config], but=("seed",))[0]
@@ -103,7 +103,7 @@ def _why_no_group(origins: list[Origin]) -> str:
 
 
 def _name(first: int, firsts: list[int], subjects: list[Subject], names: list[str]) -> str:
-    """Of the group that begins with the subject ``first``, among those that begin with ``firsts``."""
+    """The name of the group whose first subject is ``first``; ``firsts``: the first subjects of all groups."""
     subject = subjects[first]
     alike = [i for i in firsts if subjects[i].names[0] == subject.names[0]]
     if len(alike) == 1 and subject.config is not None:

@@ -1,4 +1,4 @@
-"""Letters of all scripts in figures: matplotlib's own font has Latin, Greek, Cyrillic, Arabic and Hebrew ones only."""
+"""Letters of all scripts in figures: matplotlib's font has only Latin, Greek, Cyrillic, Arabic and Hebrew ones."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ NO_FONT = "LastResort"  # has a box for every letter
 
 
 def find_letters(figure: Figure) -> dict[str, str]:
-    """Has the letters that are missing drawn in other fonts of the system.
+    """Sets other fonts of the system for letters that matplotlib's font lacks.
 
-    Words that no font has become ``[1]``, ``[2]``, ...; gives what these stand for.
+    Words that no font has become ``[1]``, ``[2]``, ...; returns the words by these numbers.
     """
     texts, own = figure.findobj(Text), FT2Font(findfont(FontProperties()))
     lacking = {letter for text in texts for letter in text.get_text() if letter.isprintable() and not _has(own, letter)}
@@ -34,13 +34,13 @@ def find_letters(figure: Figure) -> dict[str, str]:
 
 @cache
 def _fonts_with(letters: frozenset[str]) -> tuple[list[str], set[str]]:
-    """Families that have as many of the letters as there are fonts for, and the letters that none has."""
+    """Font families that together have as many of the letters as possible, and the letters that no font has."""
     having: dict[str, set[str]] = {}
     upright = {}
     for path in sorted(findSystemFonts()):
         try:
             font = FT2Font(path)
-        except (RuntimeError, OSError):  # a font that FreeType does not read, or nobody may
+        except (RuntimeError, OSError):  # a font that FreeType cannot read, or that may not be read
             continue
         found = {letter for letter in letters if _has(font, letter)}
         if found and font.scalable and NO_FONT not in font.family_name.replace(" ", ""):
@@ -50,7 +50,7 @@ def _fonts_with(letters: frozenset[str]) -> tuple[list[str], set[str]]:
         if not having[best] & without:
             break
         without -= having.pop(best)
-        fontManager.addfont(best)  # one installed since matplotlib looked is not among those that it knows
+        fontManager.addfont(best)  # matplotlib does not know fonts installed after its search
         families.append(FT2Font(best).family_name)
     return families, without
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from cplearn_solo.core.numbers import digits
 from cplearn_solo.metrics.verdict import Criterion, Verdict
 
-BELOW, ABOVE = 1, 2  # powers of ten that a bar shows below and above its limit
+BELOW, ABOVE = 1, 2  # powers of ten below and above the limit in a bar
 
 
 @dataclass(frozen=True)
 class Bar:
-    """A measure: ``percent`` of the width that its bar fills, on a logarithmic scale whose limit is at the same place
-    for all; no ``value`` where it was not measured."""
+    """A measure as a bar. ``percent``: the filled part of the width, on a logarithmic scale with all limits at the same
+    place. ``value`` is ``None`` if it was not measured."""
 
     title: str
     measure: str
@@ -24,7 +24,7 @@ class Bar:
 
     @property
     def text(self) -> str:
-        """Its value as it is written."""
+        """The value and the limit as text."""
         return "not measured" if self.value is None else f"{digits(self.value, 3)}, limit {self.limit}"
 
     @property
@@ -37,7 +37,7 @@ LIMIT = 100 * BELOW / (BELOW + ABOVE)  # percent of the width
 
 
 def bars(verdict: Verdict) -> list[Bar]:
-    """One for each criterion that applies, in the order in which they are tried."""
+    """A bar for each criterion that applies, in the order in which the criteria are checked."""
     return [_bar(criterion, verdict.measures.get(criterion.measure)) for criterion in verdict.criteria]
 
 
@@ -45,5 +45,5 @@ def _bar(criterion: Criterion, value: float | None) -> Bar:
     percent = 0.0
     if value is not None:
         powers = math.log10(max(value / criterion.limit, 10**-BELOW))
-        percent = min(max(100 * (powers + BELOW) / (BELOW + ABOVE), 1), 100)  # 1 can be seen
+        percent = min(max(100 * (powers + BELOW) / (BELOW + ABOVE), 1), 100)  # 1 is visible
     return Bar(criterion.meaning.capitalize(), criterion.measure, value, criterion.limit, percent)

@@ -16,11 +16,11 @@ from cplearn_solo.collapse.subject import Subject
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.objective.packed import PackedDictionary
 
-# a panel has not many more pixels than these rows
+# a panel has few more pixels than these
 MAX_DIMENSIONS = 256
 MAX_SAMPLES = 400
 MAX_CODES = 300
-COUNTED_CODES = 2000  # codes of which the histogram counts the products
+COUNTED_CODES = 2000  # codes whose products the histogram counts
 
 
 def covariance_and_adjacency(comparison: Comparison) -> Figure:
@@ -85,7 +85,7 @@ def dictionary(comparison: Comparison) -> Figure:
 
 
 def _dictionaries(comparison: Comparison) -> list[tuple[PackedDictionary, list[str]]]:
-    """Each different dictionary, and the names of the examples that have it."""
+    """Each distinct dictionary, and the names of the examples that have it."""
     found: dict[tuple[int, bytes], tuple[PackedDictionary, list[str]]] = {}
     for subject, name in comparison.examples:
         w = None if subject.method is None else subject.method.dictionary

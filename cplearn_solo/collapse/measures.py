@@ -1,4 +1,4 @@
-"""What a measure of the report is, and what it needs of a subject, or the reason why that is missing."""
+"""Measures of the report, and the data that they need of a subject, or the reason why it is missing."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from cplearn_solo.core.errors import InputError
 
 @dataclass(frozen=True)
 class Measurement:
-    """A value and the largest that it could have, or the reason why there is none.
+    """A value and its largest possible value ``of``, or the ``reason`` why there is none.
 
-    Of a group of runs, ``value`` is their mean and ``spread`` their standard deviation.
+    For a group of runs, ``value`` is their mean and ``spread`` their standard deviation.
     """
 
     value: float | None
@@ -27,11 +27,11 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Measure:
-    """One row: ``compute`` gives its number, or raises ``InputError`` with the reason why a subject has none.
+    """A row; ``compute`` returns its number, or raises ``InputError`` with the reason if there is none.
 
-    ``of`` gives the largest possible value. ``same_dimension``: the part, Z or H, whose dimension must be the same in
-    all subjects for their numbers to be comparable. ``follows``: what changes the number, of "shift", "scale" (of all
-    dimensions alike) and "dimensions" (the scale of single ones); ``None`` for a row of a method, at its own scale.
+    ``of`` returns the largest possible value. ``same_dimension``: the part, Z or H, whose dimension must be the same in
+    all subjects for their numbers to be comparable. ``follows``: changes of features that change it: "shift", "scale"
+    (of all dimensions) and "dimensions" (scales of single ones); ``None`` for a row that a method adds.
     """
 
     section: str
@@ -55,31 +55,31 @@ def measure(row: Measure, subject: Subject) -> Measurement:
 
 
 def representation(subject: Subject) -> Tensor:
-    """Z ``(n, d)``."""
+    """The representation Z ``(n, d)``."""
     return subject.features
 
 
 def embeddings(subject: Subject) -> Tensor:
-    """H ``(n, f)``."""
+    """The embeddings H ``(n, f)``; ``InputError`` without any."""
     if subject.embeddings is None:
         raise InputError("no embeddings: there are features only")
     return subject.embeddings
 
 
 def codes(subject: Subject) -> Tensor:
-    """The code of each sample ``(n,)``."""
+    """The code of each sample ``(n,)``; ``InputError`` without codes."""
     if subject.codes is None:
         raise InputError("no code assignment")
     return subject.codes
 
 
 def clustered(subject: Subject) -> Tensor:
-    """Embeddings, in which codes are assigned, or features without any."""
+    """Embeddings, from which codes are assigned, or features if there are none."""
     return subject.features if subject.embeddings is None else subject.embeddings
 
 
 def classes(subject: Subject) -> tuple[Tensor, Tensor]:
-    """Which samples have a label, booleans ``(n,)``, and those labels, of two or more classes."""
+    """Which samples have a label, as booleans ``(n,)``, and these labels; ``InputError`` for fewer than two classes."""
     if subject.labels is None:
         raise InputError("no labels")
     known = subject.labels >= 0

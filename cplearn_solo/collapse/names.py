@@ -8,7 +8,7 @@ LONGEST_NAME = 28  # characters that fit above a panel
 
 
 def distinct_names(subjects: list[Subject]) -> list[str]:
-    """For each subject its shortest name that no other has; the same path twice gets numbers."""
+    """For each subject, its shortest name that no other subject has; equal paths get numbers."""
     names: list[str] = []
     for subject in subjects:
         others = {name for other in subjects if other.path.resolve() != subject.path.resolve() for name in other.names}

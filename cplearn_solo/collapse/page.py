@@ -19,7 +19,7 @@ from cplearn_solo.pages import render
 
 
 def report_page(comparison: Comparison, drawn: list[Drawn], pictures: Pictures) -> str:
-    """The whole page: verdicts with their measures, figures, images; folded away are the table and what is left out."""
+    """The whole page: verdicts with their measures, figures, images; folded: the table and what is left out."""
     subjects = zip(comparison.subjects, comparison.names, comparison.verdicts)
     rows = measured(comparison.rows)
     return render(
@@ -58,7 +58,7 @@ def report_page(comparison: Comparison, drawn: list[Drawn], pictures: Pictures) 
 
 
 def absences(rows: list[Row], names: list[str]) -> list[tuple[str, str]]:
-    """Measures that were left out, grouped by reason and subjects: ``(measures, why)``, as text."""
+    """Left-out measures, grouped by reason and subjects, as text: ``(measures, reason)``."""
     found: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         reasons: dict[str, list[str]] = {}
@@ -96,7 +96,7 @@ def measured(rows: list[Row]) -> list[Row]:
 
 
 def number(cell: Measurement) -> str:
-    """The number with four digits, the spread of a group with two; a dash if there is none."""
+    """The number with four digits, and the spread of a group with two; a dash if there is no number."""
     if cell.value is None:
         return "–"
     value = digits(cell.value, 4)
@@ -104,12 +104,12 @@ def number(cell: Measurement) -> str:
 
 
 def shown(cell: Measurement) -> str:
-    """The number, and the largest that it could be."""
+    """The number, and its largest possible value."""
     return f"{number(cell)} of {digits(cell.of, 4)}" if cell.value is not None and cell.of else number(cell)
 
 
 def _dependence(rows: list[Row]) -> str:
-    """Which measures a shift or a scale of the features would change."""
+    """A text on which measures a shift or a scaling of the features would change."""
     known = [row for row in rows if row.follows is not None]
     shift, scale = (_listed(row for row in known if change in row.follows) for change in ("shift", "scale"))
     free = _listed(row for row in known if not row.follows)
@@ -136,12 +136,12 @@ def _about_groups(comparison: Comparison) -> str:
 
 
 def colour(verdict: Verdict) -> str:
-    """The class of its colour: good, bad, or neither where it is too early to tell."""
+    """The CSS class of its colour: good, bad, or open if it is too early to tell."""
     return {HEALTHY: "good", TOO_EARLY: "open"}.get(verdict.name, "bad")
 
 
 def _word(verdicts: list[Verdict]) -> tuple[str, str]:
-    """The verdict of a group, with how many of its runs have it where they differ, and the colour of the worst."""
+    """The verdict of a group, or its different verdicts with their counts, and the colour of the worst one."""
     counts = Counter(verdict.name for verdict in verdicts)
     words = next(iter(counts)) if len(counts) == 1 else ", ".join(f"{count} {name}" for name, count in counts.items())
     return words, min(map(colour, verdicts), key=("bad", "open", "good").index)

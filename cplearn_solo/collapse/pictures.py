@@ -17,12 +17,12 @@ from cplearn_solo.inference.images import file_names
 
 CODES, OF_CODE = 10, 10  # most codes, and images of each
 ASKED, NEIGHBOURS = 6, 9  # images whose neighbours are shown, and how many
-MOST_BYTES = 1_000_000  # of all thumbnails; the page takes a third more
+MOST_BYTES = 1_000_000  # of all thumbnails; encoded in the page, a third more
 
 
 @dataclass(frozen=True)
 class View:
-    """A subject's images: cards of its largest ``codes``, of which there are ``used``, and of some ``neighbours``."""
+    """A subject's images: cards of its largest ``codes`` and of ``neighbours``; ``used``: number of codes in use."""
 
     name: str
     codes: list[dict[str, Any]] | None
@@ -32,7 +32,7 @@ class View:
 
 @dataclass(frozen=True)
 class Pictures:
-    """A view of each subject that has images; these are numbered over all views, as are ``names`` and thumbnails."""
+    """A view of each subject that has images; images, ``names`` and thumbnails are numbered over all views."""
 
     views: list[View]
     names: list[str]
@@ -40,7 +40,7 @@ class Pictures:
 
 
 def pictures(examples: list[tuple[Subject, str]], *, seed: int) -> Pictures:
-    """Those of subjects with their names; the images whose neighbours are shown are the same for all of one size."""
+    """The images of ``(subject, name)`` pairs; subjects of equal size show neighbours of the same images."""
     views, names, thumbs = [], [], []
     for subject, name in examples:
         if subject.images is None:
@@ -72,7 +72,7 @@ def _seen(subject: Subject) -> Seen:
 
 
 def _neighbours(seen: Seen, rows: list[int], classes: tuple[str, ...], place: dict[int, int]) -> dict[str, Any]:
-    """An image and its neighbours by their ``place`` on the page; if it has a label, how many of these share it."""
+    """An image and its neighbours by their ``place`` on the page; if it has a label, how many neighbours share it."""
     label, *others = seen.labels[rows].tolist()
     known = [other for other in others if other >= 0]
     return {

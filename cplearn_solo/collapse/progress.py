@@ -1,4 +1,4 @@
-"""How far the work on a report has come."""
+"""Progress of the work on a report."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ class Steps:
         self.done, self.total, self.report = 0, total, report
 
     def start(self, title: str) -> None:
-        """The next step, called ``title``, begins."""
+        """Begins the next step, called ``title``."""
         self.report(self.done, self.total, title)
         self.done += 1

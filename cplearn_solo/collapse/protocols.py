@@ -1,4 +1,4 @@
-"""How Z and H become a spectrum and entropies: so that nothing depends on their scale, or as in the released code."""
+"""How spectra and entropies are computed from Z and H: in the report's own way, or as in the released code."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from cplearn_solo.metrics.checks import check_features
 from cplearn_solo.metrics.collapse import covariance_spectrum
 from cplearn_solo.metrics.intracluster import gmm_entropy
 
-WIDTH = 2048  # dimensions that the released code pads to with zeros
-REGULARISATION = 1e-6  # variance that scikit-learn adds to each dimension of a component: all that a zero has
+WIDTH = 2048  # dimensions to which the released code pads with zeros
+REGULARISATION = 1e-6  # added to each variance of a component by scikit-learn; a padded dimension has no other
 
 
 class Protocol:
-    """The report's own: spectra of the centred covariance, entropies at unit scale."""
+    """The report's own protocol: spectra of the centred covariance, entropies at unit scale."""
 
     name = STANDARD
     spectra = "Eigenvalues are of the centred covariance, at the scale that features have."
@@ -40,7 +40,7 @@ class Protocol:
         return covariance_spectrum(values)
 
     def entropy(self, values: Tensor, components: int, *, seed: int) -> float:
-        """Entropy of a diagonal Gaussian mixture in nats; raises ``InputError`` where there is none."""
+        """Entropy of a diagonal Gaussian mixture in nats; raises ``InputError`` if there is none."""
         return gmm_entropy(unit_scale(values), components=components, seed=seed)
 
     def incomparable(self, subjects: list[Subject], name: str) -> str:
@@ -49,10 +49,10 @@ class Protocol:
 
 
 class Released(Protocol):
-    """That of the released code (its main_embeddings.py and main_collapses.py).
+    """The protocol of the released code (its main_embeddings.py and main_collapses.py).
 
-    Its fit in 2,048 dimensions needs no padding: in a dimension of zeros each component has mean 0 and the variance
-    that scikit-learn adds, so that dimension adds the entropy of one Gaussian, whatever the others hold.
+    Its fit in 2,048 dimensions is computed without padding: in a dimension of zeros, each component has mean 0 and the
+    variance that scikit-learn adds, so such a dimension always adds the entropy of one Gaussian.
     """
 
     name = RELEASED
@@ -82,14 +82,14 @@ class Released(Protocol):
         return gmm_entropy(scaled_by_range(values), components=components, seed=seed) + padding
 
     def incomparable(self, subjects: list[Subject], name: str) -> str:
-        return ""  # they do not compare, but the released figures show them in the same axes
+        return ""  # they are not comparable, but the released figures show them in the same axes
 
 
 PROTOCOLS: dict[str, Protocol] = {protocol.name: protocol for protocol in (Protocol(), Released())}
 
 
 def scaled_by_range(features: Tensor) -> Tensor:
-    """Features ``(n, d)`` in [0, 1] by the smallest and the largest entry of all; ``InputError`` if all are equal."""
+    """Features ``(n, d)`` scaled to [0, 1] by their smallest and largest entry; ``InputError`` if all are equal."""
     features = check_features("features", features).double()
     low, high = features.aminmax()
     if low == high:

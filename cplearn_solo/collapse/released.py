@@ -1,4 +1,4 @@
-"""Z and H as the released code of CPLearn takes them (its main_embeddings.py), to compare with Figs. 6, 13 and 15."""
+"""Z and H as in the released code of CPLearn (its main_embeddings.py), to compare with Figs. 6, 13 and 15."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def released_parts(model: Pretrained, images: ImageSet, device: torch.device) ->
 
 
 def _embeddings(method: Method, feats: Tensor) -> Tensor:
-    """H ``(n, f)``; of Barlow Twins and GEDI the hidden layer after its ReLU, not the output of the projector."""
+    """H ``(n, f)``; for Barlow Twins and GEDI, the hidden layer after its ReLU, not the output of the projector."""
     if isinstance(method, (BarlowTwins, GEDINoGen)) and isinstance(method.projector, ProjectionHead):
         return method.projector.layers[:-1](feats)
     return method.embed(feats)

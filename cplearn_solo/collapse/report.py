@@ -25,7 +25,7 @@ PAGE = "index.html"
 
 @dataclass(frozen=True)
 class Report:
-    """What was compared, and the page that shows it."""
+    """The comparison, and the page that shows it."""
 
     comparison: Comparison
     page: Path
@@ -48,7 +48,7 @@ def write_report(
     ``output``: the folder, which must be empty or not exist; by default ``RUN/figures/TIME`` for one run, otherwise
     ``collapse/TIME``. ``images``: most samples of each. ``max_components``: most components of the mixtures whose
     entropy is measured. ``data`` overrides the data that runs were trained on. ``group``: runs that differ in the seed
-    alone share a curve and a column. ``protocol``: of spectra and entropies, a name of ``PROTOCOLS``. ``progress`` is
+    only share a curve and a column. ``protocol``: of spectra and entropies, a name in ``PROTOCOLS``. ``progress`` is
     called before each step with the steps done, their total and the step's title. Raises ``InputError`` for bad input,
     before anything is written.
     """
@@ -57,7 +57,7 @@ def write_report(
     if output is None:
         check_writable(root)
     components = tuple(count for count in COMPONENTS if count <= max_components)
-    if group:  # before minutes of work
+    if group:  # reports errors before minutes of work
         grouped([read_origin(path) for path in paths])
     subjects, reading = [], Steps(len(paths), progress)
     for path in paths:
@@ -86,7 +86,7 @@ def write_report(
 
 
 def _default_root(paths: list[str]) -> Path:
-    """The folder in which a new one is made unless told where."""
+    """The folder in which the report's folder is made by default."""
     one_run = len(paths) == 1 and Path(paths[0]).suffix not in ARRAYS
     _, run = find_checkpoint(paths[0]) if one_run else (None, None)
     return run / "figures" if run else Path("collapse")

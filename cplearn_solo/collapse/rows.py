@@ -34,7 +34,7 @@ from cplearn_solo.metrics.intracluster import (
 )
 from cplearn_solo.metrics.scale import scale_of
 
-PAIRED_SAMPLES = 2000  # for estimators whose cost grows faster than the number of samples
+PAIRED_SAMPLES = 2000  # for estimators with more than linear cost in the samples
 NOISE = 1e-3  # variance that the log-determinant entropy adds to each direction, relative to the mean variance
 # Variance of the pairwise entropy's noise, relative to that of all dimensions together. Samples closer than the noise
 # count as one; with less noise, any two samples in many dimensions count as two, even after a collapse.
@@ -54,7 +54,7 @@ def _codes_by_class(metric: Callable[[Tensor, Tensor], float], subject: Subject)
 
 
 def _random_rows(rows: Tensor) -> Tensor:
-    """At most ``PAIRED_SAMPLES`` rows, the same for all of one length; the first ones may all be of one class."""
+    """At most ``PAIRED_SAMPLES`` random rows, the same for equal lengths; the first rows may all be of one class."""
     chosen = torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))[:PAIRED_SAMPLES]
     return rows[chosen.sort().values]
 
@@ -86,7 +86,7 @@ def _log_scales(part: Callable[[Subject], Tensor], subject: Subject) -> float:
 
 
 def _num_codes(subject: Subject) -> int:
-    """How many codes there are; a file does not say, so it is those up to the last in use."""
+    """The number of codes; for a file, which does not say it, the largest code in use plus one."""
     return subject.codes_total or int(codes(subject).max()) + 1
 
 

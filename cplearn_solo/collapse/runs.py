@@ -66,16 +66,16 @@ def from_run(path: Path, *, images: int, data: dict[str, Any], seed: int, releas
 
 
 def run_origin(path: Path) -> Origin:
-    """That of the run folder or checkpoint at ``path``."""
+    """The origin of the run folder or checkpoint at ``path``."""
     file, run = find_checkpoint(path)
     return Origin(path, trained_config(read_checkpoint(file)).stored(), len(_rows(run, file)))
 
 
 def _given(model: Pretrained, data: dict[str, Any]) -> Verdict | None:
-    """What a finished run was told of its own images, or that its checkpoint was trained too short to be judged."""
+    """The stored verdict of a finished run on its own images, or that its training was too short; else ``None``."""
     file = None if model.run is None or data or model.checkpoint.stem != "last" else model.run / "summary.json"
     summary = json.loads(file.read_text(encoding="utf-8")) if file and file.is_file() else {}
-    if "verdict_measures" in summary:  # which 0.2.0 did not write
+    if "verdict_measures" in summary:  # 0.2.0 did not write them
         measures = {name: entry["value"] for name, entry in summary["verdict_measures"].items()}
         return Verdict(summary["verdict"], summary["verdict_reason"], summary.get("verdict_advice", ""), measures)
     why = too_early(model.config, model.epochs) if model.epochs else ""
@@ -96,7 +96,7 @@ def _features(model: Pretrained, images: ImageSet, device: torch.device) -> Feat
 
 
 def _kept(run: Path, images: ImageSet, device: torch.device) -> dict[int, Tensor]:
-    """Features by epoch of the checkpoints that a run kept, at most eight, the first and the last among them."""
+    """Features of a run's kept checkpoints by epoch, of at most eight, including the first and the last."""
     files = kept_checkpoints(run)
     epochs = list(files)
     if len(epochs) > MAX_EPOCHS:
@@ -105,7 +105,7 @@ def _kept(run: Path, images: ImageSet, device: torch.device) -> dict[int, Tensor
 
 
 def _rows(run: Path | None, checkpoint: Path) -> list[dict[str, float]]:
-    """Rows of the run's metrics.csv, those before the checkpoint if it was kept at an epoch."""
+    """Rows of the run's metrics.csv; for a checkpoint kept at an epoch, only those before it."""
     epochs = re.fullmatch(r"epoch=(\d+)", checkpoint.stem)
     if run is None or not (run / "metrics.csv").is_file():
         return []

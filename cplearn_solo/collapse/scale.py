@@ -1,4 +1,4 @@
-"""Features at a scale of their own, so that what is measured on them does not depend on the network's."""
+"""Features at a fixed scale, so that measures do not depend on the scale of the network's features."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def unit_scale(features: Tensor) -> Tensor:
 
 
 def log_scales(features: Tensor) -> float:
-    """Minus the sum over dimensions of the log of the standard deviation at unit scale, in nats, 0 if all are alike.
+    """Minus the sum over dimensions of the log of the standard deviation at unit scale, in nats, 0 if all are equal.
 
-    So much higher would be a differential entropy of features ``(n, d)`` with each dimension scaled to variance 1.
-    Raises ``InputError`` where a dimension is constant.
+    With each dimension scaled to variance 1, a differential entropy of features ``(n, d)`` would be higher by this
+    number. Raises ``InputError`` if a dimension is constant.
     """
     deviations = unit_scale(features).std(dim=0, unbiased=False)
     constant = len(deviations) - int((scale_of(features).factor > 0).sum())

@@ -84,7 +84,7 @@ def _losses(ax: Axes, subject: Subject) -> None:
 
 
 def _scatter(ax: Axes, found: Map | str, subject: Subject) -> list[Line2D]:
-    """Draws a map, and gives what its legend is to show: each class, or code, that is in it."""
+    """Draws a map, and returns the entries of its legend: each class or code in it."""
     if isinstance(found, str):
         empty(ax, found)
         return []
@@ -95,7 +95,7 @@ def _scatter(ax: Axes, found: Map | str, subject: Subject) -> list[Line2D]:
     if found.labels is None:
         ax.scatter(*found.points.T.numpy(), c=UNLABELLED, s=4, linewidths=0)
         return []
-    kinds, colours = found.labels.unique(return_inverse=True)  # at most as many as there are colours
+    kinds, colours = found.labels.unique(return_inverse=True)  # never more than there are colours
     ax.scatter(*found.points.T.numpy(), c=[colormaps["tab10"](i) for i in colours.tolist()], s=4, linewidths=0)
     names = [f"code {kind}" if found.of_codes else class_name(subject.classes, kind) for kind in kinds.tolist()]
     return [

@@ -15,8 +15,8 @@ from cplearn_solo.engine.find import CHECKPOINT_KEY
 def read_subject(path: str | Path, *, images: int, data: dict[str, Any], seed: int, released: bool = False) -> Subject:
     """The run folder, checkpoint or file of features at ``path``, with a seeded choice of at most ``images`` samples.
 
-    ``data`` overrides the data that a run was trained on. ``released``: with Z and H as the released code takes them,
-    too. Raises ``InputError`` for anything missing, damaged, of another shape or not finite.
+    ``data`` overrides the data that a run was trained on. ``released``: also with Z and H as in the released
+    code. Raises ``InputError`` for anything missing, damaged, of another shape or not finite.
     """
     path = Path(path)
     stored = _arrays(path)
@@ -26,12 +26,12 @@ def read_subject(path: str | Path, *, images: int, data: dict[str, Any], seed: i
 
 
 def read_origin(path: str | Path) -> Origin:
-    """Where the subject at ``path`` comes from, without its features. Raises ``InputError`` as above."""
+    """The origin of the subject at ``path``, without its features. Raises ``InputError`` as :func:`read_subject`."""
     path = Path(path)
     return run_origin(path) if _arrays(path) is None else Origin(path)
 
 
 def _arrays(path: Path) -> dict[str, Any] | None:
-    """The arrays of a file of features; ``None`` of a run or checkpoint."""
+    """The arrays of a file of features; ``None`` for a run or checkpoint."""
     stored = read_arrays(path) if path.suffix in ARRAYS else None
     return None if stored is None or CHECKPOINT_KEY in stored else stored

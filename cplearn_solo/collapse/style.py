@@ -18,14 +18,14 @@ from cplearn_solo.collapse.letters import find_letters
 
 # Okabe & Ito's colours, which colour-blind readers can distinguish, without the yellow, too faint on white
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#7F7F7F")
-STYLES = ("-", "--", "-.", ":")  # a curve is seen through the gaps of another that covers it
+STYLES = ("-", "--", "-.", ":")  # gaps show a curve that another one covers
 DPI = 150
 PANEL = (3.4, 3.0)  # inches of one panel
 WIDE = 4.6  # inches of a panel of curves
 COLUMNS = 4  # most panels in a row
 TITLE = 32  # characters that fit above a panel
 LEGEND = {"fontsize": 8, "frameon": False}
-LINE, AXIS = 0.18, 0.4  # inches of a line of a legend, and of an axis with its label
+LINE, AXIS = 0.18, 0.4  # inches of a legend's line, and of an axis with its label
 
 
 def line_style(index: int) -> dict[str, object]:
@@ -65,9 +65,9 @@ def pairs_of_panels(count: int) -> tuple[Figure, list[tuple[Axes, Axes]]]:
 def mean_curve(
     ax: Axes, x: Sequence[float], curves: Sequence[Sequence[float]], index: int, *, log: bool = False, **style: object
 ) -> None:
-    """The mean of a group's curves, and of several a band of one sample standard deviation on each side.
+    """Draws the mean of a group's curves; if there are several, with a band of one sample standard deviation each side.
 
-    ``index`` is that of the group. ``log``: both are of logarithms, for a logarithmic axis.
+    ``index``: of the group. ``log``: mean and deviation are of logarithms, for a logarithmic axis.
     """
     forth, back = (np.log, np.exp) if log else (np.asarray, np.asarray)
     style = {**line_style(index), **style}
@@ -81,18 +81,18 @@ def mean_curve(
 
 
 def panel_title(ax: Axes, name: str, more: str = "") -> None:
-    """The name of a subject above its panel, in as many lines as it needs, and what else is to be said."""
-    letters = TITLE * len(name) // max(cell_len(name), 1)  # of wide scripts half as many
+    """Writes the name of a subject above its panel, in as many lines as it needs, and ``more`` below."""
+    letters = TITLE * len(name) // max(cell_len(name), 1)  # wide scripts fit half as many
     ax.set_title("\n".join([*map(as_written, wrap(name, letters)), *filter(None, [more])]), fontsize=9)
 
 
 def as_written(text: str) -> str:
-    """What matplotlib writes as ``text``: dollars in names begin no formula."""
+    """``text`` escaped so that matplotlib shows it unchanged: dollars in names begin no formula."""
     return text.replace("$", r"\$")
 
 
 def empty(ax: Axes, reason: str) -> None:
-    """An empty panel with the reason why."""
+    """Makes an empty panel that shows the reason."""
     ax.set_xticks([])
     ax.set_yticks([])
     text = as_written("\n".join(wrap(reason, 26)))
@@ -100,7 +100,7 @@ def empty(ax: Axes, reason: str) -> None:
 
 
 def group_legends(figure: Figure, names: dict[Axes, dict[int, str]]) -> None:
-    """Legends of curves; ``names`` of each panel's by index of the group."""
+    """Adds legends of curves; ``names``: for each panel, the names of its curves by index of the group."""
     handles = {
         ax: [Line2D([], [], label=as_written(name), **line_style(index)) for index, name in shown.items()]
         for ax, shown in names.items()
@@ -109,7 +109,7 @@ def group_legends(figure: Figure, names: dict[Axes, dict[int, str]]) -> None:
 
 
 def legends_below(figure: Figure, handles: dict[Axes, list[Line2D]]) -> None:
-    """A legend below all panels if these show the same, else one below each panel; the figure grows by as much."""
+    """Adds one legend below all panels if their entries are equal, else one below each; the figure grows to fit."""
     if not any(handles.values()):
         return
     first, *others = [[handle.get_label() for handle in shown] for shown in handles.values()]
@@ -132,7 +132,7 @@ def legends_below(figure: Figure, handles: dict[Axes, list[Line2D]]) -> None:
 
 
 def _columns(labels: list[str], inches: float) -> int:
-    """Most columns of a legend that fit."""
+    """The largest number of legend columns that fits."""
     return max(1, min(len(labels), int(inches / (max(map(cell_len, labels)) * 0.075 + 0.6))))
 
 
@@ -141,7 +141,7 @@ def _lines(labels: list[str], columns: int) -> int:
 
 
 def png(figure: Figure) -> tuple[bytes, dict[str, str]]:
-    """The figure as a PNG file, and what the ``[1]``, ``[2]``, ... in it stand for, words that no font here has."""
+    """The figure as a PNG file, and the words that no font here has, by the ``[1]``, ``[2]``, ... that replace them."""
     numbers, buffer = find_letters(figure), io.BytesIO()
     figure.savefig(buffer, format="png")
     return buffer.getvalue(), numbers

@@ -19,10 +19,10 @@ PARTS = ("Z", "H")  # representation and embeddings
 
 
 class Origin(NamedTuple):
-    """What is known of a subject before its features are: its run's plain configuration and logged epochs."""
+    """Facts of a subject that need no features: its run's plain configuration and number of logged epochs."""
 
     path: Path
-    config: dict[str, Any] | None = None  # of a file of features there is none
+    config: dict[str, Any] | None = None  # none for a file of features
     epochs: int = 0
 
 
@@ -31,11 +31,10 @@ class Subject:
     """A run, a checkpoint or a file of features.
 
     ``features`` Z ``(n, d)``; ``embeddings`` H ``(n, f)``; ``labels`` ``(n,)``, -1 where unknown; ``codes`` ``(n,)``.
-    ``images`` are known of a run or checkpoint, of which the samples are those at ``places`` ``(n,)``, and the
-    ``confidence`` ``(n,)`` in their codes. ``rows`` are the epochs of a run's metrics.csv, ``kept`` the features of its
-    kept checkpoints by epoch. ``method`` and ``config``, plain, are those of a run or checkpoint, ``None`` for a file
-    of features. ``released`` has Z and H as the released code takes them, where the report shows those. ``verdict`` was
-    given before, to a finished run on its own images, or says that the run was too short to be judged.
+    Only for a run or checkpoint: ``images``, of which the samples are those at ``places`` ``(n,)``; ``confidence``
+    ``(n,)`` in their codes; ``method`` and ``config``, as plain types; ``rows``, the epochs of the run's metrics.csv;
+    ``kept``, the features of its kept checkpoints by epoch. ``released``: Z and H as in the released code, if the
+    report shows them. ``verdict``: that of a finished run on its own images, or that it was too short.
     """
 
     names: tuple[str, ...]  # from short to long
@@ -61,16 +60,16 @@ class Subject:
 
     @property
     def origin(self) -> Origin:
-        """Where it comes from."""
+        """The origin of the subject."""
         return Origin(self.path, self.config, len(self.rows))
 
     def part(self, name: str) -> Tensor | None:
-        """Representation Z, or embeddings H if there are any."""
+        """Representation Z, or embeddings H, ``None`` without any."""
         return self.features if name == "Z" else self.embeddings
 
 
 def checked(name: str, values: Tensor) -> Tensor:
-    """Finite features of two samples or more."""
+    """``values`` as finite features of two samples or more; ``InputError`` for others."""
     values = check_features(name, values)
     require(len(values) >= 2, f"{name}.shape", tuple(values.shape), "(n, d) with n >= 2")
     return values
@@ -82,5 +81,5 @@ def choice(size: int, most: int, seed: int) -> Tensor:
 
 
 def described(chosen: int, size: int, kind: str) -> str:
-    """How many samples of what kind were chosen."""
+    """The number and kind of the chosen samples, as text."""
     return f"{chosen:,} {kind}" if chosen == size else f"{chosen:,} of {size:,} {kind}"

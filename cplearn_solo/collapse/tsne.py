@@ -17,7 +17,7 @@ MAX_CLASSES = 10  # as many as colours can distinguish
 
 @dataclass(frozen=True)
 class Map:
-    """``points`` ``(m, 2)`` and the ``labels`` ``(m,)`` of the same samples, if known, which may be their codes."""
+    """``points`` ``(m, 2)`` and the ``labels`` ``(m,)`` of the same samples, if known; they may be codes."""
 
     points: Tensor
     labels: Tensor | None
@@ -25,7 +25,7 @@ class Map:
 
 
 def map_of(subject: Subject, *, seed: int) -> Map:
-    """The subject's :func:`tsne_map`; where it has no labels, of the ten largest codes."""
+    """The subject's :func:`tsne_map`; without labels, that of the ten largest codes."""
     if subject.labels is not None or subject.codes is None:
         return tsne_map(subject.features, subject.labels, seed=seed)
     sizes = subject.codes.bincount()

@@ -1,6 +1,6 @@
-"""The configuration: what may be written, what it means, and when two of them are the same run.
+"""The configuration: its keys, their meaning, and when two configurations are the same run.
 
-Nothing here needs PyTorch or Lightning, so that a mistake is told at once.
+Nothing here needs PyTorch or Lightning, so that a mistake is reported at once.
 """
 
 from cplearn_solo.config.checks import check_numbers

@@ -16,14 +16,14 @@ from cplearn_solo.core.types import check_type
 from cplearn_solo.data.checks import check_augmentation, check_channels
 from cplearn_solo.methods.catalog import check_method_kwargs, method_facts
 
-# Of products only: weights stay in float32. The short ones are Lightning's other words for the same.
+# Precision of matrix products only: weights stay in float32. The short names are Lightning's synonyms.
 PRECISIONS = ("None", "32", "32-true", "16", "16-mixed", "bf16", "bf16-mixed")
 ACCELERATORS = ("auto", "cpu", "cuda", "gpu", "mps")
-STRATEGIES = ("auto", "ddp", "deepspeed", "fsdp", "single_device")  # and what Lightning has that begins so
+STRATEGIES = ("auto", "ddp", "deepspeed", "fsdp", "single_device")  # and all of Lightning's names that begin so
 
 
 def check_config(config: Config) -> None:
-    """Raises ``InputError`` for values that cannot be, alone or together."""
+    """Raises ``InputError`` for values that are invalid, alone or in combination."""
     check_method_kwargs(config.method, config.method_kwargs)
     _check_views(config)
     has_teacher = method_facts(config.method).teacher is not None
@@ -67,9 +67,9 @@ def check_config(config: Config) -> None:
 
 
 def _check_trainer(config: Config) -> None:
-    """What Lightning would say itself, seconds later."""
+    """Checks that Lightning would make itself, seconds later."""
     time, wanted = config.trainer.get("max_time"), "days, hours, minutes and seconds, as in 00:12:00:00"
-    # to YAML 1:12:00:00 is a whole number to the base of 60
+    # YAML reads 1:12:00:00 as an integer in base 60
     require(not isinstance(time, (int, float)), "max_time", time, f"{wanted}, in quotes where it begins with 1 to 9")
     for key, value in config.trainer.items():
         if value is not None:
@@ -96,7 +96,7 @@ def _are_devices(devices: Any) -> bool:
 
 
 def _check_strategy(config: Config) -> None:
-    """FSDP2 is there, with what has been tested; Lightning's older FSDP loses weight decay and teachers."""
+    """Allows FSDP2 with tested options only; Lightning's older FSDP loses weight decay and teachers."""
     strategy, clip = config.trainer.get("strategy") or "auto", config.trainer.get("gradient_clip_val")
     if not str(strategy).startswith(STRATEGIES):
         raise unknown("strategy", strategy, ("auto", "ddp", "fsdp2"))
@@ -111,8 +111,10 @@ def _check_strategy(config: Config) -> None:
 
 
 def check_numbers(at_least: Mapping[str, tuple[float, float]], *, seed: int) -> None:
-    """Raises ``InputError`` for a key whose value is less than it may be, or infinite, and for a seed that no generator
-    takes."""
+    """Raises ``InputError`` for a value below its minimum or infinite, and for a seed outside of 0 to 2**32 - 1.
+
+    ``at_least``: value and minimum by key.
+    """
     for key, (value, low) in at_least.items():
         require(value >= low, key, value, f"at least {low}")
         require(value < math.inf, key, value, "a finite number")
@@ -120,7 +122,7 @@ def check_numbers(at_least: Mapping[str, tuple[float, float]], *, seed: int) -> 
 
 
 def check_choices(choices: dict[str, tuple[str, tuple[str, ...]]]) -> None:
-    """Raises ``InputError`` for a key whose value is not among those that it may have."""
+    """Raises ``InputError`` for a value that is not among its key's choices; ``choices``: value and choices by key."""
     for key, (value, allowed) in choices.items():
         if value not in allowed:
             raise unknown(key, value, allowed)

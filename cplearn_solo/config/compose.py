@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def composed(folder: Path, name: str, overrides: Iterable[str] = ()) -> DictConfig:
     """The file ``name``, without its ending, in ``folder``, with overrides in Hydra's grammar.
 
-    Raises ``InputError`` for a file that cannot be read, and for overrides that make no sense.
+    Raises ``InputError`` for a file that cannot be read, and for invalid overrides.
     """
     from hydra import compose, initialize_config_dir
 
@@ -31,7 +31,7 @@ def composed(folder: Path, name: str, overrides: Iterable[str] = ()) -> DictConf
 
 @contextmanager
 def errors_told(file: Path) -> Iterator[None]:
-    """Errors of Hydra, OmegaConf and YAML about the configuration in ``file`` as ``InputError``."""
+    """Turns errors of Hydra, OmegaConf and YAML about the configuration in ``file`` into ``InputError``."""
     from hydra.errors import HydraException, OverrideParseException
     from omegaconf.errors import OmegaConfBaseException
     from yaml import YAMLError
@@ -55,7 +55,7 @@ def errors_told(file: Path) -> Iterator[None]:
 
 @contextmanager
 def not_utf8_told(file: Path) -> Iterator[None]:
-    """That the configuration in ``file`` is no text in UTF-8 as ``InputError``."""
+    """Raises ``InputError`` if the configuration in ``file`` is not UTF-8 text."""
     try:
         yield
     except UnicodeDecodeError as error:
@@ -64,7 +64,7 @@ def not_utf8_told(file: Path) -> Iterator[None]:
 
 @contextmanager
 def _beside_others() -> Iterator[None]:
-    """In this block Hydra is free, which a program that uses this one may have begun to use itself."""
+    """Clears Hydra's global state in this block and restores it: a program that uses this one may use Hydra itself."""
     from hydra.core.global_hydra import GlobalHydra
     from hydra.version import VersionBase
 

@@ -1,7 +1,7 @@
-"""Defaults of methods that have changed, so that what an older release left behind still means what it meant.
+"""Changed defaults of methods, so that configurations of older releases keep their meaning.
 
-A configuration that is read gets today's values of these keys written into it, and so does what a run stores: one
-without them is older.
+A configuration that is read gets today's defaults of these keys, and a run stores them: a stored configuration without
+them is older.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 
 from cplearn_solo.methods.catalog import method_facts
 
-# By method, keys of method_kwargs with what 0.2.0 did for a configuration that does not say them.
+# By method, keys of method_kwargs with their defaults in 0.2.0.
 EARLIER_DEFAULTS: dict[str, dict[str, Any]] = {
     "dino": {"use_bn_in_head": True},
     "swav": {"queue_size": 3840},
@@ -19,7 +19,7 @@ EARLIER_DEFAULTS: dict[str, dict[str, Any]] = {
 
 
 def with_todays_defaults(method: str, method_kwargs: dict[str, Any]) -> dict[str, Any]:
-    """``method_kwargs`` that say each of these keys."""
+    """``method_kwargs`` with today's defaults for the changed keys that it lacks."""
     changed = EARLIER_DEFAULTS.get(method)
     if not changed:
         return method_kwargs
@@ -28,7 +28,7 @@ def with_todays_defaults(method: str, method_kwargs: dict[str, Any]) -> dict[str
 
 
 def with_earlier_defaults(stored: dict[str, Any]) -> dict[str, Any]:
-    """A plain configuration that some release stored, with these keys as that release had them."""
+    """A stored plain configuration, with the earlier defaults for the changed keys that it lacks."""
     earlier = EARLIER_DEFAULTS.get(stored.get("method", ""))
     if not earlier:
         return stored

@@ -1,7 +1,7 @@
-"""When two configurations are the same run: the keys that count, and where two configurations differ in them.
+"""When two configurations are the same run: the keys that count, and the differences of two configurations in them.
 
-A key that a release adds must not end every unfinished run and make every kept result stale. What an older
-configuration does not say is filled in with what the program did before the key existed.
+A new key must not invalidate unfinished runs and kept results. A key that an older configuration lacks therefore has
+the value with which the program does what it did before the key existed.
 """
 
 from __future__ import annotations
@@ -19,36 +19,36 @@ from cplearn_solo.data.schema import KNOWN_IMAGES, Augmentation
 from cplearn_solo.data.sources.places import with_absolute_paths
 from cplearn_solo.methods.catalog import method_facts
 
-# Raised only when training learns something else from the same keys. Releases before it was written down: RELEASES.
+# Raised only when the same keys train a different model. RELEASES has the versions of releases that did not store it.
 LEARNING_VERSION = 2
 RELEASES = {"0.1.0": 1, "0.2.0": 2}
 
-# Keys that came after 0.2.0, with the value at which the program does what it did before them. A key of every
+# Keys that came after 0.2.0, with the value with which the program does what it did before. A key of every
 # augmentation is written augmentations.KEY, one of a method method_kwargs.KEY.
 ADDED_KEYS: dict[str, Any] = {
     "backbone.weights": None,
-    "data.background": "white",  # transparent pixels were seen: runs on such files change, on all others nothing does
+    "data.background": "white",  # transparent pixels used to be visible: only runs on such files change
     "data.channels": 3,
     "data.imbalance": None,
     "data.range": None,
 }
 
-# What is learned otherwise since 0.2.0 from the same keys: results are made anew. Held-out images of one's own depended
-# on all others; a teacher had its student's dropout; a ViT's positions were interpolated as timm does it, and its class
-# token began near 0; what max_steps ends had shares of its own length for the epochs of warm-ups and decays.
+# Cases in which the same keys train a different model since 0.2.0, so that results are stale. Until then, which of the
+# user's own images were held out depended on all of them; a teacher had its student's dropout; a ViT's positions were
+# interpolated as in timm, and its class token began near 0; with max_steps, warm-ups and decays were shares of it.
 DRAWN_BY_NAME = "data.val_split: drawn from all images there, by the name of each here"
 TEACHER_KEEPS_ALL = "backbone.kwargs: dropout in the teacher there, none here"
 BY_EPOCHS = "max_steps: schedules by shares of max_epochs there, by epochs here"
 AS_DINO = "backbone.name: positions and class token as timm's there, as DINO's here"
 
-# A run that is resumed by name may have them changed; what follows from them, such as learning rates, is printed.
+# They may change when a run is resumed by name; values that depend on them, such as learning rates, are printed.
 DEVICES = ("devices", "num_nodes", "optimizer.batch_size", "strategy", "sync_batchnorm")
 
-# Where images are. What they are, if they are the user's own and not a data set known by its name.
+# Where images are. This identifies the user's own images, but does not count for data sets known by their names.
 PATHS = ("data.train_path", "data.val_path")
 
-# Keys that do not change what is learned, or only its rounding, in which devices differ anyway: a run may be resumed
-# although they differ.
+# Keys that do not change the trained model, or only its rounding errors, which differ between devices anyway: a run may
+# be resumed with other values.
 NOT_IDENTITY = (
     "accelerator",
     "auto_resume",
@@ -77,11 +77,11 @@ NOT_IDENTITY = (
 
 
 def difference(ours: dict[str, Any], theirs: dict[str, Any], *, but: Sequence[str] = ()) -> list[str]:
-    """Where two plain configurations would learn something different: ``"optimizer.lr: 0.1 there, 0.2 here"``, ...
+    """Where two plain configurations would train different models: ``"optimizer.lr: 0.1 there, 0.2 here"``, ...
 
-    ``theirs`` may be of an older release. A key that one of them lacks has there the value that the program has
-    without it. ``but``: keys that do not count. Paths are compared from the root of the file system; relative ones,
-    which runs of 0.2.0 stored, begin here.
+    ``theirs`` may be of an older release. A key that a configuration lacks has the value that the program uses without
+    it. ``but``: keys that do not count. Paths are compared as absolute ones; relative ones, which runs of 0.2.0 stored,
+    start at the working directory.
     """
     here, there = varying([ours, with_earlier_defaults(theirs)], but=but)
     shown = {key: ["absent" if value is None else value for value in (there[key], here[key])] for key in here}
@@ -89,7 +89,7 @@ def difference(ours: dict[str, Any], theirs: dict[str, Any], *, but: Sequence[st
 
 
 def varying(configs: Sequence[dict[str, Any]], *, but: Sequence[str] = ()) -> list[dict[str, Any]]:
-    """For each of several plain configurations the keys in which they differ, sorted, with its own values.
+    """For each plain configuration, the keys in which the configurations differ, sorted, with its values.
 
     Keys, paths and ``but`` count as in :func:`difference`.
     """
@@ -102,10 +102,10 @@ def varying(configs: Sequence[dict[str, Any]], *, but: Sequence[str] = ()) -> li
 
 
 def identifying(plain: dict[str, Any]) -> list[str]:
-    """A line for each key that decides what a complete plain configuration learns, for a hash.
+    """Lines to hash: one for each key that decides which model a complete plain configuration trains.
 
-    Keys at a value that the program had before they existed are left out. The words are those of 0.2.0, whose hashes
-    name kept results: any other words would give all of them new names.
+    Added keys are left out if they have the value that stands for the time before them. The wording is that of 0.2.0,
+    because hashes name kept results: any other wording would rename all of them.
     """
     counting = _counting(plain, ())
     earlier = EARLIER_DEFAULTS.get(plain.get("method", ""), {})
@@ -120,8 +120,8 @@ def identifying(plain: dict[str, Any]) -> list[str]:
 def identifying_in(config: Config, *folders: str | Path) -> list[str]:
     """:func:`identifying`, for names in ``folders``.
 
-    One outside of the folder that the program was started in may be shared by programs that were started elsewhere,
-    where the same relative path leads to other images: it counts from the root there.
+    Programs that were started elsewhere may share a folder outside of the working directory. There, the same relative
+    path leads to other images, so paths are absolute then.
     """
     here = Path.cwd().resolve()
     shared = any(not Path(folder).resolve().is_relative_to(here) for folder in folders)
@@ -129,7 +129,7 @@ def identifying_in(config: Config, *folders: str | Path) -> list[str]:
 
 
 def learning_version(head: dict[str, Any]) -> int | None:
-    """The learning version of a checkpoint's entry or of a results folder's head; ``None`` if it cannot be known."""
+    """The learning version in ``head``, of a checkpoint or a results folder; ``None`` if it cannot be known."""
     if "learning_version" in head:
         return head["learning_version"]
     return RELEASES.get(head.get("cplearn-solo", "0.2.0"))
@@ -156,7 +156,7 @@ def _counting(plain: dict[str, Any], but: Sequence[str]) -> dict[str, Any]:
 
 
 def _without(key: str, plain: dict[str, Any]) -> Any:
-    """What the program does for a plain configuration that does not say ``key``; ``None`` where it does nothing."""
+    """The value that the program uses if a plain configuration lacks ``key``; ``None`` if there is none."""
     general = _general(key)
     if general in ADDED_KEYS:
         return ADDED_KEYS[general]

@@ -1,4 +1,4 @@
-"""A checked configuration from what a YAML file and overrides say."""
+"""From the values of a YAML file and overrides to a checked configuration."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cplearn_solo.core.schema import read_schema
 
 
 def parse_config(raw: DictConfig | dict[str, Any]) -> Config:
-    """A checked :class:`Config`.
+    """A checked :class:`Config` from keys and values.
 
     Raises ``InputError`` naming the key, the value and the choices.
     """
@@ -39,7 +39,7 @@ def parse_config(raw: DictConfig | dict[str, Any]) -> Config:
 
 
 def resolved(raw: DictConfig | dict[str, Any]) -> dict[str, Any]:
-    """Plain values, with every ``${...}`` replaced by its value; ``InputError`` where it has none."""
+    """Plain values, with every ``${...}`` replaced by its value; ``InputError`` if it has none."""
     try:
         values: Any = OmegaConf.to_container(OmegaConf.create(raw), resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:

@@ -1,11 +1,11 @@
-"""What the scores in older results are called now: a score keeps its name only as long as it means the same."""
+"""Current names of scores in older results: a score keeps its name only as long as its meaning."""
 
 from __future__ import annotations
 
 from typing import Any
 
-# Raised when a key of summary.json means something else. Until 0.2.0 the linear probe was the paper's, the online probe
-# saw features as they are, and neighbours were found around the origin.
+# Raised when a key of summary.json gets another meaning. Until 0.2.0 the linear probe was the paper's, the online probe
+# used raw features, and cosines of neighbours were around the origin.
 SCORES_VERSION = 2
 OF_VERSION_1 = {
     "linear_acc1": "paper_linear_acc1",
@@ -19,7 +19,7 @@ OF_VERSION_1 = {
 
 
 def current_scores(summary: dict[str, Any]) -> dict[str, Any]:
-    """A summary of any release with the names that its scores have in this one."""
+    """A summary of any release, with the current names of its scores."""
     if summary.get("scores_version", 1) == SCORES_VERSION:
         return summary
     return {OF_VERSION_1.get(key, key): value for key, value in summary.items()}

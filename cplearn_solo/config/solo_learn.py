@@ -1,4 +1,4 @@
-"""What a solo-learn YAML may carry that means nothing here, or something else: one warning says so."""
+"""Keys of solo-learn's YAMLs that have no meaning, or another one, in this program: a warning names them."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ IGNORED = {
     "data.num_classes",
 }
 IGNORED_METHOD_KWARGS = {"simsiam": {"temperature"}}
-OURS = {"evaluation", "on_collapse"}  # keys of this program alone; what a run stores says them
-# Operations that solo-learn switches by their probability only, although some of its YAMLs say more.
+OURS = {"evaluation", "on_collapse"}  # keys that only this program has; every stored configuration has them
+# Operations that solo-learn switches by their probability only, although some of its YAMLs have "enabled" too.
 PROB_ONLY = {"color_jitter", "grayscale", "gaussian_blur", "solarization", "equalization", "horizontal_flip"}
 
 
 def drop_ignored(values: dict[str, Any]) -> None:
-    """Removes such keys from ``values``."""
+    """Removes keys without a meaning here from ``values``, with one warning."""
     ignored = IGNORED | {f"method_kwargs.{k}" for k in IGNORED_METHOD_KWARGS.get(str(values.get("method")), ())}
     dropped = []
     for path in sorted(ignored):
@@ -45,9 +45,9 @@ def drop_ignored(values: dict[str, Any]) -> None:
 
 
 def note_activation(values: dict[str, Any]) -> None:
-    """A warning where the configuration looks like CPLearn's released one, which leaves to its code what differs here.
+    """Warns if a configuration looks like CPLearn's released one, which does not name its activation and scale.
 
-    It has solo-learn's ``data.format`` and none of the keys that only this program has.
+    Such a configuration has solo-learn's ``data.format`` and none of the keys that only this program has.
     """
     data, kwargs = values.get("data"), values.get("method_kwargs")
     theirs = isinstance(data, dict) and "format" in data and not OURS & values.keys()

@@ -13,12 +13,12 @@ from typing import Any
 
 from cplearn_solo.core.signatures import read_classes
 
-OURS = {"self", "callbacks", "enable_checkpointing", "logger", "plugins"}  # not a user's to set
+OURS = {"self", "callbacks", "enable_checkpointing", "logger", "plugins"}  # users may not set these
 
 
 @cache
 def trainer_keys() -> dict[str, Any]:
-    """Types by name, read from Lightning's source: importing it takes seconds."""
+    """Types of the arguments by name, read from Lightning's source, because importing it takes seconds."""
     lightning = find_spec("lightning")
     if lightning is None or lightning.origin is None:
         raise ModuleNotFoundError("lightning is not installed")
@@ -27,7 +27,7 @@ def trainer_keys() -> dict[str, Any]:
 
 
 def _type(annotation: str | None) -> Any:
-    """What is annotated; a class of Lightning may be anything."""
+    """The annotated type; classes of Lightning become ``Any``."""
     text = annotation or "Any"
     names = {node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)}
     return eval(text, {**dict.fromkeys(names, Any), **vars(builtins), **vars(typing), "timedelta": timedelta})

@@ -15,8 +15,8 @@ def cached_tensor(values: tuple, *, dtype: torch.dtype, device: torch.device) ->
     key = (values, dtype, device)
     if key in _CACHE:
         return _CACHE[key]
-    with torch.inference_mode(False):  # else automatic differentiation could not use it later
+    with torch.inference_mode(False):  # else autograd could not use it later
         made = torch.tensor(values, dtype=dtype, device=device)
-    if type(made) is Tensor:  # those of a FakeTensorMode are of no use outside of it
+    if type(made) is Tensor:  # tensors of a FakeTensorMode are useless outside of it
         _CACHE[key] = made
     return made

@@ -1,8 +1,8 @@
-"""How many processor cores there are for this process."""
+"""The number of processor cores that this process may use."""
 
 
 def cores() -> int:
-    """Those that the process may use: of its affinity and, in a container, of its share, rounded up."""
-    from joblib import cpu_count  # as late as this because it takes a while to import
+    """Number of cores that the process may use, by its affinity and, in a container, by its quota, rounded up."""
+    from joblib import cpu_count  # imported here because it takes a while
 
     return cpu_count()

@@ -13,7 +13,7 @@ def world_size() -> int:
 
 
 def rank() -> int:
-    """Index of this process among :func:`world_size`."""
+    """Index of this process, from 0 to :func:`world_size` - 1."""
     return dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
 
 
@@ -43,9 +43,9 @@ def max_ranks(x: Tensor) -> Tensor:
 
 
 def shared_generator(device: torch.device | str) -> torch.Generator:
-    """A generator in the same state on every rank, for what all of them must draw alike.
+    """A generator in the same state on every rank, for random numbers that all ranks must share.
 
-    It is seeded from the CPU's global generator, that of the first rank where there are several; only then does the
+    It is seeded from the CPU's global generator, with several ranks from that of the first rank; only then does the
     program wait for a GPU.
     """
     seed = torch.randint(2**62, (1,))
@@ -56,7 +56,7 @@ def shared_generator(device: torch.device | str) -> torch.Generator:
 
 
 def sync_batchnorm(module: nn.Module, *, on_gpus: bool = False) -> nn.Module:
-    """``module`` with every BatchNorm computing its statistics over all ranks; :func:`own_batchnorm` takes it back.
+    """``module`` with statistics of every BatchNorm over all ranks; :func:`own_batchnorm` undoes it.
 
     ``on_gpus``: by torch's own SyncBatchNorm, which is faster but works on GPUs only.
     """
@@ -68,7 +68,7 @@ def sync_batchnorm(module: nn.Module, *, on_gpus: bool = False) -> nn.Module:
 
 
 def own_batchnorm(module: nn.Module) -> nn.Module:
-    """``module`` with every BatchNorm as it was before :func:`sync_batchnorm`: a rank can use it without the others."""
+    """``module`` with every BatchNorm as before :func:`sync_batchnorm`, so that a rank can use it alone."""
     for part in module.modules():
         if isinstance(part, _Followed):
             part.__class__ = part.own_class
@@ -76,7 +76,7 @@ def own_batchnorm(module: nn.Module) -> nn.Module:
 
 
 class _Followed(nn.Module):
-    """What lies within a BatchNorm follows it, as dropout and activation do in timm's."""
+    """Applies a BatchNorm's children after it: timm's has dropout and activation inside."""
 
     own_class: type[nn.Module]
 
@@ -111,15 +111,15 @@ class _OverRanks(nn.modules.batchnorm._BatchNorm):
         return out.to(x.dtype)
 
     def _check_input_dim(self, x: Tensor) -> None:
-        """Any number of dimensions from two."""
+        """Accepts any number of dimensions from two."""
 
 
 class SyncBatchNorm(_Followed, _OverRanks):
-    """On any device."""
+    """BatchNorm over all ranks, on any device."""
 
 
 class SyncBatchNormOnGPUs(_Followed, nn.SyncBatchNorm):
-    """torch's."""
+    """torch's BatchNorm over all ranks, on GPUs only."""
 
     process_group = None  # all ranks
 

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from difflib import get_close_matches
 from pickle import UnpicklingError
 
-_A_LINE = 80  # letters of choices that stand beside likely ones
-_KEY = re.compile(r"(?:unknown )?(.+?)(?: = | ['\"])")  # of a line of bad input
+_A_LINE = 80  # characters; longer lists of choices are shortened to the likely ones
+_KEY = re.compile(r"(?:unknown )?(.+?)(?: = | ['\"])")  # in an error line
 
 
 class InputError(ValueError):
@@ -21,7 +21,7 @@ class InputError(ValueError):
 
 
 class NotWritten(InputError):
-    """A file or folder that the file system does not let a program write: a full disk, a quota, one that is gone."""
+    """A file or folder that cannot be written: the disk is full, a quota is reached, a folder or drive is gone."""
 
 
 class UnknownName(InputError, KeyError):
@@ -33,7 +33,7 @@ class UnknownName(InputError, KeyError):
 def unknown(kind: str, name: object, choices: Iterable[str]) -> UnknownName:
     """The error for ``name``: ``unknown method 'cplern': did you mean 'cplearn'? choices are ...``.
 
-    Where something is close and the choices are more than a line, only close ones are among them.
+    With more than 40 choices, or close ones and a list longer than a line, only the close ones are listed.
     """
     names = sorted(choices)
     close = get_close_matches(str(name), names, n=5, cutoff=0.5)
@@ -45,7 +45,7 @@ def unknown(kind: str, name: object, choices: Iterable[str]) -> UnknownName:
 
 
 def some(names: Sequence[str], most: int = 10) -> str:
-    """The first of these names, and how many there are besides.
+    """The first ``most`` of these names, and how many more there are.
 
     >>> some(["red", "green", "blue"], 2)
     'red, green and 1 more'
@@ -61,8 +61,8 @@ def require(ok: bool, key: str, value: object, wanted: str) -> None:
 
 @contextmanager
 def keys_named(names: Mapping[str, str]) -> Iterator[None]:
-    """In this block errors ``key = value: ...`` and ``unknown key value: ...`` name keys as a user wrote them: a
-    function has names of its own."""
+    """In this block, errors ``key = value: ...`` and ``unknown key value: ...`` name keys as the user wrote them;
+    ``names``: the user's keys by the names that functions use."""
     try:
         yield
     except InputError as error:
@@ -74,17 +74,17 @@ def keys_named(names: Mapping[str, str]) -> Iterator[None]:
 
 
 def reason_of(error: Exception) -> str:
-    """The first line of what a library says, or the name of its error if it says nothing.
+    """The first line of a library's error message, or the name of the error if the message is empty.
 
-    Of PyTorch's refusal to unpickle more than tensors the first sentence: the next ones say how to do it all the same.
+    If PyTorch refuses to unpickle more than tensors, only its first sentence: the next ones say how to bypass it.
     """
     line = str(error).strip().partition("\n")[0]
     return (line.partition(". ")[0] if isinstance(error, UnpicklingError) else line) or type(error).__name__
 
 
 def lost_worker(error: BaseException | None) -> str:
-    """What PyTorch says of a data worker that has died, if that is behind ``error``, which may be of another kind: the
-    libraries on the way out may have stumbled over it."""
+    """PyTorch's message about a dead data worker, if that caused ``error``, else empty. ``error`` itself may be of
+    another kind: libraries may have raised it as a consequence."""
     while error is not None and not isinstance(error, InputError):
         if isinstance(error, RuntimeError) and str(error).startswith("DataLoader worker"):
             return str(error).partition("\n")[0].strip().removesuffix(".")

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, whatever happens while they are written."""
+"""Writes files whole or not at all, whatever happens meanwhile."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ try:
 except ImportError:  # Windows, where an open file cannot take the place of another
     fcntl = None  # type: ignore[assignment]
 
-PARTIAL = ".{}.partial"  # what a file is called while it is written
+PARTIAL = ".{}.partial"  # the name of a file while it is written
 
-# What disks and file systems say, not what is wrong with a program; the first of a drive of a network that is lost.
+# Errors of disks and file systems, not of the program; the first list is of network drives that are lost.
 _LOST = "ENOTCONN EHOSTDOWN EHOSTUNREACH ENETDOWN ENETUNREACH ENODEV ESTALE ETIMEDOUT"
 _NAMES = "ENOSPC EDQUOT EFBIG EROFS EACCES EPERM EIO ENOENT ENOTDIR ENAMETOOLONG"
 DRIVE_LOST, _OTHERS = ({getattr(errno, n) for n in names.split() if hasattr(errno, n)} for names in (_LOST, _NAMES))
@@ -32,9 +32,9 @@ FULL_OR_GONE = DRIVE_LOST | _OTHERS
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """A path beside ``path`` to write to; it becomes ``path`` when the block ends, and goes if the block fails.
+    """A path beside ``path`` to write to; renamed to ``path`` when the block ends, removed if the block fails.
 
-    Raises ``NotWritten`` where the disk is full, the folder read-only or gone, or another process is writing the file.
+    Raises ``NotWritten`` if the disk is full, the folder read-only or gone, or another process is writing the file.
     """
     partial = path.with_name(PARTIAL.format(path.name))
     with _held(partial, path):
@@ -50,7 +50,7 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def _held(partial: Path, path: Path) -> Iterator[None]:
-    """A block in which no other process writes ``partial``, which becomes ``path``, where the system has such locks."""
+    """A block in which no other process writes ``partial``, the later ``path``, if the system has such locks."""
     if fcntl is None:
         yield
         return
@@ -65,7 +65,7 @@ def _held(partial: Path, path: Path) -> Iterator[None]:
 
 
 def _locked(partial: Path) -> int | None:
-    """The file as a lock that ends with this process, or ``None`` where another one holds it."""
+    """A descriptor of the file, locked until this process ends; ``None`` if another process holds the lock."""
     while True:
         held = os.open(partial, os.O_CREAT | os.O_RDWR, 0o666)
         try:
@@ -78,12 +78,12 @@ def _locked(partial: Path) -> int | None:
         with suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(held), os.stat(partial)):
                 return held
-        os.close(held)  # another process has put it in its place meanwhile
+        os.close(held)  # another process has renamed it meanwhile
 
 
 @contextmanager
 def written(path: Path) -> Iterator[None]:
-    """A block that writes ``path``, file or folder; raises ``NotWritten`` where the file system does not let it."""
+    """A block that writes ``path``, file or folder; raises ``NotWritten`` if the file system refuses."""
     try:
         yield
     except Exception as error:
@@ -93,7 +93,7 @@ def written(path: Path) -> Iterator[None]:
 
 
 def why_not_written(error: Exception) -> str:
-    """What the file system said, if it refused to write, maybe to a library that has made another error of it."""
+    """Why the file system refused to write, also if a library raised another error for it; else empty."""
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, InputError):
         number = getattr(cause, "errno", 0)
@@ -106,14 +106,14 @@ def why_not_written(error: Exception) -> str:
 
 
 def clear_partial(folder: Path) -> None:
-    """Removes what killed processes had half written in ``folder`` and below it."""
+    """Removes half-written files of killed processes in ``folder`` and below it."""
     for file in folder.rglob(PARTIAL.format("*")):
         with suppress(OSError):
             file.unlink()
 
 
 def folder_of_now(root: Path) -> Path:
-    """Makes a folder in ``root`` that is called after the time, with a number where there is one already."""
+    """Makes a folder in ``root`` that is named by the time, with a number if that name is taken; returns its path."""
     stamp, attempt = time.strftime("%Y%m%d-%H%M%S"), 1
     while True:
         path = root / (stamp if attempt == 1 else f"{stamp}-{attempt}")
@@ -137,7 +137,7 @@ def write_json(path: Path, values: Any, *, indent: int | None = 2) -> Path:
 
 
 def write_csv(path: Path, rows: Iterable[Sequence[Any]]) -> Path:
-    """Writes ``rows`` as CSV in UTF-8, names of files in any letters among them, and returns ``path``."""
+    """Writes ``rows`` as CSV in UTF-8, also names of files that are not valid text, and returns ``path``."""
     text = io.StringIO(newline="")
     csv.writer(text).writerows(rows)
     return write_file(path, text.getvalue().encode(errors="backslashreplace"))

@@ -12,7 +12,7 @@ from typing import Any
 def lazy_imports(file: str) -> tuple[Callable[[str], Any], list[str]]:
     """``__getattr__`` and ``__all__`` of the package whose ``__init__`` is ``file``.
 
-    What it offers are the imports in its ``if TYPE_CHECKING:`` block, which type checkers read and Python skips.
+    They offer the imports in its ``if TYPE_CHECKING:`` block, which type checkers read and Python skips.
     """
     block = next(node for node in ast.parse(Path(file).read_text(encoding="utf-8")).body if isinstance(node, ast.If))
     imports = (node for node in block.body if isinstance(node, ast.ImportFrom))

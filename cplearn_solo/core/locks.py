@@ -1,6 +1,6 @@
 """Locks between processes, held by a file; they are freed when a process ends, however it ends.
 
-On a file system without locks, as some drives of a network are, nobody holds one.
+On a file system without locks, such as some network drives, no process holds a lock.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 
-NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP}  # what such a file system says
+NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP}  # errors of such a file system
 
 
 def try_lock(file: Path) -> FileLock | None:
-    """The lock of ``file``, held, or ``None`` where another process holds it."""
+    """The acquired lock of ``file``, or ``None`` if another process holds it."""
     try:
         return _acquired(file, timeout=0)
     except Timeout:
@@ -33,7 +33,7 @@ def try_lock(file: Path) -> FileLock | None:
 
 @contextmanager
 def locked(file: Path) -> Iterator[None]:
-    """A block in which no other process holds the lock of ``file``, which is waited for."""
+    """A block in which this process alone holds the lock of ``file``; waits for it."""
     lock = _acquired(file, timeout=-1)
     try:
         yield
@@ -52,7 +52,7 @@ def _acquired(file: Path, *, timeout: float) -> FileLock:
 
 
 def is_held(file: Path) -> bool:
-    """Whether a process holds the lock of ``file``, which may be on a read-only disk or another user's."""
+    """Whether a process holds the lock of ``file``, which may be read-only or of another user."""
     if fcntl is None:
         lock = try_lock(file)
         if lock:
@@ -70,9 +70,9 @@ def is_held(file: Path) -> bool:
 
 @contextmanager
 def locked_folder(folder: Path, *, key: str, work: str) -> Iterator[None]:
-    """A block in which ``folder``, made if need be, is this process's own.
+    """A block in which this process alone works in ``folder``, which is made if needed.
 
-    Raises ``InputError`` that names ``key`` where it cannot be made, and while another process does the same ``work``.
+    Raises ``InputError`` that names ``key`` if the folder cannot be made, or if another process does ``work`` in it.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)

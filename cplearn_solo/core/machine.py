@@ -1,4 +1,4 @@
-"""What a result was computed on."""
+"""The hardware that a result was computed on."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cplearn_solo.core.numbers import counted
 
 
 def machine(device: torch.device) -> str:
-    """The name of a GPU; of a CPU the processor, threads, vectors and units for half precision."""
+    """The name of a GPU; for a CPU, its name, threads, vector instructions and units for half precision."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     if device.type != "cpu":

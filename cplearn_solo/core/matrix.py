@@ -1,6 +1,6 @@
 """Logarithms of matrices, exact and as Taylor polynomials, from which losses and metrics are built.
 
-Nothing is checked here, since asking for a value makes the program wait for the GPU: ``metrics.matrix_log`` checks.
+Nothing is checked here, since reading a value makes the program wait for the GPU; ``metrics.matrix_log`` checks.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from torch.autograd.function import once_differentiable
 def log_exact(a: Tensor) -> Tensor:
     """log A of symmetric positive semi-definite matrices ``(..., d, d)``, with log 0 := 0 for zero eigenvalues.
 
-    Differentiable also where eigenvalues coincide, as the many mu of a regularised covariance do: derivatives of
-    single eigenvectors, which do not exist there, are never formed.
+    Differentiable also if eigenvalues coincide, as many do in a regularised covariance: it never uses derivatives of
+    single eigenvectors, which do not exist there.
     """
     return _LogExact.apply(a)
 
@@ -33,12 +33,12 @@ def log_taylor(x: Tensor, order: int) -> Tensor:
 def trace_log(x: Tensor, order: int | None) -> Tensor:
     """tr log(I + X) of a square matrix ``(d, d)``, which need not be symmetric, to a scalar.
 
-    With ``order`` terms of the Taylor series, or exactly for ``None``: log det(I + X), NaN where the determinant is
-    negative, for then no real logarithm exists.
+    ``order``: terms of the Taylor series. ``None``: exact, as log det(I + X), NaN if the determinant is negative, as no
+    real logarithm exists then.
     """
     if order is None:
         return torch.logdet(x + torch.eye(len(x), dtype=x.dtype, device=x.device))
-    powers = [x]  # tr X^k from two powers of half the exponent: order 4 costs one matrix product
+    powers = [x]  # tr X^k is computed from two powers with half the exponent: order 4 costs one matrix product
     while 2 * len(powers) < order:
         powers.append(powers[-1] @ x)
     total = x.diagonal().sum()  # the gradient of trace() makes the program wait for the GPU
@@ -53,7 +53,7 @@ def log_coefficient(k: int) -> float:
 
 
 class _LogExact(torch.autograd.Function):
-    """By eigenvalues; the gradient is that of Daleckii and Krein, from differences of logarithms."""
+    """By eigenvalues; the gradient, by Daleckii and Krein's formula, uses differences of logarithms."""
 
     @staticmethod
     def forward(ctx: Any, a: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""How much memory there is for a process, and how much it has taken."""
+"""How much memory a process may use, and how much it has used."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ OF_PROCESS, GROUPS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
 
 
 def memory_there() -> int:
-    """Bytes of the machine, or what a container or a batch system leaves this process of them."""
+    """Bytes of memory of the machine, or fewer if a container or a batch system limits this process."""
     return min([os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), *_limits()])
 
 
 def memory_taken() -> int | None:
-    """The most bytes that this process has held so far, and what its worker processes hold alone.
+    """Peak bytes of this process so far, plus the bytes that its worker processes do not share with it.
 
-    ``None`` on systems that do not tell.
+    ``None`` on Windows.
     """
     if sys.platform == "win32":
         return None
@@ -31,7 +31,7 @@ def memory_taken() -> int | None:
 
 
 def held_alone(pid: int | None) -> int:
-    """Bytes of memory that a process shares with no other, as Linux tells; 0 elsewhere."""
+    """Bytes of memory that a process shares with no other, on Linux; 0 on other systems."""
     lines: list[str] = []
     with suppress(OSError):
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
@@ -39,16 +39,16 @@ def held_alone(pid: int | None) -> int:
 
 
 def _limits() -> Iterator[int]:
-    """Of the process's control group and those around it, in both versions that Linux has."""
+    """Memory limits of the process's control group and its parents, in both versions of Linux's control groups."""
     with suppress(OSError):
         for line in OF_PROCESS.read_text().splitlines():
             _, kinds, path = line.split(":", 2)
             if kinds not in ("", "memory"):
                 continue
             root, name = (GROUPS / "memory", "memory.limit_in_bytes") if kinds else (GROUPS, "memory.max")
-            group = root / path.strip("/")  # a container may see its own as the root alone
+            group = root / path.strip("/")  # a container may see its own group as the root only
             for folder in (group, *group.parents):
-                with suppress(OSError, ValueError):  # there is none, or it says max
+                with suppress(OSError, ValueError):  # no such file, or it says max
                     yield int((folder / name).read_text())
                 if folder == root:
                     break

@@ -1,4 +1,4 @@
-"""What other packages say while a program runs: kept in a file beside its results, apart from our own lines."""
+"""Messages of other packages while a program runs: kept in a file beside its results, apart from our own lines."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 LOG = "messages.log"  # in a run folder
-THEIR_OWN = ("lightning", "lightning.pytorch", "lightning.fabric")  # loggers that print by handlers of their own
+THEIR_OWN = ("lightning", "lightning.pytorch", "lightning.fabric")  # loggers with handlers that print
 
 
 class Notice(UserWarning):
@@ -19,7 +19,7 @@ class Notice(UserWarning):
 
 
 class Messages(logging.Handler):
-    """Log records and warnings of other packages, each once, which wait until there is a file for them."""
+    """Collects log records and warnings of other packages, each once, until there is a file for them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -27,12 +27,12 @@ class Messages(logging.Handler):
         self.file: Path | None = None
         self.waiting: list[logging.LogRecord] = []
         self.warnings: Counter[Path] = Counter()  # in each file
-        self._seen: set[tuple[str, str]] = set()  # by this file or what waits for one
+        self._seen: set[tuple[str, str]] = set()  # records in the file, or waiting for one
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
             said = record.name, record.getMessage()
-        except Exception:  # a mistake of those who log, which is not worth a run
+        except Exception:  # a mistake in the package's logging must not end a run
             self.handleError(record)
             return
         if said in self._seen:
@@ -43,16 +43,16 @@ class Messages(logging.Handler):
             self.to(self.file)
 
     def to(self, file: Path) -> None:
-        """From now on they go to ``file``."""
-        if self.file not in (None, file):  # of another run
+        """Writes waiting and later records to ``file``."""
+        if self.file not in (None, file):  # that was another run's
             self._seen.clear()
         self.file, waiting, self.waiting = file, self.waiting, []
         self.warnings[file] += sum(record.levelno >= logging.WARNING for record in waiting)
         with suppress(OSError), open(file, "a", encoding="utf-8", errors="backslashreplace") as out:
-            out.writelines(self.format(record) + "\n" for record in waiting)  # they are not worth a run either
+            out.writelines(self.format(record) + "\n" for record in waiting)  # a failure must not end a run
 
     def tell(self) -> None:
-        """Says where warnings are, or what they are if there was no file for them."""
+        """Prints where the warnings are, or the warnings themselves if there was no file for them."""
         for file, count in (+self.warnings).items():
             print(f"warnings of other packages, {count} in all: {file}", file=sys.stderr)
         for record in self.waiting:
@@ -64,13 +64,13 @@ _current: Messages | None = None
 
 
 def keep_messages(folder: Path) -> None:
-    """What other packages say goes to ``messages.log`` in ``folder`` from now on, in a program that collects it."""
+    """Writes messages of other packages to ``messages.log`` in ``folder`` from now on, if the program collects them."""
     if _current is not None:
         _current.to(folder / LOG)
 
 
 def only_collect() -> None:
-    """Takes the handlers away with which packages, once imported, print by themselves, in a program that collects."""
+    """Removes the handlers with which imported packages print by themselves, if the program collects messages."""
     if _current is not None:
         for name in THEIR_OWN:
             logger = logging.getLogger(name)
@@ -79,7 +79,7 @@ def only_collect() -> None:
 
 @contextmanager
 def messages_apart() -> Iterator[Messages]:
-    """In this block our warnings are lines, and what other packages say waits for :func:`keep_messages`."""
+    """In this block, our warnings are lines, and messages of other packages wait for :func:`keep_messages`."""
     global _current
     before, _current = _current, Messages()
     theirs = [logging.getLogger(name) for name in THEIR_OWN]
@@ -102,6 +102,6 @@ def _show(message: Warning | str, category: type[Warning], filename: str, line: 
     if issubclass(category, Notice):
         print(f"warning: {message}", file=sys.stderr)
     else:
-        # those that are not the user's matter concern the authors of libraries
+        # other categories, such as deprecations, concern the authors of libraries, not the user
         level = logging.WARNING if category is UserWarning else logging.INFO
         logging.getLogger(f"{filename}:{line}").log(level, "%s: %s", category.__name__, message)

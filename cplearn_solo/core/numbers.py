@@ -13,7 +13,7 @@ def counted(count: int, thing: str) -> str:
 
 
 def digits(value: float, count: int) -> str:
-    """``value`` with ``count`` digits, or with all that it has before the point.
+    """``value`` with ``count`` digits, or with all digits before the decimal point if these are more.
 
     >>> digits(0.123456, 4), digits(16383.6, 4), digits(999.7, 3)
     ('0.1235', '16384', '1000')

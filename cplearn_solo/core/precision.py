@@ -9,13 +9,13 @@ from torch import Tensor
 
 
 def at_least_float32(x: Tensor) -> Tensor:
-    """``x`` in float32, or as it is where it is float64: for what half precision would round away."""
+    """``x`` in float32, or unchanged if it is float64, for quantities that half precision would round away."""
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def matmul_precision() -> str:
-    """``torch.get_float32_matmul_precision()``, which raises where a program has said it of GPUs alone, by
-    ``torch.backends.cuda.matmul.fp32_precision``."""
+    """``torch.get_float32_matmul_precision()``, which raises an error if a program has set the precision for GPUs
+    only, by ``torch.backends.cuda.matmul.fp32_precision``; that one is then returned."""
     try:
         return torch.get_float32_matmul_precision()
     except RuntimeError:

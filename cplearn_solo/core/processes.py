@@ -1,4 +1,4 @@
-"""The processes of a run, before anything large is imported."""
+"""The processes of a run; imports nothing large."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID")
 
 
 def is_first() -> bool:
-    """Whether this is the first process of its run, the one that speaks and writes."""
+    """Whether this is the first process of its run, which prints and writes files."""
     return all(os.environ.get(name, "0") == "0" for name in RANKS)
 
 
 def end_with_parent() -> None:
-    """From now on this process ends, at most a second later, when the one that started it has."""
+    """From now on, this process ends within a second after its parent process has ended."""
     parent = os.getppid()
 
     def watch() -> None:
@@ -30,8 +30,8 @@ def end_with_parent() -> None:
 
 
 def end_children(children: Collection[BaseProcess]) -> None:
-    """Ends those that do not hear SIGTERM (:func:`cplearn_solo.core.stops.held_back`), for which Python would wait."""
+    """Kills children that block SIGTERM (:func:`cplearn_solo.core.stops.held_back`): Python would wait for them."""
     if children and hasattr(signal, "SIGCHLD"):
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # PyTorch would take it for an accident
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # PyTorch would report the end of a worker as an error
     for child in children:
         child.kill()

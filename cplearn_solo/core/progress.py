@@ -13,12 +13,12 @@ from tqdm import tqdm
 
 T = TypeVar("T")
 
-SILENCE = 30.0  # seconds after which a line is due
-SHORT = 5.0  # seconds of work that need no bar
+SILENCE = 30.0  # seconds between lines
+SHORT = 5.0  # seconds of work before a bar is shown
 
 
 def say(line: str) -> None:
-    """Prints ``line`` above a bar, if there is one."""
+    """Prints ``line``, above the progress bar if there is one."""
     tqdm.write(line)
     sys.stdout.flush()
 
@@ -38,7 +38,7 @@ def duration(seconds: float) -> str:
 
 @contextmanager
 def patience(title: str) -> Iterator[None]:
-    """While this lasts, a line tells every 30 s that ``title`` goes on."""
+    """In this block, a line is printed every 30 s with the time that ``title`` has taken so far."""
     ended, began = Event(), time.perf_counter()
 
     def tell() -> None:
@@ -55,9 +55,9 @@ def patience(title: str) -> Iterator[None]:
 
 
 def told() -> Callable[[str, int, int], None]:
-    """What is called with the name of a step, how much of it is done, and all: a line on standard error every 30 s."""
+    """A function of a step's name, how much of it is done, and the total, which prints a line to stderr every 30 s."""
     began = last = time.perf_counter()
-    step, first = "", 0  # the one that goes on, and how much of it was done at its first call
+    step, first = "", 0  # the current step, and how much of it was done at its first call
 
     def tell(name: str, done: int, total: int) -> None:
         nonlocal began, last, step, first

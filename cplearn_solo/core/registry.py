@@ -14,10 +14,10 @@ T = TypeVar("T")
 class Registry(Mapping[str, T]):
     """A read-only mapping that fills through a decorator, refuses duplicates and explains unknown names.
 
-    What is defined again in its place, as by a notebook's cell that is run again, is no duplicate.
+    A second definition of the same module and name, as when a notebook's cell is run again, is no duplicate.
 
-    ``find`` gives functions by name that import an object, and register or return it. They are called when their name
-    is looked up, so that listing names imports nothing.
+    ``find`` returns functions by name, each of which imports an object and registers or returns it. They are called
+    when the name is looked up, so that listing names imports nothing.
 
     >>> COLOURS = Registry("colour")
     >>> @COLOURS.register("red")
@@ -74,6 +74,6 @@ class Registry(Mapping[str, T]):
 
 
 def _place(item: object) -> object:
-    """Module and name under which a class or function was defined; anything else itself."""
+    """Module and name of a class's or function's definition; of anything else, the object itself."""
     named = getattr(item, "__module__", None), getattr(item, "__qualname__", None)
     return named if all(named) else (item,)

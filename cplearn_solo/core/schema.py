@@ -1,4 +1,4 @@
-"""Plain values to a dataclass that OmegaConf checks: unknown keys and wrong types are told by their full name."""
+"""Plain values to a dataclass that OmegaConf checks: errors name the full key."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def read_schema(values: Any, schema: type[T], where: str = "") -> T:
 
 
 def text_keys(schema: type, path: str = "") -> set[str]:
-    """The keys of a dataclass, at any depth and dotted, whose values are text or lists of text."""
+    """The dotted keys of a dataclass, at any depth, whose values are text or lists of text."""
     found = set()
     for name, hint in get_type_hints(schema).items():
         key, kinds = f"{path}{name}", _alternatives(hint)
@@ -54,7 +54,7 @@ def text_keys(schema: type, path: str = "") -> set[str]:
 
 
 def _check(values: Any, schema: Any, path: str, place: str) -> None:
-    """Refuses keys that the dataclass ``schema`` does not have, and values of another type than it says."""
+    """Refuses keys that the dataclass ``schema`` does not have, and values of a wrong type."""
     require(isinstance(values, dict), f"{place}{path or 'configuration'}", values, _IN_WORDS[dict])
     hints = get_type_hints(schema)
     for key, value in values.items():
@@ -81,12 +81,12 @@ def _check(values: Any, schema: Any, path: str, place: str) -> None:
 
 @cache
 def _node(schema: type) -> DictConfig:
-    """One to try values on: to make it takes longer than to try a hundred."""
+    """A node to test values on; cached, because making it takes longer than a hundred tests."""
     return OmegaConf.structured(schema)
 
 
 def _check_leaf(node: DictConfig, key: str, value: Any, full: str, kinds: tuple[Any, ...]) -> None:
-    """Refuses a value that OmegaConf does not take, or convert, for ``key`` of the structured ``node``."""
+    """Refuses a value that OmegaConf does not accept or convert for ``key`` of the structured ``node``."""
     try:
         node[key] = value
     except OmegaConfBaseException as error:

@@ -9,7 +9,7 @@ PACKAGED = Path(__file__).parents[1] / "scripts"  # in an installed copy
 SCRIPTS = PACKAGED if PACKAGED.is_dir() else Path(__file__).parents[2] / "scripts"  # in the repository
 
 
-PARTS = "parts"  # folders of what configurations beside them share
+PARTS = "parts"  # folders of parts that the configurations beside them share
 
 
 def config_folders() -> list[str]:
@@ -19,6 +19,6 @@ def config_folders() -> list[str]:
 
 
 def config_folder(given: str) -> Path | None:
-    """A folder as given from here, else the same below the bundled ``scripts/``; ``None`` where there is neither."""
+    """The folder ``given``, or else the same below the bundled ``scripts/``; ``None`` if neither exists."""
     bundled = SCRIPTS / re.sub(r"^\.?/?scripts/", "", given)
     return next((path.resolve() for path in (Path(given), bundled) if path.is_dir()), None)

@@ -1,4 +1,4 @@
-"""What classes take, read from their source text: importing them would take seconds, a look at the text does not."""
+"""Arguments of classes, read from their source text, because importing them would take seconds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Argument:
-    """A keyword of ``__init__``: the text of its annotation and of its default, as far as there are any."""
+    """A keyword of ``__init__``: the source text of its annotation and of its default; ``None`` without one."""
 
     annotation: str | None
     default: str | None
@@ -19,15 +19,15 @@ class Argument:
 
 @dataclass(frozen=True)
 class ClassText:
-    """A class as its source has it; ``attributes`` hold the text of their values."""
+    """A class as its source defines it; ``attributes``: the source text of their values, by name."""
 
     name: str
     docstring: str
     bases: list[str]
     decorators: list[str]
     attributes: dict[str, str]
-    arguments: list[str]  # of its own __init__, in order
-    keyword_only: dict[str, Argument]  # those of them that have to be named
+    arguments: list[str]  # names in its own __init__, in order
+    keyword_only: dict[str, Argument]  # its keyword-only arguments
     takes_more: bool  # whether it has *args or **kwargs
 
 

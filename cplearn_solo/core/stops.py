@@ -1,7 +1,7 @@
 """Signals that ask a program to end: Ctrl+C, SIGTERM of batch systems and containers, and SLURM's before its limit.
 
-Each raises ``KeyboardInterrupt``, whose text, if any, says how to go on. Work that is soon at a better place to end may
-ask for the time to get there.
+Each raises ``KeyboardInterrupt``, whose text, if any, says how to go on. Work that will soon reach a better place to
+end may ask for time to reach it.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from contextlib import contextmanager
 from types import FrameType
 
 SLURMS = getattr(signal, "SIGUSR1", None)  # absent on Windows
-# Seconds in which a program should have ended: containers are killed after 10, and a person waits.
+# Seconds within which a program should end: containers are killed after 10, and at Ctrl+C a person waits.
 PATIENCE = {signal.SIGINT: 5.0, signal.SIGTERM: 6.0, **({SLURMS: 60.0} if SLURMS else {})}
 REPEAT = 1.0  # seconds in which the same request may arrive twice, as from timeout(1)
 
-Postpone = Callable[[float], bool]  # whether work will end by itself within so many seconds
+Postpone = Callable[[float], bool]  # whether the work will end by itself within this many seconds
 
-_ours: list[signal.Signals] = []  # those that are handled here
+_ours: list[signal.Signals] = []  # signals that are handled here
 _asked: signal.Signals | None = None
 _asked_at = 0.0
 _postpone: Postpone | None = None
@@ -31,9 +31,9 @@ _postpone: Postpone | None = None
 
 @contextmanager
 def stops() -> Iterator[None]:
-    """In this block the signals ask to end; afterwards they are what they were before.
+    """In this block, the signals ask the program to end; afterwards, their handlers are restored.
 
-    One that is ignored, as by nohup, or has a handler of another kind stays as it is, as SIGUSR1 does outside of SLURM.
+    A signal that is ignored, as by nohup, or has another handler is left unchanged, and so is SIGUSR1 outside of SLURM.
     """
     global _asked
     if _ours or threading.current_thread() is not threading.main_thread():
@@ -60,9 +60,9 @@ def asked() -> signal.Signals | None:
 
 
 def postpone(decide: Postpone | None) -> None:
-    """From now on ``decide`` may leave the end to the work that goes on; a request that is repeated it may not.
+    """From now on, ``decide`` may leave it to the current work to end by itself, but not if the request is repeated.
 
-    Handlers that a trainer has put in the place of ours go.
+    Replaces handlers that a trainer has set instead of ours.
     """
     global _postpone
     _postpone = decide
@@ -71,7 +71,7 @@ def postpone(decide: Postpone | None) -> None:
 
 @contextmanager
 def at_stop(text: str) -> Iterator[None]:
-    """What a request to end says in this block."""
+    """In this block, a request to end raises ``KeyboardInterrupt`` with ``text``."""
     try:
         yield
     except KeyboardInterrupt:
@@ -80,7 +80,7 @@ def at_stop(text: str) -> Iterator[None]:
 
 @contextmanager
 def held_back() -> Iterator[None]:
-    """In this block the signals wait, and processes that it starts never get them: their program is asked."""
+    """In this block, the signals wait. Processes that are started in it never receive them; only this program does."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
@@ -92,7 +92,7 @@ def held_back() -> Iterator[None]:
 
 
 def requeue() -> None:
-    """Has SLURM start this job anew, which is what its signal before the limit is for."""
+    """Asks SLURM to start this job again, which is the purpose of its signal before the time limit."""
     job, task = os.environ["SLURM_JOB_ID"], os.environ.get("SLURM_ARRAY_TASK_ID")
     name = f"{os.environ['SLURM_ARRAY_JOB_ID']}_{task}" if task else job
     subprocess.run(["scontrol", "requeue", name], check=False)
@@ -104,9 +104,10 @@ def _handle() -> None:
 
 
 def _ask_again(lost: sys.UnraisableHookArgs) -> None:
-    """A request that came where Python drops exceptions, as in a destructor or at a fork, is made again soon after.
+    """Repeats a request soon after, if it came where Python drops exceptions, as in a destructor or at a fork.
 
-    Other exceptions there that follow from a request, or from the death of a DataLoader's worker, are told elsewhere.
+    Other dropped exceptions that follow from a request, or from the death of a DataLoader's worker, are not printed:
+    they are reported elsewhere.
     """
     global _asked_at
     if not isinstance(lost.exc_value, KeyboardInterrupt) or _asked is None:

@@ -1,4 +1,4 @@
-"""What a program that uses this one from Python has set, and what it finds again afterwards."""
+"""Settings of a program that uses this one from Python, which are restored afterwards."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 import numpy as np
 import torch
 
-# That a training leaves in the environment.
+# Environment variables that a training leaves behind.
 VARIABLES = ("CUBLAS_WORKSPACE_CONFIG", "CUDA_DEVICE_ORDER", "PL_GLOBAL_SEED", "PL_SEED_WORKERS")
 
 
 @contextmanager
 def own_defaults() -> Iterator[None]:
-    """In this block new tensors are float32 and on the CPU, and gradients are kept, whatever the program has set."""
+    """In this block, new tensors are float32 and on the CPU, and gradients are enabled, whatever was set before."""
     dtype, device = torch.get_default_dtype(), torch.get_default_device()
     torch.set_default_dtype(torch.float32)
     try:
-        on_cpu = torch.device("cpu") if device.type != "cpu" else nullcontext()  # such a block slows what is in it
+        on_cpu = torch.device("cpu") if device.type != "cpu" else nullcontext()  # it slows down the code in it
         with torch.inference_mode(False), torch.enable_grad(), on_cpu:
             yield
     finally:
@@ -28,18 +28,18 @@ def own_defaults() -> Iterator[None]:
 
 
 def forked_generators() -> AbstractContextManager[None]:
-    """After this block PyTorch's generators go on as if it had not been; those of GPUs only once GPUs are in use.
+    """Restores the states of PyTorch's generators after this block; those of GPUs only if GPUs are already in use.
 
-    To ask for them would put them in use, after which no process that trains on GPUs can be forked, as Lightning does
-    in a notebook.
+    Reading the states of GPUs would initialise them. After that, no process that trains on GPUs can be forked, which
+    Lightning does in a notebook.
     """
     return torch.random.fork_rng(devices=range(torch.cuda.device_count() if torch.cuda.is_initialized() else 0))
 
 
 @contextmanager
 def left_as_found() -> Iterator[None]:
-    """After this block random numbers go on as if it had not been, and PyTorch is as deterministic as before and on the
-    same GPU: a program that draws settings between trainings, all of one seed, would draw the same ones after each."""
+    """Restores random generators, PyTorch's determinism, the current GPU and environment variables after this block.
+    Otherwise a program that draws settings between trainings with one seed would draw the same ones after each."""
     python, numpy = random.getstate(), np.random.get_state()
     deterministic = torch.are_deterministic_algorithms_enabled()
     only_warns = torch.is_deterministic_algorithms_warn_only_enabled()
@@ -62,4 +62,4 @@ def left_as_found() -> Iterator[None]:
         if torch.cuda.is_initialized():
             torch.cuda.set_device(gpu)
             if not begun:
-                torch.cuda.manual_seed_all(seed)  # with which the program's own first draw there would have begun
+                torch.cuda.manual_seed_all(seed)  # the state that the program's own first draw there would have had

@@ -10,7 +10,7 @@ from cplearn_solo.core.errors import InputError, unknown
 
 
 def check_type(key: str, value: Any, expected: Any) -> None:
-    """``InputError`` unless ``value`` fits the annotation (plain types, lists, ``Literal`` and unions of them)."""
+    """Raises ``InputError`` unless ``value`` fits the annotation: plain types, lists, ``Literal`` and their unions."""
     origin = typing.get_origin(expected)
     if origin is Literal:
         if value not in typing.get_args(expected):
@@ -41,7 +41,7 @@ def _fits(value: Any, expected: Any) -> bool:
         return value is None
     if origin is not None:
         return isinstance(value, origin)
-    if not isinstance(expected, type):  # of which only type checkers know more
+    if not isinstance(expected, type):  # an annotation that only type checkers understand
         return True
     if isinstance(value, bool):
         return expected is bool

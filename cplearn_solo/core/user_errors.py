@@ -1,4 +1,4 @@
-"""What a program tells its user: one line for bad input, one line for a warning, on any terminal."""
+"""How a program reports to its user: one line for bad input, one line for a warning, on any terminal."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from cplearn_solo.core.messages import messages_apart
 from cplearn_solo.core.processes import end_children, is_first
 from cplearn_solo.core.stops import SLURMS, asked, requeue, stops
 
-PIPE = 13  # SIGPIPE, which Windows has not
+PIPE = 13  # SIGPIPE, which Windows lacks
 
 
 @contextmanager
 def user_errors(program: str) -> Iterator[None]:
-    """Ends ``program`` with one line on standard error where its block raises ``InputError`` or nothing more can be
-    written, with exit code 2, or is asked to end by a signal, with 128 and its number as shells do.
+    """Ends ``program`` with one line on standard error: with exit code 2 if its block raises ``InputError``, cannot
+    write or loses a data worker, and with 128 plus the signal's number, as in shells, if a signal asks it to end.
 
-    In the block our warnings are lines too, what other packages say goes to a file, which a line names at a good end,
-    and letters that the terminal lacks (ASCII, code page 437) are question marks; afterwards all is as it was before.
+    In the block, our warnings are lines too. Messages of other packages go to a file, which a line names at a good
+    end. Letters that the terminal lacks (ASCII, code page 437) are question marks. All this is undone afterwards.
     """
     streams = [stream for stream in (sys.stdout, sys.stderr) if isinstance(stream, TextIOWrapper)]
     on_missing_letters = [stream.errors for stream in streams]
@@ -40,17 +40,17 @@ def user_errors(program: str) -> Iterator[None]:
             if is_first():
                 messages.tell()
         except InputError as error:
-            reason = str(error).rsplit("InputError: ")[-1]  # one from a data worker carries the worker's traceback
-            # names of files keep their own spaces, of which Unicode has many
+            reason = str(error).rsplit("InputError: ")[-1]  # an error of a data worker includes the worker's traceback
+            # only line breaks become spaces: names of files keep theirs, of which Unicode has many
             _end(f"{program}: error: {' '.join(filter(None, map(str.strip, reason.splitlines())))}", 2)
         except KeyboardInterrupt as stop:  # its text, if any, says how to go on
-            if not is_first():  # the first one tells, and takes whoever fails for lost
+            if not is_first():  # the first process prints, and treats any that fails as lost
                 _end("", 0)
             number = asked() or signal.SIGINT
             if number == SLURMS:
                 requeue()
             _end(f"{program}: {stop if str(stop) else 'stopped'}", 128 + number)
-        except BrokenPipeError:  # whoever read what is printed has enough, as head(1)
+        except BrokenPipeError:  # the reader of the output, such as head(1), has stopped
             _end("", 128 + PIPE)
         except OSError as error:
             if not (reason := why_not_written(error)):
@@ -70,7 +70,7 @@ def user_errors(program: str) -> Iterator[None]:
 
 @contextmanager
 def _consequences_of_a_stop() -> Iterator[None]:
-    """Once a signal has asked the program to end, an error is what libraries made of that."""
+    """After a signal has asked the program to end, errors are treated as consequences of it."""
     try:
         yield
     except Exception as error:
@@ -80,16 +80,16 @@ def _consequences_of_a_stop() -> Iterator[None]:
 
 
 def _end(line: str, code: int) -> None:
-    """Ends the program with a line on standard error, though there may be nothing left to write to, and its helpers."""
+    """Ends the program and its helpers with a line on standard error, which may be closed already."""
     error = sys.exc_info()[1]
-    while error is not None:  # what was under way ends here, and may complain of it
+    while error is not None:  # frees what the failed code still holds, such as data loaders, which may complain
         traceback.clear_frames(error.__traceback__)
         error = error.__cause__ or error.__context__
     _end_helpers()
     for stream, text in ((sys.stdout, ""), (sys.stderr, line)):
         try:
             print(text, end="\n" if text else "", file=stream, flush=True)
-        except OSError:  # Python would try again at its end, and tell
+        except OSError:  # Python would try again at exit, and print an error
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     raise SystemExit(code) from None
 

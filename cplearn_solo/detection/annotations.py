@@ -1,4 +1,4 @@
-"""Images with boxes and masks in COCO's format, which everything else is turned into; every mistake is told at once."""
+"""Images with boxes and masks in COCO's format; other formats are converted to it. Mistakes are reported at once."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ from cplearn_solo.core.errors import InputError, require
 from cplearn_solo.core.progress import say
 from cplearn_solo.detection.schema import coco_places
 
-ROUNDING = 1.0  # pixels by which a box may stick out
-THINNEST = 1e-3  # pixels of a side that is one: float32 tells it from none in an image of some thousands of them
+ROUNDING = 1.0  # pixels by which a box may exceed its image
+THINNEST = 1e-3  # least pixels of a side; float32 can still tell it from 0 in an image of some thousand pixels
 NAMED = 3  # in a message
 
 
 @dataclass(frozen=True)
 class Annotations:
-    """What is known of some images: ``coco`` as pycocotools has it, and the folder that names of files begin at."""
+    """Annotated images. ``coco``: pycocotools' index of them; ``folder``: file names are relative to it."""
 
     coco: Any
     folder: Path
-    key: str  # of the configuration, for messages
+    key: str  # key of the configuration, for messages
 
     @property
     def categories(self) -> dict[int, str]:
-        """Names by COCO's numbers, in the order of the numbers, which is that of the network's classes."""
+        """Names by COCO's ids, in order of the ids, which is also the order of the network's classes."""
         return {each["id"]: each["name"] for each in sorted(self.coco.dataset["categories"], key=lambda c: c["id"])}
 
     def objects(self, image: int) -> list[dict[str, Any]]:
-        """What is to be found in an image: crowds are not, nor boxes without area inside of it."""
+        """Objects to find in an image, without crowds and without boxes that have no area inside of it."""
         sides = self.coco.imgs[image]["width"], self.coco.imgs[image]["height"]
         return [each for each in self.coco.imgToAnns[image] if not each["iscrowd"] and _has_area(each["bbox"], *sides)]
 
 
 def pycocotools(module: str) -> Any:
-    """A module of pycocotools; ``InputError`` where it is not installed."""
+    """A module of pycocotools; ``InputError`` if it is not installed."""
     try:
         return import_module(f"pycocotools.{module}")
     except ModuleNotFoundError as error:
@@ -48,7 +48,7 @@ def pycocotools(module: str) -> Any:
 
 
 def read_coco(file: str, images: str | None, *, key: str, masks: bool) -> Annotations:
-    """Annotations of a JSON file. Raises ``InputError`` for all that :func:`checked` does."""
+    """Annotations of a JSON file. Raises ``InputError`` if it cannot be read, and as :func:`checked` does."""
     path, folder = coco_places(file, images, key=key)
     try:
         values = json.loads(path.read_text(encoding="utf-8-sig"))
@@ -60,8 +60,8 @@ def read_coco(file: str, images: str | None, *, key: str, masks: bool) -> Annota
 def checked(values: Any, folder: Path, *, key: str, masks: bool) -> Annotations:
     """Annotations from COCO's lists of images, categories and annotations.
 
-    Raises ``InputError`` for what is missing, for boxes outside of their images, for files that are not there, and,
-    with ``masks``, for objects without a segmentation.
+    Raises ``InputError`` for missing or doubled entries, boxes outside of their images, image files that do not exist,
+    and, with ``masks``, objects without a segmentation.
     """
     lists = ("images", "categories", "annotations")
     whole = isinstance(values, dict) and all(isinstance(values.get(name), list) and values[name] for name in lists)
@@ -80,8 +80,8 @@ def checked(values: Any, folder: Path, *, key: str, masks: bool) -> Annotations:
 
 
 def _whole(annotation: dict[str, Any], number: int) -> dict[str, Any]:
-    """With all that scoring reads, of which other programs write less: the shape of a crowd without one is its box. As
-    an id pycocotools takes 0 for none."""
+    """An annotation with all entries that scoring needs, as some programs omit them: a missing segmentation is the box.
+    It gets a new id, because pycocotools treats the id 0 as none."""
     x, y, width, height = annotation["bbox"]
     box = [[x, y, x + width, y, x + width, y + height, x, y + height]]
     said = {key: value for key, value in annotation.items() if value not in (None, [], {})}
@@ -89,8 +89,8 @@ def _whole(annotation: dict[str, Any], number: int) -> dict[str, Any]:
 
 
 def _is_shape(segmentation: Any, width: int, height: int) -> bool:
-    """Whether pycocotools makes a mask of an image's size of it: of polygons, by the first of which it knows them, or
-    of a run-length code."""
+    """Whether pycocotools can make a mask of the image's size: from polygons, which it recognises by the first one, or
+    from a run-length code."""
     if isinstance(segmentation, dict):
         return segmentation.get("size") == [height, width] and "counts" in segmentation
     polygons = isinstance(segmentation, list) and all(isinstance(each, list) for each in segmentation)
@@ -130,7 +130,7 @@ def _check(values: dict[str, Any], folder: Path, key: str, masks: bool) -> None:
 
 
 def require_same_categories(train: Annotations, val: Annotations) -> None:
-    """Raises ``InputError`` unless both parts have the same ones, each a box to learn from, and one is to be found."""
+    """Raises ``InputError`` unless both have the same categories, each with a training box, and ``val`` has a box."""
     there = train.categories
     for number in sorted({*there, *val.categories}):
         ours, theirs = there.get(number), val.categories.get(number)

@@ -1,4 +1,4 @@
-"""Annotated images as torchvision's detectors want them, in an order that is a function of seed and step."""
+"""Annotated images for torchvision's detectors, in an order that depends on seed and step only."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ Target = dict[str, Tensor]
 
 
 class AnnotatedImages(Dataset):
-    """Images ``(3, h, w)`` in [0, 1] and their targets: boxes, labels from 1 up, and masks if wanted.
+    """Images ``(3, h, w)`` in [0, 1] and their targets: boxes, labels from 1 up, and masks if ``masks``.
 
-    Pixels are as stored: COCO's boxes know nothing of an orientation in a file's metadata. Raises ``InputError`` for a
-    file that cannot be read, or is of another size than its annotations.
+    Pixels are as stored, because COCO's boxes ignore the orientation in a file's metadata. ``with_objects``: only
+    images with objects. Raises ``InputError`` for an unreadable file, or one of another size than its annotations say.
     """
 
     def __init__(self, annotations: Annotations, *, masks: bool, with_objects: bool) -> None:
@@ -59,12 +59,12 @@ def _read(file: Path) -> Tensor:
     try:
         with Image.open(file) as image:
             return pil_to_tensor(image.convert("RGB")).float() / 255
-    except Exception as error:  # of damaged files Pillow raises nearly anything
+    except Exception as error:  # Pillow raises many kinds of errors for damaged files
         raise InputError(f"unreadable image {file}: {reason_of(error)}") from error
 
 
 class Steps(Sampler[list[int]]):
-    """The images of the steps from ``first`` on that one of ``world`` devices sees; each epoch has an order of its own.
+    """Indices of the images that device ``rank`` of ``world`` sees in each step from ``first`` on, shuffled each epoch.
 
     A step has ``batch_size`` images over all devices, and may end one epoch and begin the next.
     """

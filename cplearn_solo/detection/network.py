@@ -1,7 +1,7 @@
 """A trained backbone in torchvision's Faster and Mask R-CNN.
 
-``neck: c4`` is as in detectron2's R50-C4, which MoCo, SimSiam and MEC report: proposals and regions are of stage 3, and
-stage 4 is the head of regions, which boxes and masks share. docs/detection.md says what is different from there.
+``neck: c4`` is as in detectron2's R50-C4, which MoCo, SimSiam and MEC report: proposals and regions come from stage 3,
+and stage 4 is the head that boxes and masks share. docs/detection.md lists the differences.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from cplearn_solo.backbones.resnet8 import ResNet8
 from cplearn_solo.core.errors import require
 from cplearn_solo.detection.schema import Network
 
-RATIOS = (0.5, 1.0, 2.0)  # of anchors' heights to widths
+RATIOS = (0.5, 1.0, 2.0)  # height to width of anchors
 STAGES = ("layer1", "layer2", "layer3", "layer4")
-BOX_HEAD = 1024  # numbers of a region in a pyramid's head, as torchvision has it
+BOX_HEAD = 1024  # width of the box head with a pyramid, as in torchvision
 
 
 def build_detector(backbone: nn.Module, model: Network, classes: int, mean: list[float], std: list[float]) -> nn.Module:
-    """The detector of ``classes`` kinds of object, whose backbone is ``backbone`` itself, changed in place.
+    """The detector of ``classes`` kinds of object on ``backbone``, which is changed in place.
 
-    It maps a list of images ``(3, h, w)`` in [0, 1] and their targets to losses in training, and else images to boxes,
-    labels, scores and masks. Raises ``InputError`` for a backbone that has no maps of features in stages.
+    It maps a list of images ``(3, h, w)`` in [0, 1] and their targets to losses in training; in evaluation it maps
+    images to boxes, labels, scores and masks. Raises ``InputError`` for a backbone without feature maps in stages.
     """
     wanted = "a run of a ResNet, whose stages are maps of features"
     require(isinstance(backbone, (ResNet, ResNet8)), "pretrained", type(backbone).__name__, wanted)
@@ -44,7 +44,7 @@ def build_detector(backbone: nn.Module, model: Network, classes: int, mean: list
 
 
 def freeze_batch_norm(network: nn.Module) -> None:
-    """Puts constants in the place of BatchNorm: its statistics and weights as they are now."""
+    """Replaces BatchNorm by constants: its current statistics and weights."""
     for name, child in network.named_children():
         if isinstance(child, nn.BatchNorm2d):
             frozen = FrozenBatchNorm2d(child.num_features, child.eps)
@@ -55,7 +55,7 @@ def freeze_batch_norm(network: nn.Module) -> None:
 
 
 class Pyramid(nn.Module):
-    """Feature pyramid ``{name: (n, channels, h, w)}`` on top of the maps of ``body``, and one level more by pooling."""
+    """Feature pyramid ``{name: (n, channels, h, w)}`` on the maps of ``body``, with one more level by pooling."""
 
     def __init__(self, body: nn.Module, inputs: list[int], channels: int) -> None:
         super().__init__()
@@ -102,7 +102,7 @@ def _fpn(backbone: nn.Module, model: Network, outputs: int, masks: bool) -> dict
 
 
 def _c4(backbone: nn.Module, model: Network, outputs: int, masks: bool) -> dict[str, Any]:
-    """Proposals of stage 3, regions of 14 x 14 cells through stage 4."""
+    """Proposals from stage 3; its regions, 14 x 14 cells, go through stage 4."""
     wanted = "fpn for a ResNet-8, which has no fourth stage"
     require(isinstance(backbone, ResNet), "model.neck", model.neck, wanted)
     width, head = backbone.num_features, backbone.layer4

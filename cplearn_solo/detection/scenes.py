@@ -16,14 +16,14 @@ from cplearn_solo.detection.annotations import pycocotools
 SIZE = 64  # pixels of a side
 DIGITS = (2, 5)  # in a scene, at least and at most
 SIDES = (12, 20)  # pixels of a digit
-VISIBLE = 96  # of 255, from which a pixel belongs to the digit
-TRIES = 50  # to place a digit where no other is
+VISIBLE = 96  # least brightness, of 255, of a pixel of the digit
+TRIES = 50  # attempts to place a digit in a free area
 
 
 def draw_scenes(folder: Path, scenes: int, seed: int) -> None:
-    """Writes ``train.json`` and ``val.json`` with so many PNGs each to ``folder``, the same for the same seed.
+    """Writes ``train.json`` and ``val.json`` with ``scenes`` PNGs each to ``folder``, the same for the same seed.
 
-    Digits of scenes to score are scikit-learn's test digits of this program, which no training has seen.
+    Scenes to score have digits of the test split of scikit-learn's digits, which are not trained on.
     """
     splits = load_splits(DataConfig(dataset="digits"), seed=0)
     for place, (part, digits) in enumerate((("train", splits.train), ("val", splits.test))):
@@ -44,7 +44,7 @@ def draw_scenes(folder: Path, scenes: int, seed: int) -> None:
 
 
 def _scene(rng: Generator, images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, list[dict[str, Any]]]:
-    """Pixels ``(SIZE, SIZE, 3)`` of a dark, noisy ground with digits on it, and what they are."""
+    """Pixels ``(SIZE, SIZE, 3)`` of digits on a dark, noisy background, and their annotations."""
     mask = pycocotools("mask")
     pixels = rng.uniform(0, 60, 3) + rng.normal(0, 12, (SIZE, SIZE, 3))
     taken, objects = np.zeros((SIZE, SIZE), bool), []

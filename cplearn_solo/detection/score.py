@@ -17,14 +17,14 @@ from cplearn_solo.detection.annotations import Annotations, pycocotools
 from cplearn_solo.detection.dataset import AnnotatedImages
 
 SCORES = ("AP", "AP50", "AP75")
-KINDS = {"bbox": "", "segm": "mask_"}  # of COCOeval, and what their scores' names begin with
+KINDS = {"bbox": "", "segm": "mask_"}  # kinds of COCOeval, and prefixes of their scores
 
 
 @torch.no_grad()
 def average_precision(
     network: nn.Module, annotations: Annotations, *, masks: bool, device: torch.device, num_workers: int
 ) -> dict[str, float]:
-    """AP (mean over IoU 0.5 to 0.95), AP50 and AP75 of boxes, and of ``masks`` as mask_AP, ..., each from 0 to 1."""
+    """AP (mean over IoU 0.5 to 0.95), AP50 and AP75 of boxes, and with ``masks`` mask_AP, ..., each from 0 to 1."""
     images = AnnotatedImages(annotations, masks=False, with_objects=False)
     loader = DataLoader(images, batch_size=1, num_workers=num_workers, collate_fn=_the_image)
     numbers, found = list(annotations.categories), []
@@ -36,7 +36,7 @@ def average_precision(
 
 
 def scored(annotations: Annotations, found: list[dict[str, Any]], *, masks: bool) -> dict[str, float]:
-    """The scores of detections ``found``, as COCO's results are written."""
+    """The scores of detections ``found``, in the format of COCO's results."""
     kinds = [kind for kind in KINDS if masks or kind == "bbox"]
     if not found:
         return {f"{KINDS[kind]}{name}": 0.0 for kind in kinds for name in SCORES}

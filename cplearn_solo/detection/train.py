@@ -37,13 +37,13 @@ from cplearn_solo.engine.provenance import provenance
 from cplearn_solo.inference.devices import choose_device
 from cplearn_solo.inference.pretrained import Pretrained, load_pretrained
 
-RESULT, LAST = "result.json", "last.pt"  # in the folder of a transfer: its scores, and the detector to go on from
-NOT_IDENTITY = ("pretrained", "save_every", "accelerator", "devices")  # weights count, not where they are
+RESULT, LAST = "result.json", "last.pt"  # in a transfer's folder: its scores, and the detector to resume from
+NOT_IDENTITY = ("pretrained", "save_every", "accelerator", "devices")  # the weights count, not their path
 
 
 @dataclass(frozen=True)
 class Transfer:
-    """A finished transfer: its folder, and what ``result.json`` says."""
+    """A finished transfer: its folder, and the content of ``result.json``."""
 
     folder: Path
     result: dict[str, Any]
@@ -52,15 +52,15 @@ class Transfer:
 def detect(config: DetectConfig) -> Transfer | None:
     """Trains a detector on top of the backbone of ``config.pretrained`` and scores it.
 
-    The folder lies beside the checkpoint's run and is known by backbone and configuration: the same call goes on after
-    a kill, and tells what is there once it is done. ``None`` in the processes of other devices.
+    The folder is in the run's or the checkpoint's folder and is named by backbone and configuration: the same call
+    resumes after a kill, and returns a result that exists. Returns ``None`` in the processes of other devices.
     """
     pycocotools("coco")
     device = choose_device(config.accelerator)
     fabric = Fabric(accelerator=device.type, devices=config.devices, precision=config.precision)
     fabric.launch()
     if not fabric.is_global_zero:
-        end_with_parent()  # which may fail while this process waits for it
+        end_with_parent()  # the first process may fail while this one waits for it
     model = load_pretrained(config.pretrained)
     require(model.config.data.channels == RGB, "pretrained", config.pretrained, "a run on RGB images")
     backbone = _random(model, config.seed) if config.from_scratch else model.backbone.requires_grad_(True)
@@ -102,14 +102,14 @@ def _train_and_score(
     flip = RandomHorizontalFlip()
     network.train()
     for step, batch in enumerate(tracked(loader, "training", total=len(steps)), first):
-        # What is drawn is a function of the step, so that a resumed training draws the same. Python's hash of numbers
-        # is the same in every process, and what results/ keeps was drawn by it: hash_seed would be another draw.
+        # The seed is a function of the step, so that a resumed training draws the same random numbers. Python's hash of
+        # numbers is the same in every process. Results in results/ depend on it, so hash_seed is not used here.
         torch.manual_seed(hash((config.seed, step, fabric.global_rank)))
         for group in optimizer.param_groups:
             group["lr"] = solver.lr * _factor(solver, step)
         losses = network(*zip(*(flip(image, target) for image, target in batch)))
         loss = sum(losses.values())
-        total = sum_ranks(loss.detach())  # so that all processes end together
+        total = sum_ranks(loss.detach())  # over all processes, so that they end together
         if not total.isfinite():
             raise InputError(f"optimizer.lr = {solver.lr}: must be smaller, the loss of step {step} is {total.item()}")
         optimizer.zero_grad()
@@ -161,7 +161,7 @@ def _identity(config: DetectConfig, backbone: nn.Module) -> str:
 
 @contextmanager
 def _held(folder: Path, config: DetectConfig, fabric: Fabric) -> Iterator[None]:
-    """The folder, with its configuration, for this process and those of its other devices alone."""
+    """A block in which only this process and those of its other devices use the folder; writes its configuration."""
     if not fabric.is_global_zero:
         yield
         return
@@ -171,13 +171,13 @@ def _held(folder: Path, config: DetectConfig, fabric: Fabric) -> Iterator[None]:
 
 
 def _factor(solver: Solver, step: int) -> float:
-    """The learning rate's at a step."""
+    """The factor of the learning rate at a step."""
     decays = sum(step >= round(share * solver.steps) for share in solver.decay_at)
     return min(1.0, (step + 1) / max(1, solver.warmup_steps)) * 0.1**decays
 
 
 def _load(folder: Path, detector: nn.Module) -> int:
-    """Puts the last saved weights into the detector, if there are any; how many steps it has been trained."""
+    """Loads the last saved weights into the detector, if there are any, and returns the number of trained steps."""
     if not (folder / LAST).is_file():
         return 0
     saved = torch.load(folder / LAST, map_location="cpu", weights_only=True)
@@ -188,14 +188,14 @@ def _load(folder: Path, detector: nn.Module) -> int:
 def _save(fabric: Fabric, folder: Path, detector: nn.Module, optimizer: Any, step: int) -> None:
     if fabric.is_global_zero:
         state = {"detector": detector.state_dict(), "optimizer": optimizer.state_dict(), "step": step}
-        # to an open file, as PyTorch's own writing does not say why it failed
+        # to an open file, because PyTorch's own writer does not report why it failed
         with whole_file(folder / LAST) as partial, open(partial, "wb") as out:
             torch.save(state, out)
     fabric.barrier()
 
 
 def _workers(config: DetectConfig) -> int:
-    """On a data set that is drawn here the images are so small that processes cost more than they give."""
+    """Number of worker processes; 0 for drawn scenes, whose images are so small that processes cost more time."""
     drawn = config.data.dataset == "digits" and config.data.num_workers == "auto"
     return 0 if drawn else worker_number(config.data.num_workers, colour=False, processes=config.devices)
 

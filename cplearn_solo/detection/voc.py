@@ -13,7 +13,7 @@ from cplearn_solo.detection.annotations import Annotations, checked
 
 
 def voc_files(root: str, parts: Any, *, key: str) -> list[tuple[Path, Path]]:
-    """Image and annotation, an XML file, of all images of ``parts``, as ``2007_trainval`` or a list of such.
+    """Image file and XML annotation of each image of ``parts``, such as ``2007_trainval``, or a list of them.
 
     Raises ``InputError`` for parts that are not in ``root``.
     """
@@ -54,12 +54,12 @@ def read_voc(root: str, parts: Any, *, key: str) -> Annotations:
 
 
 def _object(tree: dict[str, Any]) -> dict[str, Any]:
-    """Name, box and whether it is a crowd, of an object of VOC; what is not said to be difficult is not."""
+    """Name and box of an object of VOC, and whether it is a crowd, which means marked as difficult."""
     corners = {side: float(value) for side, value in tree["bndbox"].items()}
     return {"name": tree["name"], **_area(**corners), "iscrowd": int(tree.get("difficult", 0))}
 
 
 def _area(*, xmin: float, ymin: float, xmax: float, ymax: float) -> dict[str, Any]:
-    """A box of VOC, which counts pixels from 1 and both ends in."""
+    """A box of VOC, which counts pixels from 1 and includes both ends."""
     width, height = xmax - xmin + 1, ymax - ymin + 1
     return {"bbox": [xmin - 1, ymin - 1, width, height], "area": width * height}

@@ -1,4 +1,4 @@
-"""A job: what a process of its own does in a folder."""
+"""A job: work that a process of its own does in a folder."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any, Protocol
 
 LOG, RESULT = "log.txt", "result.json"  # in the folder of a job
 ATTEMPT = "--- attempt of "  # begins each attempt's part of the log
-NAME = "job"  # begins the line of the log that tells of bad input
-UNWRITTEN = 74  # exit code of a job that could write no more, as on a full disk (EX_IOERR of sysexits.h)
+NAME = "job"  # begins the line of the log that reports bad input
+UNWRITTEN = 74  # exit code of a job that could not write, as on a full disk (EX_IOERR of sysexits.h)
 
-# A function at the top of a module. It works in the job's folder and returns what goes to result.json. That module, run
-# as a script with the folder as its argument, does the same: Lightning starts it so for a job's other devices.
+# A function at the top of a module. It works in the job's folder and returns the content of result.json. Its module
+# does the same as a script with the folder as its argument: so Lightning starts the job's processes of other devices.
 Program = Callable[[Path], dict[str, Any]]
 
 
@@ -22,24 +22,24 @@ Program = Callable[[Path], dict[str, Any]]
 class Job:
     """Work that is done once ``folder`` has a ``result.json``."""
 
-    key: str  # of the work: two jobs of one key would do the same
+    key: str  # identifies the work: two jobs with the same key would do the same
     folder: Path
     label: str  # for people
     program: Program
-    files: dict[str, str] = field(default_factory=dict)  # name to content: what the program finds in the folder
+    files: dict[str, str] = field(default_factory=dict)  # contents by name, written to the folder before the job starts
     kind: str = ""  # jobs of one kind take about the same time
-    brief: bool = False  # its time says nothing about that of other kinds
-    steps_done: Callable[[], tuple[int, int]] | None = None  # while it runs: how many steps, of how many
+    brief: bool = False  # its time says nothing about the time of other kinds
+    steps_done: Callable[[], tuple[int, int]] | None = None  # steps that are done, and all, while it runs
 
 
 class Process(Protocol):
-    """What does a job's work, here or elsewhere."""
+    """The process that does a job's work, on this machine or another."""
 
     def done(self) -> bool:
         """Whether it has ended."""
 
     def exit_code(self) -> int:
-        """Of an ended one; negative: the signal that killed it."""
+        """Exit code after the end; negative: the signal that killed the process."""
 
     def stop(self) -> None:
         """Asks it to end."""
@@ -50,7 +50,7 @@ class Process(Protocol):
 
 @dataclass(frozen=True)
 class Running:
-    """A job that was ``started`` (by a clock that nobody sets) in the place ``slot`` of a launcher."""
+    """A job that was ``started`` (a time of the monotonic clock) in the place ``slot`` of a launcher."""
 
     job: Job
     process: Process

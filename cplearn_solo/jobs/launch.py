@@ -16,8 +16,8 @@ from cplearn_solo.core.memory import memory_there
 from cplearn_solo.jobs.job import Job, Process
 from cplearn_solo.jobs.worker import work
 
-PATIENCE = 10.0  # seconds that a job which is stopped has to end those that it has started
-MEMORY_A_JOB = 4 * 2**30  # bytes; more than any configuration that is shipped needs, its libraries included
+PATIENCE = 10.0  # seconds that a stopped job has to end its own processes
+MEMORY_A_JOB = 4 * 2**30  # bytes; more than any shipped configuration needs, including libraries
 
 
 class Launcher(Protocol):
@@ -26,7 +26,7 @@ class Launcher(Protocol):
     workers: int
 
     def start(self, job: Job, slot: int) -> Process:
-        """Starts ``job``, whose folder has its files, in the place ``slot``, 0 to ``workers`` - 1."""
+        """Starts ``job``, whose files are in its folder already, in the place ``slot``, 0 to ``workers`` - 1."""
 
 
 def make_launcher(
@@ -41,8 +41,8 @@ def make_launcher(
 ) -> Launcher:
     """The launcher ``name``, ``"local"`` or ``"slurm"``, with ``workers`` jobs at a time, by default as many as fit.
 
-    ``devices`` (GPUs of each job), ``use_gpus`` and ``preload`` (modules that jobs import) are of the first; ``folder``
-    (of its logs) and ``slurm`` (submitit's parameters) of the second. Raises ``InputError`` where that cannot be.
+    For ``"local"``: ``devices`` (GPUs of each job), ``use_gpus`` and ``preload`` (modules that jobs import). For
+    ``"slurm"``: ``folder`` (of its logs) and ``slurm`` (submitit's parameters). Raises ``InputError`` if it is invalid.
     """
     check_launcher(name, workers)
     if name == "slurm":
@@ -51,7 +51,7 @@ def make_launcher(
 
 
 def check_launcher(name: str, workers: int | None) -> None:
-    """Raises ``InputError`` for names and numbers that :func:`make_launcher` does not take."""
+    """Raises ``InputError`` for names and numbers that :func:`make_launcher` does not accept."""
     if name not in ("local", "slurm"):
         raise unknown("launcher", name, ("local", "slurm"))
     require(workers is None or workers >= 1, "workers", workers, "at least 1")
@@ -80,9 +80,9 @@ class LocalProcess:
 
 
 class Local:
-    """Processes on this machine, with its cores divided among them and its GPUs, ``devices`` of them each, in turn.
+    """Processes on this machine, which share its cores evenly; each gets ``devices`` of its GPUs, in turn.
 
-    They are forked from one process that has imported ``preload``, which saves each of them some seconds.
+    They are forked from one process that has imported ``preload``, which saves some seconds each.
     """
 
     def __init__(self, workers: int | None, *, devices: Any, use_gpus: bool, preload: Sequence[str]) -> None:
@@ -92,7 +92,7 @@ class Local:
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload([work.__module__, *preload])
         each = str(max(1, there // self.workers))
-        # OpenMP reads its number when it is loaded; the other is what a job takes for all the cores that there are
+        # OpenMP reads its variable when it is loaded; by the other one, a job counts the cores that it may use
         with _environment(OMP_NUM_THREADS=os.environ.get("OMP_NUM_THREADS", each), LOKY_MAX_CPU_COUNT=each):
             forkserver.ensure_running()
 
@@ -102,7 +102,7 @@ class Local:
 
 
 class SlurmProcess:
-    """What submitit has submitted; it goes on when this process ends."""
+    """A job that submitit has submitted; it continues if this process ends."""
 
     def __init__(self, submitted: Any) -> None:
         self._submitted = submitted
@@ -117,11 +117,11 @@ class SlurmProcess:
         self._submitted.cancel()
 
     def end(self) -> None:
-        """SLURM sees to that."""
+        """Does nothing: SLURM ends the job."""
 
 
 class Slurm:
-    """SLURM by submitit and its ``parameters``, all jobs at once unless ``workers`` says how many."""
+    """SLURM by submitit with its ``parameters``; ``workers`` jobs at a time, 1,000 by default."""
 
     def __init__(self, workers: int | None, *, folder: Path, parameters: dict[str, Any]) -> None:
         try:
@@ -144,7 +144,7 @@ class Slurm:
 
 
 class _Continuing:
-    """``work``, which submitit begins anew where SLURM's time limit cuts it off, as it then goes on."""
+    """``work``, which submitit submits again if SLURM's time limit ends it, because it then resumes."""
 
     def __call__(self, *arguments: Any) -> None:
         work(*arguments)
@@ -159,11 +159,11 @@ def _gpus() -> list[str]:
     import torch
 
     there, visible = torch.cuda.device_count(), os.environ.get("CUDA_VISIBLE_DEVICES")
-    return visible.split(",")[:there] if visible else [str(i) for i in range(there)]  # -1 hides those from it on
+    return visible.split(",")[:there] if visible else [str(i) for i in range(there)]  # -1 hides itself and all after it
 
 
 def _groups(gpus: list[str], devices: Any) -> list[str]:
-    """The GPUs of one job each, as ``CUDA_VISIBLE_DEVICES`` has them."""
+    """For each job that fits at a time, its GPUs as a value of ``CUDA_VISIBLE_DEVICES``."""
     if not gpus:
         return []
     size = _count(devices, len(gpus))
@@ -172,7 +172,7 @@ def _groups(gpus: list[str], devices: Any) -> list[str]:
 
 
 def _count(devices: Any, there: int) -> int:
-    """How many GPUs a job must see for Lightning's ``devices``: a number of any, or all, of which a list names some."""
+    """How many GPUs a job must see for Lightning's ``devices``: that number, or all if it is no number."""
     return int(devices) if str(devices).isdigit() else there
 
 

@@ -1,4 +1,4 @@
-"""What a person sees while jobs run: which run, how many are left, when they end."""
+"""Progress of jobs for people: which are running, how many are left, when they end."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from cplearn_solo.jobs.job import Job, Running
 
 
 class Board:
-    """A live table on a terminal, a line for each job that ends elsewhere. A context manager.
+    """A live table on a terminal; elsewhere, a line for each job that ends. A context manager.
 
-    ``things`` is what a person calls the jobs, in the plural.
+    ``things``: the word for jobs in the plural.
     """
 
     def __init__(self, things: str = "jobs") -> None:
@@ -26,11 +26,11 @@ class Board:
         self._live = Live(console=self._console, auto_refresh=False, transient=True) if sys.stdout.isatty() else None
         self._waiting: list[Job] = []
         self._running: list[Running] = []
-        self._share: dict[str, float] = {}  # by key: of a job's steps, what is left at the beginning
-        # seconds of a whole job by kind: of those that ended here, and from the steps that a running one has done
+        self._share: dict[str, float] = {}  # by key: the share of a job's steps that was left when it started
+        # seconds of a whole job by kind: measured on ended jobs, and projected from the steps of a running one
         self._measured: dict[str, list[float]] = {}
         self._projected: dict[str, float] = {}
-        self._brief: set[str] = set()  # kinds whose time says nothing about others
+        self._brief: set[str] = set()  # kinds whose time says nothing about other kinds
         self._ended = self._failed = self._total = 0
         self._workers = 1
 
@@ -44,7 +44,7 @@ class Board:
             self._live.stop()
 
     def begin(self, jobs: Sequence[Job], workers: int) -> None:
-        """Before the first job starts."""
+        """Call before the first job starts."""
         self._waiting, self._total = list(jobs), len(jobs)
         self._brief = {job.kind for job in jobs if job.brief}
         self._share = {job.key: 1 - _done(job)[0] for job in jobs}
@@ -52,12 +52,12 @@ class Board:
         self._say(Text(f"{self._things} to run: {len(jobs)}, {self._workers} at a time"))
 
     def started(self, running: Running) -> None:
-        """After a job has started."""
+        """Call after a job has started."""
         self._waiting.remove(running.job)
         self._running.append(running)
 
     def ended(self, running: Running, failed: str | None) -> None:
-        """After a job has ended, with the reason if it has failed."""
+        """Call after a job has ended; ``failed``: the reason if it has failed."""
         job, seconds = running.job, running.seconds
         self._running.remove(running)
         self._ended += 1
@@ -80,7 +80,7 @@ class Board:
         self._live.update(Group(table, Text("; ".join([counts, left, *self._end()]), "bold")), refresh=True)
 
     def _say(self, line: Text) -> None:
-        self._console.print(line, soft_wrap=True)  # whole, also in a log, where rich would break it
+        self._console.print(line, soft_wrap=True)  # unbroken also in a log, where rich would wrap it
 
     def _steps(self, running: Running) -> str:
         share, steps = _done(running.job)
@@ -90,8 +90,8 @@ class Board:
         return steps
 
     def _end(self) -> list[str]:
-        """At which time of day it ends, if anything tells. A job counts as long as others of its kind took, else as its
-        own steps, else as other kinds; one that is resumed for its share of that."""
+        """The estimated time of the end, if there is an estimate. A job's time is that of ended jobs of its kind, else
+        projected from steps of a running one, else that of other kinds; a resumed job counts by its remaining share."""
         known = {**self._projected, **{kind: mean(seconds) for kind, seconds in self._measured.items()}}
         others = [seconds for kind, seconds in known.items() if kind not in self._brief]
         if not others and any(not job.brief for job in self._waiting):
@@ -107,7 +107,7 @@ class Board:
 
 
 def _done(job: Job) -> tuple[float, str]:
-    """The share of its steps that a job has done, and those in words."""
+    """The share of its steps that a job has done, and the steps in words."""
     done, steps = job.steps_done() if job.steps_done else (0, 0)
     return (min(1.0, done / steps), f"{done} of {steps}") if done and steps > 0 else (0.0, "")
 

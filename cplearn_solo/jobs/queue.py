@@ -17,8 +17,8 @@ from cplearn_solo.jobs.progress import Board
 
 POLL_SECONDS = 0.25
 
-# What the program returned, or "failed": the reason, "log": the file, and "interrupted": True where the work is not to
-# blame and goes on once the disk has room again, or nobody asks it to end.
+# What the program returned, or "failed": the reason, "log": the file, and "interrupted": True if the work was asked to
+# end or could not write, so that it can be resumed.
 Outcome = dict[str, Any]
 
 ASKED = (signal.SIGINT, signal.SIGTERM)
@@ -30,7 +30,7 @@ def run_jobs(
 ) -> None:
     """Runs ``jobs`` in order, and calls ``ended`` with the outcome and seconds of each as soon as it has ended.
 
-    The processes that still run are stopped when this is left, whatever for.
+    Processes that still run when this function ends, also by an exception, are stopped.
     """
     waiting, running, free = deque(jobs), [], deque(range(min(launcher.workers, len(jobs))))
     board.begin(jobs, launcher.workers)
@@ -74,7 +74,7 @@ def _outcome(ended: Running) -> Outcome:
 
 
 def _failure(log: Path, exit_code: int) -> str:
-    """Why a process ended without a result: what its last attempt wrote last."""
+    """Why a process ended without a result: the signal, or the last line or error line of its last attempt."""
     if exit_code < 0:
         return f"killed by signal {-exit_code}{', perhaps for want of memory' if exit_code == -9 else ''}"
     attempt = log.read_text(errors="replace").rpartition(ATTEMPT)[2].splitlines()[1:]

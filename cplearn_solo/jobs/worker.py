@@ -1,4 +1,4 @@
-"""What the process of a job runs."""
+"""The function that a job's process runs."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 
 
 def work(program: Program, folder: str, environment: dict[str, str]) -> None:
-    """Does the job of ``folder`` in a process that was made for it and ends with the process that made it.
+    """Does the job of ``folder`` in a process of its own, which ends if its parent process ends.
 
-    Waits while another process does the same job; nothing is done where there is a result already. Output goes to the
-    log. Exit code 2, and a line in the log, on bad input; ``UNWRITTEN`` where nothing more can be written.
+    Waits while another process does the same job; does nothing if there is a result already. Output goes to the log.
+    Exit code 2, and a line in the log, for bad input; ``UNWRITTEN`` if nothing more can be written.
     """
-    gc.freeze()  # what was imported before: to look through it again and again costs each job a quarter of a second
+    gc.freeze()  # imported modules: to search them for garbage costs each job a quarter of a second
     os.environ.update(environment)
     _write_to(Path(folder, LOG))
     if multiprocessing.parent_process():
         threading.Thread(target=_end_with_parent, daemon=True).start()
-    sys.argv = [sys.modules[program.__module__].__file__, folder]  # what Lightning starts for the job's other devices
+    sys.argv = [sys.modules[program.__module__].__file__, folder]  # what Lightning runs for other devices
     result = Path(folder, RESULT)
     try:
         with user_errors(NAME), locked(Path(folder, ".lock")):
@@ -43,7 +43,7 @@ def work(program: Program, folder: str, environment: dict[str, str]) -> None:
 
 
 def _drop_damaged(result: Path) -> None:
-    """A loss of power may leave an empty file."""
+    """Removes an unreadable result: a power failure may leave an empty file."""
     try:
         json.loads(result.read_text())
     except FileNotFoundError:

@@ -1,1 +1,1 @@
-"""The papers' tables: what they print as data, the grid of runs that repeats them, and both side by side."""
+"""The papers' tables: their printed numbers as data, grids of runs that repeat them, and both side by side."""

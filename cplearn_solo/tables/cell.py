@@ -1,4 +1,4 @@
-"""What is run for a cell, in its folder: a training and its scores, or a reference row."""
+"""Runs a cell in its folder: a training and its scores, or a reference row."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from cplearn_solo.core.errors import InputError
 from cplearn_solo.engine.find import finished_runs
 from cplearn_solo.evaluation.reference_rows import REFERENCE_ROWS, reference_row
 
-CONFIG, FACTS = "config.yaml", "cell.json"  # in the folder: the configuration, and what else there is to know
-UNTRAINED = "untrained.ckpt"  # of a reference row whose network is measured
-# Columns of metrics.csv that a result keeps, for figures.
+CONFIG, FACTS = "config.yaml", "cell.json"  # in the folder: the configuration, and other facts
+UNTRAINED = "untrained.ckpt"  # the network of a reference row that is measured
+# Columns of metrics.csv that a result keeps for figures.
 CURVES = ("train_loss", "val_acc1", "collapse_correlation", "collapse_features_correlation")
 
 
 def run_cell(folder: Path, pretrain: Callable[[DictConfig], None]) -> dict[str, Any]:
-    """What a result says of the cell prepared in ``folder``; its run is made, or resumed, inside of it.
+    """Runs the cell prepared in ``folder`` and returns its result; its run is made or resumed inside of ``folder``.
 
-    ``pretrain`` trains by a configuration and leaves a finished run folder. Where Lightning runs this for the other
-    devices of a cell, there may be no result to tell, and it is empty.
+    ``pretrain`` trains with a configuration and leaves a finished run folder. In the processes that Lightning starts
+    for a cell's other devices, the result is empty.
     """
     facts, raw = json.loads((folder / FACTS).read_text()), OmegaConf.load(folder / CONFIG)
     row, wanted = facts["row"], facts.get("measures", [])
@@ -70,9 +70,9 @@ def _trained(run: Path) -> dict[str, Any]:
 
 
 def _measured(found: dict[str, Any], wanted: list[str], place: Path, raw: DictConfig) -> dict[str, Any]:
-    """``found`` with what the table measures besides: numbers in the summary, lists as curves.
+    """``found`` with the table's additional measures: numbers in the summary, lists as curves.
 
-    ``place`` is the run, or the folder of a reference row, whose untrained network is stored in it first.
+    ``place``: the run, or the folder of a reference row, in which its untrained network is stored first.
     """
     if not wanted:
         return found

@@ -1,4 +1,4 @@
-"""By how much one row leads another, and which rows do not differ significantly from the best: paired over seeds."""
+"""Differences between rows, paired over seeds, and the rows that do not differ significantly from the best."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import mean, stdev
 
 LEVEL = 0.95  # of the intervals
-FEWEST = 3  # seeds that two rows must share
+FEWEST = 3  # least number of seeds that two rows must share
 
 Scores = Mapping[int, float]  # of a row, by seed
 
@@ -23,16 +23,16 @@ class Lead:
 
 
 def lead(ours: Scores, theirs: Scores, *, level: float = LEVEL) -> Lead | None:
-    """Mean of ours - theirs over the seeds of both, with the interval of a paired t-test at ``level``.
+    """Mean of ours - theirs over the seeds that both have, with the interval of a paired t-test at ``level``.
 
-    The same seed means the same images held out, weights and order, as far as two methods share them; the interval
-    takes differences of seeds for independent draws of a normal distribution. ``None`` with fewer than three seeds.
+    The same seed means the same held-out images, weights and order, as far as two methods share them. The interval
+    assumes that the differences are independent draws from a normal distribution. ``None`` with fewer than three seeds.
     """
     shared = ours.keys() & theirs.keys()
     if len(shared) < FEWEST:
         return None
     differences = [_difference(ours[seed], theirs[seed]) for seed in sorted(shared)]
-    from scipy.special import stdtrit  # a tenth of a second, where there are differences only
+    from scipy.special import stdtrit  # takes a tenth of a second
 
     quantile = float(stdtrit(len(differences) - 1, (1 + level) / 2))
     half = quantile * stdev(differences) / math.sqrt(len(differences))
@@ -40,10 +40,10 @@ def lead(ours: Scores, theirs: Scores, *, level: float = LEVEL) -> Lead | None:
 
 
 def best_rows(rows: Mapping[str, Scores], *, lower: bool = False) -> set[str]:
-    """The row with the highest mean (or lowest), and all that are not significantly worse: whose difference to it has
-    an interval with 0 inside, or on the better side, as over the seeds that both have another row may be ahead.
+    """The row with the highest mean (or lowest), and all rows that are not significantly worse: the interval of their
+    difference to it contains 0 or lies on the better side, which can happen as only shared seeds are compared.
 
-    Rows with fewer than three seeds take no part; with no others, or with one row only, nothing is best.
+    Rows with fewer than three seeds are left out; if fewer than two rows are left, the result is empty.
     """
     able = {name: scores for name, scores in rows.items() if len(scores) >= FEWEST}
     if len(able) < 2:
@@ -54,10 +54,10 @@ def best_rows(rows: Mapping[str, Scores], *, lower: bool = False) -> set[str]:
 
 
 def best_row(rows: Mapping[str, Scores], *, lower: bool = False) -> str:
-    """The row with the highest mean over its seeds (or lowest); the first of those that tie."""
+    """The row with the highest mean over its seeds (or lowest); the first of several equal ones."""
     return (min if lower else max)(rows, key=lambda name: mean(rows[name].values()))
 
 
 def _difference(a: float, b: float) -> float:
-    """Numbers that differ by rounding only are the same: without this their tiny lead would always be significant."""
+    """a - b, but 0 if they differ by rounding only: otherwise such a tiny difference would always be significant."""
     return 0.0 if math.isclose(a, b, rel_tol=1e-12) else a - b

@@ -23,8 +23,8 @@ def checked(cell: Cell) -> Config:
 
 
 def identity(cell: Cell, work: Path = Path()) -> str:
-    """A hash of what decides the cell's scores, 16 hexadecimal digits. Kept results and run folders, which are below
-    ``work``, carry it."""
+    """A hash of all that decides the cell's scores, 16 hexadecimal digits. Results contain it, and run folders below
+    ``work`` are named by it."""
     config = checked(cell)
     kind = cell.row if cell.is_reference else "trained"
     missing = [f"without evaluation.{key}" for key, wanted in asdict(config.evaluation).items() if not wanted]
@@ -33,7 +33,7 @@ def identity(cell: Cell, work: Path = Path()) -> str:
 
 
 def changes(cell: Cell, record: dict[str, Any]) -> list[str]:
-    """Where the cell would now have other scores than in an earlier ``record`` of it, a line for each key."""
+    """Keys for which the cell would now have other scores than in an earlier ``record`` of it, a line each."""
     config, earlier = checked(cell), record["config"]
     now = asdict(config.evaluation)
     then = {**asdict(EvaluationConfig()), **(earlier.get("evaluation") or {})}
@@ -46,14 +46,14 @@ def changes(cell: Cell, record: dict[str, Any]) -> list[str]:
 
 
 def lacking(cell: Cell, record: dict[str, Any]) -> list[str]:
-    """What the cell's table measures and the ``record`` does not have."""
+    """Measures of the cell's table that the ``record`` lacks."""
     return [name for name in cell.measures if name not in record.get("measures", ())]
 
 
 def cell_folder(work: Path, identity: str) -> Path:
-    """Where cells of that identity run below ``work``.
+    """The folder below ``work`` in which cells of that identity run.
 
-    That is where a release before learning versions has begun to, if it learns the same.
+    An existing folder of an earlier release is used if that release has the same learning version.
     """
     releases = [work / release / identity for release, version in RELEASES.items() if version == LEARNING_VERSION]
     return next((path for path in releases if path.exists()), work / str(LEARNING_VERSION) / identity)

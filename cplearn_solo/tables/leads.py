@@ -1,4 +1,4 @@
-"""Differences of rows to the row that the user asks for, or to the best baseline."""
+"""Differences of rows to a row that the user names, or to the best baseline."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Leads:
 
 
 def find_leads(grid: Grid, metric: Metric, in_column: Sequence[Line]) -> list[Leads]:
-    """For a score and all beside it that have a best value; none where too few seeds were run."""
+    """Leads in a score and in those shown beside it that have a best value; none with too few seeds."""
     found = []
     for key, better in ranked(metric, companions(metric, in_column)).items():
         values = {line.row: line.by_seed(key) for line in in_column}

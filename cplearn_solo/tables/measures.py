@@ -1,4 +1,4 @@
-"""What a table measures of a run's network besides the summary: its data file names it under ``measures``."""
+"""What a table measures on a run's network besides the summary; its data file lists it under ``measures``."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from cplearn_solo.metrics.intracluster import inter_class_effective_rank, intra_
 
 BATCH = 512  # rows of one matrix cross-entropy (Matrix-SSL, App. D.1)
 FRACTIONS = {"1": 0.01, "10": 0.1}  # of the labels (Matrix-SSL, Table 4)
-# Of fine-tuning: what scripts/linear/finetune.yaml has, but at least so many steps.
+# Fine-tuning as in scripts/linear/finetune.yaml, but for at least STEPS steps.
 FINETUNING = {"name": "sgd", "lr": 0.1, "backbone_lr": 0.01, "batch_size": 256}
 EPOCHS, STEPS = 20, 200
 RAREST = 3  # classes
@@ -50,7 +50,7 @@ def measure(names: Iterable[str], place: Path) -> tuple[dict[str, float], dict[s
 
 
 def store_untrained(file: Path, config: Config) -> Path:
-    """The network that training would start from, as a checkpoint."""
+    """Stores the network that training would start from as a checkpoint, and returns ``file``."""
     from lightning import seed_everything
 
     seed_everything(config.seed, verbose=False)
@@ -65,7 +65,7 @@ def store_untrained(file: Path, config: Config) -> Path:
 def spectrum(place: Path) -> Found:
     """Eigenvalues of the covariance of training images' embeddings, largest first, and their effective rank.
 
-    The 2023 report's Fig. 8; of at most 10,000 images without augmentation.
+    As in Fig. 8 of the 2023 report, on at most 10,000 images without augmentation.
     """
     model = load_pretrained(place)
     device = device_after_training(model.config)
@@ -80,8 +80,8 @@ def spectrum(place: Path) -> Found:
 def classes(place: Path) -> Found:
     """How much features of test images differ within and between classes (Matrix-SSL, App. D, Figs. 2 to 4).
 
-    Effective ranks (Eqs. 20, 21), the last and at each checkpoint that was kept, and the matrix cross-entropy of I/d
-    and the covariance of normalised features, mean over shuffled batches of 512.
+    Effective ranks (Eqs. 20, 21) at the end and at each kept checkpoint, and the matrix cross-entropy of I/d and the
+    covariance of normalised features, averaged over shuffled batches of 512.
     """
     kept = kept_checkpoints(place)
     ranks = [_class_ranks(*_test_features(file)) for file in kept.values()]
@@ -95,11 +95,11 @@ def classes(place: Path) -> Found:
 
 
 def rare_classes(place: Path) -> Found:
-    """How well features tell apart classes of which few images were trained on: what classifiers do that learn from all
-    training images, which are of unequal number in training only (``data.imbalance``).
+    """How well features separate classes with few training images: scores of classifiers that learn from all training
+    images, while the network was trained on unequal numbers per class (``data.imbalance``).
 
-    Balanced accuracy of the converged linear probe, and kNN's mean recall of the three classes with the fewest images
-    in training, where there are so many.
+    Balanced accuracy of the converged linear probe, and kNN's mean recall of the three classes with the fewest training
+    images, if there are three classes.
     """
     model = load_pretrained(place)
     labels = splits_of(model, {})[0].train.labels
@@ -139,8 +139,8 @@ def finetuned(place: Path) -> Found:
 
 
 def detected(place: Path, *, settings: str) -> Found:
-    """AP of boxes and masks of a detector on top of the backbone (Matrix-SSL, Tables 2 and 3), as the configuration
-    ``settings`` of ``scripts/detection`` trains it; the run's seed is its seed, too."""
+    """AP of boxes and masks of a detector on top of the backbone (Matrix-SSL, Tables 2 and 3), trained with the
+    configuration ``settings`` of ``scripts/detection`` and the run's seed."""
     raw = composed(SCRIPTS / "detection", settings)
     raw.pretrained, raw.seed = str(place), load_pretrained(place).config.seed
     return {f"detected_{key}": value for key, value in detect(parse_detection(raw)).result.items() if "AP" in key}
@@ -169,8 +169,8 @@ def _class_ranks(x: Tensor, y: Tensor) -> tuple[float, float]:
 
 
 def _uniformity(x: Tensor) -> float:
-    """Mean over batches of MCE(I/d + I/d, Z^T Z / n + I/d) (Eq. 8 with lambda = 1/d); the paper's App. D.1 names no
-    lambda, and without one directions that have collapsed would cost nothing."""
+    """Mean over batches of MCE(I/d + I/d, Z^T Z / n + I/d) (Eq. 8 with lambda = 1/d). The paper's App. D.1 names no
+    lambda; without one, collapsed directions would cost nothing."""
     x = F.normalize(x.double(), dim=1)[torch.randperm(len(x), generator=torch.Generator().manual_seed(0))]
     d = x.shape[1]
     identity = torch.eye(d, dtype=x.dtype) / d

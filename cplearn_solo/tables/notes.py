@@ -28,14 +28,14 @@ PAPERS_PROBE = (
     "The paper's linear probe, Adam at 1e-2 for 100 epochs on raw features, depends on their scale and may not have "
     "converged; the converged probe is of standardised features."
 )
-OF_RUNS = {  # that the paper's probe depends on, by the key of a summary that is there where it is so
+OF_RUNS = {  # facts that affect the paper's probe, by the key of a summary that has them
     "paper_linear_note": "The paper's probe had not converged",
     "scale_note": "The scale of features drifted over training",
 }
 
 
 def notes(grid: Grid, found: Found, unmeasured: list[str], command: str) -> list[str]:
-    """All of them; ``unmeasured`` are the scores that no run has, ``command`` what the user typed."""
+    """All notes; ``unmeasured``: the scores that no run has; ``command``: the one that the user typed."""
     summaries = [record["summary"] for record in found.records.values() if "summary" in record]
     keys = {metric.key or "" for metric in grid.metrics.values()}
     probed = any("paper_linear_acc1" in (key, *BESIDE.get(key, ())) for key in keys)
@@ -69,11 +69,11 @@ def notes(grid: Grid, found: Found, unmeasured: list[str], command: str) -> list
         *_changed_images(found),
         f"Command: {command}",
     ]
-    return [" ".join(note.splitlines()) for note in told if note]  # a data file's may have several
+    return [" ".join(note.splitlines()) for note in told if note]  # a note of a data file may have several lines
 
 
 def _trained(grid: Grid) -> str:
-    """What the configurations of all rows say, with the rows and columns that differ."""
+    """Facts of all rows' configurations, with the rows and columns that differ."""
     configs = {(cell.column, cell.row): cell.config for cell in grid.cells if not cell.is_reference}
     facts = [
         {place: fact(config) for place, config in configs.items()} for fact in (_backbone, _epochs, _optimizer, _images)
@@ -95,7 +95,7 @@ def _trials(grid: Grid, rows: list[Row]) -> str:
 
 
 def _time(summaries: list[Record]) -> str:
-    """How long training took, of all runs; older runs do not say on what."""
+    """The shortest and longest training time of a run; older runs do not name the machine."""
     seconds = sorted(s["wall_seconds"] for s in summaries if "wall_seconds" in s)
     if not seconds:
         return ""
@@ -172,7 +172,7 @@ def _differences(grid: Grid) -> str:
 
 
 def _of_runs(found: Found) -> Iterable[tuple[str, str]]:
-    """What summaries say of single runs, with the rows that it is said of."""
+    """Facts in the summaries of single runs, with the rows of these runs."""
     for key, sentence in OF_RUNS.items():
         rows = Counter(cell.row for cell, record in found.records.items() if key in record.get("summary", ()))
         if rows:
@@ -180,7 +180,7 @@ def _of_runs(found: Found) -> Iterable[tuple[str, str]]:
 
 
 def _changed_images(found: Found) -> Iterable[str]:
-    """Where cells had other images than an earlier one of the same data: what is at a path may change."""
+    """A note if images at the same path have changed between cells."""
     by_data: dict[str, list[Record]] = {}
     for record in found.records.values():
         if "data" in record:

@@ -16,13 +16,13 @@ from cplearn_solo.tables.results import Found
 from cplearn_solo.tables.scores import Line, companions, lines, paper_column, ranked
 
 HEADER = ["column", "row", "score", "unit", "ours", "spread", "seeds", "best", "paper", "paper_spread", "difference"]
-AGAINST = ["against", "lead", "lead_low", "lead_high"]  # where the user asks for it
+AGAINST = ["against", "lead", "lead_low", "lead_high"]  # if the user asks for differences
 
 
 def numbers(grid: Grid, found: Found) -> str:
-    """One number a line: the paper's scores in its own unit, with failures, then whatever else a run has measured.
+    """One score a line: the paper's scores in its own unit, with failures, then all other numbers of a run.
 
-    ``best``: yes for the best row of a score, and for all that do not differ significantly, where tables mark them.
+    ``best``: "yes" for the best row of a score and all rows that do not differ significantly, as marked in tables.
     """
     text = io.StringIO()
     header = [*HEADER, *(AGAINST if grid.request.against else ()), "failed"]
@@ -38,7 +38,7 @@ def numbers(grid: Grid, found: Found) -> str:
 
 
 def _compared(grid: Grid, in_column: Sequence[Line]) -> dict[tuple[str, str], dict[str, Any]]:
-    """By key and row: whether it is among the best, and its lead in the unit of its line."""
+    """By key and row: whether the row is among the best, and its lead in the unit of that line."""
     found: dict[tuple[str, str], dict[str, Any]] = {}
     scales = {metric.key: metric.scale for metric in grid.metrics.values()}
     for metric in grid.metrics.values():

@@ -17,14 +17,14 @@ SETTINGS = "settings.yaml"
 
 
 def table_names() -> list[str]:
-    """The tables that travel with the package."""
+    """Names of the tables in the package."""
     return sorted(path.stem for path in PAPERS.glob("*.yaml") if path.name != SETTINGS)
 
 
 def load_table(name: str) -> PaperTable:
-    """The table of that name, or of the YAML file of that path.
+    """The table of that name, or in the YAML file at that path.
 
-    Raises ``InputError`` for an unknown name and for what a data file may not say.
+    Raises ``InputError`` for an unknown name and for invalid content of a data file.
     """
     given = Path(name)
     path = given if given.suffix in (".yaml", ".yml") else PAPERS / f"{name}.yaml"
@@ -42,7 +42,7 @@ def load_table(name: str) -> PaperTable:
 
 
 def published(table: PaperTable, row: Row, column: str, metric: str) -> tuple[float, float | None] | None:
-    """What the paper prints: value and spread, in its own unit; ``None`` where it prints nothing."""
+    """The paper's value and spread in its own unit; ``None`` if it prints no number."""
     printed = row.published.get(column, {}).get(metric)
     if printed is None:
         return None
@@ -58,7 +58,7 @@ def _yaml(path: Path) -> Any:
 
 
 def _kept(value: Any) -> Any:
-    """Interpolations escaped: they refer to the configuration that an override will be put into."""
+    """Escapes interpolations: they refer to the configuration into which an override will be merged."""
     if isinstance(value, dict):
         return {key: _kept(item) for key, item in value.items()}
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""From a table and what a user asks for to cells: one configuration for each column, row and seed.
+"""From a table and a user's request to cells: one configuration for each column, row and seed.
 
 Nothing here needs a trainer, so that a finished table is shown without waiting for one.
 """
@@ -21,7 +21,7 @@ from cplearn_solo.tables.paper import load_table
 from cplearn_solo.tables.schema import Column, GridConfig, Metric, Overrides, PaperTable, Setting
 
 MOST_SEEDS = 1000
-BASELINE = "baseline"  # of ``against``: the best of them
+BASELINE = "baseline"  # value of ``against``: the best of all baselines
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Cell:
     row: str
     seed: int
     config: dict[str, Any] = field(compare=False)
-    measures: tuple[str, ...] = field(default=(), compare=False)  # of the trained or untrained network, see measures.py
+    measures: tuple[str, ...] = field(default=(), compare=False)  # on the trained or untrained network, see measures.py
 
     @property
     def is_reference(self) -> bool:
@@ -45,7 +45,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Grid:
-    """What is run and shown: ``setting`` at ``columns`` and ``seeds``, on ``dataset`` if the user names one."""
+    """All that is run and shown: ``setting`` at ``columns`` and ``seeds``, on ``dataset`` if the user names one."""
 
     request: GridConfig
     table: PaperTable
@@ -54,11 +54,11 @@ class Grid:
     columns: dict[str, Column]
     seeds: list[int]
     cells: list[Cell]
-    overrides: list[str]  # that hold in every cell, key=value
+    overrides: list[str]  # key=value, in every cell
 
     @property
     def folder(self) -> Path:
-        """Where the results lie."""
+        """The folder of the results."""
         parts = (Path(self.request.table).stem, self.dataset, self.request.scale)
         return Path(self.request.results or f"results/{'-'.join(part for part in parts if part)}")
 
@@ -70,13 +70,13 @@ class Grid:
 
     @property
     def baselines(self) -> list[str]:
-        """Rows of other methods than the one that the paper proposes."""
+        """Rows of methods other than the paper's own."""
         rows, proposed = self.table.rows, self.table.proposes
         return [row.name for row in rows if proposed is not None and Path(row.config).name != proposed]
 
 
 def plan(request: GridConfig, overrides: dict[str, Any], *, scripts: Path) -> Grid:
-    """The grid that ``request`` asks for; ``overrides`` are pretraining keys, nested, that hold in every cell.
+    """The grid that ``request`` describes; ``overrides``: nested pretraining keys for every cell.
 
     ``scripts`` is the folder with ``pretrain/``. Raises ``InputError`` naming the key, its value and the choices.
     """
@@ -182,7 +182,7 @@ def _configs(
 def _compose(
     where: str, path: Path, column: Any, dotted: Iterable[dict[str, Any]], overrides: dict[str, Any]
 ) -> dict[str, Any]:
-    """The file's configuration with ``dotted`` overrides, then the user's; a node that is overridden is replaced."""
+    """The file's configuration with ``dotted`` overrides, which replace whole nodes, then with the user's."""
     if not path.is_file():
         raise unknown(f"configuration of {where}:", path.name, (p.name for p in path.parent.glob("*.yaml")))
     try:
@@ -200,7 +200,7 @@ def _compose(
 
 @cache
 def _read(path: Path, changed: int) -> DictConfig:
-    """A file as it was when it was last ``changed``; many cells begin with the same one."""
+    """Reads a file, again only if it has ``changed``, because many cells start from the same one."""
     return OmegaConf.load(path)
 
 

@@ -16,18 +16,18 @@ from cplearn_solo.tables.results import Found
 from cplearn_solo.tables.schema import Metric
 from cplearn_solo.tables.scores import Line, companion, companions, lines, paper_column
 
-# Companions that are of the same kind as a score, and so share its axis.
+# Companions that share the axis of a score, because they are of the same kind.
 PLOTTED = {
     "nmi": {"nmi_chance", "ami", "kmeans_ami"},
     "linear_acc1": {"knn_acc1"},
     "paper_linear_acc1": {"linear_acc1", "knn_acc1", "knn_cosine_acc1"},
 }
 
-SMALLEST = 1e-16  # that a logarithm shows
+SMALLEST = 1e-16  # smallest value on a logarithmic axis
 
 
 def curves(grid: Grid, found: Found) -> dict[str, bytes]:
-    """File names and contents; empty where the table is no curve or nothing has been run."""
+    """Contents of PNG files by name; empty if the table has no plot or nothing has been run."""
     if grid.table.plot is None or not any("summary" in record for record in found.records.values()):
         return {}
     draw = {"rows": _over_rows, "epochs": _over_epochs, "spectrum": _spectra}[grid.table.plot]
@@ -79,7 +79,7 @@ def _paper_points(grid: Grid, column: str, axes: Axes, name: str) -> None:
 
 def _over_epochs(grid: Grid, column: str, in_column: Sequence[Line]) -> Figure:
     drawn = [metric for metric in grid.metrics.values() if metric.curve]
-    scales = ("linear", "log") if len(drawn) == 1 else ("linear",)  # of one score both, as early epochs matter
+    scales = ("linear", "log") if len(drawn) == 1 else ("linear",)  # both for a single score, to show early epochs too
     figure, panels = _panels(grid, column, len(drawn) * len(scales))
     for panel, (metric, scale) in zip(panels, [(metric, scale) for metric in drawn for scale in scales]):
         axes = panel.subplots()
@@ -101,13 +101,13 @@ def _spectra(grid: Grid, column: str, in_column: Sequence[Line]) -> Figure:
 
 
 def _mean_curve(line: Line, name: str | None) -> list[float]:
-    """Mean over seeds at each place that all of them have."""
+    """Mean over runs at each place of the curve that all runs have."""
     runs = [record["curves"][name] for record in line.records if name in record.get("curves", ())]
     return [mean(values) for values in zip(*runs)]
 
 
 def _epochs(line: Line, count: int) -> list[float]:
-    """At which epochs a curve of ``count`` values was measured: each, or those whose checkpoints were kept."""
+    """The epochs of a curve of ``count`` values: those of kept checkpoints if their number fits, else all."""
     kept = _mean_curve(line, "kept_epochs")
     return kept if len(kept) == count else list(range(1, count + 1))
 
@@ -119,7 +119,7 @@ def _panels(grid: Grid, column: str, count: int) -> tuple[Figure, Sequence[SubFi
 
 
 def _finish(panel: SubFigure, axes: Axes, **names: str) -> None:
-    """Names of the axes, and the legend below them, for which the layout makes room."""
+    """Sets names and scales of the axes, and a legend below them, for which the layout makes room."""
     axes.set(**names)
     axes.grid(alpha=0.3)
     handles, labels = axes.get_legend_handles_labels()

@@ -63,7 +63,7 @@ def latex(sheet: Sheet) -> str:
 
 
 def page(sheet: Sheet, images: Iterable[bytes]) -> str:
-    """The sheet as one HTML page that needs nothing beside it; ``images`` are PNG files' contents."""
+    """The sheet as one HTML page that needs no other file; ``images``: contents of PNG files."""
     return render("table.html", title=sheet.title, sheet=sheet, images=list(images))
 
 
@@ -102,5 +102,5 @@ def _latex_block(sheet: Sheet, block: Block) -> str:
 
 
 def escape_latex(text: str) -> str:
-    """``text`` with LaTeX's special characters, and the few others that tables use, made harmless."""
+    """``text`` with LaTeX's special characters, and a few others that tables use, replaced by commands."""
     return "".join(LATEX.get(character, character) for character in text)

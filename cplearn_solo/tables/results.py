@@ -1,4 +1,4 @@
-"""The folder that a grid's results are kept in: one line of JSON a result, added to and never taken from."""
+"""The folder of a grid's results: a line of JSON for each; lines are only added, never removed."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from cplearn_solo.core.locks import locked_folder
 from cplearn_solo.tables.identity import changes, identity, lacking
 from cplearn_solo.tables.plan import Cell, Grid
 
-FORMAT = 1  # of these files; raised whenever an older program could not read them
+FORMAT = 1  # of these files; raised if older programs could not read them
 HEAD, CELLS = "grid.json", "cells.jsonl"
 EVERY_LINE = ("column", "row", "seed", "identity", "config")
-Record = dict[str, Any]  # those, and either summary or failed: the reason
+Record = dict[str, Any]  # the keys above, and either summary or failed: the reason
 
 
 @dataclass(frozen=True)
 class Found:
     """What a results folder has for a grid.
 
-    ``stale``: cells with results of another configuration only. ``note``: what readers must know of all results.
+    ``stale``: cells that only have results of another configuration. ``note``: a warning about all results, or empty.
     """
 
     records: dict[Cell, Record]
@@ -37,9 +37,9 @@ class Found:
 
 
 class Results:
-    """Results of one grid in ``folder``, which is made when the first is added.
+    """Results of one grid in ``folder``, which is made when the first result is added.
 
-    Raises ``InputError`` where the folder holds something else.
+    Raises ``InputError`` if the folder holds something else.
     """
 
     def __init__(self, grid: Grid) -> None:
@@ -55,13 +55,13 @@ class Results:
 
     @property
     def _comparable(self) -> bool:
-        """Whether the results are of programs that learn from a configuration what this one does."""
+        """Whether the results have the learning version of this program."""
         return learning_version(self._head) == LEARNING_VERSION
 
     def find(self, cells: Iterable[Cell]) -> Found:
-        """The newest result of each cell, told apart from results of a configuration that has changed since.
+        """The newest result of each cell; results of a configuration that has changed since are separate.
 
-        Configurations are compared as written first; only where they differ is it asked whether that matters.
+        Configurations are first compared as written; only if they differ, by the keys that change scores.
         """
         records, stale, by_cell = {}, [], {}
         for record in self._records:
@@ -79,7 +79,7 @@ class Results:
         return Found(records, stale, "" if self._comparable else note)
 
     def require_comparable(self) -> None:
-        """Raises ``InputError`` where results of two learning versions would mix."""
+        """Raises ``InputError`` if results of two learning versions would mix."""
         if not self._comparable:
             raise self._error(
                 f"holds results of {self._writer}, to which those of learning version {LEARNING_VERSION} are not added"
@@ -89,7 +89,7 @@ class Results:
     def locked(self) -> Iterator[None]:
         """A block in which results may be added. At its beginning the results are read again.
 
-        Raises ``InputError`` while another process fills it and where results of two learning versions would mix.
+        Raises ``InputError`` if another process is adding results, and if two learning versions would mix.
         """
         self.require_comparable()
         with locked_folder(self.folder, key="results", work="fills it"):
@@ -149,7 +149,7 @@ def _lines(path: Path) -> list[Record]:
 
 
 def _record(text: str, needed: Iterable[str] = ()) -> Record:
-    """Raises ``ValueError`` for what is none, or lacks something."""
+    """A record from JSON; raises ``ValueError`` if it is invalid or lacks a needed key."""
     record = json.loads(text)
     lacks = [key for key in needed if key not in record] if isinstance(record, dict) else ["keys"]
     if lacks:

@@ -1,4 +1,4 @@
-"""From the cells of a grid that have no result yet to jobs, and from what comes of these to results."""
+"""From the cells of a grid without a result to jobs, and from the outcomes of jobs to results."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ NAMED = 3  # rows, seeds or keys in a message
 def missing(grid: Grid, found: Found) -> list[Cell]:
     """The cells to run: those without a result, and those that have failed.
 
-    Raises ``InputError`` naming the cells whose configuration has changed since they were run, unless the user wants
-    them run again.
+    Raises ``InputError`` naming the cells whose configuration has changed since they were run, unless the user asks
+    to run them again.
     """
     stale = [(cell, record) for cell, record in found.stale if cell in grid.cells]
     if stale and not grid.request.rerun_stale:
@@ -39,8 +39,8 @@ def missing(grid: Grid, found: Found) -> list[Cell]:
 
 
 def by_identity(cells: Sequence[Cell], work: Path = Path()) -> dict[str, list[Cell]]:
-    """The cells that one run below ``work`` serves; ``InputError`` for a configuration that no run would accept, and
-    for images that are not there or that nothing could be scored on."""
+    """Cells by identity: cells with the same one share a run below ``work``. Raises ``InputError`` for an invalid
+    configuration, and for images that do not exist or that cannot be used for scores."""
     alike: dict[str, list[Cell]] = {}
     for cell in cells:
         alike.setdefault(identity(cell, work), []).append(cell)
@@ -50,7 +50,7 @@ def by_identity(cells: Sequence[Cell], work: Path = Path()) -> dict[str, list[Ce
 
 
 def _check_images(data: DataConfig) -> None:
-    """Lists images of one's own: cells need labels for their probes to learn from, and to score on."""
+    """Lists the user's own images: cells need labelled images to train probes on and to score on."""
     check_data(data)
     check_places(data)
     if data.dataset in (*KNOWN_IMAGES, "hub"):
@@ -65,12 +65,12 @@ def _check_images(data: DataConfig) -> None:
 
 
 def launcher_of(grid: Grid, preload: Sequence[str]) -> Launcher:
-    """What starts jobs as the user asks; ``preload``: modules that they import. ``InputError`` where that cannot be."""
+    """The requested launcher; ``preload``: modules that jobs import. Raises ``InputError`` for invalid settings."""
     request, configs = grid.request, [cell.config for cell in grid.cells]
     return make_launcher(
         request.launcher,
         request.workers,
-        devices=configs[0].get("devices", 1),  # the user's key, so that of all
+        devices=configs[0].get("devices", 1),  # given by the user, so the same for all cells
         use_gpus=any(config.get("accelerator") != "cpu" for config in configs),
         preload=preload,
         folder=Path(request.work),
@@ -79,7 +79,7 @@ def launcher_of(grid: Grid, preload: Sequence[str]) -> Launcher:
 
 
 def run_cells(alike: dict[str, list[Cell]], program: Program, launcher: Launcher, results: Results, work: Path) -> None:
-    """Runs ``program`` once for all cells of an identity and adds a result, or why there is none, for each of them."""
+    """Runs ``program`` once for all cells of an identity and adds a result, or the failure, for each of them."""
 
     def ended(job: Job, outcome: Outcome, seconds: float) -> None:
         for cell in alike[job.key]:
@@ -91,7 +91,7 @@ def run_cells(alike: dict[str, list[Cell]], program: Program, launcher: Launcher
 
 
 def _job(key: str, cell: Cell, program: Program, folder: Path) -> Job:
-    # paths and devices may have changed since an earlier attempt, what is learned cannot have
+    # paths and devices may have changed since an earlier attempt, but not the trained model
     own = {"checkpoint": {**cell.config.get("checkpoint", {}), "dir": str(folder)}}
     facts = {"row": cell.row, "measures": cell.measures}
     return Job(

@@ -1,4 +1,4 @@
-"""The numbers of a grid: each row's scores over its seeds, and what the paper prints beside them."""
+"""The numbers of a grid: each row's scores over its seeds, and the paper's numbers beside them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cplearn_solo.tables.plan import Cell, Grid
 from cplearn_solo.tables.results import Found, Record
 from cplearn_solo.tables.schema import Metric
 
-ABSENT = "–"  # in the place of a number that there is not
+ABSENT = "–"  # shown for a missing number
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Companion:
     """How a key of a run's summary is shown beside a paper's score."""
 
     heading: str
-    shares_unit: bool = True  # with that score
+    shares_unit: bool = True  # whether it has the unit of that score
     better: str = "higher"  # higher, lower, neither
 
 
@@ -38,8 +38,8 @@ COMPANIONS = {
     "online_raw_acc1": Companion("online probe, raw features"),
 }
 
-NMI = ("nmi", "released_nmi")  # have no best row: they grow with the number of codes even where these are random
-# What stands beside a score, because it says what the score is worth.
+NMI = ("nmi", "released_nmi")  # without a best row: they grow with the number of codes, even of random ones
+# Keys shown beside a score, because they help to judge it.
 BESIDE = {
     "nmi": ("nmi_chance", "ami", "codes_used", "kmeans_ami"),
     "released_nmi": ("released_nmi_chance", "released_ami"),
@@ -47,7 +47,7 @@ BESIDE = {
     "paper_linear_acc1": ("linear_acc1", "knn_acc1", "kmeans_ami", "codes_used"),
     "paper_linear_acc5": ("linear_acc5",),
 }
-# What results of earlier versions have in its place.
+# Keys that results of earlier versions have instead.
 EARLIER = {"knn_acc1": "knn_cosine_acc1", "online_acc1": "online_raw_acc1"}
 
 
@@ -71,16 +71,16 @@ class Line:
 
     @property
     def failed(self) -> list[Record]:
-        """Results that are none."""
+        """Records of failed runs."""
         return [record for record in self.records if "failed" in record]
 
     def by_seed(self, key: str | None) -> dict[int, float]:
-        """Values of a key of the summary, of the sizes beside it, or at the end of a curve, in the order of seeds."""
+        """Values by seed of a key of the summary, of another key of the record, or at the end of a curve."""
         values = {record["seed"]: _value(record, key) for record in self.records if "summary" in record}
         return {seed: value for seed, value in values.items() if value is not None}
 
     def score(self, key: str | None) -> Score | None:
-        """Of the same key over seeds."""
+        """The score of a key of :meth:`by_seed` over seeds; ``None`` without values."""
         values = list(self.by_seed(key).values())
         return Score(mean(values), stdev(values) if len(values) > 1 else None, len(values)) if values else None
 
@@ -91,7 +91,7 @@ def _value(record: Record, key: str | None) -> float | None:
 
 
 def lines(grid: Grid, found: Found) -> dict[str, list[Line]]:
-    """By column its rows in order, reference rows first."""
+    """The rows of each column in order, reference rows first."""
     cells: dict[tuple[str, str], list[Cell]] = {}
     for cell in grid.cells:
         cells.setdefault((cell.column, cell.row), []).append(cell)
@@ -103,19 +103,19 @@ def lines(grid: Grid, found: Found) -> dict[str, list[Line]]:
 
 
 def companions(metric: Metric, in_column: Sequence[Line]) -> list[str]:
-    """Keys of what stands beside a score, as far as some line has it."""
+    """Keys to show beside a score, if at least one line has them."""
     measured = {key for line in in_column for record in line.records for key in record.get("summary", ())}
     keys = [*BESIDE.get(metric.key or "", ()), *metric.beside]
     return [key for key in (key if key in measured else EARLIER.get(key) for key in keys) if key in measured]
 
 
 def companion(key: str) -> Companion:
-    """How ``key`` is shown: one that has no words of its own by its name."""
+    """How ``key`` is shown; by its name if ``COMPANIONS`` lacks it."""
     return COMPANIONS.get(key, Companion(key))
 
 
 def ranked(metric: Metric, beside: Sequence[str]) -> dict[str, str]:
-    """The keys of ``metric`` and of what stands ``beside`` it that have a best value: ``higher`` or ``lower``."""
+    """The keys of ``metric`` and ``beside`` it that have a best value, which is ``higher`` or ``lower``."""
     own = metric.better or ("neither" if metric.key in NMI else "higher")
     better = {metric.key or "": own, **{key: companion(key).better for key in beside}}
     return {key: which for key, which in better.items() if key and which != "neither"}
@@ -124,7 +124,7 @@ def ranked(metric: Metric, beside: Sequence[str]) -> dict[str, str]:
 def paper_column(grid: Grid, column: str) -> tuple[str, str, bool]:
     """The paper's column to show beside ours, its heading, and whether it is of the same images.
 
-    Beside images that the paper lacks stands its first column, for orientation: a difference would mean nothing.
+    For images that the paper lacks, its first column is shown for orientation: a difference would mean nothing.
     """
     if column not in grid.table.columns:
         first = next(iter(grid.table.columns))

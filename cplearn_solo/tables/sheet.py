@@ -37,13 +37,13 @@ class Column:
 
     @property
     def empty(self) -> bool:
-        """Whether it says nothing of any row."""
+        """Whether it has no number for any row."""
         return all(text == ABSENT for text in self.texts)
 
 
 @dataclass(frozen=True)
 class Block:
-    """One score of all ``rows`` in one column of the grid, and what stands beside it."""
+    """One score of all ``rows`` in one column of the grid, and the columns beside it."""
 
     title: str
     rows: list[str]
@@ -51,7 +51,7 @@ class Block:
 
     @property
     def header(self) -> list[str]:
-        """The headings, that of the rows' names first."""
+        """The headings; the first one, of the rows' names, is empty."""
         return ["", *(column.heading for column in self.columns)]
 
     @property
@@ -63,7 +63,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Sheet:
-    """All there is to show; ``notes`` are sentences, ``failures`` cells that have no result to show and why."""
+    """The whole output; ``notes``: sentences; ``failures``: cells without a result, and the reasons."""
 
     title: str
     blocks: list[Block]
@@ -72,7 +72,7 @@ class Sheet:
 
 
 def make_sheet(grid: Grid, found: Found, *, command: str) -> Sheet:
-    """The whole sheet; ``command`` is what the user typed."""
+    """The whole sheet; ``command``: the one that the user typed."""
     by_column = lines(grid, found)
     blocks, unmeasured = [], []
     for column, in_column in by_column.items():
@@ -90,7 +90,7 @@ def make_sheet(grid: Grid, found: Found, *, command: str) -> Sheet:
 
 
 def _failures(all_lines: Iterable[Line]) -> list[str]:
-    """A line for each reason: without a network all cells of a column have the same."""
+    """A line for each reason, because many cells may fail for the same one, such as a missing network."""
     cells: dict[str, list[tuple[str, str]]] = {}
     for line in all_lines:
         for record in line.failed:
@@ -104,7 +104,7 @@ def _failures(all_lines: Iterable[Line]) -> list[str]:
 
 
 def _nobody_measured(metric: Metric, in_column: Sequence[Line]) -> bool:
-    """Whether all that were run lack the score, as earlier versions did not know it."""
+    """Whether all finished runs lack the score, as runs of earlier versions do."""
     done = any("summary" in record for line in in_column for record in line.records)
     return done and not any(line.by_seed(metric.key) for line in in_column)
 
@@ -137,7 +137,7 @@ def _companion(key: str, metric: Metric, in_column: Sequence[Line]) -> list[str]
 
 
 def _leads_block(grid: Grid, column: str, metric: Metric, in_column: Sequence[Line]) -> list[Block]:
-    """The one, or none where no score has differences."""
+    """The block of differences, or no block if no score has any."""
     columns = []
     for found in find_leads(grid, metric, in_column):
         heading = "ours" if found.key == metric.key else companion(found.key).heading

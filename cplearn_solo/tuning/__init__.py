@@ -1,1 +1,1 @@
-"""Search for the keys of a method by many short runs, of which the best go on: the same effort for every method."""
+"""Search for the keys of a method by many short runs, of which the best continue: the same effort for every method."""

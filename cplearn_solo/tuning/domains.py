@@ -1,4 +1,4 @@
-"""The values that a key may have in a search, as a stretch from 0 to 1."""
+"""The values that a key may have in a search, mapped to places from 0 to 1."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-DIGITS = 3  # of a number that is drawn, so that people can type it
+DIGITS = 3  # significant digits of drawn numbers, so that people can type them
 
 
 def typed(value: float) -> float:
-    """The same within a few digits."""
+    """``value`` rounded to a few digits."""
     return float(f"{value:.{DIGITS}g}")
 
 
@@ -25,7 +25,7 @@ class Choice:
         return self.values[int(place * len(self.values))]
 
     def place(self, value: Any) -> float:
-        """Where a value lies; of one that is not among the choices, -1."""
+        """The place of a value; -1 if it is not among the choices."""
         return (self.values.index(value) + 0.5) / len(self.values) if value in self.values else -1.0
 
     def __contains__(self, value: Any) -> bool:
@@ -45,16 +45,16 @@ class Range:
     whole: bool = False
 
     def at(self, place: float) -> Any:
-        """The number at a place in [0, 1), which people can type: within a few digits."""
+        """The number at a place in [0, 1), rounded to a few digits so that people can type it."""
         return self.tidy(self._from_scale(self._low + place * (self._high - self._low)))
 
     def tidy(self, value: float) -> Any:
-        """The same within a few digits, whole where it has to be, and inside of the range."""
+        """``value`` rounded to a few digits, or to an integer if ``whole``, and clipped to the range."""
         near = round(value) if self.whole else typed(value)
         return min(max(near, self.low), self.high)
 
     def place(self, value: float) -> float:
-        """Where a number lies; outside of [0, 1] if it is not in the range."""
+        """The place of a number; outside of [0, 1] if the number is not in the range."""
         if not isinstance(value, (int, float)) or (self.log and value <= 0):
             return -1.0
         return (self._to_scale(value) - self._low) / (self._high - self._low)

@@ -14,7 +14,7 @@ from cplearn_solo.tuning.sheet import figures
 
 
 def draw(record: Record, importance: dict[str, float]) -> bytes:
-    """A PNG of both panels, of the first one where nothing is known of the second."""
+    """A PNG of both panels, or of the first one only if ``importance`` is empty."""
     panels = 2 if importance else 1
     figure = Figure(figsize=(11, 4), layout="constrained")
     course, *keys = figure.subplots(1, panels, squeeze=False)[0]

@@ -1,7 +1,7 @@
-"""Successive halving: all trials train for a few epochs, the better half of them goes on for as many again.
+"""Successive halving: all trials train for a few epochs; the better half continues until twice as many, and so on.
 
-(Jamieson & Talwalkar, AISTATS 2016.) What is to run next is a function of what has been recorded, whenever and in
-whatever order it was, so a search that is killed goes on to the same end.
+(Jamieson & Talwalkar, AISTATS 2016.) The next trials are a function of the recorded outcomes, and not of the time and
+order of these, so a killed search that is resumed ends with the same result.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ class Trial:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a trial at a rung: scores, or why it has ``failed``.
+    """The outcome of a trial at a rung: scores, or the reason why it ``failed``.
 
-    ``seconds``: of training since its first epoch. ``epochs``: those of the rung, or fewer where ``on_collapse: stop``
-    has ended it. ``folder``: where it ran; ``log``: the file with more of a failure;
+    ``seconds``: of training since its first epoch. ``epochs``: those of the rung, or fewer if ``on_collapse: stop``
+    ended it. ``folder``: where it ran; ``log``: the file with details of a failure;
     ``data``: the fingerprint of its images.
     """
 
@@ -46,7 +46,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Rules:
-    """What decides which trials there are: ``rungs`` are epochs, ``first`` the keys of the first trial."""
+    """All that decides which trials there are; ``rungs``: epochs; ``first``: the keys of the first trial."""
 
     space: Space
     first: Keys
@@ -59,17 +59,17 @@ class Rules:
 
 
 def rungs_of(epochs: int, count: int) -> tuple[int, ...]:
-    """The epochs at which trials are compared: half as many at each rung as at the next one, each once.
+    """The epochs at which trials are compared: at each rung half as many as at the next one, without repetition.
 
     >>> rungs_of(50, 3)
     (13, 25, 50)
     """
-    halvings = min(count, epochs.bit_length() + 1)  # more would leave one epoch again and again
+    halvings = min(count, epochs.bit_length() + 1)  # more halvings would only repeat one epoch
     return tuple(sorted({-(-epochs // 2**rung) for rung in range(halvings)}))
 
 
 def due(rules: Rules, outcomes: Sequence[Outcome]) -> list[Trial]:
-    """What can run now, side by side; empty when the search is over."""
+    """The trials that can run now, side by side; empty when the search is over."""
     first = _first_rung_due(rules, outcomes)
     if first:
         return first
@@ -83,15 +83,15 @@ def due(rules: Rules, outcomes: Sequence[Outcome]) -> list[Trial]:
 
 
 def places(budget: int, rung: int) -> int:
-    """How many trials train until ``rung``, besides the first: half of those of the rung before, rounded up."""
+    """Number of trials that train until ``rung``: half as many per rung, rounded up; the first trial may be extra."""
     return math.ceil(budget / 2**rung)
 
 
 def survivors(rules: Rules, outcomes: Sequence[Outcome], rung: int) -> list[Outcome]:
-    """The trials that train until ``rung``, as they were at the rung before, the best first.
+    """Outcomes, at the rung before, of the trials that train until ``rung``; the best first.
 
-    Half of the trials for each rung, of an odd number one more; and the first, the configuration as it is, so that the
-    best stands beside it at the end.
+    These are the better half, rounded up, and always the first trial, which is the unchanged configuration, so that
+    the best can be compared with it at the end.
     """
     there = [o for number, o in sorted(_at(outcomes, rung - 1).items()) if number < rules.budget]
     if rung > 1:
@@ -102,14 +102,14 @@ def survivors(rules: Rules, outcomes: Sequence[Outcome], rung: int) -> list[Outc
 
 
 def ranked(score: Score, outcomes: Iterable[Outcome]) -> list[Outcome]:
-    """Those that have scores, the best first; of equal ones the earlier trial."""
+    """The outcomes with scores, the best first; equal ones in order of the trials."""
     finished = [o for o in outcomes if o.scores is not None]
     figures = standings(score, [o.scores for o in finished])
     return [o for _, o in sorted(zip(figures, finished), key=lambda pair: (-pair[0], pair[1].trial.number))]
 
 
 def best(rules: Rules, outcomes: Sequence[Outcome]) -> Outcome | None:
-    """The best of the trials that have come furthest; ``None`` where all have failed."""
+    """The best trial at the highest rung that has scores; ``None`` if all have failed."""
     for rung in reversed(range(len(rules.rungs))):
         order = ranked(rules.score, _at(outcomes, rung).values())
         if order:
@@ -118,7 +118,7 @@ def best(rules: Rules, outcomes: Sequence[Outcome]) -> Outcome | None:
 
 
 def _first_rung_due(rules: Rules, outcomes: Sequence[Outcome]) -> list[Trial]:
-    """Trials of the first generation that lacks some; all at once where nothing is learned from others."""
+    """Missing trials of the first incomplete generation; if drawn at random, of the whole budget."""
     done = _at(outcomes, 0)
     size = rules.budget if rules.sampler == "random" else rules.generation
     for start in range(0, rules.budget, size):
@@ -126,7 +126,7 @@ def _first_rung_due(rules: Rules, outcomes: Sequence[Outcome]) -> list[Trial]:
         if all(number in done for number in numbers):
             continue
         earlier = told(rules.score, [done[number] for number in range(start)])
-        # as many as a whole generation, so that a larger budget later has the same trials
+        # a whole generation is drawn, so that a larger budget later has the same trials
         whole = range(start, start + size)
         keys = dict(zip(whole, suggest(rules.space, whole, earlier, sampler=rules.sampler, seed=rules.seed)))
         keys |= {0: rules.first} if start == 0 else {}
@@ -135,7 +135,7 @@ def _first_rung_due(rules: Rules, outcomes: Sequence[Outcome]) -> list[Trial]:
 
 
 def told(score: Score, outcomes: Sequence[Outcome]) -> list[Told]:
-    """What a sampler learns from: keys and how good they are; what has failed is as bad as the worst that has not."""
+    """What a sampler learns from: keys and their score; a failed trial counts like the worst finished one."""
     finished = [o for o in outcomes if o.scores is not None]
     figures = {o.trial.number: f for o, f in zip(finished, standings(score, [o.scores for o in finished]))}
     if not figures:

@@ -7,16 +7,15 @@ from collections.abc import Sequence
 from cplearn_solo.tuning.domains import Space
 from cplearn_solo.tuning.suggest import Told
 
-FEWEST = 8  # trials, below which nothing is said
+FEWEST = 8  # trials that are needed
 
 
 def importances(space: Space, trials: Sequence[Told]) -> dict[str, float]:
-    """The share of each key, the largest first, which add up to 1; empty where the trials do not say which key matters.
+    """The importance of each key, the largest first, as shares of 1; empty if the trials do not show which key matters.
 
-    A random forest learns the score from the keys; a key counts as much as the forest gets worse when the values of
-    that key are shuffled among the trials (permutation importance: Breiman, Machine Learning 2001, Section 10). Shares
-    of a forest that has learned noise add up to 1, too: so it has to be better than the mean of all scores at trials
-    that its trees have not seen.
+    A random forest learns the score from the keys. The importance of a key is how much worse the forest gets when the
+    key's values are shuffled among the trials (permutation importance: Breiman, Machine Learning 2001, Section 10).
+    Noise has shares, too, so the forest must predict trials that its trees have not seen better than the mean score.
     """
     if len(trials) < FEWEST or len({value for _, value in trials}) < 2:
         return {}

@@ -1,6 +1,6 @@
-"""From what a user asks for to a search: its rules, and the configuration of each trial.
+"""From a user's request to a search: its rules, and the configuration of each trial.
 
-Nothing here needs a trainer, so that a mistake is told at once.
+Nothing here needs a trainer, so that a mistake is reported at once.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ from cplearn_solo.tuning.scores import SCORES
 from cplearn_solo.tuning.spaces import read_space, value_at
 from cplearn_solo.tuning.suggest import choose_sampler
 
-# What trials must have in common to be compared, and what says which images judge them.
-LENGTHS = ("max_time", "max_steps")  # refused, as trials are compared after as many epochs
+# Keys that no space may vary: trials must share them to be compared, or they set the images to score on.
+LENGTHS = ("max_time", "max_steps")  # refused, because trials are compared at the same epochs
 COMMON = ("auto_resume", "checkpoint", "data", "evaluation", "max_epochs", "name", "resume_from_checkpoint", "seed")
 MOST = 10_000  # trials of a search
-HELD_OUT = 0.2  # data.val_split where the configuration holds nothing out
+HELD_OUT = 0.2  # data.val_split if the configuration has none
 Plain = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Search:
-    """``config``: the complete pretraining configuration of trials but for their keys, as plain types.
+    """A search. ``config``: the complete pretraining configuration without the keys of trials, as plain types.
 
-    ``following``: values of keys that said ``auto``, where those of the space would make something else of them.
+    ``following``: values of keys that were ``auto`` and may depend on keys of the space.
     """
 
     request: TuneConfig
@@ -63,28 +63,28 @@ class Search:
         return plain
 
     def folder_of(self, trial: Trial) -> Path:
-        """Where a trial runs. It is named by all that decides its scores at every rung, so that searches share it."""
+        """The folder of a trial, named by all that decides its scores at every rung, so that searches share it."""
         config = parse_config(self.config_of(trial.keys))
-        lines = identifying_in(config, self.request.work, self.request.results)  # the name is part of the search's, too
+        lines = identifying_in(config, self.request.work, self.request.results)  # it names the search, too
         lines += [f"rungs {self.rules.rungs}", f"score {self.request.score}"]
         return Path(self.request.work) / str(LEARNING_VERSION) / _hash("\n".join(lines))
 
     @cached_property
     def folder(self) -> Path:
-        """Where the results lie: named by all that decides them but the budget, which may grow."""
+        """The folder of the results, named by all that decides them except the budget, which may grow."""
         rules = self.rules
         head = [self.folder_of(Trial(0, 0, rules.first)).name, rules.sampler, rules.seed]
-        head += [LEARNING_VERSION] if LEARNING_VERSION > 2 else []  # searches of 0.3.0, which has 2, are named without
+        head += [LEARNING_VERSION] if LEARNING_VERSION > 2 else []  # version 2 names without it
         head += [rules.generation] if rules.sampler == "tpe" else []
         head += [[key, repr(domain)] for key, domain in rules.space.items()]
         return Path(self.request.results) / f"{self.name}-{self.request.score}-{_hash(json.dumps(head))[:8]}"
 
 
 def plan(request: TuneConfig, raw: Plain, *, fixed: Iterable[str] = (), spaces: Path) -> Search:
-    """The search that ``request`` asks for, on the pretraining configuration ``raw``.
+    """The search that ``request`` describes, on the pretraining configuration ``raw``.
 
-    ``fixed``: keys that the user has given and that therefore do not vary; ``spaces``: the file of search spaces unless
-    the user names one. Raises ``InputError`` naming the key, its value and the choices.
+    ``fixed``: keys that the user has given, which therefore do not vary; ``spaces``: the default file of search spaces.
+    Raises ``InputError`` naming the key, its value and the choices.
     """
     require(1 <= request.budget <= MOST, "budget", request.budget, f"at least 1 and at most {MOST}, the trials to make")
     require(request.rungs >= 1, "rungs", request.rungs, "at least 1")
@@ -130,7 +130,7 @@ def plan(request: TuneConfig, raw: Plain, *, fixed: Iterable[str] = (), spaces: 
 
 
 def _absent() -> Plain:
-    """Arguments of the Trainer that a configuration need not say, as null is their default."""
+    """Arguments of the Trainer that a configuration may omit, because their default is null."""
     return {key: None for key, kind in trainer_keys().items() if NoneType in get_args(kind)}
 
 
@@ -142,7 +142,7 @@ def _require_labels(request: TuneConfig, no_labels: bool) -> None:
 
 
 def _held_out(request: TuneConfig, config: Config) -> Plain:
-    """The configuration with held-out training images, or without labels none, in the place of test images."""
+    """The configuration with held-out training images instead of test images; without labels, with neither."""
     plain, wanted = config.plain(), SCORES[request.score].evaluation
     plain["data"] |= {"val_path": None} if config.data.no_labels else {"val_split": config.data.val_split or HELD_OUT}
     plain["checkpoint"]["enabled"] = plain["auto_resume"]["enabled"] = True
@@ -150,9 +150,9 @@ def _held_out(request: TuneConfig, config: Config) -> Plain:
 
 
 def _check_space(search: Search, file: Path) -> None:
-    """Raises ``InputError`` for values of the space that no configuration takes."""
+    """Raises ``InputError`` for values of the space that are invalid in a configuration."""
     values = {key: d.values if isinstance(d, Choice) else (d.low, d.high) for key, d in search.rules.space.items()}
-    for i in range(max(map(len, values.values()))):  # not one by one, as a check takes a moment
+    for i in range(max(map(len, values.values()))):  # several keys in one check, because checks are slow
         try:
             parse_config(search.config_of({key: several[i % len(several)] for key, several in values.items()}))
         except InputError as error:

@@ -1,7 +1,7 @@
-"""What a search has found out: a line of JSON for each trial at each rung, in order of the trials.
+"""The outcomes of a search: a line of JSON for each trial at each rung, in order of the trials.
 
-Kills leave no trace in it but in the seconds. The number of workers decides on how many threads a trial has, and so on
-the last digits of its scores.
+After a kill, only the recorded seconds may differ. The number of workers sets the number of threads of a trial, and so
+affects the last digits of its scores.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ HEAD, TRIALS = "search.json", "trials.jsonl"
 class Record:
     """The outcomes of ``search`` so far, in its folder, which is made when the first is added.
 
-    Where nothing has ever succeeded, the failures are forgotten: what was wrong may have been put right.
+    If no trial has succeeded, the failures are ignored: their cause may have been fixed.
     """
 
     def __init__(self, search: Search) -> None:
@@ -37,7 +37,7 @@ class Record:
     def locked(self) -> Iterator[None]:
         """A block in which outcomes may be added; they are read again at its beginning.
 
-        Raises ``InputError`` while another process makes the same search.
+        Raises ``InputError`` if another process is running the same search.
         """
         with locked_folder(self.folder, key="results", work="makes the same search"):
             self.outcomes = self._read()
@@ -66,7 +66,7 @@ class Record:
         return outcomes if any(o.scores is not None for o in outcomes) else []
 
     def _head(self) -> dict[str, Any]:
-        """What was searched, for readers; the folder's name decides whether it is the same search."""
+        """A description of the search for readers; the folder's name identifies the search."""
         rules = self.search.rules
         return {
             "learning_version": LEARNING_VERSION,

@@ -9,11 +9,11 @@ from rich.table import Table
 from cplearn_solo.pages import render
 from cplearn_solo.tuning.sheet import Sheet
 
-ROWS = 10  # of each table that a terminal shows at most
+ROWS = 10  # most rows of a table in a terminal
 
 
 def show(sheet: Sheet, console: Console) -> None:
-    """Prints the sheet, of each table its first rows."""
+    """Prints the sheet with the first rows of each table."""
     for block in sheet.blocks:
         table = Table(title=escape_markup(block.title), title_justify="left", show_edge=False)
         for i, heading in enumerate(block.header):
@@ -40,7 +40,7 @@ def markdown(sheet: Sheet, image: str) -> str:
 
 
 def page(sheet: Sheet, image: bytes) -> str:
-    """The sheet as one HTML page that needs nothing beside it; ``image`` is the content of a PNG file."""
+    """The sheet as one HTML page that needs no other file; ``image`` is the content of a PNG file."""
     return render("tune.html", title=sheet.title, sheet=sheet, commands=_commands(sheet), image=image)
 
 

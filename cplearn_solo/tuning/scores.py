@@ -1,4 +1,4 @@
-"""By what trials are compared, and which of several is ahead."""
+"""Scores by which trials are compared, and the comparison of several trials."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Scores = dict[str, float]  # of one trial, by name
 
 @dataclass(frozen=True)
 class Score:
-    """``names``: the scores of a run that it is made of; ``evaluation``: what computes them; ``labels``: needs them."""
+    """``names``: scores of a run that it uses; ``evaluation``: what computes them; ``labels``: whether it needs any."""
 
     names: tuple[str, ...]
     evaluation: tuple[str, ...]
@@ -20,7 +20,7 @@ class Score:
 
     @property
     def is_rank(self) -> bool:
-        """Whether it is a rank among the trials at hand, where less is better."""
+        """Whether it is a rank among the compared trials, so that lower is better."""
         return len(self.names) > 1
 
 
@@ -38,7 +38,7 @@ SCORES = {
 
 
 def standings(score: Score, found: Sequence[Scores]) -> list[float]:
-    """A number for each of several trials, larger where it is better: the score, or minus the mean of its ranks."""
+    """A number for each trial, larger for better ones: the score, or minus the mean of its ranks."""
     columns = [[scores[name] for scores in found] for name in score.names]
     if not score.is_rank:
         return columns[0]
@@ -46,5 +46,5 @@ def standings(score: Score, found: Sequence[Scores]) -> list[float]:
 
 
 def _ranks(values: Sequence[float]) -> list[float]:
-    """1 for the largest; those that tie share the mean of their ranks."""
+    """Ranks, 1 for the largest value; equal values share the mean of their ranks."""
     return [1 + sum(v > value for v in values) + (values.count(value) - 1) / 2 for value in values]

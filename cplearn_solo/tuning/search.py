@@ -1,4 +1,4 @@
-"""Runs a search: what is due as jobs, what comes of them to the record, until nothing is due."""
+"""Runs a search: runs due trials as jobs and records their outcomes, until no trial is due."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from cplearn_solo.tuning.trial import CONFIG, FACTS, run_trial
 # Runs trials side by side and calls the second argument with the outcome of each.
 RunTrials = Callable[[Sequence[Trial], Callable[[Outcome], None]], None]
 
-PRELOAD = ("cplearn_solo.engine.train", "cplearn_solo.evaluation.summary")  # what trials import
+PRELOAD = ("cplearn_solo.engine.train", "cplearn_solo.evaluation.summary")  # modules that trials import
 
 
 def run_search(record: Record, run_trials: RunTrials) -> None:
-    """Until nothing is due. Raises ``InputError`` where the first generation of trials has failed before any has
-    succeeded: the first by their numbers, as those that fail end early."""
+    """Runs trials until none is due. Raises ``InputError`` if all trials of the first generation have failed before
+    any trial has succeeded. Numbers tell which trials are in it, and not the order of ends: failed trials end early."""
     rules = record.search.rules
     generation = set(range(min(rules.generation, rules.budget)))
 
@@ -46,8 +46,8 @@ def run_search(record: Record, run_trials: RunTrials) -> None:
 
 
 def as_jobs(search: Search) -> RunTrials:
-    """Trials in processes of their own, as the user asks; ``InputError`` where that cannot be, and for a trial that was
-    interrupted, which says nothing of its keys."""
+    """Runs trials in their own processes, by the requested launcher. Raises ``InputError`` for an invalid launcher, and
+    for an interrupted trial, which says nothing about its keys."""
     launcher = _launcher(search)
 
     def run_trials(trials: Sequence[Trial], add: Callable[[Outcome], None]) -> None:

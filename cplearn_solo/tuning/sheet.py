@@ -1,4 +1,4 @@
-"""What there is to say of a search, as text that all formats share."""
+"""The results of a search, as text that all formats share."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ class Block:
 
 @dataclass(frozen=True)
 class Sheet:
-    """``best``: which trial it is; ``importance``: of each key, the largest first, or empty.
+    """The output. ``best``: a sentence on the best trial; ``importance``: of each key, the largest first, or empty.
 
-    ``train``: the command that trains with the best keys, empty where all trials failed; ``search``: the one that makes
-    the search.
+    ``train``: the command that trains with the best keys, empty if all trials failed; ``search``: the command that
+    repeats the search.
     """
 
     title: str
@@ -47,9 +47,9 @@ class Sheet:
 
 
 def make_sheet(record: Record, *, train: Sequence[str], search: Sequence[str]) -> Sheet:
-    """The sheet of what there is so far.
+    """The sheet of the outcomes so far.
 
-    ``train``: the words of a command that trains without the keys of the search; ``search``: of the one that makes it.
+    ``train``: words of the command that trains, to which the best keys are added; ``search``: of the one that searches.
     """
     outcomes, rules = record.outcomes, record.search.rules
     chosen = best(rules, outcomes)
@@ -72,7 +72,7 @@ def make_sheet(record: Record, *, train: Sequence[str], search: Sequence[str]) -
 
 
 def drawn(rules: Rules, count: int) -> str:
-    """How ``count`` trials are drawn, after that word."""
+    """How ``count`` trials are drawn, as words after "drawn"."""
     first = count_at_random(rules.generation)
     if rules.sampler == "random" or count <= first:
         return "at random"
@@ -80,24 +80,24 @@ def drawn(rules: Rules, count: int) -> str:
 
 
 def text(value: Any) -> str:
-    """A value as the command line takes it."""
+    """A value as written on the command line."""
     return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def finished_at(outcomes: Sequence[Outcome], rung: int) -> list[Outcome]:
-    """Those that have scores at a rung, in order of the trials."""
+    """The outcomes with scores at a rung, in order of the trials."""
     return [o for o in outcomes if o.trial.rung == rung and o.scores is not None]
 
 
 def figures(search: Search, outcomes: Sequence[Outcome], rung: int) -> dict[int, float]:
-    """The score of each trial at a rung as people read it: of mean ranks, less is better."""
+    """The score of each trial at a rung, by number; for mean ranks, lower is better."""
     there = finished_at(outcomes, rung)
     values = standings(search.rules.score, [o.scores for o in there])
     return {o.trial.number: -v if search.rules.score.is_rank else v for o, v in zip(there, values)}
 
 
 def _best(search: Search, outcomes: Sequence[Outcome], chosen: Outcome) -> str:
-    """The best trial beside the configuration as it is."""
+    """A sentence that compares the best trial with the unchanged configuration."""
     number, rung = chosen.trial.number, chosen.trial.rung
     scores = figures(search, outcomes, rung)
     name = f"trial {number}" + (", the configuration as it is" if number == 0 else "")
@@ -127,9 +127,9 @@ def _keys(search: Search, shares: dict[str, float], keys: Keys) -> Block:
 
 
 def _trials(search: Search, outcomes: Sequence[Outcome]) -> Block:
-    """A row for each trial, those that came furthest first, and among them the best."""
+    """A row for each trial, sorted by the last rung and then by the score."""
     rules, space = search.rules, list(search.rules.space)
-    last = list({o.trial.number: o for o in outcomes}.values())  # of each trial, as outcomes are in order of rungs
+    last = list({o.trial.number: o for o in outcomes}.values())  # of each trial, because outcomes are in order of rungs
     scores = [figures(search, outcomes, rung) for rung in range(len(rules.rungs))]
     there = [[o for o in outcomes if o.trial.rung == rung] for rung in reversed(range(len(rules.rungs)))]
     order = [o for of_rung in there for o in ranked(rules.score, of_rung) if o in last]
@@ -153,7 +153,7 @@ def _notes(search: Search, outcomes: Sequence[Outcome]) -> list[str]:
     images = f"{100 * share:g} % of the training images, held out" if share else "training images"
     half = " and ".join(map(str, rules.rungs[:-1]))
     finished = [o for o in outcomes if o.scores is not None]
-    # trials of the same keys share a run
+    # trials with the same keys share a run
     runs = {o.folder or o.trial.number: o for o in sorted(finished, key=lambda o: o.trial.rung)}.values()
     epochs = sum(o.epochs or rules.rungs[o.trial.rung] for o in runs)
     seconds = sum(o.seconds for o in runs if o.seconds is not None)
@@ -174,7 +174,7 @@ def _notes(search: Search, outcomes: Sequence[Outcome]) -> list[str]:
 
 
 def _changed_images(outcomes: Sequence[Outcome]) -> list[str]:
-    """A note where trials had other images than the first one, to whose path some have come, or left it, since."""
+    """A note if trials had other images than the first one, because files at the same path have changed."""
     change = describe_first_change([outcome.data for outcome in outcomes if outcome.data])
     if not change:
         return []
@@ -189,4 +189,4 @@ def _count(outcomes: Sequence[Outcome]) -> int:
 
 
 def _figure(value: float) -> str:
-    return f"{value:.4f}" if value < 1 else f"{value:.2f}"  # else a rank, or RankMe
+    return f"{value:.4f}" if value < 1 else f"{value:.2f}"  # otherwise a rank or RankMe

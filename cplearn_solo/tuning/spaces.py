@@ -18,10 +18,10 @@ from cplearn_solo.tuning.schema import ALL, Domain
 
 
 def read_space(file: Path, method: str, plain: dict[str, Any], *, fixed: Iterable[str] = ()) -> Space:
-    """What ``file`` lets vary for ``method``: the keys of ``all`` and its own, which replace those of the same name.
+    """The space that ``file`` has for ``method``: the keys of ``all``, and its own, which replace equal ones.
 
-    ``plain`` is the complete configuration, by which a key is known and whose value ``times`` multiplies. Keys that are
-    ``fixed``, or below one that is, do not vary. Raises ``InputError`` naming file, key and choices.
+    ``plain``: the complete configuration, which has all valid keys and the values that ``times`` multiplies. Keys that
+    are ``fixed``, or below a fixed one, do not vary. Raises ``InputError`` naming file, key and choices.
     """
     sections = _read(file)
     given = {**(sections.get(ALL) or {}), **(sections.get(method) or {})}
@@ -42,7 +42,7 @@ def read_space(file: Path, method: str, plain: dict[str, Any], *, fixed: Iterabl
 
 
 def value_at(values: Any, key: str) -> Any:
-    """The value of a dotted key, in which numbers count the entries of lists."""
+    """The value of a dotted key, in which numbers are indices of lists."""
     for part in key.split("."):
         values = values[int(part)] if isinstance(values, list) else values[part]
     return values
@@ -60,7 +60,7 @@ def _read(file: Path) -> dict[str, dict[str, Any]]:
 
 
 def _require_key(what: str, key: str, plain: dict[str, Any]) -> None:
-    """Raises for a key that the configuration has not, with what there is beside it."""
+    """Raises ``InputError`` for a key that the configuration lacks, with the keys at the same level."""
     beside, path = plain, ""
     for part in str(key).split("."):
         try:

@@ -1,4 +1,4 @@
-"""Which keys to try next, as a function of the seed and of earlier trials: a killed search suggests the same again."""
+"""Which keys to try next, as a function of the seed and earlier trials: a resumed search suggests the same keys."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from cplearn_solo.core.errors import InputError, unknown
 from cplearn_solo.tuning.domains import AnyDomain, Choice, Keys, Space
 from cplearn_solo.tuning.schema import SAMPLERS
 
-# So many trials are drawn at random before the sampler learns from them. Optuna's own default, 10, would leave little
-# of a small budget.
+# Number of trials that are drawn at random before the sampler learns from them. Optuna's default, 10, would leave
+# little of a small budget.
 AT_RANDOM = 8
 
-Told = tuple[Keys, float]  # keys of an earlier trial, and how good it is: the larger the better
+Told = tuple[Keys, float]  # keys of an earlier trial, and its score: larger is better
 
 
 def choose_sampler(wanted: str) -> str:
-    """``tpe`` or ``random``; ``InputError`` for another name, and for tpe where Optuna is not installed."""
+    """``tpe`` or ``random``; ``InputError`` for another name, and for tpe without Optuna."""
     if wanted not in SAMPLERS:
         raise unknown("sampler", wanted, SAMPLERS)
     there = find_spec("optuna") is not None
@@ -31,12 +31,12 @@ def choose_sampler(wanted: str) -> str:
 
 
 def count_at_random(generation: int) -> int:
-    """How many trials are drawn before TPE learns from any: whole groups of ``generation``."""
+    """Number of trials that are drawn before TPE is used: whole groups of ``generation``."""
     return -(-AT_RANDOM // generation) * generation
 
 
 def suggest(space: Space, numbers: Sequence[int], earlier: Sequence[Told], *, sampler: str, seed: int) -> list[Keys]:
-    """Keys for the trials ``numbers``, of which none knows of the others; ``earlier`` trials are in order."""
+    """Keys for the trials ``numbers``, from the ``earlier`` trials in order; not from each other's outcomes."""
     if sampler == "random" or numbers[0] < AT_RANDOM or not earlier:
         return [_at_random(space, number, seed) for number in numbers]
     return _by_tpe(space, numbers, earlier, seed)
@@ -48,21 +48,21 @@ def _at_random(space: Space, number: int, seed: int) -> Keys:
 
 
 def _by_tpe(space: Space, numbers: Sequence[int], earlier: Sequence[Told], seed: int) -> list[Keys]:
-    """By a tree-structured Parzen estimator (Bergstra et al., NeurIPS 2011), made anew from all earlier trials.
+    """By a tree-structured Parzen estimator (Bergstra et al., NeurIPS 2011), rebuilt from all earlier trials.
 
-    Trials outside of the space, as the configuration may be as it is, are left out.
+    Trials outside of the space are left out; the unchanged configuration may be one.
     """
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     distributions = {key: _distribution(domain) for key, domain in space.items()}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # constant_liar was experimental for long
+        warnings.simplefilter("ignore")  # constant_liar was long experimental
         seeded = hashlib.sha256(f"{seed}/{numbers[0]}".encode()).digest()
         sampler = optuna.samplers.TPESampler(
             seed=int.from_bytes(seeded[:4], "little"),
             n_startup_trials=0,
-            constant_liar=True,  # suggestions that are not back yet count as bad, so that they lie apart
+            constant_liar=True,  # pending suggestions count as bad ones, so that new ones are different
         )
         study = optuna.create_study(direction="maximize", sampler=sampler)
         for keys, value in earlier:

@@ -1,6 +1,6 @@
-"""What is run for a trial, in its folder: an ordinary run that is paused at a rung and scored.
+"""Runs a trial in its folder: an ordinary run that is paused at a rung and scored.
 
-As a script, the same for the other devices of the trial.
+As a script, this file does the same for the trial's other devices.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from cplearn_solo.tuning.scores import SCORES
 if TYPE_CHECKING:
     from cplearn_solo.engine.train import Trained
 
-CONFIG, FACTS = "config.yaml", "trial.json"  # in the folder: the configuration, and what else there is to know
+CONFIG, FACTS = "config.yaml", "trial.json"  # in the folder: the configuration, and other facts
 
 
 def run_trial(folder: Path) -> dict[str, Any]:
-    """What a record says of the trial prepared in ``folder``; its run is made, or resumed, beside that folder.
+    """Runs the trial prepared in ``folder`` and returns its outcome; its run is made or resumed beside ``folder``.
 
-    Once it has trained all of its epochs, the run has a ``summary.json`` as any finished one. Where Lightning runs this
-    for the other devices of a trial, there is nothing to tell, and it is empty.
+    After all epochs, the run has a ``summary.json`` like any finished run. In the processes that Lightning starts for
+    a trial's other devices, the outcome is empty.
     """
     facts, config = json.loads((folder / FACTS).read_text()), parse_config(OmegaConf.load(folder / CONFIG))
     epochs, names = facts["epochs"], SCORES[facts["score"]].names
-    if epochs == config.max_epochs and (finished := finished_runs(folder.parent)):  # killed before it could tell
+    if epochs == config.max_epochs and (finished := finished_runs(folder.parent)):  # killed before it was recorded
         return _told(finished[-1], json.loads((finished[-1] / "summary.json").read_text()), names)
     from lightning.pytorch.utilities import rank_zero_only
 
@@ -69,7 +69,7 @@ def _told(run: Path, summary: dict[str, Any], names: tuple[str, ...]) -> dict[st
 
 
 def _rankme(trained: Trained) -> float:
-    """Of at most 10,000 held-out images, or training images where none are held out."""
+    """RankMe of at most 10,000 held-out images, or training images if none are held out."""
     from cplearn_solo.data import sampled
     from cplearn_solo.evaluation.scores import sample
     from cplearn_solo.inference.devices import device_after_training

@@ -1,4 +1,4 @@
-"""Docstrings as the house writes them, made Markdown: roles such as ``:func:`name``` become links where they can."""
+"""Docstrings of the package as Markdown: roles such as ``:func:`name``` become links if the site has a target."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Docstrings(Extension):
     """Rewrites each docstring as it is loaded."""
 
     def on_package(self, *, pkg: Any, **_: Any) -> None:
-        """Once names of the whole package are known."""
+        """Runs when the names of the whole package are known."""
         self._rewrite(pkg)
 
     def _rewrite(self, node: Any) -> None:
@@ -27,7 +27,7 @@ class Docstrings(Extension):
 
 
 def markdown(text: str, node: Object) -> str:
-    """The text with links to what it names, as far as the site has that."""
+    """The text with links for its roles, if the site documents their targets."""
 
     def link(match: re.Match[str]) -> str:
         name = match.group(1)

@@ -1,7 +1,7 @@
-"""Draws ``docs/house.svg``: rooms on their floors, and who imports whom; run it when an import between rooms is new.
+"""Draws ``docs/house.svg``: rooms on their floors, and their imports; run it after a new import between rooms.
 
 Floors are those of the table in ``docs/architecture.md``; arrows are the imports of the source. An arrow that follows
-from two others is left out, as all of them would hide the rest.
+from others is left out, because too many arrows would hide the rest.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PACKAGE, PAGE, PICTURE = ROOT / "cplearn_solo", ROOT / "docs/architecture.md", ROOT / "docs/house.svg"
-WIDTH, STEP, HEIGHT, LEFT = 760, 76, 32, 24  # of the picture, between floors, of a box, beside the boxes
+WIDTH, STEP, HEIGHT, LEFT = 760, 76, 32, 24  # of the picture, between floors, of a box, left of the boxes
 
 STYLE = """
   text { font: 14px system-ui, sans-serif; fill: #1c2333; }
@@ -36,7 +36,7 @@ HEAD = (
 
 
 def floors() -> list[list[str]]:
-    """Rooms by floor, from the lowest, as the table of the page has them."""
+    """Rooms by floor, from the lowest, as in the table of the page."""
     found: dict[int, list[str]] = {}
     for number, rooms in re.findall(r"^\| (\d+) \| (.+?) \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE):
         names = re.findall(r"`(\w+)(?:\.py|/)`", rooms)
@@ -45,7 +45,7 @@ def floors() -> list[list[str]]:
 
 
 def imported_rooms(source: str) -> Iterator[str]:
-    """Rooms that a file imports, by name, as often as it does."""
+    """Names of the rooms that a file imports, with repetitions."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ImportFrom):
             assert node.level == 0, "relative import"
@@ -58,7 +58,7 @@ def imported_rooms(source: str) -> Iterator[str]:
 
 
 def imports(rooms: list[str]) -> set[tuple[str, str]]:
-    """Pairs of different rooms, the first of which imports the second."""
+    """Pairs of different rooms in which the first imports the second."""
     files = {room: [PACKAGE / f"{room}.py", *(PACKAGE / room).rglob("*.py")] for room in rooms}
     return {
         (room, other)
@@ -84,7 +84,7 @@ def reduced(arrows: set[tuple[str, str]]) -> set[tuple[str, str]]:
 
 
 def places(levels: list[list[str]], arrows: set[tuple[str, str]]) -> dict[str, tuple[float, float]]:
-    """Centres of boxes; each room as near as can be above what it imports."""
+    """Centres of boxes; on each floor, rooms are sorted by the mean place of the rooms that they import."""
     found: dict[str, tuple[float, float]] = {}
     for floor, level in enumerate(levels):
 

@@ -1,4 +1,4 @@
-"""The page of all keys: type, default and meaning, as the dataclasses have them that check configurations."""
+"""The page of all keys: type, default and meaning, from the dataclasses that check configurations."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PROGRAMS = {
     "Tables": (GridConfig, "`cplearn table`; all other keys are a pretraining's and hold in every cell."),
     "Search for keys": (TuneConfig, "`cplearn tune`; all other keys are a pretraining's and hold in every trial."),
 }  # fmt: skip
-TRAINER = "trainer"  # the field that holds what users give as keys of their own
+TRAINER = "trainer"  # the field of Trainer arguments, which users give as top-level keys
 WORDS = {
     int: "whole number",
     float: "number",
@@ -72,13 +72,13 @@ def keys(schema: type, path: str = "") -> Iterator[tuple[str, str, str, str]]:
 
 
 def _about(schema: type) -> str:
-    """The first paragraph of a docstring, unless the dataclass has made it itself."""
+    """The first paragraph of a docstring; empty if the dataclass generated it."""
     text = inspect.getdoc(schema) or ""
     return "" if text.startswith(f"{schema.__name__}(") else text.split("\n\n")[0]
 
 
 def _meanings(schema: type, *, otherwise: str) -> dict[str, str]:
-    """What the comment behind or above each field says, or ``otherwise``."""
+    """The comment behind or above each field, or ``otherwise``."""
     found: dict[str, str] = {}
     for cls in reversed([cls for cls in schema.__mro__ if is_dataclass(cls)]):
         source = textwrap.dedent(inspect.getsource(cls))
@@ -94,7 +94,7 @@ def _meanings(schema: type, *, otherwise: str) -> dict[str, str]:
 
 
 def in_words(hint: Any) -> str:
-    """A type as users say it: ``float | Literal["auto"]`` as ``number, auto``; nothing where the meaning has to say."""
+    """A type in words: ``float | Literal["auto"]`` as ``number, auto``; empty for ``Any``."""
     if hint is Any:
         return ""
     if get_origin(hint) is Literal:

@@ -1,4 +1,4 @@
-"""Links as they hold in the repository, turned into links of the site, where what they point to goes along."""
+"""Turns links of the repository into links of the site; files that they point to are added to the site."""
 
 from __future__ import annotations
 
@@ -35,25 +35,25 @@ def linked_from(pages: Mapping[str, str]) -> dict[str, Path]:
 
 
 def rewritten(markdown: str, page: str) -> str:
-    """The text of a page with links to places of the site."""
+    """The text of a page, with its links pointing to places on the site."""
 
     def link(match: re.Match[str]) -> str:
         path = _repository_path(page, match.group(2))
         if not (ROOT / path).is_file():
-            return match.group(0)  # a generated page, or a mistake that MkDocs tells
+            return match.group(0)  # a generated page, or a mistake that MkDocs reports
         return match.group(1) + posixpath.relpath(_place(path), posixpath.dirname(page) or ".") + match.group(3)
 
     return LINK.sub(link, markdown)
 
 
 def _repository_path(page: str, target: str) -> str:
-    """Where a link of a page leads in the repository; pages lie in ``docs/`` unless they were taken along."""
+    """The repository path of a link's target; pages are in ``docs/`` unless they were added from elsewhere."""
     at = f"docs/{page}" if (ROOT / "docs" / page).exists() or not (ROOT / page).exists() else page
     return posixpath.normpath(posixpath.join(posixpath.dirname(at), target))
 
 
 def _place(path: str) -> str:
-    """Where a file of the repository is on the site: a notebook is a page there, and so are methods and keys."""
+    """The place of a repository file on the site, where notebooks, methods and keys have pages."""
     for pattern, place in PAGES.items():
         if re.fullmatch(pattern, path):
             return re.sub(pattern, place, path)

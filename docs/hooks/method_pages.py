@@ -1,4 +1,4 @@
-"""A page for each method: what its file says, its keys, where it is configured, and the scores that are kept here."""
+"""A page for each method: the docstring of its file, its keys, its configurations, and its scores in ``results/``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cplearn_solo.methods.catalog import method_facts
 from cplearn_solo.methods.registry import HERE
 
 ROOT = Path(__file__).parents[2]
-FIRST = "cplearn"  # in the order of pages
+FIRST = "cplearn"  # the first page
 SCORES = {
     "linear_acc1": "converged probe",
     "paper_linear_acc1": "the paper's probe",
@@ -29,14 +29,14 @@ SCORES = {
 
 
 def pages() -> dict[str, str]:
-    """The pages by their places."""
+    """The pages as Markdown, by their places on the site."""
     files = {name: path for path in sorted(HERE.glob("*.py")) for name in registered_classes(path, "METHODS")}
     order = sorted(files, key=lambda name: (name != FIRST, name))
     return {f"methods/{name}.md": page(name, files[name]) for name in order}
 
 
 def page(name: str, file: Path) -> str:
-    """The page of the method that is registered as ``name`` in ``file``."""
+    """The page of the method that ``file`` registers as ``name``."""
     title, _, rest = module_docstring(file).partition("\n")
     heading, _, idea = title.partition(": ")
     parts = [f"# {heading}", markdown(f"{idea[:1].upper()}{idea[1:]}\n{rest}")]
@@ -85,7 +85,7 @@ def _configurations(name: str) -> str:
 
 @cache
 def configurations() -> list[tuple[str, str, str]]:
-    """Method, command and what else its first lines say of each shipped configuration."""
+    """Method, command and description of each shipped configuration, from its first lines."""
     found = []
     for path in sorted((ROOT / "scripts/pretrain").glob("*/*.yaml")):
         text = path.read_text(encoding="utf-8")
@@ -112,7 +112,7 @@ def _scores(name: str) -> Iterator[str]:
 
 @cache
 def kept_rows(file: Path) -> dict[str, tuple[str, dict[str, list[float]]]]:
-    """Method and scores of each row of a table, over the seeds that all of its rows have, as the table itself."""
+    """Method and scores of each row of a table, over the seeds that all of its rows have, as in the table."""
     records = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
     newest = {(r["column"], r["row"], r["seed"]): current_scores(r["summary"]) for r in records if "summary" in r}
     cells = {(column, row) for column, row, _ in newest}

@@ -1,4 +1,4 @@
-"""Notebooks as pages: text as it is, code in blocks, and what running it printed, where that is kept."""
+"""Notebooks as pages: text unchanged, code in blocks, and printed output if the notebook has it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ TUTORIALS = Path(__file__).parents[1] / "tutorials"
 
 
 def pages() -> dict[str, str]:
-    """A page for each notebook of ``docs/tutorials``."""
+    """A page for each notebook of ``docs/tutorials``, as Markdown by its place on the site."""
     return {f"tutorials/{path.stem}.md": page(path) for path in sorted(TUTORIALS.glob("*.ipynb"))}
 
 
 def page(path: Path) -> str:
-    """A notebook as Markdown; its file can be downloaded beside it."""
+    """A notebook as Markdown, with a link to download its file."""
     title, *cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     download = f"[Download the notebook]({path.name}){{: download}}\n"
     return "\n\n".join([_text(title), download, *map(_text, cells)])

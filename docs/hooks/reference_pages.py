@@ -1,4 +1,4 @@
-"""The Python reference: a page for each room, of what its files document; mkdocstrings reads them."""
+"""The Python reference: a page for each room; mkdocstrings reads the docstrings of its files."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "cplearn_solo"
-ROOMS = {  # of use to others; the rest is the program's own
+ROOMS = {  # rooms for users of the library; the others are internal
     "interface": "pretrain and Run",
     "testing": "Tests of a method",
     "methods": "Methods",
@@ -26,12 +26,12 @@ ROOMS = {  # of use to others; the rest is the program's own
 
 
 def pages() -> dict[str, str]:
-    """The pages by their places."""
+    """The pages as Markdown, by their places on the site."""
     return {f"reference/{room}.md": page(room, title) for room, title in ROOMS.items()}
 
 
 def page(room: str, title: str) -> str:
-    """A page with an entry for each file of a room that documents something public."""
+    """A page with an entry for each file of a room that has a public docstring."""
     files = [PACKAGE / f"{room}.py"] if (PACKAGE / f"{room}.py").is_file() else sorted((PACKAGE / room).rglob("*.py"))
     modules = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in files if _documents(path)]
     return "\n\n".join([f"# {title}", *(f"::: {module}" for module in modules)]) + "\n"

@@ -1,4 +1,4 @@
-"""What MkDocs calls while it builds the site: pages that are written by programs, and links out of ``docs/``."""
+"""Functions that MkDocs calls while it builds the site: they add generated pages, and targets outside of ``docs/``."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ import reference_pages
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
-START = "README.md"  # is the first page
-GENERATORS = (method_pages, key_pages, reference_pages, notebooks)  # each has pages(): place to Markdown
+START = "README.md"  # the first page of the site
+GENERATORS = (method_pages, key_pages, reference_pages, notebooks)  # each has pages(): Markdown by place
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Generated pages take their places in the navigation."""
+    """Puts generated pages into the navigation."""
     config.nav = [one for item in config.nav or () for one in _expanded(item)]
     return config
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Adds the start, generated pages, and what pages link to outside of ``docs/``."""
+    """Adds the first page, generated pages, and files outside of ``docs/`` to which pages link."""
     files.append(File.generated(config, START, abs_src_path=str(links.ROOT / START)))
     for place, text in _generated().items():
         files.append(File.generated(config, place, content=text))
@@ -35,7 +35,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """Links as the repository has them become links of the site."""
+    """Turns links of the repository into links of the site."""
     return links.rewritten(markdown, page.file.src_uri)
 
 

@@ -1,4 +1,4 @@
-"""The answer in a worked solution, as GSM8K and MATH score them, and whether two answers are the same."""
+"""Extracts the answer from a solution as GSM8K and MATH do, and compares two answers."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from decimal import Decimal, InvalidOperation
 
 NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
 SAID = re.compile(r"(?:####|the answer is:?)\s*(.+)", re.IGNORECASE)  # GSM8K's mark, and MetaMath's words
-# Marks of LaTeX that change nothing, and those that have another form (Hendrycks et al., 2021).
+# LaTeX that is removed, and LaTeX that is replaced by another form (Hendrycks et al., 2021).
 NOTHING = (r"\!", r"\,", r"\left", r"\right", r"\$", "$", r"\%", "%", r"^{\circ}", r"^\circ", " ")
 FORMS = (("dfrac", "frac"), ("tfrac", "frac"))
 
 
 def gsm8k(text: str) -> str | None:
-    """The number behind the last #### or "The answer is", else the last number of all; ``None`` where there is none.
+    """The number behind the last #### or "The answer is", else the last number; ``None`` if there is none.
 
     >>> [gsm8k(text) for text in ("2 * 3 = 6 so\\n#### 1,006", "The answer is: $7.50.", "4 and 5", "none")]
     ['1006', '7.5', '5', None]
@@ -25,7 +25,7 @@ def gsm8k(text: str) -> str | None:
 
 
 def math(text: str) -> str | None:
-    r"""What is in the last \boxed{}, else behind the last "The answer is"; ``None`` where there is neither.
+    r"""The content of the last \boxed{}, else the text after the last "The answer is"; ``None`` if there is neither.
 
     >>> math(r"so $\boxed{\dfrac{1}{2}}$."), math("The answer is: x^2 + 1."), math("1")
     ('\\frac{1}{2}', 'x^2+1', None)
@@ -48,13 +48,13 @@ BENCHMARKS: dict[str, Callable[[str], str | None]] = {"gsm8k": gsm8k, "math": ma
 
 
 def exact_match(given: list[str], right: list[str], benchmark: str) -> float:
-    """Share of solutions whose answer is that of the right one, from 0 to 1."""
+    """Share of solutions with the right solution's answer, from 0 to 1."""
     read = BENCHMARKS[benchmark]
     return sum(read(one) is not None and read(one) == read(other) for one, other in zip(given, right)) / len(right)
 
 
 def _boxed(text: str) -> str | None:
-    """What is between the braces of the last \\boxed, if they close."""
+    """The text between the braces of the last \\boxed; ``None`` if they do not close."""
     start = text.rfind(r"\boxed{")
     depth, begin = 0, start + len(r"\boxed{")
     for place in range(begin - 1, len(text) if start >= 0 else 0):
@@ -65,7 +65,7 @@ def _boxed(text: str) -> str | None:
 
 
 def _plain(number: str) -> str:
-    """One way to write a number: no commas, no zeros behind the point."""
+    """A number in a normal form: no commas, no trailing zeros."""
     try:
         value = Decimal(number.replace(",", ""))
     except InvalidOperation:

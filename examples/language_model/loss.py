@@ -1,4 +1,4 @@
-"""What transformers' Trainer minimises: cross-entropy, or Eq. 16 of Matrix-SSL."""
+"""The loss that transformers' Trainer minimises: cross-entropy, or Eq. 16 of Matrix-SSL."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ LOSSES = ("ce", "mce")
 def loss_of(name: str, head: Callable[[], Tensor], *, mu: float, order: int | None) -> Callable[..., Tensor]:
     """``compute_loss_func`` of a Trainer: mean over the tokens of answers, each predicted from those before it.
 
-    ``mce`` is Eq. 16 with the rows of the LM head's weight, which ``head`` gives, as the vectors of tokens. Gradients
-    do not reach them through the matrices: equal vectors would make the second term 0.
+    ``mce`` is Eq. 16, in which the vectors of tokens are the rows of the LM head's weight, which ``head`` returns. They
+    get no gradient through the matrices, because equal vectors would make the second term 0.
     """
 
     def compute(outputs: Any, labels: Tensor, num_items_in_batch: Any = None) -> Tensor:
@@ -30,7 +30,7 @@ def loss_of(name: str, head: Callable[[], Tensor], *, mu: float, order: int | No
             loss = F.cross_entropy(logits.float(), targets)
         else:
             loss = language_model_loss(logits, targets, head().detach(), mu=mu, order=order).loss
-        # of several batches of a step, each counts by its tokens
+        # if a step has several batches, each is weighted by its number of tokens
         return loss if num_items_in_batch is None else loss * len(targets) / num_items_in_batch
 
     return compute
@@ -38,7 +38,7 @@ def loss_of(name: str, head: Callable[[], Tensor], *, mu: float, order: int | No
 
 @torch.no_grad()
 def answers(model: Any, tokenizer: Any, questions: list[str], *, batch_size: int, longest: int) -> list[str]:
-    """What the model says to each question, the likeliest token at a time."""
+    """The model's answer to each question by greedy decoding."""
     tokenizer.padding_side = "left"
     said: list[str] = []
     model.eval()

@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent))  # the files beside this one, from wherever it is started
+sys.path.insert(0, str(Path(__file__).parent))  # finds the files beside this one from any working directory
 
 from answers import BENCHMARKS, exact_match
 from questions import additions, padded, read_jsonl, tokens
@@ -26,9 +26,9 @@ from cplearn_solo.core.files import write_file, write_json
 from cplearn_solo.core.user_errors import user_errors
 
 NEEDED = ("transformers", "accelerate", "peft")
-# What each scale fixes. Of full the model, the data and the loss are the paper's (Section 7.1); the rest are MetaMath's
-# for a 7B model, 3 epochs, batches of 128 and a cosine from 2e-5 with 3 % of warm-up, but that LoRA takes ten times the
-# learning rate. What mini has was not searched for.
+# Settings of each scale. full has the paper's model, data and loss (Section 7.1), and otherwise MetaMath's settings for
+# a 7B model: 3 epochs, batches of 128, and a cosine from 2e-5 with 3 % of warm-up, but ten times that learning rate for
+# LoRA. The settings of mini were not tuned.
 SCALES: dict[str, dict[str, Any]] = {
     "mini": {"model": None, "steps": 400, "batch": 64, "accumulate": 1, "lr": 3e-3, "lora": 0, "longest": 16},
     "full": {
@@ -43,11 +43,11 @@ SCALES: dict[str, dict[str, Any]] = {
 }
 TEMPLATES = {"mini": "{}", "full": "### Instruction:\n{}\n\n### Response: Let's think step by step."}
 SUMS = 6000  # additions to train on, of 10,000
-ASKED = 1000  # of the others
+ASKED = 1000  # questions to score, of the other additions
 
 
 def read_options(arguments: list[str]) -> argparse.Namespace:
-    """What the command line says."""
+    """The options of the command line."""
     parser = argparse.ArgumentParser(
         prog="language_model", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -73,7 +73,7 @@ def main() -> None:
 
 
 def run(options: argparse.Namespace) -> list[dict[str, Any]]:
-    """Trains each loss with each seed and writes ``results.json`` and ``table.md``; a kept result is not run again."""
+    """Trains each loss with each seed and writes ``results.json`` and ``table.md``; finished ones are not run again."""
     lacking = [name for name in NEEDED if find_spec(name) is None]
     if lacking:
         raise InputError(f"{', '.join(lacking)} not installed: pip install 'cplearn-solo[llm]'")

@@ -1,4 +1,4 @@
-"""The model to train: a tiny one from scratch, or one of transformers with low-rank weights (LoRA) beside its own."""
+"""The model to train: a tiny one from scratch, or one of transformers with additional low-rank weights (LoRA)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SPECIAL = ("<pad>", "<eos>", "<unk>")
 
 
 def tiny(seed: int) -> tuple[Any, Any]:
-    """A Llama of 0.1 million weights and a tokenizer with a token a character."""
+    """A Llama of 0.1 million weights and a tokenizer with one token per character."""
     import torch
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
@@ -29,8 +29,8 @@ def tiny(seed: int) -> tuple[Any, Any]:
 
 
 def pretrained(name: str, tokenizer_name: str | None, *, lora: int, seed: int) -> tuple[Any, Any]:
-    """A causal model of transformers and its tokenizer; ``lora`` is the rank of the weights that are trained, 0 trains
-    all. Raises ``InputError`` where it cannot be loaded and for a tokenizer that does not fit."""
+    """A causal model of transformers and its tokenizer; ``lora``: the rank of the trained weights, or 0 to train
+    all. Raises ``InputError`` if it cannot be loaded, and for a tokenizer that does not fit."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -52,7 +52,7 @@ def pretrained(name: str, tokenizer_name: str | None, *, lora: int, seed: int) -
 
 
 def check_fit(model: Any, tokenizer: Any, name: str) -> None:
-    """Raises ``InputError`` for a tokenizer with more tokens than the model has rows, or without an end of text."""
+    """Raises ``InputError`` for a tokenizer with more tokens than the model has rows, or without an end token."""
     rows = model.get_input_embeddings().weight.shape[0]
     wanted = f"the model's own: it has {len(tokenizer)} tokens, the model {rows}"
     require(len(tokenizer) <= rows, "--tokenizer", name, wanted)

@@ -1,4 +1,4 @@
-"""Questions and answers: from JSONL, or additions that are made here; and as tokens of which only answers count."""
+"""Questions and answers: from JSONL, or generated additions; and their tokens, of which only answers count."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ Pair = tuple[str, str]
 
 
 def read_jsonl(key: str, file: str) -> list[Pair]:
-    """Pairs of a file with an object a line; lines that are blank are skipped.
+    """Pairs from a file with one JSON object per line; blank lines are skipped.
 
-    Raises ``InputError`` that names the line for what is no JSON, and for one without a question or an answer.
+    Raises ``InputError`` that names the line if it is no JSON, or has no question or no answer.
     """
     require(Path(file).is_file(), key, file, "a file of JSON lines")
     pairs = []
@@ -47,7 +47,7 @@ def additions(count: int, *, seed: int) -> tuple[list[Pair], list[Pair]]:
 def tokens(pairs: list[Pair], tokenizer: Any, *, template: str, longest: int) -> list[dict[str, list[int]]]:
     """``input_ids`` and ``labels`` of each pair, cut to ``longest``; the question's labels are ``IGNORED``.
 
-    Pairs whose question leaves no room for an answer are left out with a word, and ``InputError`` where all are.
+    Pairs whose question leaves no room for an answer are left out with a message; ``InputError`` if all are.
     """
     rows = []
     for question, answer in pairs:
@@ -62,7 +62,7 @@ def tokens(pairs: list[Pair], tokenizer: Any, *, template: str, longest: int) ->
 
 
 def padded(rows: list[dict[str, list[int]]], pad: int) -> dict[str, Any]:
-    """A batch of rows, filled up on the right."""
+    """A batch of rows, padded on the right."""
     import torch
 
     longest = max(len(row["input_ids"]) for row in rows)

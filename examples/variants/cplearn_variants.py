@@ -1,6 +1,6 @@
-"""CPLearn with one thing changed: what was tried to get more information into its codes.
+"""CPLearn with single changes that were tried to get more information into its codes.
 
-Two views of an image get the assignments p and p' to c frozen codes; loss and names are those of CPLearn (Eqs. 1, 2).
+Two views of an image get the assignments p and p' to c frozen codes; loss and names are CPLearn's (Eqs. 1, 2).
 """
 
 import math
@@ -20,14 +20,14 @@ from cplearn_solo.methods.cplearn import CPLearn
 
 @METHODS.register("cplearn_variant")
 class CPLearnVariant(CPLearn):
-    """Each argument is one change; without any it is CPLearn with two views.
+    """Each argument is one change; with the defaults, it is CPLearn with two views.
 
-    ``layers``: linear layers of the projector, with BatchNorm and ReLU between, of ``hidden`` dimensions.
-    ``normalised``: BatchNorm without weights before the projector. ``heads``: so many projectors, whose losses are
-    averaged; codes and embeddings are those of the first. ``memory``: the mean assignment is that of so many batches,
-    of which the latest has the gradient. ``sharpen``: temperature that targets, which then have no gradient, are
-    sharpened with. ``last_eps``: eps moves to this one over training, evenly in its logarithm. ``redraw``: every epoch
-    has a dictionary of its own.
+    ``layers``: number of linear layers of the projector, with BatchNorm and ReLU between, of ``hidden`` dimensions.
+    ``normalised``: BatchNorm without weights before the projector. ``heads``: number of projectors, whose losses are
+    averaged; codes and embeddings are those of the first. ``memory``: number of batches over which the mean assignment
+    is taken; the latest has the gradient. ``sharpen``: temperature that sharpens the targets, which then have no
+    gradient. ``last_eps``: eps changes to this value over training, linearly in its logarithm. ``redraw``: a new
+    dictionary each epoch.
     """
 
     multicrop = False
@@ -73,11 +73,11 @@ class CPLearnVariant(CPLearn):
             width = hidden
         self.projector = nn.Sequential(*parts, nn.Linear(width, f * heads), nn.BatchNorm1d(f * heads))
         self.register_buffer("past", torch.full((memory - 1, 2, heads, c), 1 / c))  # mean assignments of both views
-        self.epoch, self.share = 0, 0.0  # of training that is done, as of the latest step
+        self.epoch, self.share = 0, 0.0  # the current epoch, and the share of training that is done
 
     @property
     def temperature(self) -> float:
-        """tau of eps as it is now."""
+        """tau by the current eps."""
         if self.last_eps is None:
             return super().temperature
         eps = self.eps ** (1 - self.share) * self.last_eps**self.share
@@ -111,7 +111,7 @@ class CPLearnVariant(CPLearn):
     def set_extra_state(self, state: dict[str, Any]) -> None:
         super().set_extra_state(state)
         self._draw(state["epoch"])
-        self.share = state.get("share", 1.0)  # earlier checkpoints, mostly of finished runs, lack it
+        self.share = state.get("share", 1.0)  # earlier checkpoints lack it; most are of finished runs
 
     def _draw(self, epoch: int) -> None:
         self.epoch, spec = epoch, self.spec
@@ -129,9 +129,9 @@ class CPLearnVariant(CPLearn):
         return log_p.exp() if self.sharpen is None else F.softmax(log_p.detach() / self.sharpen, dim=3)
 
     def _prior_term(self, mean: Tensor) -> Tensor:
-        """KL(m || 1/c) of both views' mean assignments ``(2, heads, c)``, m being the mean of them and past ones.
+        """KL(m || 1/c), averaged over views and heads; m is the average of ``mean`` ``(2, heads, c)`` and past means.
 
-        The gradient is that of m as if all of it were of this batch.
+        The gradient is taken as if m came from this batch alone.
         """
         over_time = torch.cat([self.past, mean.detach()[None]]).mean(dim=0)
         if len(self.past):
