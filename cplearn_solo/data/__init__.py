@@ -1,8 +1,8 @@
 """From the names in a config to batches of views.
 
-``load_splits`` reads the images of a data set, ``train_loader`` and ``eval_loader`` make batches of them. Images in
-memory are cut on the device by ``BatchAugment``, others where their files are read, by worker processes; both draw
-their views from the same distribution, and ``BatchAugment`` does the rest for either.
+``load_splits`` reads the images of a data set, ``train_loader`` and ``eval_loader`` make batches of them.
+``BatchAugment`` cuts images in memory on the device; worker processes cut images in files when they read them. Both
+draw views from the same distribution, and ``BatchAugment`` applies all other operations.
 """
 
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""Views of a whole batch at once, on any device: of images in memory, or of crops cut where files are read."""
+"""Views of a whole batch at once, on any device: of images in memory, or of crops that file workers have cut."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from cplearn_solo.data.geometry import draw_blur, random_resized_crop, resize_an
 from cplearn_solo.data.random_source import RandomSource
 from cplearn_solo.data.schema import Augmentation
 
-PART = 1 << 17  # values of a batch that a thread takes through all its operations before the next: a cache holds them
+PART = 1 << 17  # values that a thread takes through all operations at a time; they fit into a cache
 
 
 class BatchAugment:
     """uint8 images (n, c, H, W) -> the list of their views, one float (n, c, S, S) tensor per crop, normalised.
 
-    Or the list of crops that ``data.crops`` has cut from them, uint8 (n, c, S, S): these have their geometry, and only
-    the rest is done. Views come in the order of ``augmentations``, ``num_crops`` of each, which are drawn together as
-    one larger batch. Raises ``InputError`` for an augmentation that makes no sense.
+    The input may also be the list of crops that ``data.crops`` has cut, uint8 (n, c, S, S), whose geometry is done
+    already. Views come in the order of ``augmentations``, ``num_crops`` of each, which are drawn together as one larger
+    batch. Raises ``InputError`` for an invalid augmentation.
     """
 
     def __init__(self, augmentations: Sequence[Augmentation], mean: Sequence[float], std: Sequence[float]) -> None:
@@ -38,7 +38,7 @@ class BatchAugment:
 
     @torch.no_grad()
     def drawn(self, images: Tensor | list[Tensor], random: RandomSource) -> list[Tensor]:
-        """The same with numbers of ``random``."""
+        """The same views, drawn with ``random``."""
         views = []
         with torch.autocast(random.device.type, enabled=False):  # half precision has fewer levels than 8-bit pixels
             for x, (_, colour, crops) in zip(self._crops(images, random), self.pipelines):
@@ -46,7 +46,7 @@ class BatchAugment:
         return views
 
     def _crops(self, images: Tensor | list[Tensor], random: RandomSource) -> Iterator[Tensor]:
-        """The crops of one pipeline after the other, drawn when asked for."""
+        """The crops of each pipeline in turn, drawn lazily."""
         if isinstance(images, list):
             given = iter(images)
             yield from (torch.cat(list(islice(given, crops))) for *_, crops in self.pipelines)
@@ -74,19 +74,19 @@ class BatchAugment:
 
 
 def _parts(x: Tensor) -> list[slice]:
-    """The rows of a batch that are worked on together; on a GPU all."""
+    """Slices of rows that are processed together; on a GPU one of all rows."""
     n = len(x) if x.is_cuda else max(1, torch.get_num_threads() * PART // x[0].numel())
     return [slice(start, min(start + n, len(x))) for start in range(0, len(x), n)]
 
 
 class Normalise:
-    """Pixels (n, c, H, W), uint8, or floats in [0, 1], which are overwritten, less ``mean`` and over ``std``."""
+    """(x - ``mean``) / ``std`` of pixels x (n, c, H, W), uint8, or floats in [0, 1], which are overwritten."""
 
     def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
         self.mean, self.std = (torch.tensor(tuple(values)).view(-1, 1, 1) for values in (mean, std))
 
     def __call__(self, pixels: Tensor) -> Tensor:
-        if self.mean.device != pixels.device:  # from the first batch on they are where the images are
+        if self.mean.device != pixels.device:  # moved at the first batch
             self.mean = self.mean.to(pixels.device, non_blocking=True)
             self.std = self.std.to(pixels.device, non_blocking=True)
         x = pixels if pixels.is_floating_point() else pixels.float().div_(255)
@@ -98,7 +98,7 @@ Draw = Callable[[Sequence[int], RandomSource], Operation]  # from the shape of a
 
 
 def _geometry(aug: Augmentation) -> Geometry:
-    """How images that are in memory are cut."""
+    """The geometry of one view of images in memory."""
     pad, flip, size = aug.random_crop, aug.horizontal_flip.prob, aug.crop_size
     if aug.rrc.enabled:
         scale = (aug.rrc.crop_min_scale, aug.rrc.crop_max_scale)
@@ -108,7 +108,7 @@ def _geometry(aug: Augmentation) -> Geometry:
 
 
 def _colour(aug: Augmentation) -> list[Draw]:
-    """The operations of one view, after its geometry, that have anything to do; each may overwrite its input."""
+    """The operations of one view after its geometry that have an effect; each may overwrite its input."""
     optional = [
         (aug.color_jitter.prob, partial(draw_jitter, strength=aug.color_jitter)),
         (aug.grayscale.prob, partial(_nothing_drawn, operation=grayscale)),
@@ -125,7 +125,7 @@ def _nothing_drawn(shape: Sequence[int], random: RandomSource, operation: Callab
 
 
 def _draw_chosen(shape: Sequence[int], random: RandomSource, prob: float, draw: Draw) -> Operation:
-    """The operation for each sample with probability ``prob``."""
+    """The operation, applied to each sample with probability ``prob``."""
     if prob >= 1:
         return draw(shape, random)
     chosen = random.uniform(shape[0]) < prob
@@ -147,5 +147,5 @@ def _draw_chosen(shape: Sequence[int], random: RandomSource, prob: float, draw: 
 
 
 def _computes_all(device: torch.device) -> bool:
-    """A GPU does so, as the program would have to wait for the number of chosen samples; a CPU saves the work."""
+    """Whether an operation is computed for all samples: on a GPU, where counting the chosen ones would mean a wait."""
     return device.type == "cuda"

@@ -6,8 +6,8 @@ from torch import Tensor
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
-PHOTOGRAPHS = 64  # pixels of a crop, above which it is of photographs
-LONGEST = 8  # times the shorter side: of a longer image, a line for one, only the middle is resized
+PHOTOGRAPHS = 64  # pixels; larger crops are taken to be of photographs
+LONGEST = 8  # times the shorter side; if an image is longer, such as a line, only its middle is used
 
 
 def centre(images: Tensor, resized: int, size: int) -> Tensor:
@@ -17,22 +17,22 @@ def centre(images: Tensor, resized: int, size: int) -> Tensor:
 
 
 def middle(height: int, width: int) -> tuple[int, int, int, int]:
-    """Top, left, height and width of what is resized of an image of that size: all of it, unless it is a line."""
+    """Top, left, height and width of the part that is resized: the whole image, unless one side is far longer."""
     longest = LONGEST * min(height, width)
     h, w = min(height, longest), min(width, longest)
     return round((height - h) / 2), round((width - w) / 2), h, w
 
 
 def sides_in_memory(images: Tensor, crop_size: int) -> tuple[int, int]:
-    """``resized`` and ``size`` of images in memory: their own size, as solo-learn evaluates small ones.
+    """``resized`` and ``size`` for images in memory: their own size, as solo-learn evaluates small images.
 
-    Larger crops enlarge them. Random crops show things enlarged, so a backbone trained on smaller crops does better on
-    whole images at their own size than shrunk.
+    If crops are larger, images are enlarged. If crops are smaller, images are not shrunk: random crops enlarge objects,
+    so the backbone does better on whole images at their own size.
     """
     size = max(crop_size, min(images.shape[-2:]))
     return size, size
 
 
 def sides_of_files(crop_size: int) -> tuple[int, int]:
-    """``resized`` and ``size`` of images in files: 256 and 224 for photographs, as is customary, or in this ratio."""
+    """``resized`` and ``size`` for images in files: in the usual ratio of 256 to 224 for photographs, else equal."""
     return round(crop_size * 256 / 224) if crop_size > PHOTOGRAPHS else crop_size, crop_size

@@ -1,4 +1,4 @@
-"""Checks of the values under ``data:`` and ``augmentations:``, and of whether there is something at its paths."""
+"""Checks of the values under ``data:`` and ``augmentations:``, and of whether the data's paths exist."""
 
 import math
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ FORMATS = ("image_folder", "dali")
 
 
 def check_augmentation(a: Augmentation) -> None:
-    """Raise ``InputError`` for values that no pipeline can honour."""
+    """Raise ``InputError`` for values that are out of range or conflict."""
     for name in ("color_jitter", "grayscale", "gaussian_blur", "solarization", "equalization", "horizontal_flip"):
         prob = getattr(a, name).prob
         require(0 <= prob <= 1, f"augmentations.{name}.prob", prob, "a number from 0 to 1")
@@ -37,20 +37,20 @@ def check_augmentation(a: Augmentation) -> None:
     if pad.padding_mode not in PADDING_MODES:
         raise unknown("augmentations.random_crop.padding_mode", pad.padding_mode, PADDING_MODES)
     require(pad.padding >= 0, "augmentations.random_crop.padding", pad.padding, "an integer from 0 up")
-    if pad.enabled and pad.padding_mode == "reflect":  # a reflection has only crop_size - 1 pixels to show
+    if pad.enabled and pad.padding_mode == "reflect":  # a reflection has only crop_size - 1 pixels
         wanted = f"less than crop_size ({a.crop_size}) for reflection"
         require(pad.padding < a.crop_size, "augmentations.random_crop.padding", pad.padding, wanted)
 
 
 def check_workers(key: str, value: Any) -> None:
-    """Raise ``InputError`` for what is no number of processes."""
+    """Raise ``InputError`` unless ``value`` is ``auto`` or a number of processes."""
     require(value == "auto" or (type(value) is int and value >= 0), key, value, "auto or an integer from 0 up")
 
 
 def check_channels(augmentations: Sequence[Augmentation], channels: int) -> None:
-    """Raise ``InputError`` for augmentations that images of so many channels cannot have.
+    """Raise ``InputError`` for augmentations that are impossible for images with so many channels.
 
-    Hue, saturation and grey are those of RGB; all other operations treat channels alike.
+    Hue, saturation and grey need RGB; all other operations treat channels alike.
     """
     for a in augmentations:
         for name in ("mean", "std"):
@@ -71,7 +71,7 @@ def check_channels(augmentations: Sequence[Augmentation], channels: int) -> None
 
 
 def check_places(cfg: DataConfig) -> None:
-    """Raise ``InputError`` where images of one's own are looked for and there is nothing."""
+    """Raise ``InputError`` if a path of the user's own images does not exist."""
     if cfg.dataset in (*KNOWN_IMAGES, "hub"):  # which may be downloaded
         return
     places(cfg.train_path, "data.train_path")
@@ -80,7 +80,7 @@ def check_places(cfg: DataConfig) -> None:
 
 
 def check_data(cfg: DataConfig) -> None:
-    """Raise ``InputError`` for values out of range; whether files exist is for :func:`check_places`."""
+    """Raise ``InputError`` for values out of range; :func:`check_places` checks whether files exist."""
     if cfg.dataset not in DATASETS:
         raise unknown("data.dataset", cfg.dataset, DATASETS)
     if cfg.format not in FORMATS:

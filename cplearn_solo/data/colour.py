@@ -1,7 +1,7 @@
 """Colour of a whole batch: pixels are in [0, 1] and may be overwritten, factors are (n, 1, 1, 1).
 
-What is random is drawn for the whole batch first; the ``Operation`` that a drawing returns is then applied to one part
-of the batch after the other.
+Functions named ``draw_`` draw all random numbers for the whole batch first; the ``Operation`` that they return is then
+applied to one part of the batch after another.
 """
 
 from __future__ import annotations
@@ -38,27 +38,27 @@ def brightness(x: Tensor, factor: Tensor) -> Tensor:
 
 
 def contrast(x: Tensor, factor: Tensor) -> Tensor:
-    """A blend with the mean grey of each image, of which ``factor`` is the image's share."""
+    """Blends each image with its mean grey; ``factor`` is the weight of the image."""
     return _blend(x, gray(x.mean((2, 3), keepdim=True)), factor)
 
 
 def saturation(x: Tensor, factor: Tensor) -> Tensor:
-    """A blend with each image in grey, of which ``factor`` is the image's share."""
+    """Blends each image with its grey version; ``factor`` is the weight of the image."""
     return _blend(x, gray(x), factor)
 
 
 def hue(x: Tensor, shift: Tensor) -> Tensor:
-    """Hue turned by ``shift`` of a full turn; lightest and darkest channel of a pixel keep their values."""
+    """Rotates the hue by ``shift``, a share of a full turn; a pixel's largest and smallest value do not change."""
     r, g, b = x.split(1, dim=1)
     high, low = torch.maximum(torch.maximum(r, g), b), torch.minimum(torch.minimum(r, g), b)
     chroma = high - low
     # On the colour circle of six sixths red is at 0, green at 2, blue at 4. With the lightest and darkest channel at 1
     # and 0, a hue is 1 - r + g + b sixths from red: the channel between them rises in the first sixth, red falls in the
-    # second, the channel between rises in the third. The lighter one of green and blue says to which side.
+    # second, the channel between rises in the third. The sign of g - b is the direction.
     sixths = (g + b).sub_(r).add_(chroma).sub_(low).div_(chroma.clamp(min=1e-8)).copysign_(g - b).add_(6 * shift)
     sixths.sub_((sixths / 6).round_(), alpha=6)
-    # A channel is high up to one sixth away from its own place, falls for another, and is low for the two around the
-    # place opposite, three away; this holds for distances up to seven, which go round the circle.
+    # A channel is high up to one sixth from its own place, falls in the next sixth, and is low in the two sixths around
+    # the opposite place, three away. The formula holds for distances up to seven, past a full turn.
     away = sixths - torch.arange(0, 6, 2, dtype=x.dtype, device=x.device).view(3, 1, 1)
     return away.abs_().sub_(3).abs_().sub_(1).clamp_(0, 1).mul_(chroma).add_(low)
 
@@ -95,17 +95,17 @@ def _factors(strength: float) -> tuple[float, float]:
 
 
 def grayscale(x: Tensor) -> Tensor:
-    """Grey in all channels."""
+    """Replaces all channels by grey."""
     return x.copy_(gray(x))
 
 
 def solarize(x: Tensor) -> Tensor:
-    """Pixels from 128 of 255 up inverted: the ones that are lighter than their inverse."""
+    """Inverts pixels from 128 of 255 up: those that are lighter than their inverse."""
     return torch.minimum(x, 1 - x, out=x)
 
 
 def equalize(x: Tensor) -> Tensor:
-    """The histogram of each channel made flat, as PIL does."""
+    """Equalises the histogram of each channel, as PIL does."""
     return F.equalize((x * 255).round_().to(torch.uint8)).to(x.dtype).div_(255)
 
 

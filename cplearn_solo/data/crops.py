@@ -1,4 +1,4 @@
-"""Crops of one image in uint8, made where its file is read: where they are is drawn first, then pixels are resized."""
+"""Crops of one image in uint8, made where its file is read: positions are drawn first, then pixels are resized."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from cplearn_solo.data.schema import Augmentation
 
 
 class Crop(NamedTuple):
-    """A box of the image is resized and padded; a square window of that, which may be flipped, is the crop.
+    """A square window, perhaps flipped, of a box of the image that is resized and padded.
 
-    ``box`` is top, left, height and width in pixels of the whole image, ``resized`` height and width of the box then,
-    ``window`` top and left in the padded box.
+    ``box`` is top, left, height and width in pixels of the whole image, ``resized`` the box's height and width after
+    resizing, ``window`` top and left of the window in the padded box.
     """
 
     box: Sequence[int]
@@ -37,7 +37,7 @@ class Crop(NamedTuple):
 def draw_crops(augmentations: Sequence[Augmentation], width: int, height: int, seed: int) -> list[Crop]:
     """Crops of an image of that size, ``num_crops`` of each of ``augmentations``, as ``geometry`` draws them.
 
-    One image is so little work that Python's own numbers are faster than tensors.
+    For a single image, Python's own numbers are faster than tensors.
     """
     random = Random(seed)
     return [_draw_crop(aug, width, height, random) for aug in augmentations for _ in range(aug.num_crops)]
@@ -59,7 +59,7 @@ def _draw_crop(aug: Augmentation, width: int, height: int, random: Random) -> Cr
 
 
 def spare_pixels(crops: Sequence[Crop]) -> float:
-    """How many times smaller an image may be and still have a pixel for each pixel of its crops, along either side."""
+    """How many times smaller an image may be decoded before a box has fewer pixels than its crop, along either side."""
     return min(side / resized for crop in crops for side, resized in zip(crop.box[2:], crop.resized))
 
 
@@ -70,17 +70,17 @@ def cut(image: Decoded, crops: Sequence[Crop]) -> list[Tensor]:
 
 
 def channels_first(pixels: Tensor) -> Tensor:
-    """The same (c, h, w), one channel behind the other in memory; ``contiguous`` takes three times as long."""
+    """The same pixels (c, h, w) with channels first in memory; ``contiguous`` takes three times as long."""
     return torch.from_numpy(np.stack(pixels.numpy()))
 
 
 def as_tensor(image: Picture) -> Tensor:
-    """uint8 (c, h, w), channels last in memory, which is resized fastest."""
+    """uint8 (c, h, w) with channels last in memory, which is the fastest layout to resize."""
     return torch.from_numpy(np.atleast_3d(np.array(image))).permute(2, 0, 1)
 
 
 def _cut(pixels: Tensor, whole: tuple[int, int], crop: Crop) -> Tensor:
-    """``pixels`` (c, h, w) are of the image of width and height ``whole``, at its scale or a smaller one."""
+    """``pixels`` (c, h, w) show an image of width and height ``whole``, at its full scale or a smaller one."""
     rows, columns = (_span(crop.box[i], crop.box[2 + i], whole[1 - i], pixels.shape[1 + i]) for i in range(2))
     x = interpolate(pixels[None, :, rows, columns], crop.resized, mode="bicubic", antialias=True)[0]
     if crop.padding:
@@ -91,7 +91,7 @@ def _cut(pixels: Tensor, whole: tuple[int, int], crop: Crop) -> Tensor:
 
 
 def _span(start: int, length: int, whole: int, here: int) -> slice:
-    """Pixels from ``start`` on of ``whole``, where there are only ``here``."""
+    """``length`` pixels from ``start`` on of a side of ``whole`` pixels, which is decoded to only ``here`` pixels."""
     length = max(1, round(length * here / whole))
     start = min(round(start * here / whole), here - length)
     return slice(start, start + length)

@@ -1,4 +1,4 @@
-"""Batches of images in files, which worker processes decode and cut, and augment if the training device is theirs."""
+"""Batches of images in files: worker processes decode and cut them, and augment them, too, if training is on a CPU."""
 
 from __future__ import annotations
 
@@ -34,29 +34,29 @@ _workers: WeakSet[BaseProcess] = WeakSet()  # of all loaders
 
 
 class FileLoader(DataLoader):
-    """A DataLoader over files that keeps a tally of what its data set notes on them, the last entry of a batch.
+    """A DataLoader over files that counts the notes of its data set on them, which are the last entry of a batch.
 
-    The neighbours of files that cannot be read take their place, without a label. Raises ``InputError`` where these
-    are too many.
+    A file that cannot be read is replaced by the next one that can, without a label. Raises ``InputError`` if too many
+    cannot be read.
     """
 
     def __init__(self, dataset: TrainDataset | EvalDataset, **kwargs: Any) -> None:
-        # without a generator every epoch takes a number from the training process's own
+        # without this generator, every epoch would draw a number from the global one of the training process
         own = {"collate_fn": _as_it_is, "pin_memory": torch.cuda.is_available(), "generator": torch.Generator()}
         own["worker_init_fn"] = _begin_worker
         super().__init__(dataset, **own, **kwargs)
         self._tally = Tally(dataset.images)
-        self.waited = 0.0  # seconds that an epoch's batches were waited for
+        self.waited = 0.0  # seconds of the latest epoch spent waiting for batches
 
     def __iter__(self) -> Iterator[list]:
-        # As this is a generator, workers start when the first batch is asked for: the sampler has its epoch by then.
+        # As this is a generator, workers start at the first request for a batch, when the sampler knows its epoch.
         try:
             for *batch, notes in self._clocked():
                 noted = notes.nonzero().flatten()
                 for index, note in zip(batch[0][noted].tolist(), notes[noted].tolist()):
                     self._tally.add(index, Note(note))
                 yield batch
-        except InputError as error:  # which brings a worker's traceback along in its text
+        except InputError as error:  # its text includes the traceback of a worker
             raise InputError(str(error).strip().rpartition("\n")[2].partition("InputError: ")[2] or error) from None
         self._tally.tell()
 
@@ -68,7 +68,7 @@ class FileLoader(DataLoader):
     def _clocked(self) -> Iterator[list]:
         self.waited, start = 0.0, time.perf_counter()
         with held_back():
-            batches = super().__iter__()  # which starts the workers
+            batches = super().__iter__()  # starts the workers
         _workers.update(getattr(batches, "_workers", ()))
         for batch in batches:
             self.waited += time.perf_counter() - start
@@ -76,12 +76,12 @@ class FileLoader(DataLoader):
             start = time.perf_counter()
 
     def check_worker_number_rationality(self) -> None:
-        """PyTorch would warn of more workers than cores, which somebody asked for."""
+        """Silences PyTorch's warning of more workers than cores: the user asked for them."""
 
 
 @contextmanager
 def lost_workers_told(num_workers: int) -> Iterator[None]:
-    """A worker that dies, at whatever moment the training process hears of it, is an ``InputError`` of one line."""
+    """Turns the death of a worker into an ``InputError`` of one line, whenever the training process learns of it."""
     try:
         yield
     except Exception as error:
@@ -93,7 +93,7 @@ def lost_workers_told(num_workers: int) -> Iterator[None]:
 class TrainDataset(Dataset):
     """:class:`Batch` -> ``[index, [crop, ...], labels, notes]``, with crops (n, c, S, S).
 
-    Where crops are is a function of (seed, epoch, index). With ``colour`` they are finished as ``BatchAugment`` does in
+    The position of a crop is a function of (seed, epoch, index). With ``colour``, ``BatchAugment`` finishes crops as in
     a training step, a function of (seed, epoch, step, rank); without, they are uint8.
     """
 
@@ -110,7 +110,7 @@ class TrainDataset(Dataset):
 
     def _crops(self, epoch: int, index: int) -> tuple[list[Tensor], Note]:
         seed = hash_seed(self.seed, epoch, index)
-        crops_of = cache(partial(draw_crops, self.augmentations, seed=seed))  # asked before decoding and after
+        crops_of = cache(partial(draw_crops, self.augmentations, seed=seed))  # called before decoding and after
         image, note = self.images.read(index, lambda *size: spare_pixels(crops_of(*size)))
         return cut(image, crops_of(*image.size)), note
 
@@ -137,7 +137,7 @@ def _labels(images: FileSet, indices: Sequence[int], notes: Sequence[Note]) -> T
 
 @atexit.register
 def _end_workers() -> None:
-    """Where a program ends within an epoch, as one does that keeps an error of it."""
+    """Ends the workers of a program that exits within an epoch, such as one that keeps an error of it."""
     end_children(_workers.intersection(multiprocessing.active_children()))
 
 
@@ -147,12 +147,12 @@ def _begin_worker(worker: int) -> None:
 
 
 def _not_handed_over(error: Exception, batch: Any) -> None:
-    """A batch that finds no room in shared memory would be waited for without end: its worker's death is noticed."""
+    """Ends a worker whose batch does not fit in shared memory: training notices a dead worker, not a missing batch."""
     os._exit(1)
 
 
 def _unless_left(kind: type[BaseException], error: BaseException, trace: Any) -> None:
-    """A thread that hands over batches says nothing of a training process that is gone."""
+    """Hides errors of threads that hand batches to a training process that has ended."""
     if not issubclass(kind, (ConnectionError, EOFError)):
         sys.__excepthook__(kind, error, trace)
 

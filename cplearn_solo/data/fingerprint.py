@@ -1,4 +1,4 @@
-"""What the images of a run are: a few words and hashes, by which changed data is noticed and described."""
+"""Fingerprints of a run's images: counts and hashes, by which changed data is noticed and described."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ PARTS = {"train": "training images", "scored": "scored images"}
 
 
 def fingerprint(train: ImageSet, scored: ImageSet | None) -> dict[str, Any]:
-    """Count, classes and hashes of the labels, names and sizes of the images of each part, as JSON can hold them.
+    """For each part the numbers of images and classes, and hashes of labels, names and sizes, in JSON's types.
 
-    Files are not opened. Where a set is stored is not part of it. Sets known by their name have no names and sizes.
+    Files are not opened, and where a set is stored does not matter. Images in memory have no names and sizes.
     """
     return {part: _described(images) for part, images in (("train", train), ("scored", scored)) if images is not None}
 
@@ -33,13 +33,13 @@ def describe_change(old: dict[str, Any], new: dict[str, Any]) -> str:
 
 
 def describe_first_change(found: Sequence[dict[str, Any]]) -> str:
-    """How the first of several fingerprints that is not as the one at their beginning differs from it, in a line."""
+    """How the first fingerprint that differs from ``found[0]`` does so, in a line; empty if all are equal."""
     changes = (describe_change(found[0], other) for other in found[1:])
     return next(filter(None, changes), "")
 
 
 def _described(images: ImageSet) -> dict[str, Any]:
-    from cplearn_solo.data.image_set import FileSet  # with PyTorch, which those that only compare do without
+    from cplearn_solo.data.image_set import FileSet  # imports PyTorch, which a comparison does not need
 
     found = {
         "images": len(images),

@@ -1,7 +1,7 @@
 """Cropping, resizing, padding, flipping and blurring of a whole batch.
 
-They act on rows and columns separately. Each is therefore one matrix per sample for the rows and one for the columns,
-and two batched matrix products do the work.
+All of these act on rows and columns separately. Each is therefore one matrix per sample for the rows and one for the
+columns, and is computed by two batched matrix products.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def bicubic_weights(start: Tensor, length: Tensor, positions: Tensor, size: int)
     pixel = torch.arange(0.5, size, device=start.device)
     centre = (positions[..., None] + 0.5) * scale + start
     t = (pixel - centre).div_(scale.clamp(min=1)).abs_()
-    # Keys' cubic with a = -0.5 as truncated powers: the second term is there for t < 2, the first for t < 1.
+    # Keys' cubic with a = -0.5 as truncated powers: the term in q is not 0 for t < 2, the term in p for t < 1.
     p, q = (1 - t).relu_(), (2 - t).relu_()  # in place from here on: fresh memory costs more than the arithmetic
     weights = (q - 1).mul_(q).mul_(q).mul_(0.5).add_((p * -2).add_(1).mul_(p).mul_(p))
     weights.mul_((pixel > start) & (pixel < start + length))
@@ -51,7 +51,7 @@ def bicubic_weights(start: Tensor, length: Tensor, positions: Tensor, size: int)
 
 
 def reflect(index: Tensor, size: int) -> Tensor:
-    """Indices up to ``size - 1`` outside of 0..size-1, mirrored into it without repeating the border."""
+    """Mirrors indices at most ``size - 1`` outside of 0..size-1 into this range, without repeating the border."""
     return (size - 1) - ((size - 1) - index.abs()).abs()
 
 
@@ -60,7 +60,7 @@ def random_boxes(
 ) -> tuple[Tensor, ...]:
     """top, left, height and width, each (n,) float integers, distributed like torchvision's RandomResizedCrop.
 
-    Ten tries per sample, of which the first box that fits the image counts; where none does, it is the central one.
+    Ten boxes are drawn per sample: the result is the first that fits into the image, or the central one if none does.
     """
     area = height * width * random.uniform(n, 10, low=scale[0], high=scale[1])
     aspect = random.uniform(n, 10, low=LOG_ASPECT[0], high=LOG_ASPECT[1]).exp_()
@@ -78,7 +78,7 @@ def random_boxes(
 
 
 def random_box(height: int, width: int, scale: tuple[float, float], random: Random) -> tuple[int, int, int, int]:
-    """The same for one image, without tensors: top, left, height and width."""
+    """:func:`random_boxes` for one image, without tensors: top, left, height and width."""
     for _ in range(10):
         area, aspect = height * width * random.uniform(*scale), math.exp(random.uniform(*LOG_ASPECT))
         w, h = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
@@ -103,7 +103,7 @@ def _output_pixels(n: int, size: int, flip: float, random: RandomSource) -> Tens
 
 
 def random_resized_crop(x: Tensor, random: RandomSource, size: int, scale: tuple[float, float], flip: float) -> Tensor:
-    """A random box of the image, of a share of its area in the range ``scale``, resized to ``size`` pixels."""
+    """A random box, whose share of the image's area is in the range ``scale``, resized to ``size`` pixels a side."""
     n, _, height, width = x.shape
     top, left, h, w = random_boxes(n, height, width, scale, random)
     rows = bicubic_weights(top, h, _output_pixels(n, size, 0.0, random), height)
@@ -145,13 +145,13 @@ def blur(x: Tensor, sigma: Tensor) -> Tensor:
     """Gaussian blur of (n, c, S, S) with one ``sigma`` (n,) per sample, reflecting at the border."""
     x = x.contiguous()
     n, c, size, _ = x.shape
-    radius = min(BLUR_RADIUS, size - 1)  # and no more than a reflection has to show
+    radius = min(BLUR_RADIUS, size - 1)  # a reflection has only size - 1 pixels
     offset = torch.arange(-radius, radius + 1, device=x.device)
     kernel = (-0.5 * (offset / sigma[:, None]).square()).softmax(1)
     seen = reflect(torch.arange(size, device=x.device)[:, None] + offset, size)  # (S, taps): the pixel under each tap
     shape = (n, *seen.shape)
     weights = x.new_zeros(n, size, size).scatter_add_(2, seen.expand(shape), kernel[:, None].expand(shape))
-    # Weights are zero but for a band, so a block of output pixels needs only the input pixels near it.
+    # Weights are zero outside of a band, so a block of output pixels needs only the input pixels near it.
     starts = range(0, size, BLOCK)
     blocks = [(slice(at, at + BLOCK), slice(max(0, at - radius), at + BLOCK + radius)) for at in starts]
     across, down = torch.empty_like(x), torch.empty_like(x)
@@ -164,6 +164,6 @@ def blur(x: Tensor, sigma: Tensor) -> Tensor:
 
 
 def draw_blur(shape: Sequence[int], random: RandomSource) -> Operation:
-    """Blur with a sigma for each sample, uniform in ``BLUR_SIGMA`` pixels."""
+    """Blur with one sigma per sample, drawn uniformly from ``BLUR_SIGMA``."""
     sigma = random.uniform(shape[0], low=BLUR_SIGMA[0], high=BLUR_SIGMA[1])
     return lambda x, rows: blur(x, sigma[rows])

@@ -18,12 +18,12 @@ from cplearn_solo.data.index import Selected
 from cplearn_solo.data.schema import DataConfig
 from cplearn_solo.data.tally import Note, Tally
 
-Channels = tuple[float, ...]  # a number for each
+Channels = tuple[float, ...]  # a number per channel
 IMAGENET_MEAN: Channels = (0.485, 0.456, 0.406)
 IMAGENET_STD: Channels = (0.229, 0.224, 0.225)
 SMALL_SIDE = 64  # pixels; images with longer sides stay encoded
-SLOW_DECODE = 5000  # images from which decoding takes long enough to show a progress bar
-NEIGHBOURS = 100  # images that are tried in the place of an unreadable one
+SLOW_DECODE = 5000  # images; decoding more takes long enough to show a progress bar
+NEIGHBOURS = 100  # images within which a replacement for an unreadable one is searched
 
 
 class ImageSet(Protocol):
@@ -31,7 +31,7 @@ class ImageSet(Protocol):
 
     ``labels`` is int64 of shape (N,) with values in 0..num_classes-1, or -1 where an image has none; ``mean`` and
     ``std`` are per channel of pixels in [0, 1]; ``classes`` holds the class names, or nothing if they are unknown;
-    ``limits`` are the values that became, or become, black and white in images of more than 8 bits.
+    ``limits`` are the values that are mapped to black and white in images of more than 8 bits.
     """
 
     labels: Tensor
@@ -71,7 +71,7 @@ class MemorySet:
 
 @dataclass(frozen=True)
 class FileSet:
-    """Images of any size, decoded when asked for: ``sources`` are file paths or encoded images, in an ``Index``.
+    """Images of any size, decoded on request: ``sources`` are file paths or encoded images, in an ``Index``.
 
     ``max_unreadable`` is the share of them that may turn out to be unreadable.
     """
@@ -100,7 +100,7 @@ class FileSet:
         return decode(self.sources[i], self.decoding).image
 
     def read(self, i: int, shrink: Shrink | None = None) -> tuple[Decoded, Note]:
-        """Image ``i``, or the next one that can be decoded, and what there is to say about ``i``."""
+        """Image ``i``, or the next one that can be decoded, and a note on ``i``."""
         try:
             decoded = decode(self.sources[i], self.decoding, shrink)
             return decoded, Note.ONE_OF_SEVERAL if decoded.one_of_several else Note.READ
@@ -108,7 +108,7 @@ class FileSet:
             return self.instead(i, shrink, error), Note.UNREADABLE
 
     def instead(self, i: int, shrink: Shrink | None, error: InputError) -> Decoded:
-        """What takes the place of image ``i``, which cannot be read: the next one that can, or raises ``error``."""
+        """Replaces image ``i``, which cannot be read, by the next one that can; raises ``error`` if none is near."""
         for after in range(1, min(len(self), NEIGHBOURS)):
             try:
                 return decode(self.sources[(i + after) % len(self)], self.decoding, shrink)
@@ -122,8 +122,8 @@ class FileSet:
 
 
 def sampled(images: ImageSet, rows: Tensor) -> ImageSet:
-    """The images in ``rows``, drawn to be looked at: that more of them are unreadable than of all ends nothing, unless
-    none may be."""
+    """The images in ``rows``, as a sample to look at: any number of them may be unreadable, unless none of the set may
+    be."""
     chosen = images.subset(rows)
     if isinstance(chosen, FileSet) and chosen.max_unreadable:
         return replace(chosen, max_unreadable=1.0)
@@ -131,7 +131,7 @@ def sampled(images: ImageSet, rows: Tensor) -> ImageSet:
 
 
 def in_channels(images: MemorySet, cfg: DataConfig) -> MemorySet:
-    """The same images of ``data.channels``: grey by Pillow's luma; raises ``InputError`` for channels they lack."""
+    """The same images with ``data.channels``: grey by Pillow's luma; raises ``InputError`` for other conversions."""
     if images.images.shape[1] == cfg.channels:
         return images
     require(cfg.channels == 1, "data.channels", cfg.channels, f"3 or 1 for {cfg.dataset}")
@@ -141,9 +141,9 @@ def in_channels(images: MemorySet, cfg: DataConfig) -> MemorySet:
 
 
 def decoded_if_small(images: FileSet) -> ImageSet:
-    """The same images in memory if they are small and of one size, else as they are.
+    """The same images in memory if they are small and of one size, else unchanged.
 
-    Unreadable ones are counted and take over the next one's pixels, without a label.
+    Unreadable ones are counted; they get the pixels of the next readable image and no label.
     """
     width, height = images.read(0)[0].size
     if max(width, height) > SMALL_SIDE:

@@ -1,7 +1,7 @@
 """Where the images of a set are, in a few arrays.
 
-A list of a million strings costs every worker a copy: Python counts references in the strings themselves, so that
-looking at one writes to its page. Arrays are shared with the workers for good.
+With a list of a million strings, every worker would soon have a copy: Python counts references in the strings
+themselves, so that reading one writes to its memory page. Arrays stay shared with the workers.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ PIECE = 256  # bytes from the middle of a file, which differ between nearly all 
 
 
 class Names(Sequence[bytes]):
-    """Byte strings, one behind the other in one buffer."""
+    """Byte strings, one after another in one buffer."""
 
     def __init__(self, text: bytes | bytearray, ends: np.ndarray) -> None:
         self.text, self.ends = np.frombuffer(text, np.uint8), ends
 
     @classmethod
     def of(cls, names: Iterable[bytes]) -> Names:
-        """The same strings."""
+        """Packs ``names``."""
         names = list(names)
         return cls(b"".join(names), np.cumsum([len(name) for name in names], dtype=np.int64))
 
@@ -40,7 +40,7 @@ class Names(Sequence[bytes]):
 class Index(Sequence[Source]):
     """Images to decode, and what is known of them before that.
 
-    ``sizes`` are the bytes of each, int64 of shape (N,); ``place`` is the folder, archive or table they are in.
+    ``sizes`` are their numbers of bytes, int64 of shape (N,); ``place`` is the folder, archive or table they are in.
     """
 
     sizes: np.ndarray
@@ -54,7 +54,7 @@ class Index(Sequence[Source]):
 
     @abstractmethod
     def key(self, i: int) -> bytes:
-        """What image ``i`` is known by, wherever the set is stored and whatever else is in it."""
+        """Identifies image ``i``, independently of where the set is stored and what else is in it."""
 
     def file(self, i: int) -> str:
         """Where image ``i`` is in ``place``: a path, or its number where images have no names."""
@@ -71,11 +71,11 @@ class Index(Sequence[Source]):
 
     @abstractmethod
     def known_by(self) -> Iterable[np.ndarray]:
-        """Arrays that all keys follow from, for a hash; nothing where images have no names."""
+        """Arrays that determine all keys, for a hash; empty if images have no names."""
 
 
 class Named(Index):
-    """Images that have names in their place, which are paths from there."""
+    """Images with names, which are paths relative to ``place``."""
 
     def __init__(self, place: str, names: Names, sizes: np.ndarray) -> None:
         self.place, self.names, self.sizes = place, names, sizes
@@ -107,7 +107,7 @@ class Files(Named):
 
 
 class Joined(Index):
-    """Several of them, one behind the other."""
+    """Several indices, one after another."""
 
     def __init__(self, parts: Sequence[Index]) -> None:
         self.parts = parts
@@ -148,7 +148,7 @@ class Joined(Index):
 
 
 class Selected(Index):
-    """The sources in ``rows``, in that order. Of a plain sequence of sources only these are known."""
+    """The sources in ``rows``, in that order. If ``sources`` is no ``Index``, only items can be read."""
 
     def __init__(self, sources: Sequence[Source], rows: np.ndarray) -> None:
         if isinstance(sources, Selected):

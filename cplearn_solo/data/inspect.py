@@ -1,4 +1,4 @@
-"""What a training would see of image files, found out before it: kinds, damage, copies, and how they look."""
+"""What a training will see of image files, found before it starts: kinds, damage, copies, and how they look."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from cplearn_solo.data.overlap import content_hashes
 from cplearn_solo.data.statistics import deviations
 
 FEW = 32  # images that are looked at before a training
-SAMPLE = 500  # images that are looked at unless all are asked for
-BLOCK = 50  # images of one task
+SAMPLE = 500  # images that are looked at unless all are requested
+BLOCK = 50  # images per task
 NEARLY_ONE_COLOUR = 2.0  # standard deviation of the levels, 0 to 255, below which an image shows nothing
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a file says of its image: ``size`` (width, height) in pixels, before it is turned."""
+    """What a file says of its image: ``size`` is (width, height) in pixels before it is ``turned`` upright."""
 
     format: str
     mode: str
@@ -49,13 +49,13 @@ class Look:
     index: int
     header: Header | None = None
     empty: bool = False
-    several: bool = False  # images in its file
+    several: bool = False  # whether its file has several images
     refused: str = ""
 
 
 @dataclass(frozen=True)
 class Findings:
-    """What is known of a set: ``looks`` at some or all of its images, and groups of those with the same content."""
+    """What is known of a set: ``looks`` at some or all of its images, and ``copies``, groups with the same content."""
 
     images: FileSet
     looks: list[Look]
@@ -63,16 +63,16 @@ class Findings:
 
     @property
     def readable(self) -> list[Look]:
-        """Those that can be read."""
+        """The looks at images that can be read."""
         return [look for look in self.looks if look.header]
 
     def counts(self, what: str) -> Counter[str]:
-        """Of the formats, modes or bits of the readable images."""
+        """How often each ``what`` (``format``, ``mode`` or ``bits``) occurs in readable images."""
         return Counter(str(getattr(look.header, what)) for look in self.readable)
 
 
 def inspect(images: FileSet, *, seed: int = 0, everything: bool = False) -> Findings:
-    """Decodes a seeded sample of ``images``, or all of them; copies of these are looked for among all."""
+    """Decodes a seeded sample of ``images``, or ``everything``, and finds their copies among all images."""
     rows = np.arange(len(images))
     if not everything and len(images) > SAMPLE:
         rows = np.sort(np.random.default_rng(seed).choice(len(images), SAMPLE, replace=False))
@@ -85,7 +85,7 @@ def inspect(images: FileSet, *, seed: int = 0, everything: bool = False) -> Find
 
 
 def in_short(train: ImageSet, scored: ImageSet | None) -> str:
-    """A line on the images of a run; of files a few are looked at."""
+    """A line on the images of a run; if they are files, it decodes a few."""
     labels, counts = train.labels[train.labels >= 0].unique(return_counts=True)
     of_classes = f" of {len(labels)} classes with {counts.min()} to {counts.max()} each" if len(labels) else ""
     rest = "" if scored is None else f", {len(scored)} to score on"
@@ -101,7 +101,7 @@ def in_short(train: ImageSet, scored: ImageSet | None) -> str:
 def copies(images: FileSet, rows: np.ndarray) -> list[list[int]]:
     """Groups of images with the same bytes, of which at least one is in ``rows``.
 
-    Bytes are read only where sizes agree, and all of them only where some from the middle agree too.
+    Only images of equal size are read, and read whole only if some bytes from the middle are equal, too.
     """
     index = images.sources
     alike = np.flatnonzero(np.isin(index.sizes, index.sizes[rows]))
@@ -141,7 +141,7 @@ def _look(images: FileSet, i: int) -> Look:
 
 
 def header_of(source: Source, decoding: Decoding) -> Header:
-    """What its first bytes say; ``OSError`` or ``ValueError`` where it is no image."""
+    """The header of an image; raises ``OSError`` or ``ValueError`` if it is no image."""
     try:
         with opened(source) as image:
             turned = image.getexif().get(ORIENTATION) in UPRIGHT
@@ -154,7 +154,7 @@ def header_of(source: Source, decoding: Decoding) -> Header:
 
 
 def _bits(image: ImageFile.ImageFile) -> int:
-    """Of a number in the file, as far as Pillow tells."""
+    """Bits per sample in the file, as far as Pillow tells."""
     if image.format == "TIFF":
         return max(image.tag_v2.get(BITS, (1,)))
     if ";16" in image.mode + raw_mode(image) or (image.mode == "I" and image.format in ("PNG", "PPM")):
@@ -163,6 +163,6 @@ def _bits(image: ImageFile.ImageFile) -> int:
 
 
 def _repeated(values: np.ndarray) -> np.ndarray:
-    """Which of them occur more than once."""
+    """Which values occur more than once."""
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     return counts[inverse] > 1

@@ -1,4 +1,4 @@
-"""Loaders of training and evaluation batches, for images of either kind."""
+"""Loaders of training and evaluation batches, for images in memory and in files."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def train_loader(
     """The training batches of one rank; ``loader.batch_sampler.set_epoch(e)`` chooses the epoch.
 
     Images in memory come as uint8 batches for ``BatchAugment``, ``[index, images, labels]``. Files come as crops,
-    ``[index, [crop, ...], labels]``, each (n, c, S, S): finished, in floats, or without ``colour`` uint8 ones for
-    ``BatchAugment``. ``processes`` of the ``world`` are on this machine and share its cores. Raises ``InputError``
-    where there is less than one batch.
+    ``[index, [crop, ...], labels]``, each (n, c, S, S): finished floats, or, without ``colour``, uint8 for
+    ``BatchAugment``. ``processes`` of the ``world`` processes run on this machine and share its cores. Raises
+    ``InputError`` if there is less than one batch.
     """
     batches = EpochSampler(len(images), seed=seed, rank=rank, world=world, batch_size=batch_size)
     if isinstance(images, MemorySet):

@@ -9,7 +9,7 @@ NAMED = 3  # classes in a message
 
 
 def tell_lost_classes(train: ImageSet, scored: ImageSet) -> None:
-    """Says once which classes are scored although no training image of them is left, as the only one was held out."""
+    """Prints once which scored classes have no training image, for example because all of theirs were held out."""
     labels = [images.labels[images.labels >= 0].unique().tolist() for images in (train, scored)]
     lost = sorted(set(labels[1]) - set(labels[0]))
     if not labels[0] or not lost:

@@ -60,5 +60,5 @@ class MemoryEvalLoader(_OnDevice):
         return -(-len(self.index) // self.batch_size)
 
     def __iter__(self) -> Iterator[list[Tensor]]:
-        for index in self.index.to(self.device).split(self.batch_size)[: len(self)]:  # of nothing it makes a part, too
+        for index in self.index.to(self.device).split(self.batch_size)[: len(self)]:  # split makes one part of nothing
             yield [index, centre(self.images.images[index], *self.sides), self.images.labels[index]]

@@ -16,7 +16,7 @@ def say_once(line: str) -> None:
 
 
 def counted(what: Counter[str]) -> str:
-    """Kinds with their numbers, most first.
+    """Kinds with their numbers, the most frequent first.
 
     >>> counted(Counter({".mov": 3, ".txt": 5}))
     '5 .txt, 3 .mov'

@@ -30,9 +30,9 @@ def step_generator(
 
 
 class Batch(NamedTuple):
-    """Which images to read, and all that their views depend on beside the seed.
+    """Which images to read, and everything but the seed that their views depend on.
 
-    Workers live longer than an epoch, so the epoch has to reach them with the indices.
+    Workers live longer than an epoch, so the epoch is sent to them with the indices.
     """
 
     epoch: int
@@ -44,8 +44,8 @@ class Batch(NamedTuple):
 class EpochSampler(Sampler[Batch]):
     """The batches of one rank; the last incomplete batch is dropped.
 
-    Every rank has its own part of the epoch and as many batches as the others. Raises ``InputError`` where there are
-    fewer images than one batch on every rank.
+    Every rank has its own part of the epoch and the same number of batches. Raises ``InputError`` if there are too few
+    images for one batch on every rank.
     """
 
     def __init__(self, size: int, *, seed: int, rank: int = 0, world: int = 1, batch_size: int) -> None:

@@ -1,4 +1,4 @@
-"""Scored images that something was also learned from, found by their content."""
+"""Scored images that are also training or probe images, found by their content."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from cplearn_solo.data.index import PIECE, Index
 from cplearn_solo.data.notes import say_once
 from cplearn_solo.data.schema import DataConfig
 
-OWN_DATA = ("custom", "parquet")  # whose overlap the user can mend; others are known by their name, with their faults
+OWN_DATA = ("custom", "parquet")  # where the user can remove an overlap; other data sets are used as published
 THREADS = 16  # mostly waiting for files
 BLOCK = 1000  # images of one task
 
 
 def check_overlap(train: ImageSet, scored: ImageSet, cfg: DataConfig, *, also: str = "training images") -> None:
-    """Raises ``InputError`` where scored images are ``also`` in ``train``, with their count.
+    """Raises ``InputError`` with the number of scored images that are also in ``train``, which ``also`` describes.
 
-    With ``data.allow_overlap``, and for data sets known by their name, prints it instead.
+    With ``data.allow_overlap``, and for data sets not in ``OWN_DATA``, prints the number instead.
     """
     found = overlap(_index(train), _index(scored))
     if not len(found):
@@ -36,9 +36,9 @@ def check_overlap(train: ImageSet, scored: ImageSet, cfg: DataConfig, *, also: s
 
 
 def overlap(train: Index | Pixels, scored: Index | Pixels) -> np.ndarray:
-    """Numbers of the scored images whose bytes are those of a training image.
+    """Indices of the scored images that are equal to a training image, byte for byte.
 
-    Bytes are read only where sizes agree, and all of them only where some from the middle agree too.
+    Only images of equal size are read, and read whole only if some bytes from the middle are equal, too.
     """
     ours, theirs = np.arange(len(scored)), np.arange(len(train))
     ours, theirs = _alike(ours, theirs, scored.sizes, train.sizes)
@@ -48,14 +48,14 @@ def overlap(train: Index | Pixels, scored: Index | Pixels) -> np.ndarray:
 
 
 def _alike(ours: np.ndarray, theirs: np.ndarray, a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Those of each whose value, in ``a`` and ``b``, also occurs on the other side."""
+    """Elements of ``ours`` and ``theirs`` whose values, ``a`` and ``b``, also occur on the other side."""
     return ours[np.isin(a, b)], theirs[np.isin(b, a)]
 
 
 def content_hashes(index: Index | Pixels, rows: np.ndarray, what: str) -> np.ndarray:
-    """Hashes of the size and the bytes that the method ``what`` reads, uint64 of shape (N,)."""
+    """Hashes of each size and the bytes that the method ``what`` reads, uint64 of shape (N,), for N ``rows``."""
     read, sizes = getattr(index, what), index.sizes
-    other = f"of {id(index)}: "  # what cannot be read, or is empty, is like nothing else
+    other = f"of {id(index)}: "  # unreadable and empty images are equal to no other
 
     def block(some: np.ndarray) -> list[int]:
         return [_hash(read, i, int(sizes[i]), other) for i in some.tolist()]
@@ -75,7 +75,7 @@ def _hash(read: Callable[[int], bytes], i: int, size: int, other: str) -> int:
 
 
 class Pixels:
-    """What is asked of an index here, of decoded images, whose pixels stand for their files."""
+    """Decoded images with the methods of ``Index`` that are used here; pixels take the place of a file's bytes."""
 
     def __init__(self, images: MemorySet) -> None:
         self.pixels = images.images.flatten(1).numpy()

@@ -14,7 +14,7 @@ from cplearn_solo.data.order import hash_seed
 class RandomSource:
     """Random numbers from one generator (None: the global ones), delivered to the device of the images.
 
-    Where they are drawn on a GPU, the program does not wait for any of them.
+    If they are drawn on a GPU, the program does not wait for them.
     """
 
     def __init__(self, generator: torch.Generator | None, device: torch.device) -> None:
@@ -29,14 +29,14 @@ class RandomSource:
         return torch.randn(shape, generator=self.generator, device=self.source).to(self.device)
 
     def order(self, n: int) -> list[int]:
-        """A permutation, as numbers that the program can branch on."""
+        """A permutation of 0..n-1 as Python's integers, which the program can branch on."""
         if self._host is not None:
             return self._host.sample(range(n), n)
         return torch.randperm(n, generator=self.generator, device=self.source).tolist()
 
 
 def _on_host(generator: torch.Generator | None) -> random.Random:
-    """Python's generator, whose numbers need not be fetched from a GPU, seeded by the state of ``generator``."""
+    """A generator of Python, whose numbers need not be fetched from a GPU, seeded by the state of ``generator``."""
     if generator is None:
         return random.Random(random.getrandbits(64))
     return random.Random(hash_seed(generator.initial_seed(), generator.get_offset()))

@@ -1,4 +1,4 @@
-"""Which images of a set are used: the first ones, a share of every class or few of some, what holding out leaves."""
+"""Which images of a set are used: the first ones, a share of every class, imbalanced classes, held-out images."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def fraction(images: ImageSet, share: float, seed: int) -> ImageSet:
 def hold_out(images: ImageSet, share: float, seed: int) -> tuple[ImageSet, ImageSet]:
     """The remaining training images, and the held-out ones: a share of those with a label.
 
-    Data sets known by their name, which never change, are held out as ever: alike in every class. Of others each image
-    is drawn by itself, a function of ``seed`` and of its name (in tables, of its content), so that images that are
-    added or taken away change nothing for the rest. Raises ``InputError`` where either part is empty.
+    Of images in memory, the same share of every class is held out. Each image in a file is drawn independently, as a
+    function of ``seed`` and its name (in tables, its content), so that adding or removing images changes nothing for
+    the others. Raises ``InputError`` if either part is empty.
     """
     labelled = (images.labels >= 0).nonzero().flatten()
     if isinstance(images, FileSet):
@@ -45,10 +45,11 @@ def hold_out(images: ImageSet, share: float, seed: int) -> tuple[ImageSet, Image
 
 
 def imbalanced(images: ImageSet, ratio: float, seed: int) -> ImageSet:
-    """Images of which class k of K, by label, has n ratio^(-k / (K - 1)), at least one, drawn with ``seed``.
+    """Keeps n ratio^(-k / (K - 1)) images of class k of K, by label, but at least one, drawn with ``seed``.
 
-    n is the largest number for which no class lacks images (CIFAR-LT of Cui et al., CVPR 2019, has n as it is). Images
-    without a label are left out. Says once how many are kept. Raises ``InputError`` where no image has one.
+    n is the largest number for which every class has enough images (in CIFAR-LT of Cui et al., CVPR 2019, it is the
+    size of a class). Images without a label are left out. Prints once how many are kept. Raises ``InputError`` if no
+    image has a label.
     """
     shuffled = torch.from_numpy(np.random.default_rng(seed).permutation(len(images)))
     classes, counts = images.labels[images.labels >= 0].unique(return_counts=True)
@@ -63,7 +64,7 @@ def imbalanced(images: ImageSet, ratio: float, seed: int) -> ImageSet:
 
 
 def halves(images: ImageSet) -> tuple[ImageSet, ImageSet]:
-    """Every other labelled image, and the rest of them; raises ``InputError`` where there are fewer than two."""
+    """Every second labelled image, and the other labelled ones; raises ``InputError`` if there are fewer than two."""
     labelled = (images.labels >= 0).nonzero().flatten()
     wanted = "images of which at least two have labels, as those in data.train_path have none"
     require(len(labelled) > 1, "data.val_path", f"{len(labelled)} with labels", wanted)
@@ -79,9 +80,9 @@ def _drawn(sources: Index, rows: Tensor, share: float, seed: int) -> Tensor:
 
 
 def stratified(labels: Tensor, share: float, seed: int) -> tuple[Tensor, Tensor]:
-    """Indices of a share of the images, alike in every class to within one image, and of the rest; both sorted."""
+    """Indices of a share of the images, equal in every class up to one image, and of the rest; both sorted."""
     shuffled = torch.from_numpy(np.random.default_rng(seed).permutation(len(labels)))
     by_class = shuffled[labels[shuffled].argsort(stable=True)]
-    # Walking through class after class and taking an image whenever share * position passes an integer.
+    # Goes through the images class by class and takes one whenever share * position + 0.5 passes an integer.
     taken = torch.arange(len(labels) + 1, dtype=torch.float64).mul(share).add(0.5).floor().diff() > 0
     return by_class[taken].sort().values, by_class[~taken].sort().values

@@ -23,11 +23,11 @@ TABLES = ("parquet", "hub")  # often of small images, which are then decoded onc
 
 @dataclass(frozen=True)
 class Splits:
-    """``train`` to learn from, ``test`` to score on (None: nothing to score), and what ``test`` is: test or val.
+    """``train`` to learn from, ``test`` to score on (None: nothing to score), and ``name`` of ``test``: test or val.
 
-    ``probe`` are labelled images that a linear probe and nearest neighbours learn from: those of ``train``, or half of
-    the labelled images in ``data.val_path`` where training images have no labels, of which ``test`` is the other half.
-    Both are decoded in the same way, also where only one of them has small images of one size, or each has another.
+    A linear probe and nearest neighbours learn from the labelled images in ``probe``: those of ``train``, or, if these
+    have no labels, half of the labelled images in ``data.val_path``; then ``test`` is the other half. ``probe`` and
+    ``test`` are decoded in the same way, even if only one has small images of one size, or their sizes differ.
     ``fingerprint`` is that of the data, for ``describe_change``.
     """
 
@@ -48,8 +48,8 @@ def load_splits(
 ) -> Splits:
     """The images ``cfg`` asks for; every selection is a function of ``cfg`` and ``seed`` only.
 
-    ``mean`` and ``std`` (a number per channel) replace those of the data set in both parts, ``limits`` what would be
-    measured for ``data.range: auto``. Raises ``InputError`` for anything missing, unreadable or out of range.
+    ``mean`` and ``std`` (a number per channel) replace those of the data set in all parts, ``limits`` the values that
+    ``data.range: auto`` would measure. Raises ``InputError`` for anything missing, unreadable or out of range.
     """
     check_data(cfg)
     if cfg.dataset != "hub":
@@ -87,21 +87,21 @@ def load_splits(
 
 
 def _size(images: ImageSet) -> tuple[int, ...]:
-    """Height and width of images in memory; none of files, which are all seen at the same."""
+    """Height and width of images in memory; empty for files, which are all resized to the same size."""
     return () if isinstance(images, FileSet) else tuple(images.images.shape[2:])
 
 
 def _readers(
     train: ImageSet, cfg: DataConfig, seed: int, limits: tuple[float, float] | None
 ) -> tuple[Callable[[ImageSet], ImageSet], Callable[[ImageSet], ImageSet]]:
-    """What makes pixels of either part: of small images in tables at once if they are of one size, or, as for files,
-    when they are asked for."""
+    """Two functions that make a part readable: the first decodes small images of one size in tables at once, the second
+    decodes files and tables only on request."""
     if not isinstance(train, FileSet):
         return partial(in_channels, cfg=cfg), partial(in_channels, cfg=cfg)
     decoding = Decoding.of(cfg)
     if cfg.range == "auto":
         decoding = replace(decoding, limits=limits or measured_range(train.sources, decoding, seed))
     with_decoding = partial(replace, decoding=decoding, max_unreadable=cfg.max_unreadable)
-    with_decoding(train).read(0)  # where none can be read, this says so at once
+    with_decoding(train).read(0)  # raises at once if none can be read
     at_once = (lambda images: decoded_if_small(with_decoding(images))) if cfg.dataset in TABLES else with_decoding
     return at_once, with_decoding

@@ -1,4 +1,4 @@
-"""Mean and standard deviation per channel, with which images are normalised."""
+"""Mean and standard deviation per channel, for the normalisation of images."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cplearn_solo.data.decoding import Picture
 from cplearn_solo.data.image_set import IMAGENET_MEAN, IMAGENET_STD, Channels, FileSet, ImageSet
 from cplearn_solo.data.schema import RGB
 
-# Those of data sets where they are customary in RGB; others are measured.
+# The customary values of some data sets in RGB; for all others see ``channel_statistics``.
 NORMALISATION: dict[str, tuple[Channels, Channels]] = {
     "cifar10": ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
     "cifar100": ((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)),
@@ -21,7 +21,7 @@ IMAGES = 200  # files that are measured
 
 
 def channel_statistics(images: ImageSet, seed: int) -> tuple[Channels, Channels]:
-    """Mean and std per channel: of all images in memory; ImageNet's for RGB files, of other files a seeded sample's."""
+    """Mean and std per channel: of all images in memory, ImageNet's for RGB files, of a seeded sample for others."""
     if not isinstance(images, FileSet):
         return _of_levels(_counts(images.images.transpose(0, 1).flatten(1)))
     if images.decoding.channels == RGB:
@@ -31,7 +31,7 @@ def channel_statistics(images: ImageSet, seed: int) -> tuple[Channels, Channels]
 
 
 def deviations(image: Picture) -> Channels:
-    """Standard deviation per channel of pixels in [0, 1], at least that of a grey level."""
+    """Standard deviation per channel of pixels in [0, 1], at least 1/255."""
     return _of_levels(_counts_of_image(image))[1]
 
 

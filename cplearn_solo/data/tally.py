@@ -1,4 +1,4 @@
-"""What is found out about files while they are read: counted, said once, and too many unreadable ones end the run."""
+"""Notes on files while they are read: they are counted and reported, and too many unreadable files end the run."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from cplearn_solo.data.image_set import FileSet
 
 NAMED = 3  # files in a message
-ALWAYS_ALLOWED = 3  # unreadable files, however few there are in all
+ALWAYS_ALLOWED = 3  # unreadable files, however small the set is
 
 
 class Note(IntEnum):
-    """What there is to say about a file."""
+    """A note on a file that was read, or could not be."""
 
     READ = 0
     ONE_OF_SEVERAL = 1  # its first image was taken
@@ -31,7 +31,7 @@ TEXTS = {
 
 
 def allowed(max_unreadable: float, count: int) -> float:
-    """How many of ``count`` files may be unreadable: that share, three in small sets, none for 0."""
+    """How many of ``count`` files may be unreadable: that share, but at least three; none if the share is 0."""
     return max(max_unreadable * count, ALWAYS_ALLOWED) if max_unreadable else 0
 
 
@@ -45,11 +45,11 @@ class Tally:
 
     @property
     def unreadable(self) -> set[int]:
-        """Those that could not be read so far."""
+        """Indices of the files that could not be read."""
         return self._files[Note.UNREADABLE]
 
     def add(self, index: int, note: Note) -> None:
-        """Raises ``InputError``, with the reason for one of them, where more than allowed are unreadable."""
+        """Adds a note. Raises ``InputError``, with the reason for one file, if more than allowed are unreadable."""
         self._files[note].add(index)
         images, found = self.images, self.unreadable
         if len(found) <= allowed(images.max_unreadable, len(images)):
@@ -63,7 +63,7 @@ class Tally:
         require(False, "data.max_unreadable", images.max_unreadable, wanted)
 
     def tell(self) -> None:
-        """Warns with counts and some names: of files with several images once, of unreadable ones if there are more."""
+        """Warns with counts and some names: once of files with several images, of unreadable ones if there are more."""
         for note, files in self._files.items():
             if len(files) > self._told[note] and not (note == Note.ONE_OF_SEVERAL and self._told[note]):
                 names = ", ".join(self.images.name(i) for i in sorted(files)[:NAMED])

@@ -8,16 +8,16 @@ from cplearn_solo.core.cores import cores
 
 Workers = int | str  # a number, or "auto"
 
-ENOUGH = 16  # workers that only decode and cut feed any GPU
-AHEAD = 2**30  # bytes that a training process has its workers prepare
-MOST_AHEAD = 8  # batches of each worker, however small they are
+ENOUGH = 16  # so many workers that only decode and cut are enough for any GPU
+AHEAD = 2**30  # bytes of batches that all workers of a training process prepare in advance
+MOST_AHEAD = 8  # batches that a worker prepares at most, however small they are
 
 
 def worker_number(asked: Workers, *, colour: bool, processes: int) -> int:
-    """What was ``asked``; for ``auto`` as many as there are cores for each of ``processes`` that train on this machine.
+    """The number ``asked`` for; for ``auto`` the cores of this machine over the ``processes`` that train on it.
 
-    Workers that do not make ``colour`` as well are ``ENOUGH`` at most. There is at least one, so that files are read
-    while the training process waits for its device.
+    For ``auto`` it is at least 1, so that files are read while the training process waits for its device, and at most
+    ``ENOUGH`` for workers without ``colour``.
     """
     if asked != "auto":
         return int(asked)
@@ -26,7 +26,7 @@ def worker_number(asked: Workers, *, colour: bool, processes: int) -> int:
 
 
 def worker_settings(workers: int, batch_bytes: int) -> dict[str, Any]:
-    """Arguments of a DataLoader for that many, each of which has batches of ``AHEAD`` bytes ready with the others."""
+    """Arguments of a DataLoader for so many workers, which together prepare batches of about ``AHEAD`` bytes."""
     if not workers:
         return {"num_workers": 0}
     batches = AHEAD // (workers * batch_bytes)

@@ -1,8 +1,7 @@
 """The one place that decodes: a file, or encoded bytes, to an upright 8-bit image, or an error that names it.
 
-``image`` holds the way of an image, ``samples`` those of more than 8 bits, ``bands`` those of other bands than RGB,
-``formats`` what is read at all, ``value_range`` measures ``data.range: auto``. docs/data.md says what becomes of which
-kind.
+``image`` has the steps, ``samples`` reads more than 8 bits, ``bands`` other bands than grey or RGB, ``formats`` lists
+what is read at all, ``value_range`` measures ``data.range: auto``. docs/data.md says how each kind is decoded.
 """
 
 from typing import TYPE_CHECKING

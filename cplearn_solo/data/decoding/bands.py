@@ -13,12 +13,12 @@ from cplearn_solo.core.errors import require
 from cplearn_solo.data.decoding.samples import SIXTEEN_BITS, Limits, Samples, has_samples, raw_mode, read_samples
 from cplearn_solo.data.decoding.source import EncodedImage, Source, opened, source_name, start_of
 
-logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # of damaged files it says much
+logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # it says much about damaged files
 
-TIFFS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # as they begin, the large ones too
+TIFFS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # first bytes, also of BigTIFF
 ORIENTATION = 274  # the tag in EXIF and TIFF, from 1, upright, to 8
 INKS = 5  # photometric interpretation of CMYK
-PILLOWS = {"LA": 2, "RGBA": 4}  # bands of Pillow's modes whose bands are read as they are
+PILLOWS = {"LA": 2, "RGBA": 4}  # bands of the modes of Pillow that are read as they are
 
 
 class FileBands(NamedTuple):
@@ -30,7 +30,7 @@ class FileBands(NamedTuple):
 
 
 class Bands:
-    """An image of any number of bands: ``pixels``, uint8 (h, w, n), with what is asked of Pillow's images."""
+    """An image of any number of bands: ``pixels``, uint8 (h, w, n), with the methods used of Pillow's images."""
 
     mode = "bands"
 
@@ -53,9 +53,9 @@ class Bands:
 
 
 def read_bands(source: Source, channels: int, max_pixels: int) -> FileBands:
-    """The first image of a file; ``ValueError`` where it has not just so many bands.
+    """The first image of a file; ``ValueError`` unless it has exactly ``channels`` bands.
 
-    TIFF files are read by ``tifffile``, whatever their numbers are, all others by Pillow.
+    TIFF files of any data type are read by ``tifffile``, all others by Pillow.
     """
     if start_of(source, 4) in TIFFS:
         return _of_tiff(source, channels, max_pixels)
@@ -64,7 +64,7 @@ def read_bands(source: Source, channels: int, max_pixels: int) -> FileBands:
         if (2 if deep_grey else PILLOWS.get(image.mode)) != channels:
             found = f"{len(image.getbands())} band(s) ({image.mode})"
             raise ValueError(f"{found} are not read as data.channels = {channels}")
-        if has_samples(image):  # to be asked before anything that loads
+        if has_samples(image):  # asked before anything loads the image
             of_colours = read_samples(image, source)
             alpha = (of_colours.alpha * SIXTEEN_BITS[1]).round()
             samples = Samples(np.dstack([of_colours.values, alpha]), SIXTEEN_BITS)

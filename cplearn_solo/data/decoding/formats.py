@@ -1,4 +1,4 @@
-"""Which files are images: those that the installed Pillow reads, and reads right."""
+"""Which files are images: those that the installed Pillow reads, and reads correctly."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LEFT_OUT = {
 
 
 def is_image_name(name: str) -> bool:
-    """Whether a file of that name, or path, is read as an image: by its extension, in either case, unless hidden."""
+    """Whether a file of that name or path is read as an image: by its extension, in any case, unless hidden."""
     return not os.path.basename(name).startswith(".") and os.path.splitext(name)[1].lower() in _extensions()
 
 
@@ -34,6 +34,6 @@ def _extensions() -> frozenset[str]:
 
 
 def _has_reader(name: str) -> bool:
-    """Whether Pillow has more than a stub, which knows the format but has nothing to read it with."""
+    """Whether Pillow has more than a stub, which knows the format but cannot read it."""
     reader = Image.OPEN.get(name, (None,))[0]
     return reader is not None and not (isinstance(reader, type) and issubclass(reader, ImageFile.StubImageFile))

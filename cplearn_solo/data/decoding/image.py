@@ -1,4 +1,4 @@
-"""The way of an image from its file to 8 bits: opened, refused or decoded, on its background, upright."""
+"""From the file to an image of 8 bits: opened, refused or decoded, put on its background, turned upright."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ SIDEWAYS = (5, 6, 7, 8)
 class Decoding:
     """What decoding depends on besides the file.
 
-    ``limits`` are the values that become black and white where an image has more than 8 bits, ``background`` the RGB
-    colour behind transparent pixels. ``channels``: 3 for RGB, where grey is repeated, 1 for grey, where colours become
-    their luma, and any other number for images of just so many bands, each as the file has it.
+    ``limits`` are the values that become black and white if an image has more than 8 bits, ``background`` is the RGB
+    colour behind transparent pixels. ``channels``: 3 for RGB (grey is repeated), 1 for grey (colours become their
+    luma), and any other number for images of exactly so many bands, each as the file has it.
     """
 
     limits: tuple[float, float] | None = None
@@ -50,7 +50,7 @@ class Decoding:
 
     @classmethod
     def of(cls, cfg: DataConfig, measured: Limits | None = None) -> Decoding:
-        """What the keys under ``data:`` say; ``InputError`` for an unknown colour. ``auto`` is what was measured."""
+        """From the keys under ``data:``; ``range: auto`` is ``measured``. ``InputError`` for an unknown colour."""
         try:
             background = ImageColor.getrgb(cfg.background)[:3]
         except ValueError:
@@ -60,11 +60,11 @@ class Decoding:
 
     @classmethod
     def of_plain(cls, values: dict[str, Any]) -> Decoding:
-        """That of which ``values`` are the :meth:`plain` ones."""
+        """From ``values`` that :meth:`plain` has returned."""
         return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
 
     def plain(self) -> dict[str, Any]:
-        """Its values as JSON has them."""
+        """Its values in JSON's types."""
         return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
 
 
@@ -72,9 +72,9 @@ Picture = Image.Image | Bands  # in RGB, grey, or bands
 
 
 class Decoded(NamedTuple):
-    """An image, whether it was the first of several in its file, and width and height of the whole of it.
+    """An image, whether it was the first of several in its file, and ``size``, its full width and height.
 
-    The image itself is smaller than ``size`` where a JPEG was decoded at a part of its scale.
+    ``image`` is smaller than ``size`` if a JPEG was decoded at a reduced scale.
     """
 
     image: Picture
@@ -83,15 +83,15 @@ class Decoded(NamedTuple):
 
 
 STANDARD = Decoding()
-SCALES = (8, 4, 2, 1)  # parts of its size at which libjpeg decodes, and Pillow asks it to
+SCALES = (8, 4, 2, 1)  # factors by which libjpeg, as Pillow uses it, can reduce while decoding
 Shrink = Callable[[int, int], float]
 
 
 def decode(source: Source, decoding: Decoding = STANDARD, shrink: Shrink | None = None) -> Decoded:
-    """The image; raises ``InputError`` naming the file, or the row, that cannot be read or not be read right.
+    """Decodes an image; raises ``InputError`` naming the file, or the row, that cannot be read correctly.
 
-    ``shrink`` says of an upright image's width and height how many times smaller it may be: JPEGs are then decoded at
-    the smallest scale that is not smaller, which saves most of the work. It is asked before anything is decoded.
+    ``shrink`` takes width and height of the upright image and returns how many times smaller it may be. JPEGs are then
+    decoded at the smallest sufficient scale, which saves most of the work. It is called before decoding.
     """
     with _told(source, decoding):
         size: tuple[int, int] | None = None
@@ -99,7 +99,7 @@ def decode(source: Source, decoding: Decoding = STANDARD, shrink: Shrink | None 
         if decoding.channels in COLOURS:
             with _opened(source) as image:
                 size = _scaled(image, shrink) if shrink and isinstance(image, JpegImageFile) else None
-                several = getattr(image, "is_animated", False) and image.format != "PSD"  # whose layers make one image
+                several = getattr(image, "is_animated", False) and image.format != "PSD"  # its layers are one image
                 picture = _in_colours(image, source, decoding)
                 orientation = image.getexif().get(ORIENTATION)
         else:
@@ -110,7 +110,7 @@ def decode(source: Source, decoding: Decoding = STANDARD, shrink: Shrink | None 
 
 
 def decode_opened(image: Image.Image, decoding: Decoding = STANDARD) -> Picture:
-    """An image that Pillow has opened, or made, as :func:`decode` makes it of its file; JPEGs are decoded whole."""
+    """Converts an image that Pillow has opened or made as :func:`decode` would; JPEGs are decoded at full scale."""
     name = getattr(image, "filename", "") or "a PIL image"
     with _told(name, decoding):
         picture: Picture
@@ -127,7 +127,7 @@ def decode_opened(image: Image.Image, decoding: Decoding = STANDARD) -> Picture:
 
 
 def _where(image: Image.Image, name: str) -> Source:
-    """What an opened image can be opened from again, as those of 16-bit colours are: its file, or all of its bytes."""
+    """A source to open an opened image again, as 16-bit colours need it: its file name, or all of its bytes."""
     file = getattr(image, "fp", None)
     if file is None or getattr(image, "filename", "") or not has_samples(image):
         return name
@@ -168,7 +168,7 @@ def _in_8_bits(samples: Samples, source: Source, decoding: Decoding) -> np.ndarr
 
 @contextmanager
 def _opened(source: Source) -> Iterator[ImageFile.ImageFile]:
-    """As Pillow opens it; ``ValueError`` for what Pillow would read wrongly."""
+    """Opens it with Pillow; ``ValueError`` for files that Pillow would read wrongly."""
     with opened(source) as image:
         if image.format == "TIFF":
             check_tiff(image)
@@ -177,7 +177,7 @@ def _opened(source: Source) -> Iterator[ImageFile.ImageFile]:
 
 @contextmanager
 def _told(source: Source, decoding: Decoding) -> Iterator[None]:
-    """Whatever goes wrong inside with the image is an ``InputError`` of one line."""
+    """Turns every error with the image in the block into an ``InputError`` of one line."""
     Image.MAX_IMAGE_PIXELS = decoding.max_pixels / 2  # Pillow warns of more than that and refuses twice as many
     name = source_name(source)
     try:
@@ -186,12 +186,12 @@ def _told(source: Source, decoding: Decoding) -> Iterator[None]:
         raise
     except Image.DecompressionBombError:
         require(False, "data.max_pixels", decoding.max_pixels, f"higher for {name}, or the file is no image")
-    except Exception as error:  # of damaged files Pillow raises nearly anything
+    except Exception as error:  # Pillow raises nearly anything for damaged files
         raise InputError(f"unreadable image {name}: {reason_of(error)}") from error
 
 
 def _scaled(image: JpegImageFile, shrink: Shrink) -> tuple[int, int]:
-    """Has a JPEG decoded at the scale that ``shrink`` allows; width and height of the whole image, upright."""
+    """Sets the scale of a JPEG as ``shrink`` allows; returns upright width and height of the whole image."""
     width, height = image.size
     upright = (height, width) if image.getexif().get(ORIENTATION) in SIDEWAYS else (width, height)
     factor = shrink(*upright)
@@ -219,6 +219,6 @@ def _on_background(image: ImageFile.ImageFile, background: tuple[int, int, int])
 
 
 def _alpha_bits(image: ImageFile.ImageFile) -> int:
-    """Of a TGA, which may have a fourth channel without a meaning."""
+    """Bits of alpha in a TGA, whose fourth channel may have no meaning."""
     image.fp.seek(17)
     return image.fp.read(1)[0] & 15

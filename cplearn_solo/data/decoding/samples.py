@@ -1,4 +1,4 @@
-"""Images of more than 8 bits: their numbers as the file has them, and what becomes of those in 8 bits."""
+"""Images of more than 8 bits: their numbers as the file has them, and how these become 8 bits."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from cplearn_solo.data.decoding.tiff import bits_and_sign, mend_byte_order, whit
 
 Limits = tuple[float, float]
 SIXTEEN_BITS: Limits = (0, 65535)
-DARK = 2**14  # of 16 bits: where no value reaches it, they are likely 12 or 14 bits in the place of 16
+DARK = 2**14  # if no 16-bit value reaches it, they likely have only 12 or 14 bits
 
 
 class Samples(NamedTuple):
     """The numbers of an image.
 
-    ``values`` is of shape (h, w), or (h, w, bands); ``limits`` are black and white by the format's definition,
-    ``None`` without one, and ``stated`` if the file itself names them; ``alpha`` is (h, w) from 0, transparent, to 1.
+    ``values`` has shape (h, w) or (h, w, bands). ``limits`` are black and white by the format's definition, or ``None``
+    without one; they are ``stated`` if the file itself names them. ``alpha`` is (h, w), from 0, transparent, to 1.
     """
 
     values: np.ndarray
@@ -33,7 +33,7 @@ class Samples(NamedTuple):
 
 def raw_mode(image: ImageFile.ImageFile) -> str:
     """Pillow's name for the pixels as the file has them, such as ``RGB;16B``; empty after loading, or where unknown."""
-    tile = getattr(image, "tile", None)  # of an image that Pillow made itself there is none
+    tile = getattr(image, "tile", None)  # images that Pillow itself made have none
     arguments = tile[0].args if tile else ""
     first = arguments[0] if isinstance(arguments, tuple) and arguments else arguments
     return first if isinstance(first, str) else ""
@@ -82,9 +82,9 @@ def _limits(image: ImageFile.ImageFile) -> tuple[Limits | None, bool]:
 
 
 def _colour(image: ImageFile.ImageFile, source: Source) -> Samples:
-    """Pillow keeps the upper bytes of 16-bit colours; the lower ones are upper ones in the other byte order."""
+    """Pillow keeps the upper bytes of 16-bit colours; read in the other byte order, it keeps the lower ones."""
     raw = raw_mode(image)
-    if raw == "LA;16B":  # two numbers of two bytes, which can pass for one of four
+    if raw == "LA;16B":  # two bands of 16 bits, read as four bands of 8
         both = _load_as(image, "RGBA").view(">u2")
         return Samples(both[..., 0], SIXTEEN_BITS, alpha=both[..., 1] / np.float32(65535))
     premultiplied = raw.startswith("RGBa")
@@ -103,7 +103,7 @@ def _colour(image: ImageFile.ImageFile, source: Source) -> Samples:
 
 
 def _load_as(image: ImageFile.ImageFile, raw: str) -> np.ndarray:
-    """The pixels (h, w, bands) of an opened image if the file had them as ``raw`` says."""
+    """The pixels (h, w, bands) of an opened image, read as if its raw mode were ``raw``."""
     image.tile = [
         tile._replace(args=raw if isinstance(tile.args, str) else (raw, *tile.args[1:])) for tile in image.tile
     ]
@@ -112,16 +112,16 @@ def _load_as(image: ImageFile.ImageFile, raw: str) -> np.ndarray:
 
 
 def to_8_bits(samples: Samples, limits: Limits | None, background: tuple[int, int, int], name: str) -> np.ndarray:
-    """The numbers in 8 bits, and on the background, which makes them RGB, where some are transparent.
+    """The numbers in 8 bits; with transparency they are put on the background, which makes them RGB.
 
-    ``limits`` replace the format's unless the file states its own. Raises ``InputError`` where neither says what is
-    black and white, or 16 bits seem to hold fewer.
+    ``limits`` replace the format's unless the file states its own. Raises ``InputError`` if there are none, or if
+    16-bit values seem to have fewer bits.
     """
     low, high = samples.limits if samples.stated else limits or _limits_of_format(samples, name)
     if samples.white_is_zero:
         low, high = high, low
     precise = np.float32 if samples.values.dtype.itemsize <= 2 else np.float64
-    with np.errstate(all="ignore"):  # gaps and infinite values, which become black, and black or white
+    with np.errstate(all="ignore"):  # NaN becomes black, infinite values black or white
         scaled = (samples.values.astype(precise) - precise(low)) * precise(255 / (high - low))
     pixels = np.nan_to_num(scaled, nan=0).clip(0, 255)
     if samples.alpha is not None:

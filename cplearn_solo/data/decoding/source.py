@@ -33,7 +33,7 @@ def source_name(source: Source) -> str:
 
 
 def as_text(name: bytes | str) -> str:
-    r"""The name of a file as text that can be stored in UTF-8, whatever bytes it is of.
+    r"""The name of a file as text that can be stored in UTF-8, whatever its bytes are.
 
     >>> as_text("ä"), as_text(b"\xe4")
     ('ä', '\\xe4')
@@ -42,7 +42,7 @@ def as_text(name: bytes | str) -> str:
 
 
 def opened(source: Source) -> ImageFile.ImageFile:
-    """The image as Pillow opens it, nothing decoded yet; ``ValueError`` with the reason where it is none."""
+    """The image as Pillow opens it, not decoded yet; ``ValueError`` with the reason if it is no image."""
     try:
         image = Image.open(_encoded(source) if isinstance(source, EncodedImage) else source)
     except UnidentifiedImageError:
@@ -54,11 +54,11 @@ def opened(source: Source) -> ImageFile.ImageFile:
 
 
 def _encoded(source: EncodedImage) -> BytesIO:
-    return BytesIO(source.data or b"")  # tables hold nulls
+    return BytesIO(source.data or b"")  # null in some tables
 
 
 def start_of(source: Source, count: int) -> bytes:
-    """The first bytes."""
+    """The first ``count`` bytes."""
     with _file(source) as file:
         return file.read(count)
 
@@ -68,7 +68,7 @@ def _file(source: Source) -> BinaryIO:
 
 
 def _what_it_is(source: Source) -> str:
-    """Why Pillow sees no image in there."""
+    """Why Pillow finds no image in ``source``."""
     with _file(source) as file:
         start = file.read(len(LFS_POINTER))
         if not start:

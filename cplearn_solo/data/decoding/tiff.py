@@ -10,7 +10,7 @@ SIGNED = 2
 
 
 def check_tiff(image: TiffImageFile) -> None:
-    """``ValueError`` for what Pillow opens without a word and reads as something else."""
+    """Raises ``ValueError`` for files that Pillow would read wrongly without an error."""
     tags, by_libtiff = image.tag_v2, image.tile[0].codec_name == "libtiff"
     bands, wide = tags.get(SAMPLES, 1), max(tags.get(BITS, (1,))) > 8
     if bands > 4 or (bands == 2 and tags.get(EXTRA) == (0,)):
@@ -24,17 +24,17 @@ def check_tiff(image: TiffImageFile) -> None:
 
 
 def bits_and_sign(image: TiffImageFile) -> tuple[int, bool]:
-    """Bits of a number, and whether it is a signed integer."""
+    """Bits per sample, and whether samples are signed integers."""
     return image.tag_v2.get(BITS, (1,))[0], image.tag_v2.get(FORMAT, (1,))[0] == SIGNED
 
 
 def white_is_zero(image: TiffImageFile) -> bool:
-    """Whether the lowest number is white, which Pillow heeds in images of up to 8 bits only."""
+    """Whether the lowest number is white; Pillow respects this only in images of up to 8 bits."""
     return image.tag_v2.get(PHOTOMETRIC) == WHITE_IS_ZERO
 
 
 def mend_byte_order(image: TiffImageFile) -> None:
-    """libtiff hands over numbers in the machine's order, and Pillow takes signed and float ones for the file's."""
+    """libtiff gives numbers in the machine's byte order, but Pillow reads signed and float ones in the file's."""
     native = {"I;16BS": "I;16NS", "I;32BS": "I;32NS", "F;32BF": "F;32NF"}
     tile = image.tile[0]
     if tile.codec_name == "libtiff" and tile.args[0] in native:

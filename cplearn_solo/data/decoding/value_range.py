@@ -18,9 +18,9 @@ PIXELS = 10_000  # of an image
 
 
 def measured_range(sources: Sequence[Source], decoding: Decoding, seed: int) -> Limits | None:
-    """The 0.5 and 99.5 percentiles of the values of a seeded sample, to six digits, which are also said once.
+    """The 0.5 and 99.5 percentiles of the values of a seeded sample, to six digits; also prints them once.
 
-    Only images that do not state their range count, and only those that can be read; ``None`` where there are none.
+    Only readable images that do not state their range are measured; ``None`` if there are none.
     """
     random = np.random.default_rng(seed)
     chosen = random.permutation(len(sources))[:IMAGES]

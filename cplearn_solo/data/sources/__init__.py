@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from cplearn_solo.data.schema import DataConfig
     from cplearn_solo.data.sources.shards import PartsOf
 
-    # (config, with_test) -> training images and, if asked for and there, test images.
+    # (config, with_test) -> training images and, if requested and available, test images.
     Source = Callable[[DataConfig, bool], tuple[ImageSet, ImageSet | None]]
 
-# By file: its data sets, and what each is, which a list says without an import.
+# The data sets of each file, with descriptions that can be listed without importing it.
 FILES = {
     "arrays": {
         "digits": "scikit-learn's 1797 handwritten digits of 8x8 pixels; nothing to download",
@@ -41,7 +41,7 @@ def _importers() -> dict[str, Callable[[], Any]]:
 
 
 def images_in_order(cfg: DataConfig) -> ImageSet:
-    """All training images of a source, in little memory for a reader in order."""
+    """All training images of a source, in little memory if they are read in order."""
     parts_of = _parts_of(cfg.dataset)
     if parts_of is None:
         return DATASETS[cfg.dataset](cfg, False)[0]
@@ -51,7 +51,7 @@ def images_in_order(cfg: DataConfig) -> ImageSet:
 
 
 def own_scored_part(cfg: DataConfig) -> str | None:
-    """The labelled part of the data set itself that is scored where ``cfg`` names no other images, if there is one."""
+    """The labelled part of the data set that is scored if ``cfg`` names no other images; ``None`` if it has none."""
     parts_of = _parts_of(cfg.dataset)
     if parts_of is None:
         return None
@@ -61,7 +61,7 @@ def own_scored_part(cfg: DataConfig) -> str | None:
 
 
 def _parts_of(dataset: str) -> PartsOf | None:
-    """What finds the parts of a data set in tables."""
+    """The function that finds the parts of a data set in tables."""
     if dataset == "parquet":
         from cplearn_solo.data.sources.parquet import parquet_parts
 

@@ -1,4 +1,4 @@
-"""Archives of images, read by the places of their members: any image at any time, as an epoch's order wants it."""
+"""Archives of images, read by the positions of their members: any image at any time, as random orders need."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from cplearn_solo.data.sources.labels import Labels, from_words, require_from_ze
 from cplearn_solo.data.sources.listing import is_hidden, kind, tell_ignored
 
 ARCHIVES = (".tar", ".zip")
-LABEL = ".cls"  # WebDataset's ending of a sample's label
-LOCAL_HEADER = struct.Struct("<26x2H")  # of a member of a zip file: lengths of its name and of what follows it
+LABEL = ".cls"  # the extension of labels in WebDataset
+LOCAL_HEADER = struct.Struct("<26x2H")  # of a member of a zip file: lengths of its name and its extra field
 
 
 class Member(NamedTuple):
-    """A file in an archive: ``length`` bytes from ``offset`` on, ``size`` of them once unpacked."""
+    """A file in an archive: ``length`` bytes from ``offset`` on, or ``size`` bytes when unpacked."""
 
     name: str
     offset: int
@@ -79,7 +79,7 @@ class Members(Named):
 def read_archives(paths: Sequence[Path], key: str, *, labelled: bool) -> tuple[Index, Labels]:
     """The images of archives: WebDataset shards if there are labels beside the images, else folders of classes.
 
-    The second are sorted by name, so that an archive is the same as the folder it was made of.
+    Folders of classes are sorted by name, so that an archive gives the same as the folder that it was made of.
     """
     found, words, sharded = [], [], False
     for path in paths:
@@ -119,7 +119,7 @@ def _contents(path: Path, key: str) -> tuple[list[Member], dict[str, str]]:
     except (OSError, ValueError, EOFError, struct.error, tarfile.TarError, zipfile.BadZipFile) as error:
         wanted = f"a .tar without compression, or a .zip, and it cannot be read: {reason_of(error)}"
         require(False, key, str(path), wanted)
-    # of several with one name unpacking leaves the last
+    # if several have one name, unpacking leaves the last
     images = list({member.name: member for member in images}.values())
     whole = all(member.offset + member.length <= length for member in images)
     require(whole, key, str(path), f"a whole archive, and it ends after {length} bytes within an image")
@@ -130,8 +130,8 @@ def _contents(path: Path, key: str) -> tuple[list[Member], dict[str, str]]:
 
 
 def _tar(path: Path, file: BinaryIO) -> Iterator[Member]:
-    """Raises ``TarError`` for images that are packed without their holes."""
-    links: dict[str, list[str]] = {}  # names by what they are links to
+    """Raises ``TarError`` for images that are stored as sparse files."""
+    links: dict[str, list[str]] = {}  # names of links by their targets
     for info in _tar_infos(file):
         name = info.name.removeprefix("./")
         if info.issparse() and is_image_name(name):
@@ -150,7 +150,7 @@ def _tar_infos(file: BinaryIO) -> Iterator[tarfile.TarInfo]:
     file.seek(0)
     with tarfile.open(fileobj=file, mode="r:") as tar:
         for info in tar:
-            tar.members.clear()  # which else keeps an object for each
+            tar.members.clear()  # else it keeps an object for each
             yield info
 
 
@@ -165,7 +165,7 @@ def _zip(path: Path, file: BinaryIO) -> Iterator[Member]:
                 raise zipfile.BadZipFile(f"{info.filename} is encrypted, or packed by other means than deflation")
             file.seek(info.header_offset)
             start = info.header_offset + LOCAL_HEADER.size + sum(LOCAL_HEADER.unpack(file.read(LOCAL_HEADER.size)))
-            # of programs on Windows some separate folders by backslashes
+            # some programs on Windows separate folders by backslashes
             name = info.filename if info.create_system else info.filename.replace("\\", "/")
             yield Member(name, start, info.compress_size, info.file_size, deflated)
 
@@ -177,7 +177,7 @@ def _sample(name: str) -> str:
 
 
 def _class_names(path: Path, names: list[str], key: str) -> list[str]:
-    """The class folder of each image: the outermost one, or below it if it is the only one and has no image itself."""
+    """The class folder of each image: the outermost one, not counting those that hold nothing but one folder."""
     folders = [name.split("/")[:-1] for name in names]
     depth, shallowest = 0, min(map(len, folders))
     while depth + 1 < shallowest and len({folder[depth] for folder in folders}) == 1:

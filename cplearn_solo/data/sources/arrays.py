@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @DATASETS.register("digits")
 def digits(cfg: DataConfig, with_test: bool) -> tuple[MemorySet, MemorySet]:
-    """scikit-learn's 1797 digits of 8x8 pixels; every fifth of a class is a test image, whatever the run's seed."""
+    """scikit-learn's 1797 digits of 8x8 pixels; a fifth of each class are test images, the same for every seed."""
     data = load_digits()
     images = torch.from_numpy(data.images * (255 / 16)).round().to(torch.uint8)[:, None].repeat(1, 3, 1, 1)
     whole = MemorySet(images, torch.from_numpy(data.target).long(), 10, classes=tuple("0123456789"))

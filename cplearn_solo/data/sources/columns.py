@@ -22,7 +22,7 @@ COARSE = "coarse_label"  # CIFAR-100's second column of labels
 
 
 class Rows(Index):
-    """Encoded images in a column of binary, which stay in Arrow's memory until they are asked for."""
+    """Encoded images in a column of bytes, which stay in Arrow's memory until they are requested."""
 
     def __init__(self, column: pa.ChunkedArray, place: str) -> None:
         self.column, self.place = column, place
@@ -32,7 +32,7 @@ class Rows(Index):
         return EncodedImage(self.content(i), f"row {i} of {self.place}")
 
     def key(self, i: int) -> bytes:
-        """Rows have no name; what is in them stands for it."""
+        """Rows have no name; their size and some of their bytes replace it."""
         return self.sizes[i].tobytes() + self.piece(i)
 
     def content(self, i: int) -> bytes:
@@ -49,8 +49,8 @@ class Rows(Index):
 def wanted_columns(schema: pa.Schema, cfg: DataConfig, origin: object, *, labelled: bool) -> tuple[str, str | None]:
     """The columns of images and, if ``labelled``, of labels.
 
-    Where a key is at its default and there is no column of that name, the column is found by its type. Raises
-    ``InputError`` where there is none or a choice.
+    If a key has its default and there is no column of that name, the column is found by its type. Raises
+    ``InputError`` if no column fits, or several.
     """
     features, names = _features(schema), schema.names
     images = [name for name in names if _type(features, name) == "Image"]
@@ -65,7 +65,7 @@ def wanted_columns(schema: pa.Schema, cfg: DataConfig, origin: object, *, labell
 
 
 def image_index(table: pa.Table, name: str, origin: str, folder: Path) -> Index:
-    """The images of a column: bytes, or paths from ``folder``."""
+    """The images of a column: bytes, or paths from ``folder``; ``InputError`` for other types."""
     column = table[name]
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
@@ -84,7 +84,7 @@ def image_index(table: pa.Table, name: str, origin: str, folder: Path) -> Index:
 
 
 def column_labels(table: pa.Table, name: str, origin: object) -> Labels:
-    """Integers, floats without fractions, booleans or words; null is no label, nor is -1 where classes have names."""
+    """Labels from integers, whole floats, booleans or words. Null is no label; if classes have names, nor is -1."""
     column, kind = table[name], table[name].type
     names = tuple(_features(table.schema).get(name, {}).get("names", ()))
     if pa.types.is_dictionary(kind):

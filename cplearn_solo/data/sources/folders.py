@@ -1,4 +1,4 @@
-"""Images of one's own: folders, lists, archives, and several of them."""
+"""The user's own images: folders, lists and archives, one or several."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _is_archive(place: Path) -> bool:
 def _read_places(
     packed: bool, found: list[Path], cfg: DataConfig, key: str, labelled: bool
 ) -> list[tuple[Index, Labels]]:
-    """Archives together, as they may be the shards of one set; folders and lists one by one."""
+    """Reads archives together, as they may be the shards of one set, and folders and lists one by one."""
     if packed:
         return [read_archives(found, key, labelled=labelled)]
     return [_read_place(place, cfg, key, labelled) for place in found]

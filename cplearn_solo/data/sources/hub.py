@@ -18,15 +18,15 @@ from cplearn_solo.data.sources.shards import Parts, Shard, from_shards
 def hub(cfg: DataConfig, with_test: bool) -> tuple[FileSet, FileSet | None]:
     """``train_path`` is the name of a data set, owner/name; ``val_path`` is null, or another one to score on.
 
-    Where the library ``datasets`` is installed (``pip install cplearn-solo[hub]``) it reads any layout, and images stay
-    in files that are mapped into memory. Without it, data sets of parquet files are read as a folder of those is.
+    If the library ``datasets`` is installed (``pip install cplearn-solo[hub]``), it reads any layout, and images stay
+    in files that are mapped into memory. Without it, data sets of parquet files are read like a folder of such files.
     """
     return from_shards(hub_parts, cfg, with_test)
 
 
 def hub_parts(name: str | list[str] | None, key: str) -> Parts:
     require(isinstance(name, str), key, name, "the name of a data set on the hub, owner/name")
-    # a folder that is called so, as that of downloads is, passes for a package, but one without an origin
+    # a folder named datasets, such as that of downloads, passes for a package, but one without an origin
     library = getattr(find_spec("datasets"), "origin", None) is not None
     try:
         return _by_library(name) if library else folder_parts(_downloaded(name), key)

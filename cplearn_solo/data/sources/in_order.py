@@ -1,4 +1,4 @@
-"""Images of a parquet file for one who asks for them in order: a few are held at a time, however many there are."""
+"""Images of a parquet file for reading in order: only a few are held at a time, however many there are."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ READ = 1 << 20  # bytes of a column at once
 class RowsInOrder(Rows):
     """Encoded images in a column of bytes.
 
-    On the way back, and for another row group, that row group is read from its beginning. Each process has a place of
-    its own in the file.
+    A step backwards, or to another row group, reads that row group from its beginning. Each process has its own
+    position in the file.
     """
 
     def __init__(self, file: str, name: str, sizes: np.ndarray, ends: np.ndarray) -> None:
         self.place, self.name, self.sizes, self.ends = file, name, sizes, ends
         self._process = self._group = -1
-        self._first, self._held = 0, _NOTHING  # rows, and the number of the first of them
+        self._first, self._held = 0, _NOTHING  # number of the first held row, and the held rows
         self._following: Iterator[pa.Array] = iter(())
 
     def content(self, i: int) -> bytes:
@@ -56,7 +56,7 @@ class RowsInOrder(Rows):
 
 
 def rows_in_order(file: Path, name: str) -> RowsInOrder | None:
-    """The rows of a file, which is read once for their sizes; ``None`` where the column holds no bytes."""
+    """The rows of a file, which is read once to know their sizes; ``None`` if the column holds no bytes."""
     with pq.ParquetFile(file) as parquet:
         kind = parquet.schema_arrow.field(name).type
         groups = [parquet.metadata.row_group(i).num_rows for i in range(parquet.metadata.num_row_groups)]
@@ -69,7 +69,7 @@ def rows_in_order(file: Path, name: str) -> RowsInOrder | None:
 
 
 def _parts(file: str, name: str, groups: Sequence[int] | None = None) -> Iterator[pa.Array]:
-    """The bytes of ``HELD`` rows after the other."""
+    """Yields the bytes of ``HELD`` rows at a time."""
     with pq.ParquetFile(file, buffer_size=READ, pre_buffer=False) as parquet:
         for batch in parquet.iter_batches(HELD, row_groups=groups, columns=[name], use_threads=False):
             (column,) = batch.columns

@@ -1,4 +1,4 @@
-"""What somebody points at: which ``data.dataset`` reads it, and whether its images have labels."""
+"""For a place or name that the user gives: which ``data.dataset`` reads it, and whether its images have labels."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ON_THE_HUB = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 def dataset_at(where: str) -> str:
-    """The ``data.dataset`` that reads ``where``; what means several files is read as the first of them."""
+    """The ``data.dataset`` that reads ``where``; a pattern of several files is judged by the first of them."""
     path = os.path.expanduser(where)
     if not os.path.exists(path):
         path = next(iter(sorted(glob(path, recursive=True))), path)
@@ -40,7 +40,7 @@ def dataset_at(where: str) -> str:
 
 @dataclass(frozen=True)
 class Found:
-    """Training images, whether they have no labels, and in words what says so."""
+    """Training images, whether they have no labels, and the reason for that decision in words."""
 
     images: ImageSet
     no_labels: bool
@@ -50,9 +50,9 @@ class Found:
 def found_at(cfg: DataConfig) -> Found:
     """The training images, with labels if they have some, whatever ``cfg.no_labels`` says.
 
-    A folder has labels if the folders right in it, two or more, hold most of its images: one folder of images, or a few
-    beside all others, are no classes. Of lists, archives, tables and several places those that can be read as labelled
-    ones are. Raises ``InputError`` where there are no images.
+    A folder has labels if it directly contains two or more folders that together hold most of its images. Lists,
+    archives, tables and several places have labels if they can be read as labelled. Raises ``InputError`` if there are
+    no images.
     """
     if cfg.dataset not in MAY_LACK_LABELS:
         return Found(_read(cfg, no_labels=False), False, f"{cfg.dataset} has labels")
@@ -64,7 +64,7 @@ def found_at(cfg: DataConfig) -> Found:
     try:
         images = _read(cfg, no_labels=False)
     except InputError:
-        if cfg.label_column != DataConfig.label_column:  # which somebody asked for
+        if cfg.label_column != DataConfig.label_column:  # the user named a column of labels
             raise
         return Found(_read(cfg, no_labels=True), True, "no labels among them")
     classes = int(images.labels[images.labels >= 0].unique().numel())
@@ -78,7 +78,7 @@ def _read(cfg: DataConfig, *, no_labels: bool) -> ImageSet:
 
 
 def _classes_among(names: list[str]) -> tuple[bool, str]:
-    """Whether a folder of files with these paths has no classes, and what says so."""
+    """Whether a folder of files with these paths has no classes, and the reason in words."""
     folders = Counter(name.partition("/")[0] for name in names if "/" in name)
     within = sum(folders.values())
     if len(folders) > 1 and 2 * within > len(names):
@@ -89,7 +89,7 @@ def _classes_among(names: list[str]) -> tuple[bool, str]:
 
 
 def holds_tables(folder: str) -> bool:
-    """Whether the first folder with images or parquet files, from the top down, has no images."""
+    """Whether the topmost folder that has images or parquet files has no images."""
     for place, folders, files in os.walk(folder):
         folders.sort()
         if any(map(is_image_name, files)):

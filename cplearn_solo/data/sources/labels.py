@@ -11,16 +11,16 @@ import numpy as np
 
 from cplearn_solo.core.errors import require
 
-NUMBER = re.compile(r"(0|[1-9]\d{0,17})(\.0*)?")  # 007 is a name, and so is what int64 may not hold
+NUMBER = re.compile(r"(0|[1-9]\d{0,17})(\.0*)?")  # 007 is a name, and so is a number that int64 may not hold
 BELOW_ZERO = re.compile(r"-[1-9]\d*(\.0*)?")
 HIDDEN = re.compile(r"-1(\.0*)?")  # the hub's sign for no label
 DIGITS = re.compile(r"\d+(\.0*)?")
-MOST_CLASSES = 1_000_000  # of labels that are numbers; larger ones are known to number something else
+MOST_CLASSES = 1_000_000  # of numeric labels; larger numbers usually count something else
 
 
 @dataclass(frozen=True)
 class Labels:
-    """``values`` are int64 of shape (N,), -1 for none; ``names`` those of the classes, empty where they have none."""
+    """``values`` are int64 of shape (N,), -1 for none; ``names`` those of the classes, empty if they have none."""
 
     values: np.ndarray
     names: tuple[str, ...] = ()
@@ -31,15 +31,15 @@ class Labels:
 
 
 def unlabelled(count: int) -> Labels:
-    """No image has a label."""
+    """Labels of ``count`` images without a label."""
     return Labels(np.full(count, -1, np.int64))
 
 
 def from_words(words: Sequence[str | None], *, numbers: bool = True) -> Labels:
-    """Labels of words, whose sorted order numbers the classes; ``None`` and "" are no label.
+    """Labels from words, whose sorted order numbers the classes; ``None`` and "" are no label.
 
-    With ``numbers``, words that are all whole numbers from 0 up stand for themselves, and beside them NaN, which
-    programs write in the place of nothing, is no label; nor is -1 beside others.
+    With ``numbers``, -1 is no label either. If all other words are then whole numbers from 0 up, they are the labels
+    themselves, and NaN, which programs write for a missing value, is no label.
 
     >>> from_words(["dog", "cat", None]).values.tolist()
     [1, 0, -1]
@@ -60,7 +60,7 @@ def from_words(words: Sequence[str | None], *, numbers: bool = True) -> Labels:
 
 
 def require_from_zero(words: Sequence[str | None], key: str, place: object) -> None:
-    """Raises ``InputError`` for whole numbers of which some are below 0: -1 may be no label, or one of two classes."""
+    """Raises ``InputError`` for whole numbers, some of them below 0: -1 may be no label, or one of two classes."""
     known = {word for word in words if word and word.lower() != "nan"}
     below = sorted(word for word in known if BELOW_ZERO.fullmatch(word))
     numbers = all(NUMBER.fullmatch(word) for word in known.difference(below))
@@ -69,10 +69,10 @@ def require_from_zero(words: Sequence[str | None], key: str, place: object) -> N
 
 
 def joined_labels(parts: Sequence[Labels]) -> Labels:
-    """Of several parts, their classes matched by name; numbers stand for themselves.
+    """Labels of several parts, with classes matched by name; labels that are numbers stay as they are.
 
-    Classes keep the order of the first part that names them if all have the same, else they are sorted. A name that is
-    spelled in two ways is one, by the first of them.
+    Classes keep the order of the first part that names them if it has all of them, else they are sorted. A name in two
+    Unicode spellings is one class, with the first spelling.
     """
     named = [part.names for part in parts if part.names]
     spelled: dict[str, str] = {}
@@ -85,10 +85,10 @@ def joined_labels(parts: Sequence[Labels]) -> Labels:
 
 
 def matched(labels: Labels, train: Labels, key: str, path: object) -> Labels:
-    """Labels of scored images under the numbers that the training images' classes have.
+    """Labels of scored images, with the numbers of the training classes.
 
-    Classes are matched by name where both have names. Raises ``InputError`` for one that no training image can have,
-    and where only one of the two has names, which are numbers themselves but not those of their places.
+    Classes are matched by name if both have names. Raises ``InputError`` for a class that is no training class, and if
+    only one of the two has names and these are numbers other than their positions.
     """
     _refuse_two_meanings(labels, train, key, path)
     if labels.names and train.names:
@@ -101,7 +101,7 @@ def matched(labels: Labels, train: Labels, key: str, path: object) -> Labels:
 
 
 def _refuse_two_meanings(labels: Labels, train: Labels, key: str, path: object) -> None:
-    """Of class folders named 1 to 10 the label 2 may be the folder of that name, or the third in sorted order, 2."""
+    """With class folders named 1 to 10, label 1 may mean the folder 1, or the second in sorted order, 10."""
     named, numbered = (labels, train) if labels.names else (train, labels)
     if numbered.names or not (numbered.values >= 0).any():
         return
@@ -120,5 +120,5 @@ def _renumbered(labels: Labels, order: tuple[str, ...]) -> np.ndarray:
 
 
 def _composed(name: str) -> str:
-    """A name as it is compared: folders of macOS have two characters for ä where others have one."""
+    """A name as it is compared: folders of macOS have two characters for ä, others have one."""
     return unicodedata.normalize("NFC", name)

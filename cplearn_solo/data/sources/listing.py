@@ -1,4 +1,4 @@
-"""The image files below a folder, and what there is besides them."""
+"""The image files below a folder, and counts of everything else."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ OWN_RUN = {"config.yaml", "figures"}  # in every run folder
 
 
 def is_hidden(name: str) -> bool:
-    """Whether systems and archivers put a file or folder of that name there, not the user."""
+    """Whether a file or folder of that name comes from a system or an archiver, not from the user."""
     return name.startswith(".") or name == "__MACOSX"
 
 
 def kind(name: str) -> str:
-    """What a file that is no image is counted as."""
+    """The kind as which a file that is no image is counted."""
     return os.path.splitext(name)[1].lower() or "without an ending"
 
 
 def tell_ignored(place: Path, ignored: Counter[str]) -> None:
-    """Says once what was not read, whether the place is written from here or from the root."""
+    """Prints once what was not read, also if ``place`` is given once as a relative and once as an absolute path."""
     if any(ignored.values()):
         path = Path(os.path.abspath(place))
         shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
@@ -38,7 +38,7 @@ def tell_ignored(place: Path, ignored: Counter[str]) -> None:
 
 
 def _leads_to(kind: Callable[[], bool]) -> bool:
-    """False also where links lead round in a circle, or to where nothing may be looked at."""
+    """The result of ``kind``, or false for links in a circle and for places that may not be read."""
     try:
         return kind()
     except OSError:
@@ -48,8 +48,8 @@ def _leads_to(kind: Callable[[], bool]) -> bool:
 class Listing:
     """Image files below ``root``, sorted by name at every depth; ``key`` names the folder in messages.
 
-    What is not read is counted in ``ignored``. Raises ``InputError`` for folders that hold several parts of a data
-    set, or runs of this program.
+    Other files are counted in ``ignored``. Raises ``InputError`` for folders that hold several parts of a data set, or
+    runs of this program.
     """
 
     def __init__(self, root: Path, key: str) -> None:
@@ -60,7 +60,7 @@ class Listing:
         return len(self._ends)
 
     def files(self) -> Files:
-        """Everything that was added."""
+        """An index of all added images."""
         ends, sizes = np.frombuffer(self._ends, np.int64), np.frombuffer(self._sizes, np.int64)
         return Files(self.root, Names(self._text, ends), sizes)
 
@@ -88,9 +88,9 @@ class Listing:
         return names, folders
 
     def add(self, folder: str = "", above: tuple[os.stat_result, ...] = ()) -> int:
-        """Adds all images below ``folder``, a path from the root, and returns how many there are by now.
+        """Adds all images below ``folder``, a path from the root, and returns the number of images so far.
 
-        ``above`` are the folders that it is in, which a link may lead back to.
+        ``above`` are its parent folders, to which a link may lead back.
         """
         path = os.path.join(self.root, folder)
         here = os.stat(path)
@@ -106,7 +106,7 @@ class Listing:
             elif is_image_name(name):
                 try:
                     self._sizes.append(os.stat(f"{path}/{name}").st_size)
-                except FileNotFoundError:  # since it was listed
+                except FileNotFoundError:  # deleted since it was listed
                     self.ignored["gone by now"] += 1
                     continue
                 self._text += os.fsencode(f"{folder}/{name}" if folder else name)

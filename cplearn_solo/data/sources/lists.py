@@ -19,10 +19,10 @@ LISTS = (".csv", ".tsv")
 
 
 def read_list(path: Path, cfg: DataConfig, key: str, *, labelled: bool) -> tuple[Files, Labels]:
-    """The files that a table names, from its own folder, and the labels in another column.
+    """The files that a table names, by paths from its own folder, and the labels in another column.
 
-    Columns are those that ``data.image_column`` and ``data.label_column`` name; else paths are in the first one that
-    holds names of images, labels in the only other one. A table may begin without names of columns. Raises
+    Columns are those that ``data.image_column`` and ``data.label_column`` name. Otherwise paths are in the first column
+    that holds names of images, and labels in the only other one. The first row may name the columns. Raises
     ``InputError`` for files that are not there, and for numbers below 0 as labels.
     """
     rows = _rows(path, key)
@@ -49,7 +49,7 @@ def _rows(path: Path, key: str) -> list[list[str]]:
         with path.open(newline="", encoding="utf-8-sig") as file:
             first = file.readline()
             file.seek(0)
-            tabs = path.suffix.lower() == ".tsv" and "\t" in first  # beside which names may have commas
+            tabs = path.suffix.lower() == ".tsv" and "\t" in first  # then names may contain commas
             delimiter = "\t" if tabs else max(",;\t", key=first.count)
             reader = csv.reader(file, delimiter=delimiter, skipinitialspace=True)  # also before quotes
             rows = [cells for row in reader if any(cells := [cell.strip() for cell in row])]

@@ -16,10 +16,10 @@ from cplearn_solo.data.sources.labels import MOST_CLASSES, Labels, matched
 def paired(
     train: tuple[Index, Labels], test: tuple[Index, Labels] | None, cfg: DataConfig
 ) -> tuple[FileSet, FileSet | None]:
-    """The two sets; where training images have no labels, the classes are those of the scored ones.
+    """The two sets; if ``no_labels`` is set, training images have the classes of the scored ones.
 
-    Raises ``InputError`` for classes that no training image can have, for numbers that are none of classes, and for
-    training images that ought to have labels where the scored ones have.
+    Raises ``InputError`` for scored classes that training images do not have, for numbers too large for classes, and
+    if only the scored images have labels although ``no_labels`` is not set.
     """
     index, labels = train
     _check(index, labels, "data.train_path", cfg.train_path)

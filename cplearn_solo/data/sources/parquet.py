@@ -27,16 +27,16 @@ from cplearn_solo.data.sources.written import is_written
 def parquet(cfg: DataConfig, with_test: bool) -> tuple[FileSet, FileSet | None]:
     """Encoded images and labels of parquet files in the Hugging Face layout, or with a column of plain bytes.
 
-    The files of a folder belong to the parts that their names tell of, as train-00000-of-00002.parquet does; those
-    that are named themselves are all read.
+    The names of files in a folder say which part they belong to, such as train-00000-of-00002.parquet; files that are
+    given by name are all read.
     """
     return from_shards(parquet_parts, cfg, with_test)
 
 
 def folder_parts(root: Path, key: str) -> Parts:
-    """The parquet files in a folder by part; those below it where none are right there.
+    """The parquet files directly in a folder, by part; if there are none, those in its subfolders.
 
-    Raises ``InputError`` where there are none, or those of several data sets.
+    Raises ``InputError`` if there are none at all, or files of several data sets.
     """
     here, below = (filter(_of_images, found) for found in (root.glob("[!.]*.parquet"), root.rglob("*.parquet")))
     files = sorted(here) or sorted(path for path in below if not any(map(is_hidden, path.relative_to(root).parts)))
@@ -92,5 +92,5 @@ def _read_in_order(file: Path, column: str) -> RowsInOrder | None:
 def _readable(file: Path, read: Callable[[], Any]) -> Any:
     try:
         return read()
-    except (pa.ArrowException, OSError, UnicodeEncodeError) as error:  # the last one where its path is no UTF-8
+    except (pa.ArrowException, OSError, UnicodeEncodeError) as error:  # the last one if its path is no UTF-8
         raise InputError(f"unreadable parquet file {file}: {reason_of(error)}") from error

@@ -14,7 +14,7 @@ PART_OF = {word: part for part, words in PARTS.items() for word in words}
 
 
 def part_of(name: str, *, whole: bool = False) -> str | None:
-    """The part that a name stands for; with ``whole`` if it is nothing but the word.
+    """The part that a word in a name stands for; with ``whole`` the name must be the word.
 
     >>> part_of("train-00000-of-00002"), part_of("my_valid2"), part_of("trainer")
     ('train', 'validation', None)

@@ -1,4 +1,4 @@
-"""From what ``data.train_path`` says to the files and folders that it means."""
+"""From the value of ``data.train_path`` to the files and folders that it means."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ RANGE = re.compile(r"(\d+)\.\.(\d+)")
 
 
 def places(value: str | list[str] | None, key: str) -> list[Path]:
-    """The files and folders of that key, in order.
+    """The files and folders that ``value`` of ``key`` means, in order.
 
     A list of paths, ``name-{0000..0012}.tar``, ``{a,b}`` and globs mean several, ``~`` the user's folder. Raises
-    ``InputError`` for one that is not there.
+    ``InputError`` for a path that does not exist.
     """
     found: list[Path] = []
     for text in value if isinstance(value, list) else [value]:

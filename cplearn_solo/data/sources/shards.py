@@ -25,7 +25,7 @@ SCORED = ("validation", "test")  # the first one that is there is scored
 class Shard:
     """A table: ``origin`` names it in messages, paths in it start at ``folder``, ``read`` takes names of columns.
 
-    ``in_order`` gives the images of a column for a reader in order, in little memory, or ``None`` if it cannot.
+    ``in_order`` gives the images of a column for reading in order, in little memory, or ``None`` if it cannot.
     """
 
     origin: str
@@ -35,19 +35,19 @@ class Shard:
     in_order: Callable[[str], Index | None] = lambda column: None
 
 
-# Shards by the part they belong to: train, validation, test, or None where nothing says so.
+# Shards by the part they belong to: train, validation, test, or None if unknown.
 Parts = Mapping[str | None, Sequence[Shard]]
 PartsOf = Callable[[str | list[str] | None, str], Parts]
 
 
 def in_order(parts_of: PartsOf, cfg: DataConfig) -> FileSet:
-    """The training images, for a reader who asks for one after the other."""
+    """The training images, for reading in order."""
     shards = _of_part(parts_of(cfg.train_path, "data.train_path"), ("train",), "data.train_path", cfg.train_path)
     return paired(_read(shards, cfg, labelled=not cfg.no_labels, in_order=True), None, cfg)[0]
 
 
 def from_shards(parts_of: PartsOf, cfg: DataConfig, with_test: bool) -> tuple[FileSet, FileSet | None]:
-    """Training images and scored ones; ``parts_of`` takes the value of a configuration's path and its key.
+    """Training images and scored ones; ``parts_of`` takes the value of a path in the configuration and its key.
 
     Without ``val_path`` the validation part of ``train_path`` is scored, or its test part if there is none.
     """
@@ -63,7 +63,7 @@ def from_shards(parts_of: PartsOf, cfg: DataConfig, with_test: bool) -> tuple[Fi
 
 
 def scored_part(parts_of: PartsOf, cfg: DataConfig) -> str | None:
-    """The part of ``train_path`` that is scored where nothing else is named, if its images have labels."""
+    """The part of ``train_path`` that is scored if no other images are named; ``None`` if it has no labels."""
     parts = parts_of(cfg.train_path, "data.train_path")
     part = _scored(parts)
     with suppress(InputError):
@@ -79,7 +79,7 @@ def _scored(parts: Parts) -> str | None:
 
 
 def _of_part(parts: Parts, wanted: tuple[str, ...], key: str, value: object) -> Sequence[Shard]:
-    """The shards of the first of these parts that is there, and those of none."""
+    """The shards of the first of the ``wanted`` parts that exists, and the shards without a part."""
     part = next((part for part in wanted if part in parts), None)
     shards = [*(parts[part] if part else ()), *parts.get(None, ())]
     found = ", ".join(sorted(filter(None, parts)))
