@@ -1,4 +1,4 @@
-"""What to change in the configuration of a run that collapsed or learned nothing: its own keys, never as they are."""
+"""What to change in the configuration of a run that collapsed or learned nothing, never to the value that it has."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from cplearn_solo.metrics.verdict import Verdict
 
 MOST = 3  # changes that are named, the likeliest first
 NOTHING = "nothing in the configuration explains it"
-STEPS = 500  # that a network needs to learn anything: 18 epochs of digits
+STEPS = 500  # steps that a network needs to learn anything: 18 epochs of digits
 SLOW_TEACHER = 0.99
-WEAK_CROPS = 0.6  # smallest share of an image that crops keep, from which on two views are nearly the same
+WEAK_CROPS = 0.6  # if crops always keep a larger share of an image, two views are nearly the same
 USUAL_JITTER = 0.8  # share of the views whose colours change
 
 # Lowest and highest learning rate, after scaling, of the shipped configurations with each optimizer.
 RATES = {"adam": (1e-4, 5e-3), "adamw": (1.25e-4, 1.25e-4), "sgd": (3.75e-3, 0.5), "lars": (0.2, 1.0)}
-FAR = 4  # times such a rate that are to blame
+FAR = 4  # a rate so many times lower or higher is to blame
 
 
 class Change(NamedTuple):
-    """``key`` of the configuration should be ``value`` in the place of ``present``, and ``why``."""
+    """``key`` of the configuration should be ``value`` instead of ``present``, and ``why``."""
 
     key: str
     value: Any
@@ -42,10 +42,10 @@ class Change(NamedTuple):
 
 
 def advised(verdict: Verdict, config: Config, method: Method, derived: Mapping[str, Any]) -> Verdict:
-    """``verdict`` with what to try, of the run of ``method`` that ``config`` describes.
+    """``verdict`` with advice for the run of ``method`` that ``config`` describes.
 
-    ``derived``: what its ``derived.json`` says, as far as it is known. A run for whose verdict its configuration has no
-    reason is told so.
+    ``derived``: the content of its ``derived.json``, as far as it is known. If the configuration does not explain the
+    verdict, the advice says so.
     """
     decided = verdict.decided_by
     if not verdict.collapsed and verdict.name != NOT_LEARNED:
@@ -59,7 +59,7 @@ def advised(verdict: Verdict, config: Config, method: Method, derived: Mapping[s
 
 
 def changes(verdict: Verdict, config: Config, method: Method, derived: Mapping[str, Any]) -> Iterator[Change]:
-    """All that the configuration has to be blamed for, the likeliest first: the method's own keys, then others."""
+    """All changes of the configuration that may help, the likeliest first: the method's own keys, then others."""
     decided, kwargs = verdict.decided_by, {**method_facts(config.method).defaults, **config.method_kwargs}
     own = method.advice.get(decided.measure, ()) if decided else ()
     for remedy in () if isinstance(own, str) else own:  # a sentence in methods that were written for 0.2.0
@@ -72,7 +72,7 @@ def changes(verdict: Verdict, config: Config, method: Method, derived: Mapping[s
     if verdict.name in ("representation", "cluster", NOT_LEARNED):
         yield from _teacher(config, method)
         yield from _learning_rate(config, derived)
-    if verdict.name == NOT_LEARNED or (decided and decided.measure == "told_apart"):  # as where training begins
+    if verdict.name == NOT_LEARNED or (decided and decided.measure == "told_apart"):  # as at the beginning of training
         yield from _epochs(config, derived)
     if verdict.name in ("intracluster", NOT_LEARNED):
         yield from _views(config)

@@ -1,4 +1,4 @@
-"""What a configuration asks for that is not here, told before anything is imported that takes seconds."""
+"""Checks that what a configuration asks for is here, before any import that takes seconds."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ WEIGHTS = "a run folder, a checkpoint, a file with a state dict, timm, timm/TAG,
 
 
 def check_asked(config: Config) -> None:
-    """Raises ``InputError`` for devices, weights, a checkpoint or a place for runs that are not here, and for a least
-    length, which a training has not.
+    """Raises ``InputError`` for devices, weights or a checkpoint that are not here, unknown keywords of the optimizer,
+    runs in a folder of images, and ``min_epochs`` or ``min_steps``.
 
-    The same is found again where each of them is used, with all that only PyTorch can tell.
+    Most is checked again where it is used, then with PyTorch.
     """
     require_outside_of_images(config)
     _check_optimizer(config.optimizer)
@@ -49,7 +49,7 @@ def weights_file(weights: str) -> Path:
 
 
 def require_outside_of_images(config: Config) -> None:
-    """Raises ``InputError`` for runs in a folder of images, where their figures would be images, too."""
+    """Raises ``InputError`` for runs in a folder of images, where their figures would count as images, too."""
     place = Path(os.path.expanduser(config.checkpoint.dir)).resolve()
     for key in PATHS:
         value = getattr(config.data, key.partition(".")[2])
@@ -60,7 +60,7 @@ def require_outside_of_images(config: Config) -> None:
 
 
 def _check_optimizer(config: OptimizerConfig) -> None:
-    """Keywords that the optimizer has not, by the source of its class."""
+    """Refuses keywords that are not in the source of the optimizer's class."""
     known = _arguments(config.name) - {"self", "params", "lr", "weight_decay", "fused"}
     known |= {"exclude_bias_n_norm", *(("eta", "clip_lr") if config.name == "lars" else ())}
     for key in config.kwargs:

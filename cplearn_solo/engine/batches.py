@@ -1,4 +1,4 @@
-"""How many batches of an epoch are trained on and validated, where the Trainer is to take some of them only."""
+"""How many batches of an epoch are trained on and validated, if limits of the Trainer allow only some of them."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ class Counted(Protocol):
 
 
 def limited(batches: int, limit: int | float) -> int:
-    """How many of so many the Trainer takes by a limit of it: a whole number counts them, any other is their share."""
+    """How many of ``batches`` the Trainer takes with a limit: an integer is their number, a float their share."""
     return min(batches, limit) if isinstance(limit, int) else int(batches * limit)
 
 
 def check_batches(trainer: Trainer, loaders: Counted) -> None:
-    """Raises ``InputError`` for limits that leave nothing to train on, and for others that the Trainer refuses once it
-    trains."""
+    """Raises ``InputError`` for limits that leave nothing to train on, and for others that the Trainer would refuse
+    only during training."""
     whole, limit = loaders.batches(trainer.world_size), trainer.limit_train_batches
     batches = limited(whole, limit)
     require(batches > 0, "limit_train_batches", limit, f"so that one of {whole} batches is left, or more")

@@ -1,8 +1,8 @@
 """A step captured once and replayed: a GPU then starts all of its kernels at once, not one after the other.
 
-Captured are the networks, the loss, the online probe and all gradients; :mod:`captured_views` has the views before
-them, :mod:`captured_updates` optimizer and teacher. Sums of the epoch and the clipping of gradients follow as they do
-any other step.
+This file captures the networks, the loss, the online probe and all gradients; :mod:`captured_views` the views before
+them, :mod:`captured_updates` optimizer and teacher. Sums over the epoch and gradient clipping follow without a graph,
+as in any other step.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from cplearn_solo.config.schema import Config
 from cplearn_solo.core.errors import require
 from cplearn_solo.methods import Method
 
-_WARM_STEPS = 3  # in which libraries choose their kernels and constants reach the device
+_WARM_STEPS = 3  # before a capture: libraries choose kernels, and constants are moved to the device
 
 
 class NotCaptured(Exception):
@@ -30,8 +30,8 @@ class NotCaptured(Exception):
 
 
 class StepOutput(NamedTuple):
-    """What a step gives: ``loss`` of method and probe, features ``(n, d)`` of the first view without gradient, the
-    scalars of the method and of the probe by name, and codes ``(n,)`` of a method that has them."""
+    """What a step returns: ``loss`` of method and probe, ``feats`` ``(n, d)`` of the first view without gradient,
+    scalars of the method (``parts``) and of the ``probe`` by name, and ``codes`` ``(n,)`` if the method has them."""
 
     loss: Tensor
     feats: Tensor
@@ -42,15 +42,15 @@ class StepOutput(NamedTuple):
 
 Step = Callable[[list[Tensor], Tensor], StepOutput]
 Replay = Callable[[], None]
-Recording = tuple[Any, Replay]  # where results lie, and what fills them
-Capture = Callable[..., Recording]  # as cuda_graph
+Recording = tuple[Any, Replay]  # tensors of results, and the function that fills them
+Capture = Callable[..., Recording]  # such as cuda_graph
 
 
 def cuda_graph(step: Callable[[], Any], *, generator: torch.Generator | None = None, pool: Any = None) -> Recording:
     """``step`` as a CUDA graph, which has not run yet. Raises :class:`NotCaptured` if it waits for its device.
 
-    Each replay draws from ``generator``, or the device's own, from where that is. Graphs of one memory ``pool``
-    overwrite what the others have made.
+    Each replay draws random numbers from the current state of ``generator``, or of the device's own one. Graphs that
+    share a memory ``pool`` overwrite each other's results.
     """
     graph, before, stream = torch.cuda.CUDAGraph(), torch.cuda.current_stream(), _stream(torch.cuda.current_device())
     if generator is not None:
@@ -60,8 +60,8 @@ def cuda_graph(step: Callable[[], Any], *, generator: torch.Generator | None = N
             output = step()
     except RuntimeError as error:
         for source in filter(None, (generator, *torch.cuda.default_generators)):
-            source.graphsafe_set_state(source.clone_state())  # else they would go on to draw for the graph
-        torch.cuda.set_stream(before)  # else all that follows would be on the stream of the capture
+            source.graphsafe_set_state(source.clone_state())  # else they would still draw for the graph
+        torch.cuda.set_stream(before)  # else everything later would run on the stream of the capture
         reason = str(error.__context__ or error).partition("\n")[0]
         raise NotCaptured(f"a step cannot be captured: {reason}") from error
     return output, graph.replay
@@ -69,17 +69,17 @@ def cuda_graph(step: Callable[[], Any], *, generator: torch.Generator | None = N
 
 @cache
 def _stream(device: int) -> torch.cuda.Stream:
-    """Of all captures on a GPU. PyTorch's own is of the GPU that had the first, and captures nothing of another."""
+    """The stream of all captures on a GPU. PyTorch's default one works only on the GPU of the first capture."""
     return torch.cuda.Stream(device)
 
 
 class CapturedStep:
-    """``compute`` with its gradients, from views, each ``(n, c, h, w)``, and labels ``(n,)`` of always the same shapes.
+    """``compute`` with its gradients, for views, each ``(n, c, h, w)``, and labels ``(n,)`` whose shapes never change.
 
-    The first steps are computed as they come, and whoever calls has to ask for their gradients. From then on
-    ``replays`` is true: each call computes the gradients of ``parameters()``, which :meth:`set_gradients` gives to
-    them. Python's part of ``compute`` does not run any more: a number that it takes from anywhere but its arguments,
-    parameters and buffers stays what it was.
+    The first steps run without a graph, and the caller computes their gradients. After that ``replays`` is true: each
+    call computes the gradients of ``parameters()``, and :meth:`set_gradients` assigns them. The Python code of
+    ``compute`` no longer runs: a number that it takes from anywhere but its arguments, parameters and buffers keeps its
+    old value.
     """
 
     def __init__(self, compute: Step, parameters: Callable[[], Iterable[nn.Parameter]], capture: Capture) -> None:
@@ -91,17 +91,17 @@ class CapturedStep:
 
     @property
     def replays(self) -> bool:
-        """Whether gradients come with the step."""
+        """Whether the latest step was replayed, with its gradients."""
         return self._recording is not None
 
     def __call__(self, views: list[Tensor], labels: Tensor) -> StepOutput:
-        """What ``compute`` gives; in a replay without gradients, and overwritten by the next one but for ``feats``."""
+        """The result of ``compute``; that of a replay is detached, and all but ``feats`` is overwritten by the next."""
         if self._warm_steps < _WARM_STEPS:
             self._warm_steps += 1
             return self._compute(views, labels)
         if self._recording is None:
             self._inputs = [x.clone() for x in (*views, labels)]
-            gc.collect()  # what is left of earlier steps, whose gradients belong to another stream
+            gc.collect()  # frees what is left of earlier steps, whose gradients belong to another stream
             self._recording = self.capture(self._with_gradients)
             self._gradients = [(p, p.grad) for p in self._parameters() if p.grad is not None]
         else:
@@ -112,7 +112,7 @@ class CapturedStep:
         return output._replace(feats=output.feats.clone())
 
     def set_gradients(self) -> None:
-        """Those of the latest replay; optimizers and Lightning have taken away those before it."""
+        """Assigns the gradients of the latest replay, since optimizers and Lightning remove them in every step."""
         for p, gradient in self._gradients:
             p.grad = gradient
 
@@ -120,7 +120,7 @@ class CapturedStep:
         *views, labels = self._inputs
         for p in self._parameters():
             p.grad = None  # so that the graph writes gradients and does not add to them
-        torch.clear_autocast_cache()  # weights in half precision have to be made in the graph, from those of the step
+        torch.clear_autocast_cache()  # so that the graph casts the weights of each step to half precision
         output = self._compute(views, labels)
         with torch.autocast(output.loss.device.type, enabled=False):  # as for any other backward pass
             output.loss.backward()
@@ -128,9 +128,9 @@ class CapturedStep:
 
 
 def captures(config: Config, method: Method, trainer: Trainer) -> bool:
-    """Whether ``performance.graph`` asks for captured steps; ``auto`` does wherever they can be.
+    """Whether ``performance.graph`` asks for captured steps; ``auto`` does wherever they are possible.
 
-    Raises ``InputError`` where ``true`` cannot be.
+    Raises ``InputError`` for ``true`` where they are not.
     """
     precision = str(config.trainer.get("precision"))
     refused = {

@@ -1,4 +1,4 @@
-"""What of a training is captured, in one place."""
+"""All captured parts of a training."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cplearn_solo.engine.captured_views import CapturedViews
 
 @dataclass
 class CapturedTraining:
-    """Each part stands in the place of what makes it as it comes; the optimizer's steps until :meth:`release`."""
+    """Each part replaces the same work without a graph; the optimizer's steps do so until :meth:`release`."""
 
     views: CapturedViews
     step: CapturedStep
@@ -21,11 +21,11 @@ class CapturedTraining:
     optimizer: CapturedOptimizer | None = None
 
     def take(self, optimizer: Optimizer) -> None:
-        """The steps of ``optimizer``, too, if they can be captured."""
+        """Captures the steps of ``optimizer``, too, if possible."""
         if CapturedOptimizer.is_possible(optimizer):
             self.optimizer = CapturedOptimizer(optimizer, self.step.capture)
 
     def release(self) -> None:
-        """Gives ``optimizer.step`` back."""
+        """Restores ``optimizer.step``."""
         if self.optimizer is not None:
             self.optimizer.release()

@@ -1,7 +1,7 @@
 """Optimizer steps and the teacher's updates, captured once and replayed.
 
-What changes from step to step, learning rates and the teacher's weight, are numbers on the device that are written
-before each replay. Other settings of an optimizer would stay what they were, so they are compared before each replay.
+Learning rates and the teacher's weight change from step to step: they are numbers on the device that are written before
+each replay. A graph cannot follow other settings of an optimizer, so they are compared before each replay.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from cplearn_solo.engine.lars import LARS
 
 
 class CapturedOptimizer:
-    """Takes the place of ``optimizer.step`` until :meth:`release`.
+    """Replaces ``optimizer.step`` until :meth:`release`.
 
-    A step is made as it comes unless the one before it had the same settings but for learning rates, and the same
-    gradients in memory, as :class:`CapturedStep` gives them: that step has then made all states there are.
+    A step runs without a graph unless the step before had the same settings, except for learning rates, and the same
+    gradient tensors, as :class:`CapturedStep` gives them: that step has then made all states.
     """
 
     def __init__(self, optimizer: Optimizer, capture: Capture) -> None:
         self._optimizer, self._capture, self._step = optimizer, capture, optimizer.step
         groups = optimizer.param_groups
-        device = next(p.device for group in groups for p in group["params"])  # as one of them may have none
+        device = next(p.device for group in groups for p in group["params"])  # as a group may have none
         self._rates = [torch.zeros((), device=device) for _ in groups]
         self._settings: list[dict[str, Any]] = []
         self._gradients: list[Tensor | None] = []
         self._replay: Replay | None = None
 
-        @wraps(optimizer.step)  # also schedulers look at it
+        @wraps(optimizer.step)  # schedulers look at it, too
         def step(closure: Any = None) -> Any:
             loss = None if closure is None else closure()
             self._update()
@@ -44,11 +44,11 @@ class CapturedOptimizer:
 
     @staticmethod
     def is_possible(optimizer: Optimizer) -> bool:
-        """Whether its steps take a learning rate from the device and count steps there."""
+        """Whether steps of ``optimizer`` take learning rates from the device and are counted there."""
         return isinstance(optimizer, LARS) or all(group.get("fused") for group in optimizer.param_groups)
 
     def release(self) -> None:
-        """Gives ``optimizer.step`` back."""
+        """Restores ``optimizer.step``."""
         self._optimizer.step = self._step  # type: ignore[method-assign]
 
     def _update(self) -> None:
@@ -63,7 +63,7 @@ class CapturedOptimizer:
         self._replay()
 
     def _has_changed(self) -> bool:
-        """Whether anything but learning rates is other than at the step before."""
+        """Whether anything but learning rates has changed since the step before."""
         groups = self._optimizer.param_groups
         settings = [{key: group[key] for key in group.keys() - {"params", "lr"}} for group in groups]
         gradients = [p.grad for group in groups for p in group["params"]]
@@ -78,7 +78,7 @@ class CapturedOptimizer:
         for group, rate in zip(groups, self._rates):
             group["lr"] = rate
             if "capturable" in group:
-                group["capturable"] = True  # else PyTorch's refuse to be captured
+                group["capturable"] = True  # else PyTorch's optimizers refuse to be captured
         try:
             return self._capture(self._step)[1]
         finally:

@@ -1,7 +1,7 @@
 """Views captured once for each order of their colour operations, and replayed.
 
-The host draws the order, as it does without graphs, and picks the graph. All else that is random is drawn in the graph,
-by the same generator with the same numbers.
+The host draws the order, as it does without graphs, and picks the graph. All other random numbers are drawn in the
+graph, by the same generator and with the same values.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ Order = tuple[int, ...]
 
 
 class CapturedViews:
-    """Does what ``BatchAugment(augmentations, mean, std)`` does, on batches of always the same shapes.
+    """Does what ``BatchAugment(augmentations, mean, std)`` does, on batches whose shapes never change.
 
-    The first batch is augmented as it comes; views are overwritten by those of the next batch.
+    The first batch is augmented without a graph; the views of the next batch overwrite these.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class CapturedViews:
         return [view for views in self._views for view in views]
 
     def _shared_out(self, *, in_memory: bool) -> Iterable[Tensor | list[Tensor]]:
-        """What each augmentation works on: all of them on images in memory, each on crops of its own."""
+        """The input of each augmentation: all images if they are in memory, otherwise its own crops."""
         crops = iter(self._images)
         for augmentation in self._augmentations:
             yield self._images[0] if in_memory else list(islice(crops, augmentation.num_crops))
@@ -77,7 +77,7 @@ class CapturedViews:
 
 
 class Ordered(RandomSource):
-    """One whose ``order`` is given."""
+    """A random source whose ``order`` is given."""
 
     def __init__(self, order: Order, generator: torch.Generator, device: torch.device) -> None:
         super().__init__(generator, device)
@@ -88,5 +88,5 @@ class Ordered(RandomSource):
 
 
 def _operations(augmentation: Augmentation) -> int:
-    """Of how many an order is drawn."""
+    """The number of operations whose order is drawn."""
     return len(JITTER) if augmentation.color_jitter.prob > 0 else 0

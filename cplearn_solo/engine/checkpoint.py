@@ -1,4 +1,4 @@
-"""Checkpoints: what they hold beside weights, when they are written, and reading one."""
+"""Checkpoints: what they hold besides weights, when they are written, and how they are read."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from cplearn_solo.engine.log import EpochLog
 class EpochCheckpoint(Checkpoint):
     """Writes ``checkpoints/last.ckpt`` every ``frequency`` epochs and when training ends, whole or not at all.
 
-    It takes its place once the log has the epoch's row, which comes after the end of the epoch: a kill between them
-    leaves a row too many, which a resumed run drops, and not one too few.
+    The file is put in its place once the log has the epoch's row, which comes after the end of the epoch: a kill in
+    between leaves a row too many, which a resumed run drops, and never a row too few.
     """
 
     def __init__(self, run: Path, config: CheckpointConfig, log: EpochLog) -> None:
         self.last, self.config, self.rows = run / LAST, config, log
-        self._ready: ExitStack | None = None  # closed, it puts the checkpoint in its place
+        self._ready: ExitStack | None = None  # closing it puts the checkpoint in its place
         self._epoch = 0  # of that checkpoint
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -75,7 +75,7 @@ class EpochCheckpoint(Checkpoint):
 
 
 class PlainCheckpointIO(TorchCheckpointIO):
-    """Writes the file that it is told to: Lightning's own writes another one first, which a full disk leaves behind."""
+    """Writes directly to the given file: Lightning's own writes another file first, which stays if the disk is full."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         with open(path, "wb") as file:
@@ -109,7 +109,7 @@ def checkpoint_entry(
 
 
 def read_checkpoint(path: Path, opened: BinaryIO | None = None) -> dict[str, Any]:
-    """The contents of a checkpoint of ours, plain types and tensors only; ``opened`` if the file is already."""
+    """The plain types and tensors of our checkpoint, from the file if it is ``opened``; ``InputError`` for others."""
     try:
         checkpoint = torch.load(opened or path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, pickle.UnpicklingError, OSError, ValueError, KeyError) as error:

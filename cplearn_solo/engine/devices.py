@@ -1,4 +1,4 @@
-"""What the device of a run cannot do, told before anything is written."""
+"""Checks that a run's device can do what it has to, before anything is written."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cplearn_solo.methods.build import method_keys_named
 def check_cores(trainer: Trainer) -> None:
     """Raises ``InputError`` for more training processes than processor cores.
 
-    Where ``torchrun`` or a cluster starts the processes, it has given each of them its own.
+    If ``torchrun`` or a cluster starts the processes, it has given each of them its own cores.
     """
     environment = getattr(trainer.strategy, "cluster_environment", None)
     given = environment is not None and environment.creates_processes_externally
@@ -27,14 +27,14 @@ def check_cores(trainer: Trainer) -> None:
 
 
 def check_device(config: Config, method: Method, device: torch.device) -> None:
-    """Raises ``InputError`` for what ``config`` names and ``device`` cannot do."""
+    """Raises ``InputError`` for settings of ``config`` that ``device`` does not support."""
     with method_keys_named(config.method):
         method.check_device(device)
     if config.trainer.get("strategy") == "fsdp2" and not config.single_process and device.type == "cpu":
         possible = hasattr(torch.cpu.Stream, "record_event")  # which PyTorch 2.6 lacks
         require(possible, "strategy", "fsdp2", "ddp, as this PyTorch has fsdp2 on GPUs only")
     precision = str(config.trainer.get("precision"))
-    if device.type == "cpu" and precision.startswith("16"):  # as Lightning makes it, which tells its log
+    if device.type == "cpu" and precision.startswith("16"):  # Lightning makes it so, and tells only its log
         warnings.warn(f"precision = {precision} is bf16-mixed on a CPU", Notice, stacklevel=2)
     if device.type == "cuda" and precision.startswith("bf16"):
         with torch.cuda.device(device):

@@ -1,4 +1,4 @@
-"""Ends a training before its last epoch in a way that a later call goes on from, as it does after a kill."""
+"""Ends a training before its last epoch so that a later call can go on, as it does after a kill."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cplearn_solo.core.distributed import max_ranks
 from cplearn_solo.core.progress import duration
 from cplearn_solo.core.stops import asked, postpone
 
-REASONS = ("", "max_time", "signal")  # the later ones win, where processes differ
+REASONS = ("", "max_time", "signal")  # if processes differ, the later one wins
 
 
 class PauseAfter(Callback):
@@ -30,9 +30,9 @@ class PauseAfter(Callback):
 
 
 class LastStep(Callback):
-    """Ends training with the optimizer step ``step`` of the run, after a validation, where schedules end.
+    """Ends training after the optimizer step ``step`` of the run, at which schedules end, and a validation.
 
-    Lightning's own ``max_steps`` takes the epoch of a checkpoint for an unfinished one, of which nothing is left.
+    Lightning's own ``max_steps`` takes the epoch of a checkpoint for an unfinished one with no batch left.
     """
 
     def __init__(self, step: int) -> None:
@@ -44,10 +44,10 @@ class LastStep(Callback):
 
 
 class EarlyEnd(Callback):
-    """Ends training with an epoch after which there is no time for another one, by ``max_time`` as Lightning reads it,
-    or in which a signal has asked to end. All processes end with the same epoch, and ``reason`` is one of ``REASONS``.
+    """Ends training after an epoch if ``max_time``, in Lightning's format, leaves no time for another one, or if a
+    signal has asked to end. All processes end after the same epoch, and ``reason`` is one of ``REASONS``.
 
-    A signal is left to the epoch at hand if that is over soon. Each call of the program has ``max_time`` anew.
+    After a signal, the current epoch is completed if it ends soon. ``max_time`` applies to each call of the program.
     """
 
     def __init__(self, max_time: Any) -> None:
@@ -55,7 +55,7 @@ class EarlyEnd(Callback):
         self._limit = Timer(max_time).time_remaining()
         self._began = self._epoch_began = time.monotonic()
         self._epoch_seconds = 0.0  # of the latest whole one
-        self._done, self._batches = 0, 1  # of the epoch at hand
+        self._done, self._batches = 0, 1  # of the current epoch
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._began, self._batches = time.monotonic(), trainer.num_training_batches

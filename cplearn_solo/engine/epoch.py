@@ -1,4 +1,4 @@
-"""What an epoch adds up. All of it stays on the device until it is asked for, since reading a value waits for a GPU."""
+"""Sums over an epoch. They stay on the device until they are requested, since reading a value waits for a GPU."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class CodesInUse:
             self._used.index_fill_(0, codes, True)
 
     def counts(self) -> dict[str, float]:
-        """``codes_used`` over all processes, if the method says codes."""
+        """``codes_used`` over all processes; empty if no codes were assigned."""
         used = float((sum_ranks(self._used.int()) > 0).sum()) if self.total else 0
         return {"codes_used": used} if used else {}
 
@@ -74,7 +74,7 @@ class FiniteCheck:
 
     def look(self, parts: dict[str, Tensor], step: int, *, report: bool) -> None:
         """Notes which scalars of ``parts`` are not finite; ``report`` raises :class:`NotFinite` for the first."""
-        # the sum last: the part that made it so says more
+        # the sum of all parts last: the part at fault says more
         names = sorted((name for name, value in parts.items() if value.ndim == 0), key=lambda name: name == "loss")
         bad = ~torch.stack([parts[name].detach().float() for name in names]).isfinite()
         self._first_bad = torch.where((self._first_bad < 0) & bad, step, self._first_bad)

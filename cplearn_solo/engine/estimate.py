@@ -22,28 +22,29 @@ from cplearn_solo.engine.module import Pretrainer
 
 FIRST = 5  # steps that are not counted: workers start, libraries choose their kernels, a GPU's steps are captured
 FEWEST = 3  # steps that are counted
-ENOUGH, SHARE = 5.0, 0.02  # seconds, and the share of a run, of which either is enough
-PASSES = 3  # times that a step goes through the network, there and back, for once there
+ENOUGH, SHARE = 5.0, 0.02  # seconds of counted steps, or their share of the run: either is enough
+PASSES = 3  # a training step, forward and backward, costs so many forward passes
 
-# Seconds of what comes after training, from the run's images, the seconds of one through the network, and its features.
+# Seconds of the work after training, from the run's images, the seconds of a forward pass of one, and their features.
 Afterwards = Callable[[Splits, float, int], float]
 
 
 class Estimate(Callback):
-    """Times the first steps of a run, which nothing changes, and says what the whole of it takes.
+    """Times the first steps of a run without changing them, and prints what the whole run takes.
 
-    A step is the mean of some; the end of an epoch, with its checkpoint, is what its first step took longer if one was
-    among them, and a validation the mean of those among them, else it is worked out. With ``ends`` training ends then.
+    A step takes the mean of those timed. The end of an epoch, with its checkpoint, takes the extra time of the step
+    after it, if that was timed; a validation the mean of those timed, else a multiple of a step. With ``ends`` training
+    ends then.
     """
 
     def __init__(self, afterwards: Afterwards, *, ends: bool = False) -> None:
         self.afterwards, self.ends, self._told = afterwards, ends, False
         self._steps = 0
-        self._within: list[float] = []  # seconds of steps that follow another of their epoch
-        self._between: list[float] = []  # the same of those that begin one
+        self._within: list[float] = []  # seconds of steps that follow another step of their epoch
+        self._between: list[float] = []  # seconds of steps that begin an epoch
         self._validations: list[float] = []
         self._validated = self._paused = 0.0  # when the latest validation began; seconds of it since the latest step
-        self._started = self._counted = self._last = 0.0  # when the run, counting and the latest step did
+        self._started = self._counted = self._last = 0.0  # starts of run and counting; end of the latest step
 
     def on_train_start(self, trainer: Trainer, pl_module: Pretrainer) -> None:
         self._started = time.perf_counter()
@@ -82,12 +83,12 @@ class Estimate(Callback):
             self._tell(trainer, pl_module, 0)
 
     def _agreed(self, enough: bool, device: torch.device) -> bool:
-        """Whether that is so in any process, if training ends with it: clocks differ, and all have to end together."""
+        """``enough``, or with ``ends`` whether any process has enough: clocks differ, and all have to end together."""
         return bool(max_ranks(torch.tensor(int(enough), device=device))) if self.ends else enough
 
     def _tell(self, trainer: Trainer, module: Pretrainer, left: int) -> None:
         self._told = True
-        _wait_for(module)  # for what a GPU has not done yet
+        _wait_for(module)  # until a GPU has finished its work
         waited = time.perf_counter() - self._last
         within, between = sum(self._within) + waited, sum(self._between)
         step = within / len(self._within) if self._within else between / max(1, len(self._between))
@@ -105,7 +106,7 @@ class Estimate(Callback):
 
 
 def _batches_left(trainer: Trainer, batch_idx: int, module: Pretrainer) -> int:
-    """After this one, of all epochs."""
+    """Batches after this one, in all epochs."""
     max_steps = module.config.max_steps
     epochs_left = (trainer.max_epochs or 0) - trainer.current_epoch
     left = epochs_left * int(trainer.num_training_batches) - batch_idx - 1
@@ -115,7 +116,7 @@ def _batches_left(trainer: Trainer, batch_idx: int, module: Pretrainer) -> int:
 
 
 def _validations_left(trainer: Trainer, left: int) -> float:
-    """After ``left`` batches before the end, as ``check_val_every_n_epoch`` and ``val_check_interval`` say."""
+    """Validations in the ``left`` batches that remain, by ``check_val_every_n_epoch`` and ``val_check_interval``."""
     interval, every = trainer.val_check_batch or math.inf, trainer.check_val_every_n_epoch
     if every is None:
         return left // interval
@@ -124,7 +125,7 @@ def _validations_left(trainer: Trainer, left: int) -> float:
 
 
 def _validated_images(trainer: Trainer) -> int:
-    """Of a validation, in each process."""
+    """Images of a validation, in each process."""
     loaders = trainer.datamodule  # type: ignore[attr-defined]
     if loaders.splits.test is None:
         return 0
@@ -152,7 +153,7 @@ def _line(images: ImageSet, seconds: float, trainer: Trainer, module: Pretrainer
 
 
 def _bytes(held: Any) -> int:
-    """Of the tensors in a state, at any depth."""
+    """Bytes of the tensors in a state, at any depth."""
     if isinstance(held, Tensor):
         return held.numel() * held.element_size()
     inner = held.values() if isinstance(held, dict) else held if isinstance(held, (list, tuple)) else ()

@@ -1,4 +1,4 @@
-"""Where a checkpoint is. To see whether there is one needs no trainer, so that a mistake is told at once."""
+"""Finds checkpoints. This imports no trainer, so that a mistake is reported at once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CHECKPOINT_KEY = "cplearn_solo"  # of our entry in a checkpoint
 
 
 def find_checkpoint(path: str | Path) -> tuple[Path, Path | None]:
-    """Checkpoint and run folder of a path that is either; raises ``InputError`` where it is neither, or not ours."""
+    """Checkpoint and run folder, or ``None``, of a path to either; ``InputError`` if it is neither, or not ours."""
     path = Path(os.path.expanduser(path))
     if path.is_dir():
         if not (path / "config.yaml").is_file():
@@ -33,19 +33,19 @@ def find_checkpoint(path: str | Path) -> tuple[Path, Path | None]:
 
 
 def kept_checkpoints(run: Path) -> dict[int, Path]:
-    """Those that a run kept at ends of epochs (``checkpoint.keep_prev``), by how many it had done, the first first."""
+    """Checkpoints that a run kept after epochs (``checkpoint.keep_prev``), by the number of epochs, ascending."""
     named = ((re.fullmatch(r"epoch=(\d+)", file.stem), file) for file in (run / "checkpoints").glob("epoch=*.ckpt"))
     return dict(sorted((int(name[1]), file) for name, file in named if name))
 
 
 def is_run(folder: Path) -> bool:
-    """Whether a folder is that of a run: other programs write a config.yaml, too. 0.2.0 wrote no data.json."""
+    """Whether a folder is a run folder: other programs write a config.yaml, too. 0.2.0 wrote no data.json."""
     beside = (folder / "data.json", folder / "metrics.csv")
     return (folder / "config.yaml").is_file() and any(map(Path.is_file, beside))
 
 
 def _require_ours(file: Path) -> None:
-    """A look at the words of a checkpoint, which PyTorch keeps apart from its numbers in an archive."""
+    """Looks for our entry among the words of a checkpoint, which PyTorch's archive keeps apart from its numbers."""
     try:
         with ZipFile(file) as archive:
             words = b"".join(archive.read(name) for name in archive.namelist() if name.endswith("/data.pkl"))
@@ -56,12 +56,12 @@ def _require_ours(file: Path) -> None:
 
 
 def finished_runs(folder: Path) -> list[Path]:
-    """The runs in ``folder``, which is the ``checkpoint.dir`` of a job, that have a summary, oldest first; their name
-    may be a path."""
+    """The runs with a summary in ``folder``, which is the ``checkpoint.dir`` of a job, oldest first; names of runs may
+    be paths."""
     return [file.parent for file in sorted(folder.rglob("summary.json"))]
 
 
 def epochs_done(folder: Path, epochs: int) -> tuple[int, int]:
-    """How many epochs of how many the newest run in such a folder has trained."""
+    """How many epochs the newest run in such a folder has trained, and ``epochs``."""
     logs = sorted(folder.rglob("metrics.csv"))
     return (max(0, logs[-1].read_text().count("\n") - 1) if logs else 0), epochs

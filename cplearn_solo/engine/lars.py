@@ -1,7 +1,7 @@
 """LARS with a number of kernel launches that hardly depends on the number of parameters (You et al., 2017).
 
-timm's implementation, whose updates these are, multiplies each parameter's gradient by a rate of its own, a launch a
-parameter. Here the gradients of a group lie in one buffer, which a single multiplication scales.
+timm's implementation, which makes the same updates, multiplies each parameter's gradient by its own rate, with one
+launch per parameter. Here the gradients of a group lie in one buffer, which a single multiplication scales.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class LARS(Optimizer):
             "always_adapt": always_adapt,
         }
         super().__init__(params, defaults)
-        self._owners: dict[tuple[int, ...], Tensor] = {}  # of groups of parameters by their ids
+        self._owners: dict[tuple[int, ...], Tensor] = {}  # by the ids of a group's parameters
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
@@ -74,7 +74,7 @@ class LARS(Optimizer):
         if group["momentum"]:
             grads = self._with_momentum(params, grads, group)
         rate = group["lr"]
-        if isinstance(rate, Tensor):  # of a captured step, whose program cannot ask for the number
+        if isinstance(rate, Tensor):  # in a captured step, where the program cannot read it
             torch._foreach_sub_(params, torch._foreach_mul(grads, rate))
         else:
             torch._foreach_add_(params, grads, alpha=-rate)
@@ -94,7 +94,7 @@ class LARS(Optimizer):
         return views
 
     def _owner(self, params: list[Tensor]) -> Tensor:
-        """For each number in the buffer of ``params``, which of them it is of; kept, since a GPU would wait for it."""
+        """For each entry in the buffer of ``params`` the index of its parameter; kept, since a GPU would wait."""
         key = tuple(map(id, params))
         if key not in self._owners:
             sizes = torch.tensor([p.numel() for p in params])
@@ -103,7 +103,7 @@ class LARS(Optimizer):
         return self._owners[key]
 
     def _with_momentum(self, params: list[Tensor], grads: list[Tensor], group: dict[str, Any]) -> list[Tensor]:
-        """The momentum buffers after this step, or with Nesterov's momentum the gradients plus a share of them."""
+        """The momentum buffers after this step, or with Nesterov's momentum the gradients plus ``momentum`` of them."""
         states = [self.state[p] for p in params]
         for state, grad in zip(states, grads):
             if "momentum_buffer" not in state:  # so that it becomes the gradient itself

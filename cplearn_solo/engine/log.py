@@ -1,4 +1,4 @@
-"""The default logger: ``metrics.csv`` with a row an epoch, and a line an epoch on the terminal."""
+"""The default logger: a row per epoch in ``metrics.csv``, and a line per epoch on the terminal."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SHOWN = ("train_loss", "train_codes_used", "train_acc1", "val_acc1", "val_knn_ac
 
 
 class EpochLog(Logger):
-    """Keeps one row of averages an epoch in ``folder/metrics.csv``; rows of a resumed run are kept and continued."""
+    """Keeps one row of averages per epoch in ``folder/metrics.csv``; a resumed run keeps the rows before its epoch."""
 
     def __init__(self, folder: Path, *, epochs: int, first_epoch: int = 0) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class EpochLog(Logger):
             return [{key: float(value) for key, value in row.items() if value} for row in csv.DictReader(file)]
 
     def has_row(self, epoch: int) -> bool:
-        """Whether all of the row of that epoch, the latest, is in the file."""
+        """Whether the complete row of ``epoch``, the latest one, is in the file."""
         return self._whole == epoch
 
     @property
@@ -61,7 +61,7 @@ class EpochLog(Logger):
             writer = csv.DictWriter(file, columns)
             writer.writeheader()
             writer.writerows(self._rows[e] for e in sorted(self._rows))
-        if "train_loss" in metrics:  # the last to arrive in an epoch
+        if "train_loss" in metrics:  # the last metrics of an epoch to arrive
             self._whole = epoch
             values = "  ".join(f"{key.removeprefix('train_')} {digits(row[key], 4)}" for key in SHOWN if key in row)
             rate = row["train_images"] / row["train_seconds"]

@@ -1,4 +1,4 @@
-"""What is said where one of the processes that train together is lost."""
+"""Errors if one of the processes that train together is lost."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from lightning import Trainer
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.core.processes import is_first
 
-# What gloo and NCCL say to those that are left.
+# Messages of gloo and NCCL to the processes that are left.
 LEFT = re.compile(r"connection (was )?(closed|reset)|broken pipe|remote process exited|ncclRemoteError", re.IGNORECASE)
-SECONDS = 2.0  # in which the operating system tells of a child that has ended
+SECONDS = 2.0  # in which the operating system reports that a child has ended
 
 
 @contextmanager
 def lost_processes_told(trainer: Trainer) -> Iterator[None]:
-    """A process that dies while training goes on is an ``InputError`` of the first one; the others end without a word.
+    """If a process dies during training, the first one raises ``InputError``; the others end without a message.
 
-    Whatever ends the first process ends those that it has started.
+    Whatever ends the first process also ends the processes that it has started.
     """
     try:
         yield
@@ -41,7 +41,7 @@ def lost_processes_told(trainer: Trainer) -> Iterator[None]:
 
 
 def _first_lost(processes: list) -> str | None:
-    """How the first of ``processes`` that has failed did so."""
+    """How the first failed process of ``processes`` ended; ``None`` if none has failed."""
     end = time.monotonic() + SECONDS
     while time.monotonic() < end:
         for index, process in enumerate(processes, start=1):

@@ -33,8 +33,8 @@ from cplearn_solo.engine.sharding import average_gradients, local
 from cplearn_solo.methods import Method, Progress, Views, frozen_statistics, pixel_range, teacher_of
 from cplearn_solo.methods.queue import Queue
 
-_RECENT = 1024  # features that are kept for a look at collapse
-_CHECKED_STEPS = 50  # a GPU is asked this rarely whether the loss is finite, since the answer takes a wait
+_RECENT = 1024  # features that are kept to measure collapse
+_CHECKED_STEPS = 50  # steps between checks of the loss on a GPU, since each check waits for it
 
 
 class Pretrainer(LightningModule):
@@ -70,7 +70,7 @@ class Pretrainer(LightningModule):
         self._ddp_params_and_buffers_to_ignore = [f"method.{name}" for name in _equal_buffers(self.method)]
         self.augment = BatchAugment(config.augmentations, mean, std)
 
-        # of the epoch at hand
+        # of the current epoch
         self.sums, self.finite, self.clock = StepSums(), FiniteCheck(config.method), Stopwatch()
         self.codes, self.val_codes = CodesInUse(self.method.codes_total), CodesInUse(self.method.codes_total)
         settings = {"num_classes": num_classes, "learns": not config.data.no_labels}
@@ -79,7 +79,7 @@ class Pretrainer(LightningModule):
 
         # optimizer steps: of the run, of an epoch; and the Trainer's count before this epoch and after the last step
         self._total_steps = self._epoch_steps = self._steps_before = self._steps_seen = 0
-        self._total_epochs = 0.0  # of the run, the last of them in part where its steps end it
+        self._total_epochs = 0.0  # of the run; not whole if max_steps ends it within an epoch
         self._generator: torch.Generator | None = None  # of views
         self._captured: CapturedTraining | None = None
         self._rates: list[float] = []  # learning rates of the optimizer's groups, before the schedule
@@ -94,7 +94,7 @@ class Pretrainer(LightningModule):
         return self.backbone(images.contiguous(memory_format=self.memory_format))
 
     def views(self, crops: list[Tensor], progress: Progress) -> Views:
-        """What the method sees of normalised crops, each ``(n, c, h, w)``, large ones first."""
+        """The method's input from normalised crops, each ``(n, c, h, w)``, large ones first."""
         n_large = self.config.n_large
         return Views(
             feats=self._encode_crops(crops),
@@ -118,9 +118,9 @@ class Pretrainer(LightningModule):
         torch._foreach_lerp_(teacher, online, 1 - tau)
 
     def check_weights(self) -> None:
-        """Raises :class:`NotFinite` for weights that are not."""
+        """Raises :class:`NotFinite` if any weight is not finite."""
         finite = torch.stack([local(p).isfinite().all() for p in self.parameters()]).all()
-        if max_ranks(1 - finite.int()):  # of any process, since each may have a share only
+        if max_ranks(1 - finite.int()):  # in any process, since each may have only a shard
             raise NotFinite(
                 f"method {self.config.method!r}: the weights are not finite after step {self.trainer.global_step}"
             )
@@ -138,7 +138,7 @@ class Pretrainer(LightningModule):
             average_gradients([*self.method.parameters(), *self.classifier.parameters()])
 
     def on_train_epoch_start(self) -> None:
-        # Lightning itself looks for a sampler of single images
+        # Lightning itself would only do this for a sampler of single images
         self.trainer.train_dataloader.batch_sampler.set_epoch(self.current_epoch)
         self._steps_before = self._steps_seen = self.trainer.global_step
         self.sums.reset()
@@ -149,7 +149,7 @@ class Pretrainer(LightningModule):
         self.clock.start()
 
     def training_step(self, batch: list, batch_idx: int) -> Tensor:
-        """One step on ``[index, images, labels]``: uint8 images, uint8 crops of them, or finished crops in floats."""
+        """One step on ``[index, images, labels]``: images are uint8 images or crops, or finished crops in floats."""
         _, images, labels = batch
         try:
             output = self._step(images, labels, batch_idx)
@@ -186,7 +186,7 @@ class Pretrainer(LightningModule):
         steps, totals = self.sums.steps * world_size(), self.sums.over_ranks()
         hits, labelled, probe_sum = (totals.pop(name) for name in ("hits", "labelled", "probe_sum"))
         values = {name: total / steps for name, total in totals.items()}
-        if labelled:  # not all steps have equally many
+        if labelled:  # their number differs between steps
             values |= {"acc1": hits / labelled, "probe_loss": probe_sum / labelled}
         else:
             del values["probe_loss"]
@@ -201,7 +201,7 @@ class Pretrainer(LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         self.clock.pause()
-        self.check_weights()  # before neighbours are looked for among features that are no numbers
+        self.check_weights()  # before a search for neighbours among features that are not finite
         self.val_codes.reset(self.device)
         self.probe.start_validation(self.device)
 
@@ -243,7 +243,7 @@ class Pretrainer(LightningModule):
         return [optimizer], [{"scheduler": scheduler, "interval": config.scheduler.interval}]
 
     def on_train_start(self) -> None:
-        """A resumed run has the rates of its own devices, at its epoch's place in the schedule."""
+        """Sets learning rates: a resumed run has those of its own devices, at its epoch in the schedule."""
         self._epoch_steps = math.ceil(self.trainer.num_training_batches / self.config.accumulate_grad_batches)
         groups, rates = self.trainer.optimizers[0].param_groups, self._rates
         for scheduler in (config.scheduler for config in self.trainer.lr_scheduler_configs):
@@ -262,7 +262,7 @@ class Pretrainer(LightningModule):
         checkpoint |= checkpoint_entry(self.config, *statistics)
 
     def capture_steps(self, capture: Capture = cuda_graph) -> None:
-        """Steps are captured and replayed from now on, until training ends."""
+        """Captures and replays steps from now on, until training ends."""
         teacher = None if self.teacher is None else CapturedTeacher(self.teacher.parameters(), self._online(), capture)
         views = CapturedViews(self.config.augmentations, self.mean, self.std, capture)
         self._captured = CapturedTraining(views, CapturedStep(self._compute, self.parameters, capture), teacher)
@@ -270,13 +270,13 @@ class Pretrainer(LightningModule):
     # ---- details
 
     def _capture_nothing(self) -> None:
-        """Steps are made as they come from now on, and the graphs' memory is free."""
+        """Runs steps without graphs from now on, and frees the graphs' memory."""
         if self._captured is not None:
             self._captured.release()
         self._captured = None
 
     def _step(self, images: Any, labels: Tensor, batch_idx: int) -> StepOutput:
-        """Views, networks, loss and online probe, with all that is random drawn anew."""
+        """Views, networks, loss and online probe of one step, with its own random numbers."""
         generator = self._seeded(batch_idx)
         augment, compute = self.augment, self._compute
         if self._captured is not None:
@@ -294,12 +294,12 @@ class Pretrainer(LightningModule):
         return StepOutput(parts["loss"] + probe["probe_loss"], views.feats[0].detach(), parts, probe, codes)
 
     def _online(self) -> list[nn.Parameter]:
-        """What the teacher's parameters are moved towards."""
+        """The parameters that the teacher's are moved towards."""
         return [*self.backbone.parameters(), *getattr(self.method, self.method.teacher).parameters()]
 
     @property
     def _sharded(self) -> bool:
-        """Whether processes have shares of the networks; the strategy has set the mesh of devices then."""
+        """Whether networks are sharded over processes; the strategy has then set the mesh of devices."""
         return self._device_mesh is not None
 
     def _progress(self) -> Progress:
@@ -308,7 +308,7 @@ class Pretrainer(LightningModule):
     def _seeded(self, batch_idx: int) -> torch.Generator:
         """The generator of this step's views; the global ones, of methods and dropout, get the same seed.
 
-        On a GPU only those of its device: ``torch.manual_seed`` goes through all devices there are, at each step.
+        For a GPU only its own and the CPU's are seeded: ``torch.manual_seed`` would go through all devices each step.
         """
         seed = hash_seed(self.config.seed, self.current_epoch, batch_idx, rank())
         if self.device.type == "cuda":
@@ -325,7 +325,7 @@ class Pretrainer(LightningModule):
         self.finite.look(parts, step, report=report)
 
     def _encode_crops(self, crops: list[Tensor]) -> list[Tensor]:
-        """Features of each; crops of one size in one call where the backbone keeps no statistics of its batches."""
+        """Features of each crop; crops of one size share a call if the backbone keeps no statistics of batches."""
         if next(self.backbone.buffers(), None) is not None:
             return [self.encode(x) for x in crops]
         sizes = [list(same) for _, same in groupby(crops, key=lambda x: x.shape)]
@@ -338,7 +338,7 @@ class Pretrainer(LightningModule):
         return [self.teacher(x.contiguous(memory_format=self.memory_format)) for x in crops]
 
     def _frozen_encode(self, images: Tensor) -> Tensor:
-        """Features for gradients in pixel space: BatchNorm statistics are neither used up nor changed."""
+        """Features for gradients in pixel space: BatchNorm uses its running statistics and does not change them."""
         with frozen_statistics(self.backbone):
             return self.encode(images)
 

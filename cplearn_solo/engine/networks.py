@@ -1,4 +1,4 @@
-"""Backbone and method of a run, and what their constructors and the optimizer's refuse."""
+"""Backbone and method of a run, and checks by their constructors and the optimizer's."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from cplearn_solo.methods import Method, build_method
 
 
 class Networks(NamedTuple):
-    """Images to features ``(n, d)``, and what stands on top."""
+    """From images to features ``(n, d)``, and the method on top."""
 
     backbone: nn.Module
     method: Method
 
 
 def build_networks(config: Config) -> Networks:
-    """Those that ``config`` names, with random weights. Raises ``InputError`` for values that they cannot take."""
+    """The networks of ``config``, with random weights. Raises ``InputError`` for values that they cannot take."""
     first, *others = (augmentation.crop_size for augmentation in config.augmentations)
     backbone = build_backbone(
         config.backbone.name,
@@ -42,17 +42,17 @@ def build_networks(config: Config) -> Networks:
 
 
 def check_networks(config: Config) -> None:
-    """Raises ``InputError`` for values that networks or optimizer cannot take: all are made once, and let go again.
+    """Raises ``InputError`` for values that networks or optimizer cannot take: makes all of them once.
 
-    So that these are told before Lightning is imported and images are looked at, which may take long.
+    Such values are then reported before Lightning is imported and images are read, which may take long.
     """
     build_networks(config)
     build_optimizer([{"params": [nn.Parameter(torch.zeros(1))]}], config.optimizer, lr=config.optimizer.lr)
 
 
 def check_scored_size(backbone: nn.Module, config: Config, images: ImageSet) -> None:
-    """Raises ``InputError`` where ``images`` are scored at another size than that of crops and ``backbone``, as timm's
-    transformers, takes no other."""
+    """Raises ``InputError`` if ``images`` are scored at another size than crops, but ``backbone``, such as timm's
+    transformers, takes only that size."""
     crop = config.augmentations[0].crop_size
     side = sides_in_memory(images.images, crop)[1] if isinstance(images, MemorySet) else crop
     if side == crop or not config.backbone.name.startswith("timm/"):

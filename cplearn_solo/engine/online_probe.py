@@ -16,9 +16,9 @@ from cplearn_solo.metrics import knn_accuracy
 class OnlineProbe:
     """Trains ``classifier`` on features without touching the network below; images with label -1 do not count.
 
-    It sees features standardised by ``scale``: what it learns is to depend on them and not on their scale, which may
-    grow a thousandfold in training. Both belong to the module that trains, for they are part of the checkpoint. The
-    classifier ``learns`` unless training images have no labels.
+    ``scale`` standardises features first, so that learning does not depend on their scale, which may grow a
+    thousandfold in training. ``classifier`` and ``scale`` belong to the module that trains, because they are part of
+    the checkpoint. The classifier ``learns`` unless training images have no labels.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class OnlineProbe:
         """Mean cross-entropy ``probe_loss`` over large crops, each ``(n, d)``; sums ``probe_sum`` of the cross-entropy,
         ``hits`` and ``labelled``.
 
-        ``features_std`` is the root of their mean variance.
+        ``features_std`` is the root of the mean variance of features.
         """
         all_feats = torch.cat(feats).detach().float()
         features_std = self.scale.update(all_feats)
@@ -62,7 +62,7 @@ class OnlineProbe:
         self._counts = torch.zeros(2, dtype=torch.long, device=device)
 
     def validate(self, feats: Tensor, labels: Tensor) -> None:
-        """Judges features ``(n, d)`` of held-out images."""
+        """Classifies features ``(n, d)`` of held-out images."""
         known = labels >= 0
         hits = (self._logits(feats).argmax(dim=1) == labels) & known
         self._counts += torch.stack([hits.sum(), known.sum()])
@@ -79,15 +79,15 @@ class OnlineProbe:
         return scores
 
     def _logits(self, feats: Tensor) -> Tensor:
-        """In float32, also where the networks compute in half precision."""
+        """Logits in float32, even if the networks compute in half precision."""
         with without_autocast(feats):
             return self.classifier(self.scale(feats.float()))
 
     def _among_neighbours(self) -> Tensor:
-        """Hits and labels ``(2,)`` among held-out images of this process, whose neighbours are its own, too.
+        """Hits and labels ``(2,)`` of kNN on held-out images of this process, with neighbours of this process, too.
 
-        Where training images have no labels, half of the held-out ones are looked up among the others. Both are 0
-        where too few have labels for that.
+        If training images have no labels, half of the held-out images are the neighbours of the others. Both numbers
+        are 0 if too few images have labels.
         """
         nothing = self._counts.new_zeros(2).float()
         if not (self._bank and self._asked):

@@ -98,7 +98,7 @@ def _warmup_cosine(t: float, *, base: float, start: float, low: float, warmup: f
 
 
 def _split_by_decay(group: Group) -> list[Group]:
-    """Biases and normalisation parameters (one dimension or none) apart, without weight decay."""
+    """Splits off biases and normalisation parameters (one dimension or none), without weight decay."""
     rest = {key: value for key, value in group.items() if key != "params"}
     params = list(group["params"])
     parts = [

@@ -1,4 +1,4 @@
-"""How far a training is."""
+"""The progress of a training."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from cplearn_solo.engine.module import Pretrainer
 class RunProgress(Callback):
     """One bar for the whole run, with epoch, images a second, time left and loss; without ``bar`` a line every 30 s.
 
-    The loss is read once a second, or for a line: to read it waits for a GPU.
+    The loss is read only once a second, or for a line: reading it waits for a GPU.
     """
 
     def __init__(self, *, bar: bool) -> None:
         self._wanted, self._bar = bar, None
         self._began = self._told = time.perf_counter()
-        self._first = 0  # batch of the run with which this process began
+        self._first = 0  # the run's batch at which this process began
 
     def on_train_start(self, trainer: Trainer, pl_module: Pretrainer) -> None:
         self._first = trainer.current_epoch * trainer.num_training_batches
@@ -67,7 +67,7 @@ class RunProgress(Callback):
             say(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  validation")
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: Pretrainer) -> None:
-        self._told = time.perf_counter()  # the log has a line then
+        self._told = time.perf_counter()  # the log prints a line then
 
     def on_train_end(self, trainer: Trainer, pl_module: Pretrainer) -> None:
         self._close()

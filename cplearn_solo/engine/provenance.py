@@ -21,8 +21,8 @@ def provenance() -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Versions of the packages that decide a result, those that are installed, and of the code that runs."""
-    found = {"cplearn-solo": cplearn_solo.__version__}  # what pip says of a source tree is of its installation
+    """Versions of the installed packages that decide a result, and of the code that runs."""
+    found = {"cplearn-solo": cplearn_solo.__version__}  # of a source tree, pip knows the version at installation
     for package in DECISIVE:
         try:
             found[package] = version(package)
@@ -32,7 +32,7 @@ def versions() -> dict[str, str]:
 
 
 def git_sha() -> str | None:
-    """Commit of the source tree that runs, ``+`` where it has changes; ``None`` for an installed copy."""
+    """Commit of the source tree that runs, with ``+`` if it has changes; ``None`` for an installed copy."""
     root = Path(__file__).parents[2]
     if not (root / ".git").exists():
         return None
@@ -42,7 +42,7 @@ def git_sha() -> str | None:
 
 
 def _git(root: Path, *command: str) -> str:
-    """What git prints; nothing where it cannot run."""
+    """What git prints; empty if it cannot run."""
     try:
         done = subprocess.run(["git", "-C", str(root), *command], capture_output=True, text=True, timeout=10)
     except (OSError, subprocess.TimeoutExpired):

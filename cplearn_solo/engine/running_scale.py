@@ -1,4 +1,4 @@
-"""Features of a network in training, standardised by statistics that follow them."""
+"""Features of a network in training, standardised by running statistics."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from torch import Tensor, nn
 
 from cplearn_solo.core.distributed import sum_ranks, world_size
 
-NEWEST = 0.1  # share of the newest batch in the statistics, once there have been ten
-ROUNDING = 1e-6  # of a mean, relative to it: dimensions that vary less are constant
+NEWEST = 0.1  # weight of the newest batch in the statistics, once there have been ten
+ROUNDING = 1e-6  # of a mean, relative to it: dimensions that vary less count as constant
 
 
 class RunningScale(nn.Module):
     """Mean and variance ``(d,)`` of features, averaged over about the latest ten batches.
 
-    They are buffers and part of a checkpoint; one without them, of 0.2.0 or before, is read as if no batch had
+    They are buffers and part of a checkpoint; a checkpoint without them, of 0.2.0 or before, is read as if no batch had
     been seen. Nothing here waits for the device.
     """
 
@@ -28,7 +28,7 @@ class RunningScale(nn.Module):
 
     @torch.no_grad()
     def update(self, feats: Tensor) -> Tensor:
-        """Takes in a batch ``(n, d)``, that of all processes; returns the root of its mean variance, a scalar."""
+        """Adds a batch ``(n, d)`` of each process; returns the root of the mean variance of all, a scalar."""
         variance, mean = torch.var_mean(feats, dim=0, correction=0)
         if (processes := world_size()) > 1:
             own = mean

@@ -51,7 +51,7 @@ class RunFolder:
 
 
 def read_derived(run: Path) -> dict[str, Any]:
-    """What followed from the configuration of a run and its machine; nothing where that was not written."""
+    """What followed from the configuration of a run and its machine; empty if that was not written."""
     file = run / DERIVED
     return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
 
@@ -59,9 +59,9 @@ def read_derived(run: Path) -> dict[str, Any]:
 def open_run(config: Config, data: dict[str, Any]) -> RunFolder:
     """Resumes the newest unfinished run of exactly this configuration and data, or starts a new folder.
 
-    ``data`` is the fingerprint of the images. ``resume_from_checkpoint`` names the checkpoint instead; ``InputError``
-    if its configuration or its data would make it learn something different, with what differs. With a larger
-    ``max_epochs`` it goes on in a new folder, at its epoch's place in the longer schedule.
+    ``data`` is the fingerprint of the images. ``resume_from_checkpoint`` names a checkpoint instead; ``InputError``,
+    with the differences, if its configuration or data would train a different model. With a larger ``max_epochs`` the
+    run goes on in a new folder, at its epoch in the longer schedule.
     """
     require_outside_of_images(config)
     if config.resume_from_checkpoint:
@@ -70,7 +70,7 @@ def open_run(config: Config, data: dict[str, Any]) -> RunFolder:
 
 
 def how_to_go_on(run: Path, config: Config) -> str:
-    """What goes on with the run in that folder, whose training or evaluation was interrupted."""
+    """How to go on with the run in that folder, whose training or evaluation was interrupted."""
     if not config.checkpoint.enabled:
         return "checkpoint.enabled=false, so nothing was kept and the same command starts from the beginning"
     if not (run / LAST).is_file():
@@ -91,9 +91,9 @@ def shared_with_processes(run: RunFolder) -> Iterator[None]:
 
 
 def run_of_parent() -> RunFolder | None:
-    """The run that the process which started this one has opened for both, if it has.
+    """The run that the parent process has opened for both, if it has.
 
-    What any other process left in the environment is ignored, with a word: nothing locks that folder for us.
+    If another process has set the variable, it is ignored with a message: nothing locks that folder for us.
     """
     if RUN_VARIABLE not in os.environ:
         return None
@@ -131,29 +131,29 @@ def _named_resume(config: Config, data: dict[str, Any]) -> RunFolder:
             raise InputError(f"{key}: must not be running, but is locked by another process")
         clear_partial(folder)
         return RunFolder(folder, file, lock)
-    if run := _auto_resume(config, data):  # the same command, killed
+    if run := _auto_resume(config, data):  # the same command was killed before
         return run
     run = _new_run(config, data, resume=file)
     if longer:
         place = f"those of a run of {config.max_epochs} epochs, not of {theirs['max_epochs']}, from epoch {done + 1} on"
         print(f"continuing {folder or file} in a new run folder; learning rate and other schedules are {place}")
-    if folder and (folder / "metrics.csv").is_file():  # the epochs before
+    if folder and (folder / "metrics.csv").is_file():  # with the epochs so far
         with whole_file(run.path / "metrics.csv") as copy:
             shutil.copyfile(folder / "metrics.csv", copy)
     return run
 
 
 def _auto_resume(config: Config, data: dict[str, Any]) -> RunFolder | None:
-    """The newest unfinished run of this configuration and data; first those that have a checkpoint.
+    """The newest unfinished run of this configuration and data; those with a checkpoint come first.
 
-    With ``resume_from_checkpoint`` only one that began at the same checkpoint.
+    With ``resume_from_checkpoint`` only a run that began at the same checkpoint.
     """
     if not (config.auto_resume.enabled and config.checkpoint.enabled):
         return None
     explained, began_at = False, config.resume_from_checkpoint
     try:
         newest = sorted(filter(_is_unfinished, _root(config).glob("*/")), reverse=True)
-    except OSError:  # a place that cannot be, of which a new run tells
+    except OSError:  # an impossible place, which a new run reports
         return None
     for folder in sorted(newest, key=lambda folder: not (folder / LAST).is_file()):
         last = folder / LAST if (folder / LAST).is_file() else None
@@ -168,7 +168,7 @@ def _auto_resume(config: Config, data: dict[str, Any]) -> RunFolder | None:
             continue
         if lock is None:
             continue
-        if not _is_unfinished(folder):  # any more: whoever worked on it has ended since it was found
+        if not _is_unfinished(folder):  # another process has finished it since it was found
             lock.release()
             continue
         differing = difference(config.plain(), theirs)
@@ -191,7 +191,7 @@ def _auto_resume(config: Config, data: dict[str, Any]) -> RunFolder | None:
 
 
 def _is_unfinished(folder: Path) -> bool:
-    """Whether it is a run without a summary, which this user may go on with."""
+    """Whether ``folder`` is a run without a summary that this user may go on with."""
     return (
         os.access(folder, os.R_OK | os.W_OK | os.X_OK)
         and (folder / "config.yaml").is_file()
@@ -200,13 +200,13 @@ def _is_unfinished(folder: Path) -> bool:
 
 
 def _other_version(checkpoint: dict[str, Any]) -> list[str]:
-    """A line, as :func:`difference` has them, where it was written by a program that learns something else."""
+    """A line like those of :func:`difference` if the checkpoint has another learning version, else no line."""
     theirs = learning_version(checkpoint[CHECKPOINT_KEY])
     return [] if theirs == LEARNING_VERSION else [f"learning version: {theirs} there, {LEARNING_VERSION} here"]
 
 
 def _change_of_data(folder: Path, config: Config, data: dict[str, Any]) -> str:
-    """How the images differ from those of a run, in a line; empty where they do not, or it cannot be known."""
+    """How the images differ from those of a run, in a line; empty if they do not, or if it is unknown."""
     if (folder / DATA).is_file():
         return describe_change(json.loads((folder / DATA).read_text()), data)
     own_images = config.data.dataset not in KNOWN_IMAGES  # of a run of 0.2.0

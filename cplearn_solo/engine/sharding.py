@@ -1,6 +1,6 @@
-"""``strategy=fsdp2``: weights of the backbone, its teacher and their optimizer states lie in shares on all processes.
+"""``strategy=fsdp2``: the weights of backbone and teacher and their optimizer states are sharded over all processes.
 
-Everything above the backbone is small and used in many ways, so that each process keeps all of it, as in DDP.
+Everything above the backbone is small and used in many ways, so each process keeps all of it, as in DDP.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from cplearn_solo.core.distributed import sum_ranks, world_size
 
 
 class ShardedStrategy(ModelParallelStrategy):
-    """FSDP2 over all processes; checkpoints are those of a single process."""
+    """FSDP2 over all processes; checkpoints are the same as those of a single process."""
 
     def __init__(self) -> None:
         super().__init__(tensor_parallel_size=1, save_distributed_checkpoint=False)
@@ -26,7 +26,7 @@ class ShardedStrategy(ModelParallelStrategy):
 
     def split(self, module: nn.Module, networks: list[nn.Module]) -> None:
         """Splits the parameters of ``networks``, which are parts of ``module``, over all processes."""
-        from torch.distributed.fsdp import fully_shard  # here, since it takes a second
+        from torch.distributed.fsdp import fully_shard  # here, since this import takes a second
 
         if self._layer_sync is not None:
             self._layer_sync.apply(module)
@@ -37,15 +37,15 @@ class ShardedStrategy(ModelParallelStrategy):
                 fully_shard(part, mesh=self.device_mesh["data_parallel"], reshard_after_forward=True)
 
     def whole_state(self) -> dict[str, Tensor]:
-        """The state dict of the module that trained, on every process; all of them have to ask."""
+        """The full state dict of the trained module, on every process; all processes have to call this."""
         from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 
         return get_model_state_dict(self.model, options=StateDictOptions(full_state_dict=True))
 
     def load_checkpoint(self, checkpoint_path: Any, weights_only: bool | None = None) -> dict[str, Any]:
-        """Weights and optimizer states of the checkpoint of a single process, each process its share.
+        """Loads weights and optimizer states from the checkpoint of a single process; each process keeps its shard.
 
-        Lightning's own way loses what a module keeps beside tensors, such as a dictionary's seed.
+        Lightning's own method loses state that is no tensor, such as a dictionary's seed.
         """
         checkpoint = torch.load(checkpoint_path, map_location="cpu", weights_only=True)
         module = self.lightning_module
@@ -59,13 +59,13 @@ class ShardedStrategy(ModelParallelStrategy):
                 for p, number in zip(params, numbers)
                 if number in saved["state"]
             }
-            groups = [{**group, "fused": False} for group in saved["param_groups"]]  # none is for split tensors
+            groups = [{**group, "fused": False} for group in saved["param_groups"]]  # none takes split tensors
             optimizer.load_state_dict({"state": state, "param_groups": groups})
         return checkpoint
 
 
 def _like(ours: Any, value: Any) -> Any:
-    """A tensor of a checkpoint split as ``ours`` is, where that is split and of its shape; anything else as it is."""
+    """``value`` split like ``ours`` if both are tensors of one shape and ``ours`` is split, otherwise unchanged."""
     from torch.distributed.tensor import distribute_tensor
 
     if not hasattr(ours, "to_local") or not isinstance(value, Tensor) or value.shape != ours.shape:
@@ -74,7 +74,7 @@ def _like(ours: Any, value: Any) -> Any:
 
 
 def _blocks(network: nn.Module) -> list[nn.Module]:
-    """The parts of a network that are put together one at a time, while they are used: those in its outermost lists."""
+    """The parts of a network that are gathered one at a time for their use: the modules in its outermost lists."""
     blocks: list[nn.Module] = []
     for child in network.children():
         blocks += child if isinstance(child, (nn.ModuleList, nn.Sequential)) else _blocks(child)
@@ -82,12 +82,12 @@ def _blocks(network: nn.Module) -> list[nn.Module]:
 
 
 def local(parameter: Tensor) -> Tensor:
-    """The share of a parameter that this process has: all of it unless it is sharded."""
+    """This process's shard of a parameter: all of it unless it is sharded."""
     return parameter.to_local() if hasattr(parameter, "to_local") else parameter
 
 
 def average_gradients(parameters: list[nn.Parameter]) -> None:
-    """Averages over processes the gradients of parameters that are whole; FSDP2 does it for its own."""
+    """Averages the gradients of unsharded parameters over processes; FSDP2 does so for sharded ones."""
     grads = [p.grad for p in parameters if p.grad is not None]
     if grads:
         flat = sum_ranks(torch.cat([grad.flatten() for grad in grads])) / world_size()

@@ -65,7 +65,7 @@ class Trained:
 
 
 class Prepared(NamedTuple):
-    """All that a training is made of but its run folder."""
+    """Everything that a training needs except its run folder."""
 
     trainer: Trainer
     module: Pretrainer
@@ -76,9 +76,9 @@ class Prepared(NamedTuple):
 def pretrain(config: Config, *, until: int | None = None, estimate: Estimate | None = None) -> Trained:
     """Trains as ``config`` says and leaves checkpoints, log and derived values in the run folder.
 
-    Everything that can be wrong with the input is found before the folder is made. ``until``: pauses after so many
-    epochs of the ``max_epochs`` that schedules are made for; another call goes on from there, as after a kill.
-    ``estimate`` says what the run takes once it has made some steps.
+    Raises ``InputError`` for invalid input, before the folder is made. ``until``: pauses after so many epochs, with
+    schedules for all of ``max_epochs``; another call goes on from there, as after a kill. ``estimate`` prints what the
+    run takes once it has made some steps.
     """
     require(not config.dry_run, "dry_run", True, "false here: cplearn pretrain alone has it")
     trainer, module, splits, loaders = _prepared(config)
@@ -102,7 +102,7 @@ def pretrain(config: Config, *, until: int | None = None, estimate: Estimate | N
 
 
 def rehearse(config: Config, estimate: Estimate) -> None:
-    """Trains until ``estimate``, which ends it, has said what the run takes; nothing is kept."""
+    """Trains until ``estimate`` has printed what the run takes and ended it; nothing is kept."""
     trainer, module, _, loaders = _prepared(config)
     _steps(config, trainer, loaders)
     trainer.callbacks.append(estimate)
@@ -111,12 +111,12 @@ def rehearse(config: Config, estimate: Estimate) -> None:
             trainer.fit(module, datamodule=loaders)
     except NotFinite as error:
         raise InputError(f"{error} ({SMALLER})") from error
-    except (KeyboardInterrupt, SystemExit) as end:  # the latter is what Lightning makes of signals
+    except (KeyboardInterrupt, SystemExit) as end:  # Lightning turns signals into the latter
         raise KeyboardInterrupt from end
 
 
 def _prepared(config: Config) -> Prepared:
-    """Raises ``InputError`` for everything that can be wrong with the input."""
+    """Everything but the run folder; raises ``InputError`` for invalid input."""
     keep_freed_memory()
     seed_everything(config.seed, verbose=False)
     trainer = build_trainer(config)
@@ -145,7 +145,7 @@ def _prepared(config: Config) -> Prepared:
     loaders = Loaders(splits, config)
     check_batches(trainer, loaders)
     if config.max_steps:
-        # all that counts epochs is to know which is the last one
+        # everything that counts epochs must know which one is the last
         epochs = -(-config.max_steps // _steps(config, trainer, loaders))
         trainer.fit_loop.max_epochs = min(trainer.max_epochs or epochs, epochs)
     return Prepared(trainer, module, splits, loaders)
@@ -159,7 +159,7 @@ class Loaders(LightningDataModule):
         self.splits, self.config = splits, config
 
     def train_dataloader(self) -> Any:
-        colour = self.trainer.strategy.root_device.type == "cpu"  # which workers do as well, side by side
+        colour = self.trainer.strategy.root_device.type == "cpu"  # then workers apply colour, in parallel
         return self._on_device(self._train(rank=rank(), world=world_size(), colour=colour))
 
     def val_dataloader(self) -> Any:
@@ -174,7 +174,7 @@ class Loaders(LightningDataModule):
         return len(self._val(rank=rank, world=world))
 
     def _on_device(self, loader: Any) -> Any:
-        """A GPU with room for them keeps images in memory, so that steps do not wait for copies."""
+        """Moves images in memory to a GPU that has room for them, so that steps do not wait for copies."""
         device = self.trainer.strategy.root_device
         in_memory = isinstance(loader, (MemoryLoader, MemoryEvalLoader))
         if device.type == "cuda" and in_memory and 8 * loader.num_bytes < torch.cuda.mem_get_info(device)[0]:
@@ -213,7 +213,7 @@ def _matmul_precision(config: Config, trainer: Trainer) -> Iterator[None]:
 
 
 def _compile(module: Pretrainer) -> None:
-    """Backbone and teacher as ``torch.compile`` makes them, in place, so that checkpoints keep their names."""
+    """Compiles backbone and teacher by ``torch.compile``, in place, so that checkpoints keep their names."""
     compiler = os.environ.get("CXX", "g++")
     if shutil.which(compiler) is None:
         raise InputError(f"performance.compile = True: no compiler {compiler!r} was found; install it or set CXX")
@@ -241,7 +241,7 @@ def _open_run(config: Config, trainer: Trainer, module: Pretrainer, data: dict[s
 def _fit(
     trainer: Trainer, module: Pretrainer, loaders: Loaders, run: RunFolder, derived: dict[str, Any], *, epochs: int
 ) -> str:
-    """Trains, and says why that ended before ``epochs``, if it did."""
+    """Trains; returns why training ended before ``epochs``, or an empty text."""
     config = module.config
     first_epoch = read_checkpoint(run.resume)["epoch"] + 1 if run.resume else 0
     log = EpochLog(run.path, epochs=trainer.max_epochs, first_epoch=first_epoch)
@@ -255,7 +255,7 @@ def _fit(
     if first_epoch >= epochs:  # killed between its last epoch and its evaluation
         checkpoint = read_checkpoint(run.resume)
         module.load_state_dict(checkpoint["state_dict"])
-        for callback in trainer.callbacks:  # of which the watch may have ended the run with that epoch
+        for callback in trainer.callbacks:  # such as the watch, which may have ended the run with that epoch
             if state := checkpoint["callbacks"].get(callback.state_key):
                 callback.load_state_dict(state)
         return ""
@@ -272,7 +272,7 @@ def _fit(
         raise InputError(f"{error}; last good checkpoint: {last or 'none yet'} ({SMALLER})") from error
     except NotWritten as error:
         raise NotWritten(f"{error}; {how_to_go_on(run.path, config)}") from error
-    except (KeyboardInterrupt, SystemExit) as end:  # the latter is what Lightning makes of signals
+    except (KeyboardInterrupt, SystemExit) as end:  # Lightning turns signals into the latter
         raise KeyboardInterrupt(ended("stopped", epoch=trainer.current_epoch + 1)) from end
     if early.reason == "signal":
         raise KeyboardInterrupt(ended("stopped", epoch=trainer.current_epoch))
@@ -282,7 +282,7 @@ def _fit(
 
 @contextmanager
 def _losses_told(config: Config, trainer: Trainer) -> Iterator[None]:
-    """Workers and processes that die are told as ``InputError``."""
+    """Reports workers and processes that die by ``InputError``."""
     with lost_workers_told(config.data.num_workers), lost_processes_told(trainer):
         yield
 

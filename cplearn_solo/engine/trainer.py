@@ -26,7 +26,7 @@ from cplearn_solo.engine.sharding import ShardedStrategy
 
 
 class LayerSync(TorchSyncBatchNorm):
-    """``sync_batchnorm=true`` also without a GPU, and where activations lie within BatchNorm, as in timm."""
+    """``sync_batchnorm=true`` also without a GPU, and for BatchNorm that includes activations, as in timm."""
 
     def apply(self, model: nn.Module) -> nn.Module:
         return sync_batchnorm(model, on_gpus="nccl" in dist.get_backend())
@@ -36,7 +36,7 @@ class LayerSync(TorchSyncBatchNorm):
 
 
 def build_trainer(config: Config) -> Trainer:
-    """The Trainer; its loggers and checkpoints wait for the run folder."""
+    """The Trainer, without loggers and checkpoints, which need the run folder; ``InputError`` for bad arguments."""
     only_collect()
     kwargs = {
         "max_epochs": config.max_epochs,
@@ -49,7 +49,7 @@ def build_trainer(config: Config) -> Trainer:
         "use_distributed_sampler": False,  # the loaders know their rank
         "benchmark": not config.trainer.get("deterministic"),  # cuDNN looks for the fastest kernels, as shapes are few
         **config.trainer,
-        "enable_progress_bar": False,  # ours is of the whole run
+        "enable_progress_bar": False,  # our own bar is for the whole run
         "logger": False,
         "enable_checkpointing": False,
     }

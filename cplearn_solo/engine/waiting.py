@@ -1,4 +1,4 @@
-"""How much of an epoch passes until its images are there."""
+"""How much of an epoch is spent waiting for images."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from cplearn_solo.core.progress import say
 from cplearn_solo.data.file_loader import FileLoader
 from cplearn_solo.engine.module import Pretrainer
 
-SHARE, SECONDS = 0.2, 5.0  # of the first epoch, from which it is said
+SHARE, SECONDS = 0.2, 5.0  # of the first epoch; advice is printed if both are larger
 
 
 class WaitingWatch(Callback):
     """Logs ``train_waiting``, the share of an epoch's seconds in which the next batch of image files was waited for.
 
-    After the first epoch it says what to do, if that was much. Images in memory are never waited for.
+    After the first epoch it prints advice if the share was large. Images in memory are never waited for.
     """
 
     def __init__(self) -> None:
@@ -33,6 +33,6 @@ class WaitingWatch(Callback):
 
 
 def advice(share: float, workers: int, cores: int) -> str:
-    """What to do, where each of the training processes has so many workers and cores."""
+    """Advice for training processes with so many workers and cores each."""
     more = f"a higher data.num_workers ({workers} now, for {cores} cores), " if workers < cores else ""
     return f"{share:.0%} of the epoch was waiting for images: {more}image files of fewer pixels or a faster disk help"

@@ -25,20 +25,20 @@ from cplearn_solo.metrics.collapse import mean_correlation
 from cplearn_solo.metrics.verdict import CRITERIA, Verdict, collapse_measures, verdict_of
 
 TOLD = next(criterion.limit for criterion in CRITERIA if criterion.measure == "told_apart")
-CLEARLY = 1.1  # times as many groups: what epochs of a healthy run differ by
+CLEARLY = 1.1  # times as many groups: about as much as epochs of a healthy run differ
 
 
 class CollapseWatch(Callback):
     """Judges the latest training features after every epoch; the numbers go to the log as ``collapse_...``.
 
-    It prints the verdict when that changes. With ``on_collapse: stop`` it ends training at the second epoch in a row
-    with the same collapse; not at the first one, since some methods collapse for an epoch and recover. ``derived``:
-    what ``derived.json`` says, for the advice.
+    It prints the verdict when it changes. With ``on_collapse: stop`` it ends training at the second epoch in a row with
+    the same collapse; not at the first one, since some methods collapse for an epoch and recover. ``derived``: the
+    content of ``derived.json``, for the advice.
     """
 
     def __init__(self, config: Config, derived: dict[str, Any]) -> None:
         self.config, self.derived, self._last = config, derived, HEALTHY
-        self._told_most: float | None = None  # groups of samples that codes have told apart after an epoch
+        self._told_most: float | None = None  # most groups of samples that codes told apart after an epoch
         self.stopped_for: Verdict | None = None
 
     def state_dict(self) -> dict[str, Any]:
@@ -48,7 +48,7 @@ class CollapseWatch(Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._last, self._told_most = state_dict["last"], state_dict.get("told_most")
-        longer = state_dict.get("max_epochs", self.config.max_epochs) < self.config.max_epochs  # which asks to go on
+        longer = state_dict.get("max_epochs", self.config.max_epochs) < self.config.max_epochs  # a request to go on
         if state_dict["stopped_for"] and self.config.on_collapse == "stop" and not longer:
             self.stopped_for = Verdict(**state_dict["stopped_for"])
 
@@ -77,7 +77,7 @@ class CollapseWatch(Callback):
 
 
 def too_early(config: Config, epochs: int) -> str:
-    """Why a run of so many epochs is not judged, or nothing: a network that has hardly learned looks collapsed."""
+    """Why a run of so many epochs is not judged, or empty: a network that has hardly learned looks collapsed."""
     warmup = config.scheduler.warmup_epochs if config.scheduler.name == "warmup_cosine" else 0
     first = math.ceil(warmup) + 2
     if epochs >= first:
@@ -87,8 +87,8 @@ def too_early(config: Config, epochs: int) -> str:
 
 
 def told_more(told: Sequence[float | None]) -> bool:
-    """Whether codes have told groups of samples apart, clearly more than in the last epoch of ``told``, or nothing is
-    known of that one."""
+    """Whether codes told clearly more groups of samples apart in an earlier epoch of ``told`` than in the last one, or
+    the last one is unknown."""
     *before, now = told
     return now is None or any(most is not None and most > max(TOLD, CLEARLY * now) for most in before)
 

@@ -20,20 +20,20 @@ from cplearn_solo.engine.asked import WEIGHTS, in_library, weights_file
 from cplearn_solo.engine.find import find_checkpoint
 from cplearn_solo.engine.module import Pretrainer
 
-INSIDE = ("state_dict", "model")  # under which other software keeps a state dict
-PREFIXES = ("module.", "backbone.")  # before its names: DataParallel's, and that of a larger module
+INSIDE = ("state_dict", "model")  # keys under which other software keeps a state dict
+PREFIXES = ("module.", "backbone.")  # of its names: from DataParallel, and from a larger module
 COUNTER = "num_batches_tracked"  # of BatchNorm, which older files lack
 STORED = "a checkpoint or a file with a state dict"
 NAMED = 3  # tensors in a message
 
 
 def start_from_weights(module: Pretrainer) -> None:
-    """Puts ``backbone.weights`` into the backbone and its teacher, if there are any.
+    """Loads ``backbone.weights``, if set, into the backbone and its teacher.
 
-    They are a run folder, a checkpoint of this program, a file with a state dict, or what :func:`published_weights`
-    knows. Tensors that the backbone does not have, as those of a classifier, are left out with a word. Convolutions of
-    RGB images are fitted to other channels as timm does: summed for grey images, else repeated and scaled.
-    ``InputError`` where tensors are missing or of another shape.
+    They are a run folder, a checkpoint of this program, a file with a state dict, or weights that
+    :func:`published_weights` knows. Tensors that the backbone does not have, such as a classifier's, are left out with
+    a message. Convolutions of RGB images are fitted to other channels as timm does: summed for grey images, else
+    repeated and scaled. ``InputError`` if tensors are missing or of another shape.
     """
     config = module.config.backbone
     if config.weights is None:
