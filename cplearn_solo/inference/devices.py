@@ -11,7 +11,7 @@ from cplearn_solo.core.errors import require
 
 
 def choose_device(accelerator: str = "auto") -> torch.device:
-    """The CPU for "cpu", a GPU for "cuda" or "gpu", and for "auto" a GPU where there is one; ``InputError`` else."""
+    """The CPU for "cpu", a GPU for "cuda" or "gpu" (``InputError`` if there is none), a GPU or the CPU for "auto"."""
     check_choices({"accelerator": (accelerator, ACCELERATORS)})
     gpu = torch.cuda.is_available()
     require(gpu or accelerator in ("auto", "cpu"), "accelerator", accelerator, "auto or cpu, no GPU was found here")

@@ -32,7 +32,7 @@ def embed(
 
     ``space``: ``backbone`` for representations Z ``(n, d)``, ``projector`` for embeddings H ``(n, f)``, both float32 or
     with ``half`` float16, or ``bits``: whether H > 0, eight to a uint8 ``(n, ceil(f / 8))``, the first one highest.
-    Codes and their probability are there if the method has codes. ``out`` ends in one of ``WRITERS``; ``how`` goes to
+    Codes and their probability are written if the method has codes. ``out`` ends in one of ``WRITERS``; ``how`` goes to
     :func:`cplearn_solo.inference.rows.write_rows`, which says more.
 
     Rows are those of :func:`cplearn_solo.inference.features.extract`. Raises ``InputError`` for a file that exists, and
@@ -53,7 +53,7 @@ def check_space(model: Pretrained, space: str, half: bool) -> None:
 
 
 def embedding_columns(model: Pretrained, feats: Tensor, *, space: str, half: bool = False) -> pa.Table:
-    """What is written of a batch of representations ``(n, d)``, but for the names of its images."""
+    """The columns of a batch of representations ``(n, d)``, without the names of its images."""
     z = feats if space == "backbone" else model.method.embed(feats).float()
     x = pack_bits(z) if space == "bits" else z.cpu().numpy()
     columns = {X: as_column(_in_half(x) if half else x)}
@@ -65,7 +65,7 @@ def embedding_columns(model: Pretrained, feats: Tensor, *, space: str, half: boo
 
 @torch.no_grad()
 def _width(model: Pretrained) -> int:
-    """That of embeddings, f."""
+    """The width f of embeddings."""
     weight = next(model.backbone.parameters())
     return model.method.embed(weight.new_zeros(1, model.backbone.num_features)).shape[1]
 

@@ -22,8 +22,8 @@ SPACES = ("backbone", "projector")
 class Embeddings:
     """``x`` ``(n, d)`` float32, on the CPU; codes ``(n,)`` and their probability, of methods with codes.
 
-    ``files`` says where each image is in its source, or its number; images that cannot be read are left out, and are
-    the ``unreadable``.
+    ``files`` says where each image is in its source, or its number; images that cannot be read are left out and listed
+    in ``unreadable``.
     """
 
     x: Tensor
@@ -41,9 +41,9 @@ def embed_images(
     batch_size: int,
     device: torch.device,
 ) -> Embeddings:
-    """Of images as a :class:`cplearn_solo.inference.transform.Transform` takes them; ``model`` is on ``device``."""
+    """Embeds images as a :class:`cplearn_solo.inference.transform.Transform` takes them; ``model`` is on ``device``."""
     transform = transform_of(model)
-    if isinstance(images, Tensor):  # of one alone its channels would be taken for images
+    if isinstance(images, Tensor):  # the channels of a single image would pass for images
         require(images.ndim == 4, "images", tuple(images.shape), "of shape (n, channels, height, width)")
     elif not isinstance(images, Sequence):
         raise InputError(f"images = {type(images).__name__}: must be a tensor, a list of images, or a path as text")
@@ -61,7 +61,7 @@ def embed_images(
 def embed_source(
     model: Pretrained, where: str, *, space: str, batch_size: int, num_workers: Workers, device: torch.device
 ) -> Embeddings:
-    """Of all images at a place, as :func:`cplearn_solo.inference.images.images_at` takes it."""
+    """Embeds all images at a place, as :func:`cplearn_solo.inference.images.images_at` takes it."""
     images, unreadable = images_at(model, where, in_order=True), set[int]()
 
     def feats() -> Iterable[Tensor]:

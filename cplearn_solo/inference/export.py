@@ -1,4 +1,4 @@
-"""A trained backbone in files of other software."""
+"""A trained backbone in files for other software."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from cplearn_solo.inference.to_onnx import write_onnx
 def export_backbone(pretrained: str | Path, out: str | Path) -> Pretrained:
     """Writes the backbone of a run folder or checkpoint to ``out``, which must not exist; returns its model.
 
-    By the ending: ``.pt``, a state dict; ``.safetensors``, the same; ``.onnx``, a graph that needs no weights or code
-    besides; ``.pkl``, for detectron2; a folder, for timm and transformers. Raises ``InputError`` for another ending,
-    and for a network that the other software cannot express.
+    The ending decides: ``.pt`` and ``.safetensors`` hold a state dict, ``.onnx`` a graph that needs no other weights or
+    code, ``.pkl`` weights for detectron2; a folder is for timm and transformers. Raises ``InputError`` for another
+    ending, and for a network that the other software cannot express.
     """
     path, ending = new_export(out)
     model = load_pretrained(pretrained)
@@ -40,7 +40,7 @@ def write_safetensors(backbone: nn.Module, file: Path, facts: dict[str, Any]) ->
 
 
 def facts_of(config: Config, mean: list[float], std: list[float]) -> dict[str, Any]:
-    """What one must know to use weights: the network, and the images that it wants."""
+    """What one must know to use weights: the network, and its input images."""
     return {
         "backbone": config.backbone.name,
         "kwargs": config.backbone.kwargs,
@@ -52,7 +52,7 @@ def facts_of(config: Config, mean: list[float], std: list[float]) -> dict[str, A
 
 
 def plain_weights(backbone: nn.Module) -> dict[str, Tensor]:
-    """A state dict on the CPU, each tensor in memory of its own and in the order of its dimensions."""
+    """A state dict on the CPU, each tensor contiguous and in its own memory."""
     return {key: value.cpu().contiguous().clone() for key, value in backbone.state_dict().items()}
 
 

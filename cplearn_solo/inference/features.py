@@ -23,7 +23,7 @@ from cplearn_solo.methods import Method
 class Features:
     """Representation ``x`` ``(n, d)`` float32, labels ``y`` ``(n,)``, -1 where unknown, and codes ``(n,)``, if any.
 
-    ``released``: codes ``(n,)`` as the released scripts take them, of any method (:meth:`Method.released_codes`).
+    ``released``: codes ``(n,)`` as the released scripts take them, for any method (:meth:`Method.released_codes`).
     """
 
     x: Tensor
@@ -56,7 +56,7 @@ def extract(
     """Features of ``images`` and codes by ``method``, in order; the result does not depend on ``batch_size``.
 
     ``batch_statistics=True`` is the released scripts' protocol instead: BatchNorm uses each evaluation batch's own
-    statistics, so that codes depend on the batch. The models handed in are left as they were.
+    statistics, so that codes depend on the batch; ``InputError`` for a batch of one image. The models do not change.
     """
     alone = batch_statistics and 1 in (batch_size, len(images) % batch_size)
     require(not alone, "batch_size", batch_size, f"another: one of {len(images)} images would be a batch by itself")
@@ -87,9 +87,9 @@ def extractor(
     batch_size: int = 256,
     num_workers: Workers | None = None,
 ) -> Callable[..., Features]:
-    """:func:`extract` with the models of a run: what is left to give is the images.
+    """:func:`extract` with the models of a run: only the images remain to be given.
 
-    ``config``, the run's, tells the size of images, and how many processes decode them unless ``num_workers`` does.
+    ``config``, the run's, decides the size of images, and how many processes decode them unless ``num_workers`` does.
     """
     workers = config.data.num_workers if num_workers is None else num_workers
     crop_size = config.augmentations[0].crop_size

@@ -1,6 +1,6 @@
 """Tables of representations as files that other programs read, written shard by shard.
 
-A table has the columns ``file``, ``representation`` (a list of one length) and, of methods with codes, ``code`` and
+A table has the columns ``file``, ``representation`` (lists of equal length) and, for methods with codes, ``code`` and
 ``confidence``.
 """
 
@@ -26,7 +26,7 @@ from cplearn_solo.core.files import whole_file
 from cplearn_solo.data.sources.written import ABOUT
 
 X = "representation"
-# names in .npz, those that a collapse report reads
+# names in .npz, which are those that a collapse report reads
 NPZ = {"file": "file", X: "features", "code": "codes", "confidence": "confidence"}
 
 
@@ -44,12 +44,12 @@ def check_index(file: str | Path) -> None:
 
 
 def companion(target: Path) -> Path | None:
-    """The file that is written beside ``target``, if one is: of .npy, which holds numbers alone."""
+    """The file that is written beside ``target``, if any: a .csv beside .npy, which holds only numbers."""
     return target.with_suffix(".csv") if target.suffix == ".npy" else None
 
 
 def write_parquet(target: Path, shards: Iterable[pa.Table]) -> None:
-    """A row group each shard."""
+    """One row group per shard."""
     with whole_file(target) as file, _sink(file) as out, ExitStack() as stack:
         writer = None
         for table in shards:
@@ -101,20 +101,20 @@ def as_array(column: pa.ChunkedArray) -> np.ndarray:
 
 
 def as_column(values: np.ndarray) -> pa.Array:
-    """The same from ``(n, d)`` numbers."""
+    """A column of lists from ``(n, d)`` numbers."""
     return pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), values.shape[1])
 
 
 def _sink(file: Path) -> pa.NativeFile:
-    """``file`` to write to; Arrow takes names that are no UTF-8 as bytes only."""
+    """``file``, opened for writing; Arrow takes names that are no UTF-8 only as bytes."""
     return pa.OSFile(os.fsencode(file), "wb")
 
 
 def _write_column(out: IO[bytes], shards: Iterable[pa.Table], name: str) -> None:
-    """One .npy of a column of all shards."""
+    """Writes a column of all shards as one .npy."""
     found = [(array.shape, array.dtype) for array in (as_array(table[name]) for table in shards)]
     shape = (sum(rows for (rows, *_), _ in found), *found[0][0][1:])
-    kind = np.result_type(*(dtype for _, dtype in found))  # of strings the longest
+    kind = np.result_type(*(dtype for _, dtype in found))  # for strings the type of the longest
     npy.write_array_header_1_0(out, {"descr": npy.dtype_to_descr(kind), "fortran_order": False, "shape": shape})
     for table in shards:
         out.write(as_array(table[name]).astype(kind, copy=False).tobytes())

@@ -1,4 +1,4 @@
-"""Images that somebody points at, read as a run reads its own."""
+"""Images at a place that the user gives, read as a run reads its own."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from cplearn_solo.inference.pretrained import Pretrained, transform_of
 LOOKED_AT = 100  # images, of which one has to be readable
 # keys that choose images
 OF_TRAINING = ("fraction", "imbalance", "val_split", "val_path", "max_train_images", "max_val_images")
-UNUSED = {  # keys that say nothing here, and why
+UNUSED = {  # keys that have no effect here, and why
     **dict.fromkeys(("train_path", *OF_TRAINING), "IMAGES are all read"),
     "num_workers": "--num-workers says it",
     "max_unreadable": "any number of IMAGES may be unreadable",
@@ -40,9 +40,9 @@ UNUSED = {  # keys that say nothing here, and why
 
 @dataclass(frozen=True)
 class SkippingSet(FileSet):
-    """Files of which any number may be unreadable: black in a batch, and noted as such.
+    """Files of which any number may be unreadable: these are black in a batch, and noted as unreadable.
 
-    Raises ``InputError`` where the drive that they are on is lost: that says nothing about them.
+    Raises ``InputError`` if their drive is lost, which says nothing about the files.
     """
 
     def instead(self, i: int, shrink: Shrink | None, error: InputError) -> Decoded:
@@ -56,13 +56,13 @@ class SkippingSet(FileSet):
 def images_at(
     model: Pretrained, where: str, overrides: Mapping[str, Any] | None = None, *, in_order: bool = False
 ) -> ImageSet:
-    """All images at ``where``, in the order of their source, without labels; those of files are a :class:`SkippingSet`.
+    """All images at ``where``, in the order of their source; those of files are a :class:`SkippingSet`.
 
     ``where`` is a folder, list, archive or parquet file, several of them as ``data.train_path`` takes them, or the name
-    of a data set on the hub or of one known by its name, of which it means the training images. Channels, range,
-    background and normalisation are those of the run; ``overrides`` are keys of ``data`` with other values. Those of
-    parquet files are not held in memory for a reader who asks for them ``in_order``. Raises ``InputError`` for other
-    channels and where no image can be read.
+    of a data set, on the hub or known by name, whose training images are read. Only those known by name have labels,
+    unless ``overrides``, keys of ``data`` with other values, say otherwise. Channels, range, background and
+    normalisation are those of the run. With ``in_order`` images of parquet files are not held in memory, but should be
+    read in order. Raises ``InputError`` for other channels, and if no image can be read.
     """
     trained, given = model.config.data, overrides or {}
     for key, why in UNUSED.items():
@@ -79,7 +79,7 @@ def images_at(
 
 
 def labelled_images_at(model: Pretrained, where: str, overrides: Mapping[str, Any] | None = None) -> ImageSet:
-    """:func:`images_at` in order, with labels if there are any; in a folder of images, the folders below it are the
+    """:func:`images_at` in order, with labels if there are any; in a folder of images, its subfolders are the
     classes."""
     place = os.path.expanduser(where)
     of_files = os.path.isdir(place) and not holds_tables(place)
@@ -87,7 +87,7 @@ def labelled_images_at(model: Pretrained, where: str, overrides: Mapping[str, An
         try:
             return images_at(model, where, {"no_labels": False, **(overrides or {})}, in_order=True)
         except InputError:
-            if "label_column" in (overrides or {}):  # which somebody asked for
+            if "label_column" in (overrides or {}):  # the user named a column of labels
                 raise
     images = images_at(model, where, overrides, in_order=True)
     if not of_files or (images.labels >= 0).any():
@@ -98,7 +98,7 @@ def labelled_images_at(model: Pretrained, where: str, overrides: Mapping[str, An
 
 
 def image_files(model: Pretrained, paths: Sequence[str], decoding: Decoding | None = None) -> FileSet:
-    """Image files by their paths, which exist, read with ``decoding``, or as the run reads its own."""
+    """The image files at ``paths``, which must exist, read with ``decoding``, or as the run reads its own."""
     names = Names.of(os.fsencode(os.path.abspath(path)) for path in paths)
     sizes = np.array([os.path.getsize(path) for path in paths])
     labels = torch.full((len(paths),), -1)
@@ -138,7 +138,7 @@ def _source(where: str, trained: DataConfig) -> dict[str, Any]:
 
 
 def _require_one(images: FileSet) -> None:
-    """Raises the first image's ``InputError`` if none of some from all of the set can be read."""
+    """Raises the first image's ``InputError`` if no image of a sample from all of the set can be read."""
     reasons = []
     for i in np.unique(np.linspace(0, len(images) - 1, LOOKED_AT, dtype=np.int64)).tolist():
         try:

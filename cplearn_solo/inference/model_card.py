@@ -1,4 +1,4 @@
-"""What a reader wants to know of an exported backbone, as the README of its folder."""
+"""What a reader needs to know about an exported backbone, as the README of its folder."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ Or `transformers.AutoModel.from_pretrained("FOLDER")`, whose `pooler_output` are
 
 
 def model_card(model: Pretrained) -> str:
-    """Markdown: data, method, images, scores beside chance, and the verdict on collapse."""
+    """Markdown: data, method, images, scores next to chance, and the verdict on collapse."""
     config, size = model.config, model.config.augmentations[0].crop_size
     resized, _ = sides_of_files(size)
     lines = [
@@ -57,13 +57,13 @@ def model_card(model: Pretrained) -> str:
 
 
 def _epochs(model: Pretrained) -> str:
-    """Those that it was trained for, of how many where that is an earlier end."""
+    """Epochs that it was trained for, with ``max_epochs`` if these were fewer."""
     asked = model.config.max_epochs
     return str(asked) if model.epochs in (None, asked) else f"{model.epochs} of {asked}"
 
 
 def _start(model: Pretrained) -> list[str]:
-    """What it was before training, if not random; those of a library may have seen labels."""
+    """The weights before training, if not random; those of a library may have seen labels."""
     weights = model.config.backbone.weights
     if weights is None:
         return []

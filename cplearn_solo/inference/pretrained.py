@@ -37,20 +37,23 @@ class Pretrained:
     run: Path | None  # its run folder, if it lies in one
     probe: nn.Module  # the linear classifier that was trained along the way: features (n, d) to logits (n, K)
     classes: tuple[str, ...]  # names of its K classes, if they are known
-    content: np.ndarray  # bytes of the checkpoint as it was read, though training may have put another in its place
+    content: np.ndarray  # bytes of the checkpoint as it was read; training may have replaced the file since
     epochs: int | None = None  # that it was trained for, if its checkpoint says so
 
 
 @own_defaults()
 def load_pretrained(path: str | Path, *, device: torch.device | str = "cpu") -> Pretrained:
-    """Backbone and method of a run folder or checkpoint, in evaluation mode and without gradients, on ``device``."""
+    """Backbone and method of a run folder or checkpoint, in evaluation mode and without gradients, on ``device``.
+
+    Raises ``InputError`` for other paths, and for a checkpoint that does not fit its configuration.
+    """
     file, run = find_checkpoint(path)
     with open(file, "rb") as opened:
         checkpoint = read_checkpoint(file, opened)
         content = np.memmap(opened, mode="r")
     saved, config = checkpoint[CHECKPOINT_KEY], trained_config(checkpoint)
     statistics = {key: saved.get(key) for key in ("num_classes", "mean", "std", "limits")}  # 0.2.0 knew no limits
-    with torch.random.fork_rng(devices=()):  # weights are drawn first, from the generator of the program that asks
+    with torch.random.fork_rng(devices=()):  # weights are drawn first, from the caller's generator
         module = Pretrainer(config, **statistics)
     module.teacher = None  # not evaluated, and other hosts keep theirs under other names
     wanted = ("backbone.", "method.", "classifier.", "features_scale.")
@@ -89,14 +92,14 @@ def load_backbone(path: str | Path, *, device: torch.device | str = "cpu", froze
 
 
 def transform_of(model: Pretrained) -> Transform:
-    """What makes the run's backbone's input of an image."""
+    """From an image to the input of the run's backbone."""
     return Transform.of(model.config, model.mean, model.std, model.limits)
 
 
 if TYPE_CHECKING:
 
     class Backbone(nn.Module):
-        """What :func:`load_backbone` gives, as a type checker may see it; it is a module of any class."""
+        """The result of :func:`load_backbone` for type checkers; it may be a module of any class."""
 
         num_features: int
         transform: Transform

@@ -1,4 +1,4 @@
-"""Python that loads an exported backbone, by the libraries that its network needs and no others."""
+"""Python code that loads an exported backbone, with only the libraries that its network needs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cplearn_solo.inference.timm_folder import describe, timm_model
 
 
 def recipe(model: Pretrained, out: str, ending: str) -> str:
-    """Lines that make ``model`` of what was written to ``out``, in evaluation mode; of .onnx, ``features``."""
+    """Lines that make ``model`` in evaluation mode from what is in ``out``, or for .onnx ``features``."""
     if ending == "":
         return _lines(
             "import timm",
@@ -32,7 +32,7 @@ def recipe(model: Pretrained, out: str, ending: str) -> str:
 
 
 def loaders(model: Pretrained) -> str:
-    """A sentence on what other software has the network."""
+    """A sentence on which other software has the network."""
     name = describe(model)
     if timm_model(model) is not None:
         return f"{name}: timm and transformers load it from a folder, cplearn export RUN FOLDER/"
@@ -43,7 +43,7 @@ def loaders(model: Pretrained) -> str:
 
 
 def _network(model: Pretrained) -> str:
-    """The network with random weights."""
+    """Lines that make the network with random weights."""
     backbone, channels = model.config.backbone, model.config.data.channels
     if backbone.name in RESNETS:
         return _resnet(model)
@@ -73,7 +73,7 @@ def _resnet(model: Pretrained) -> str:
 
 
 def _detectron2(model: Pretrained, out: str) -> str:
-    """Keys of a detectron2 configuration, whose networks are otherwise those of its own weights."""
+    """Lines that set a detectron2 configuration to the run's network; its defaults are for its own weights."""
     mean, std = ([round(255 * each, 3) for each in values] for values in (model.mean, model.std))
     depth = int(model.config.backbone.name.removeprefix("resnet"))
     narrow = ["cfg.MODEL.RESNETS.RES2_OUT_CHANNELS = 64"] if depth < 50 else []

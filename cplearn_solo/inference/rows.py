@@ -1,4 +1,4 @@
-"""A row for each of any number of images in a file, in constant memory; a killed call goes on where it was."""
+"""Writes a row per image to a file, for any number of images in constant memory; a killed call can go on."""
 
 from __future__ import annotations
 
@@ -58,16 +58,16 @@ def write_rows(
 ) -> Written:
     """Writes a row for each image that can be read, in order: its file, and ``columns`` of its representation.
 
-    ``columns`` takes representations ``(n, d)`` of a batch; ``about``, plain values, is all that decides what it gives
-    but for the run. ``model`` is on ``device``. ``out`` is a new file of ``WRITERS``. ``progress`` is called with
+    ``columns`` takes representations ``(n, d)`` of a batch; ``about`` has the plain values that determine its result,
+    except for the run. ``model`` is on ``device``. ``out`` is a new file of ``WRITERS``. ``progress`` is called with
     (images done, images in all).
 
-    Work is kept in a hidden folder beside ``out`` until that is whole; the same call goes on with it and leaves the
+    Until ``out`` is complete, work is kept in a hidden folder beside it; the same call goes on with it and writes the
     same bytes. Raises ``InputError`` for a file that exists.
     """
     shards, listed = Shards(out), out.with_name(f"{out.name}.unreadable.csv")
     beside = [file for file in (companion(out), listed) if file]
-    if not shards.writing:  # else they are its own
+    if not shards.writing:  # else this call has written them
         require_new("OUT", *beside)
     call = _call(model, images, **about, batch_size=batch_size, device=torch.device(device).type)
     each = max(1, SHARD // batch_size) * batch_size
@@ -96,7 +96,7 @@ def write_rows(
 def representations(
     model: Pretrained, images: ImageSet, start: int, batch_size: int, workers: Workers, device: torch.device | str
 ) -> Iterator[tuple[Tensor, list[int]]]:
-    """Those of each batch of the images from ``start`` on, and which of these could not be read."""
+    """Representations of each batch of images from ``start`` on, and the indices of those that could not be read."""
     if start >= len(images):
         return
     rest = images.subset(torch.arange(start, len(images)))
@@ -111,12 +111,12 @@ def representations(
 
 
 def run_hash(model: Pretrained) -> str:
-    """What a run at one time is known by: a hash of its checkpoint."""
+    """Identifies a run at one time: a hash of its checkpoint."""
     return blake2b(model.content, digest_size=8).hexdigest()
 
 
 def _call(model: Pretrained, images: ImageSet, **given: Any) -> dict[str, Any]:
-    """All that decides what is written."""
+    """Everything that determines what is written."""
     decoding = {"decoding": images.decoding.plain()} if isinstance(images, FileSet) else {}
     return {"run": run_hash(model), "images": fingerprint(images, None)["train"], **decoding, **given}
 

@@ -1,4 +1,4 @@
-"""The images of an index that are nearest to others, by exact search: Hamming distance of bits, or cosine."""
+"""Finds the images of an index that are nearest to others, by exact search: Hamming distance of bits, or cosine."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ BITS = "bits"
 
 
 class Found(NamedTuple):
-    """Of each of m queries the k nearest rows of an index, nearest first, ``(m, k)``, and how near these are: Hamming
-    distances, or cosines."""
+    """For each of m queries the k nearest ``rows`` of an index, nearest first, ``(m, k)``, and their ``nearness``:
+    Hamming distances or cosines."""
 
     rows: np.ndarray
     nearness: np.ndarray
 
 
 class Index:
-    """What ``cplearn embed`` wrote of n images, to be searched; cosines are taken around the mean of its rows.
+    """A file that ``cplearn embed`` wrote of n images, for search; cosines are taken around the mean of its rows.
 
-    ``files`` are their names, ``space`` is what was written, ``decoding`` says how files were read if they were files.
-    Raises ``InputError`` for another file, and where faiss is not installed.
+    ``files`` are their names, ``space`` is the space of the rows, ``decoding`` says how the images were read if they
+    were files. Raises ``InputError`` for another file, and if faiss is not installed.
     """
 
     def __init__(self, file: str | Path) -> None:
@@ -56,10 +56,10 @@ class Index:
         if self.space == BITS:
             self._mean, self._index = None, faiss.IndexBinaryFlat(8 * x.shape[1])
             bits = np.arange(8 * x.shape[1])
-            self._used = np.packbits(bits < about.get("f", len(bits)))  # the last byte may be longer than needed
+            self._used = np.packbits(bits < about.get("f", len(bits)))  # the last byte may have unused bits
         else:
             x = x.astype(np.float32, copy=False)
-            mean = x.mean(axis=0, dtype=np.float64)  # of millions of rows a sum in float32 is off by much
+            mean = x.mean(axis=0, dtype=np.float64)  # a float32 sum of millions of rows has a large error
             self._mean, self._index = mean.astype(np.float32), faiss.IndexFlatIP(x.shape[1])
             x = self._directions(x)
         self._index.add(x)
@@ -68,22 +68,22 @@ class Index:
         return len(self.files)
 
     def check_run(self, model: Pretrained) -> None:
-        """Raises ``InputError`` for an index of another run."""
+        """Raises ``InputError`` for an index of another run or of another checkpoint."""
         same = self.run == run_hash(model)
         require(
             same, "INDEX", self.place, f"of {model.checkpoint}, it is of another run or of another time of this one"
         )
 
     def nearest(self, queries: np.ndarray, k: int) -> Found:
-        """Of ``queries`` ``(m, width)``, rows like those of the index; at most all of its rows are found."""
+        """The ``k`` nearest rows, or all, for ``queries`` ``(m, width)``, which are rows like those of the index."""
         queries = queries if self._mean is None else self._directions(queries.astype(np.float32))
         nearness, rows = self._index.search(np.ascontiguousarray(queries), min(k, len(self)))
         return Found(rows, nearness)
 
     def together(self, wanted: np.ndarray, unwanted: np.ndarray) -> np.ndarray:
-        """One query ``(1, width)`` for what is like all rows ``wanted`` and unlike all ``unwanted``.
+        """One query ``(1, width)`` for images like all rows ``wanted`` and unlike all rows ``unwanted``.
 
-        It is the bundle of bits and of the others' opposites, or the difference of the sums of directions.
+        It is the bundle of wanted bits and complements of unwanted ones, or the difference of the sums of directions.
         """
         if self._mean is None:
             return bundle(np.concatenate([wanted, ~unwanted]))[None] & self._used
@@ -91,15 +91,15 @@ class Index:
         return (wanted - unwanted + self._mean)[None]
 
     def _directions(self, x: np.ndarray) -> np.ndarray:
-        centred = x - self._mean  # once, as an index may be half of all memory
+        centred = x - self._mean  # one copy, as an index may take half of all memory
         centred /= np.maximum(np.sqrt(np.einsum("nd,nd->n", centred, centred)), 1e-12)[:, None]
         return centred
 
 
 @torch.no_grad()
 def vectors(model: Pretrained, images: ImageSet, space: str, *, device: torch.device | str = "cpu") -> np.ndarray:
-    """Rows ``(n, width)`` of ``images`` as an index of ``space`` holds them. Raises ``InputError`` for one that cannot
-    be read."""
+    """Rows ``(n, width)`` of ``images`` as an index of ``space`` holds them. Raises ``InputError`` for an unreadable
+    image."""
     found = []
     for feats, bad in representations(model, images, 0, 256, 0, device):
         if bad and isinstance(images, FileSet):

@@ -1,4 +1,4 @@
-"""A long computation as files of some rows each, so that a killed call goes on with the one that it was at."""
+"""A long computation as files of some rows each, so that after a kill the next call goes on with the next file."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from cplearn_solo.core.errors import require
 from cplearn_solo.core.files import whole_file, write_file, write_json
 from cplearn_solo.core.locks import try_lock
 
-CALL = "call.json"  # what the shards are of
-WRITING = "writing"  # there once their target is being written
+CALL = "call.json"  # the call that makes the shards
+WRITING = "writing"  # exists once their target is being written
 
 
 class Shards:
-    """Arrow tables of one schema in a hidden folder beside ``target``, in order, each whole or not there."""
+    """Arrow tables of one schema in a hidden folder beside ``target``, in order, each complete or absent."""
 
     def __init__(self, target: Path) -> None:
         self.target, self.folder = target, target.with_name(f".{target.name}.parts")
 
     @contextmanager
     def opened(self, call: Mapping[str, Any]) -> Iterator[None]:
-        """The shards of ``call``, plain values that decide what is in them; they go when the block ends, and
-        after an error stay if there are any.
+        """The shards of ``call``, plain values that determine their content; they are deleted when the block
+        ends, but kept after an error.
 
-        Raises ``InputError`` where another call left shards, or is writing them.
+        Raises ``InputError`` if another call has left shards, or is writing them.
         """
         if len(self):
             old = json.loads((self.folder / CALL).read_text())
@@ -56,15 +56,15 @@ class Shards:
 
     @property
     def writing(self) -> bool:
-        """Whether a call had all of them and began to write ``target`` and what lies beside it."""
+        """Whether a call had all shards and began to write ``target`` and the files beside it."""
         return (self.folder / WRITING).exists()
 
     def begin_to_write(self) -> None:
-        """Notes that from now on files of these names are of this call."""
+        """Records that from now on files of these names were written by this call."""
         write_file(self.folder / WRITING, "")
 
     def add(self, table: pa.Table) -> None:
-        """Writes the next one."""
+        """Writes the next shard."""
         with (
             whole_file(self.folder / f"{len(self):06d}.arrow") as file,
             pa.OSFile(os.fsencode(file), "wb") as out,
@@ -73,7 +73,7 @@ class Shards:
             writer.write_table(table)
 
     def __iter__(self) -> Iterator[pa.Table]:
-        """Each of them, mapped into memory."""
+        """Each shard, mapped into memory."""
         for file in sorted(self.folder.glob("*.arrow")):
             with pa.memory_map(os.fsencode(file)) as mapped:
                 yield pa.ipc.open_file(mapped).read_all()

@@ -14,11 +14,11 @@ from cplearn_solo.inference.pretrained import Pretrained
 
 
 def splits_of(model: Pretrained, overrides: Mapping[str, Any]) -> tuple[Splits, DataConfig]:
-    """The run's images, normalised as in its training, and what says which they are.
+    """The run's images, normalised as in its training, and the configuration that selects them.
 
     ``overrides`` are keys of ``data`` with other values than in training. Raises ``InputError`` for other channels, for
-    other parts of the same images, of which some that are scored would have been trained on, and for images to score
-    that nobody would look at.
+    another split of the same images, which would score images that were trained on, and for a ``val_path`` that would
+    have no effect.
     """
     data = read_schema({**asdict(model.config.data), **overrides}, DataConfig)
     channels = model.config.data.channels
@@ -41,8 +41,8 @@ def _require_same_parts(data: DataConfig, training: DataConfig) -> None:
 
 
 def require_held_out(splits: Splits, data: DataConfig, labelled: bool = True) -> None:
-    """Raises ``InputError`` where there are no images to score on, or where they, or those that a probe learns from,
-    have to be ``labelled`` and none is."""
+    """Raises ``InputError`` if there are no images to score on; with ``labelled`` also if none of these, or none of
+    those that a probe learns from, has a label."""
     if splits.test is None:
         require(not data.no_labels, "data.no_labels", True, "false to have scores, or data.val_path labelled images")
         raise InputError("no held-out images: give data.val_path or data.val_split")

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from cplearn_solo.core.errors import require, unknown
 
-SPACES = ("backbone", "projector", "bits")  # of what is embedded
-PREDICTIONS = (".csv", ".parquet")  # endings of what classes of images can be written to
+SPACES = ("backbone", "projector", "bits")  # of representations
+PREDICTIONS = (".csv", ".parquet")  # endings of files for the classes of images
 PAGES = (".html",)  # of a gallery
-EXPORTS = (".pt", ".safetensors", ".onnx", ".pkl")  # and weights
-LONGEST = 200  # bytes of a name: those of files beside it, and while it is written, are longer
+EXPORTS = (".pt", ".safetensors", ".onnx", ".pkl")  # of weights
+LONGEST = 200  # bytes of a name: temporary files and files beside it have longer names
 NEEDED = ("onnx", "onnxscript", "onnxruntime")  # packages for .onnx
 
 
@@ -32,7 +32,7 @@ def new_file(key: str, given: str | Path, endings: Iterable[str], default: str =
 
 
 def check_asked(space: str, half: bool) -> None:
-    """Raises ``InputError`` for what no run can be embedded in."""
+    """Raises ``InputError`` for an unknown ``space``, and for ``half`` with bits."""
     if space not in SPACES:
         raise unknown("space", space, SPACES)
     require(not half or space != "bits", "half", half, "left out where space is bits")
@@ -55,7 +55,7 @@ def new_export(given: str | Path) -> tuple[Path, str]:
 
 
 def require_new(key: str, *files: Path) -> None:
-    """Raises ``InputError`` if one of them is there."""
+    """Raises ``InputError`` if one of ``files`` exists."""
     for file in files:
         require(not file.exists(), key, str(file), "a new file, that one exists already")
 

@@ -1,4 +1,4 @@
-"""A trained backbone as a folder that timm, and transformers by its wrapper of timm, load."""
+"""A trained backbone as a folder that timm loads, and transformers through its wrapper of timm."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from cplearn_solo.inference.to_onnx import TOLERANCE, difference, example_images
 def write_folder(model: Pretrained, folder: Path) -> None:
     """Writes ``config.json``, ``model.safetensors`` and ``README.md``, whole or not at all.
 
-    Raises ``InputError`` for a network that timm does not have, or whose features are others there.
+    Raises ``InputError`` for a network that timm does not have, or that gives other features in timm.
     """
     wanted = f"a file, as timm {timm.__version__} loads no folders, which later releases do"
     require(loads_folders(), "OUT", str(folder), wanted)
@@ -50,7 +50,7 @@ def write_folder(model: Pretrained, folder: Path) -> None:
 
 
 def loads_folders() -> bool:
-    """Whether this release of timm does; 1.0.9 does not."""
+    """Whether this release of timm loads folders; 1.0.9 does not."""
     try:
         return timm.models.parse_model_name("local-dir:folder")[0] == "local-dir"
     except AssertionError:
@@ -70,7 +70,7 @@ def describe(model: Pretrained) -> str:
 
 
 def _config(model: Pretrained, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    """As timm writes it for the hub."""
+    """``config.json`` as timm writes it for the hub."""
     size, channels = model.config.augmentations[0].crop_size, model.config.data.channels
     resized, _ = sides_of_files(size)
     own = timm.create_model(name, **{"num_classes": 0, **arguments}).pretrained_cfg
@@ -96,11 +96,11 @@ def _config(model: Pretrained, name: str, arguments: dict[str, Any]) -> dict[str
 
 @torch.no_grad()
 def _require_equal(model: Pretrained, written: Path, folder: Path) -> None:
-    """Raises ``InputError`` unless timm makes the same features of what was written."""
+    """Raises ``InputError`` unless timm computes the same features from the folder ``written``."""
     images = example_images(model, 2)
     try:
         features = timm.create_model(f"local-dir:{written}", pretrained=True).eval()(images)
-    except Exception as error:  # of several libraries
+    except Exception as error:  # from any of several libraries
         reason = reason_of(error)
         raise InputError(f"OUT = {str(folder)!r}: must be a file, timm cannot load this network ({reason})") from error
     off = difference(features, model.backbone(images))

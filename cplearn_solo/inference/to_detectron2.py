@@ -25,9 +25,9 @@ NAMES = (
 
 
 def write_pkl(model: Pretrained, file: Path) -> None:
-    """Writes what ``MODEL.WEIGHTS`` of detectron2 takes: arrays by its names, found by matching ends of names.
+    """Writes a file for detectron2's ``MODEL.WEIGHTS``: arrays by its names, which it finds by matching their ends.
 
-    Raises ``InputError`` for other networks than ResNets with the large stem, which is the only one that it has.
+    Raises ``InputError`` for networks other than ResNets with the large stem, the only one in detectron2.
     """
     backbone, name = model.backbone, model.config.backbone.name
     large = name in RESNETS and not isinstance(backbone.maxpool, nn.Identity)
@@ -41,7 +41,7 @@ def write_pkl(model: Pretrained, file: Path) -> None:
 
 
 def detectron2_weights(backbone: nn.Module) -> dict[str, np.ndarray]:
-    """Arrays of a torchvision ResNet under detectron2's names; it has no counter of BatchNorm's batches."""
+    """Arrays of a torchvision ResNet under detectron2's names, without BatchNorm's counters of batches."""
     weights = {}
     for name, tensor in backbone.state_dict().items():
         if name.endswith("num_batches_tracked"):

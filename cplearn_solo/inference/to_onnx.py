@@ -17,12 +17,12 @@ from cplearn_solo.core.files import whole_file
 from cplearn_solo.inference.pretrained import Pretrained
 
 TOLERANCE = 1e-4  # of the largest feature
-SMALLEST = 1e-30  # feature
+SMALLEST = 1e-30  # least divisor, in the place of a largest feature of 0
 CHECKED = (1, 3)  # sizes of batches
 
 
 def write_onnx(model: Pretrained, file: Path) -> None:
-    """Writes images ``(n, c, S, S)``, normalised, to features ``(n, d)``; n is free, S the run's.
+    """Writes the graph from normalised images ``(n, c, S, S)`` to features ``(n, d)``; n is free, S is the run's.
 
     Raises ``InputError`` for a network that PyTorch cannot export, or that onnxruntime does not compute to within
     ``TOLERANCE`` on batches of several sizes.
@@ -44,7 +44,7 @@ def write_onnx(model: Pretrained, file: Path) -> None:
                 program.save(partial, external_data=False)
         except OSError:
             raise
-        except Exception as error:  # of any part of the exporter
+        except Exception as error:  # from any part of the exporter
             name, reason = model.config.backbone.name, reason_of(error)
             wanted = f"of another ending, PyTorch cannot export {name} ({reason})"
             raise InputError(f"OUT = {str(file)!r}: must be {wanted}") from error
@@ -59,7 +59,7 @@ def example_images(model: Pretrained, n: int) -> Tensor:
 
 
 def difference(features: Tensor, wanted: Tensor) -> float:
-    """The largest one, relative to the largest feature; 0 where both are, as of a network that has collapsed."""
+    """The largest difference, relative to the largest feature; 0 if both are 0, as for a network that has collapsed."""
     return ((features - wanted).abs().max() / wanted.abs().max().clamp_min(SMALLEST)).item()
 
 
@@ -76,7 +76,7 @@ def _require_equal(backbone: nn.Module, written: Path, file: Path, images: Tenso
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """The exporter warns of itself."""
+    """Silences the exporter's warnings of itself."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

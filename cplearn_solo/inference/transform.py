@@ -1,4 +1,4 @@
-"""From an image in memory to what a trained backbone wants."""
+"""From an image in memory to the input of a trained backbone."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from cplearn_solo.data.decoding.samples import Limits
 class Transform:
     """An image to normalised pixels ``(c, crop_size, crop_size)``, float32: the view of image files that is scored.
 
-    Takes PIL images of any mode, read as the run reads files, and tensors ``(c, h, w)``, uint8 or floats in [0, 1]; of
-    a batch ``(n, c, h, w)`` it makes one. The shorter side is resized, the centre kept, ``mean`` and ``std`` applied.
-    ``InputError`` for other channels than the run's, and for images that it would refuse in a file.
+    Takes PIL images of any mode, read as the run reads files, and tensors ``(c, h, w)``, uint8 or floats in [0, 1]; a
+    batch ``(n, c, h, w)`` gives a batch. The shorter side is resized, the centre kept, ``mean`` and ``std`` applied.
+    ``InputError`` for other channels than the run's, and for images that would be refused in a file.
 
-    A JPEG is decoded whole, and in files at a lower scale where that suffices: both views differ by a grey level or so.
+    A JPEG is decoded at full scale, in files at a lower scale if that suffices: the views differ by about a grey level.
     """
 
     crop_size: int
@@ -35,7 +35,7 @@ class Transform:
 
     @classmethod
     def of(cls, config: Config, mean: list[float], std: list[float], limits: Limits | None) -> Transform:
-        """That of a run with this configuration, whose training images gave the other values."""
+        """The transform of a run with this configuration, whose training images have the other values."""
         return cls(config.augmentations[0].crop_size, tuple(mean), tuple(std), Decoding.of(config.data, limits))
 
     def __call__(self, image: Image.Image | Tensor) -> Tensor:
