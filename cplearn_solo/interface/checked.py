@@ -1,4 +1,4 @@
-"""A configuration with all mistakes told that can be found before its images are loaded."""
+"""Checks a configuration for all mistakes that can be found before its images are loaded."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from cplearn_solo.engine.asked import check_asked
 
 
 def checked(raw: DictConfig | dict[str, Any]) -> Config:
-    """The configuration of a pretraining; raises ``InputError`` for keys, values and places that make no sense.
+    """The configuration of a pretraining; raises ``InputError`` for invalid keys, values and places.
 
-    What is chosen for keys that say ``auto`` is printed.
+    Prints what was chosen for keys that say ``auto``.
     """
     values, lines = choose(raw)
     config = parse_config(values)

@@ -32,7 +32,7 @@ _TRAINING = RLock()
 
 @contextmanager
 def _one_at_a_time() -> Iterator[None]:
-    """In this block no other thread trains: each step draws from the generators that a program has one of."""
+    """In this block no other thread trains: each step draws from generators that all threads share."""
     if not _TRAINING.acquire(blocking=False):
         print("another training of this program goes on; this one begins after it", flush=True)
         _TRAINING.acquire()
@@ -62,16 +62,16 @@ def pretrain(
 ) -> Run | None:
     """Trains a backbone without labels, scores it where there are labels, and returns its run.
 
-    ``data``: a folder, list, archive or parquet file, the name of a data set on the Hugging Face hub, or one known by
-    its name, such as ``cifar10``; or keys of ``data``, as ``{"train_path": "photos", "no_labels": True}``. ``config``:
-    a YAML file, or one of those in ``scripts/pretrain``, by default ``digits/cplearn.yaml`` where the data is digits or
-    left out, and else ``auto/cplearn.yaml``. ``keys`` are all other keys of a configuration: nested, as
-    ``optimizer={"lr": 0.01}``, or dotted, as ``**{"optimizer.lr": 0.01}``. With ``dry_run`` it says what the run
-    takes, and there is none.
+    ``data``: a folder, list, archive or parquet file, the name of a data set on the Hugging Face hub, or a known name
+    such as ``cifar10``; or keys of ``data``, as ``{"train_path": "photos", "no_labels": True}``. ``config``: a YAML
+    file, or one of those in ``scripts/pretrain``; the default is ``digits/cplearn.yaml`` if ``data`` is digits or left
+    out, and ``auto/cplearn.yaml`` otherwise. ``keys`` are all other keys of a configuration: nested, as
+    ``optimizer={"lr": 0.01}``, or dotted, as ``**{"optimizer.lr": 0.01}``. With ``dry_run`` it only prints what the run
+    would take, and returns ``None``.
 
-    The same call goes on with a run that was killed, or that ``max_time`` has ended, which is printed. With several
+    The same call goes on with a run that was killed, or that ``max_time`` has ended; a line says how. With several
     devices each process returns the run, and the first one writes its scores. Raises ``InputError``, a ``ValueError``
-    of one line, for whatever makes no sense.
+    of one line, for invalid input.
     """
     where = {} if data is None else _data_keys(data)
     chosen = config or (DIGITS if where.get("dataset", "digits") == "digits" else AUTO)
@@ -99,7 +99,7 @@ def _data_keys(data: Data) -> dict[str, Any]:
 
 
 def _configuration(given: str | Path) -> DictConfig:
-    """A file as given from here, else the same below the bundled ``scripts/pretrain``."""
+    """The file ``given``, from the working folder, or else from the bundled ``scripts/pretrain``."""
     file = next((path for path in (Path(given).expanduser(), CONFIGS / given) if path.is_file()), None)
     if file is None:
         raise unknown("config", str(given), (str(path.relative_to(CONFIGS)) for path in CONFIGS.glob("*/*.yaml")))

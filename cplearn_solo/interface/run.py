@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 
 
 class Run:
-    """What is in a run folder, each part read when it is asked for; models are on ``device``.
+    """The content of a run folder, each part read when it is requested; models are on ``device``.
 
-    Raises ``InputError``, a ``ValueError`` of one line, for a folder that is none, and where a part is not there.
+    Raises ``InputError``, a ``ValueError`` of one line, if it is no run folder or a part is missing.
     """
 
     def __init__(self, path: str | Path, *, device: torch.device | str = "cpu") -> None:
-        # absolute, as what is in it is read later, maybe from another folder
+        # absolute, because its content is read later, perhaps from another working folder
         self.path, self.device = Path(path).expanduser().absolute(), torch.device(device)
         if not (self.path / "config.yaml").is_file():
             raise InputError(f"{self.path} is not a run folder: it has no config.yaml")
@@ -52,19 +52,19 @@ class Run:
 
     @property
     def scores(self) -> dict[str, Any]:
-        """What ``summary.json`` says; nothing of a run that is not finished."""
+        """The content of ``summary.json``; empty for a run that is not finished."""
         file = self.path / "summary.json"
         return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
 
     @property
     def verdict(self) -> str | None:
         """``healthy``, the collapse that its embeddings show, ``no better than chance`` or ``too early to tell``;
-        ``None`` of a run that is not finished."""
+        ``None`` for a run that is not finished."""
         return given_verdict(self.scores)
 
     @property
     def metrics(self) -> list[dict[str, float]]:
-        """A row an epoch, as pandas takes them; what was not measured in an epoch is absent."""
+        """A row per epoch, as pandas takes them; values that were not measured in an epoch are absent."""
         return EpochLog.read(self.path) if (self.path / "metrics.csv").is_file() else []
 
     @cached_property
@@ -74,7 +74,7 @@ class Run:
 
     @property
     def transform(self) -> Transform:
-        """A PIL image or tensor to what the backbone wants."""
+        """From a PIL image or tensor to the backbone's input."""
         return transform_of(self._model)
 
     def embed(
@@ -85,11 +85,11 @@ class Run:
         batch_size: int = 256,
         num_workers: Workers = "auto",
     ) -> Embeddings:
-        """Representations of images that are at hand, or of all at a place, as ``cplearn embed`` takes it.
+        """Representations of given images, or of all images at a place, as ``cplearn embed`` takes it.
 
         ``images``: a tensor ``(n, c, h, w)`` or a sequence of PIL images and tensors, as :attr:`transform` takes them,
         or a folder, list, archive, parquet file or name of a data set. ``space`` is ``backbone`` or ``projector``.
-        All is held in memory; ``cplearn embed`` writes any number of images to a file.
+        The result is held in memory; ``cplearn embed`` writes results for any number of images to a file.
         """
         require(batch_size >= 1, "batch_size", batch_size, "at least 1")
         how = {"space": space, "batch_size": batch_size, "device": self.device}

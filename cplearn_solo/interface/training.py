@@ -27,7 +27,7 @@ WEIGHTS = "backbone.safetensors"  # of a run folder, if it has checkpoints
 @dataclass(frozen=True)
 class Finished:
     """A run in ``path`` on the images of ``splits``; ``summary`` and ``verdict`` are ``None`` in processes of other
-    devices, and where the run is ``unfinished``, which says why.
+    devices, and if the run is ``unfinished``, a text that says why.
     """
 
     path: Path
@@ -40,7 +40,7 @@ class Finished:
 def train_and_score(config: Config, *, references: bool = True) -> Finished:
     """Trains as ``config`` says, scores the frozen backbone, and leaves weights and ``summary.json`` in the run folder.
 
-    ``references``: with what chance and a random backbone score.
+    ``references``: also with the scores of chance and of a random backbone.
     """
     trained = pretrain(config, estimate=_estimate(references=references))
     run = trained.run
@@ -66,7 +66,7 @@ def train_and_score(config: Config, *, references: bool = True) -> Finished:
 
 
 def take_stock(config: Config, *, references: bool = True) -> None:
-    """Says what the run takes that ``config`` asks for, and leaves nothing behind."""
+    """Prints what the run of ``config`` would take, and leaves nothing behind."""
     rehearse(config, _estimate(references=references, ends=True))
 
 
