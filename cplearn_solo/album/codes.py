@@ -12,9 +12,10 @@ from cplearn_solo.album.seen import Seen
 
 
 class Code(NamedTuple):
-    """``size`` of all images have the code ``number``; ``purity`` of those with a label have the class ``label``.
+    """``size`` images, a ``share`` of all, have the code ``number``. Of those with a label, the share ``purity`` has
+    the most frequent class, ``label``.
 
-    ``rows`` are some of the kept images, from the most to the least sure, and ``sure`` how sure those two are.
+    ``rows`` are some of the kept images, from the most to the least sure; ``sure`` has the confidence of these two.
     """
 
     number: int
@@ -26,7 +27,7 @@ class Code(NamedTuple):
     sure: tuple[float, float] | None
 
     def card(self, classes: tuple[str, ...], place: Mapping[int, int]) -> dict[str, Any]:
-        """What a page says of it: its class by name, and its images by their ``place`` on the page."""
+        """What a page says of a code: its class by name, and its images by their ``place`` on the page."""
         label = None if self.label is None else class_name(classes, self.label)
         return {**self._asdict(), "label": label, "images": [place[row] for row in self.rows]}
 

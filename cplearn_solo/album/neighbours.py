@@ -12,7 +12,7 @@ from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
 BLOCK = 2**26  # cosines at a time, 256 MB
-NEARER = 0.1  # a near-duplicate's distance, of the usual distance of a nearest neighbour
+NEARER = 0.1  # the largest distance of near-duplicates, over the usual distance of a nearest neighbour
 ROUNDING = 1e-5  # distance of float32 representations of the same image
 
 
@@ -30,14 +30,14 @@ def nearest(
     of: Tensor | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Near:
-    """Neighbours of the rows of ``x`` ``(n, d)``, which have length 1, by cosine; of fewer than k others all.
+    """The k nearest rows by cosine to rows of ``x`` ``(n, d)``, which have length 1; all others if these are fewer.
 
-    ``of``: the rows that are asked for, all unless given. ``progress`` is called with how many are done and all.
+    ``of``: the rows whose neighbours are found, by default all. ``progress`` is called with (rows done, rows in all).
     """
     of = torch.arange(len(x)) if of is None else of
     k, found, done = min(k, len(x) - 1), [], 0
     step = max(1, min(len(of), BLOCK // len(x)))
-    block = x.new_empty(step, len(x))  # once, as fresh memory for each block costs a third of the time
+    block = x.new_empty(step, len(x))  # allocated once: new memory for each block would take a third of the time
     for rows in of.split(step):
         cosines = torch.mm(x[rows], x.T, out=block[: len(rows)])
         cosines[torch.arange(len(rows)), rows] = -torch.inf
@@ -48,16 +48,16 @@ def nearest(
 
 
 def fits_nowhere(near: Near) -> Tensor:
-    """All rows ``(n,)``, those first whose neighbours are the furthest on average."""
+    """All rows ``(n,)``, ordered by the mean distance to their neighbours, largest first."""
     return near.cosines.mean(dim=1).argsort(stable=True)
 
 
 def near_duplicates(x: Tensor, near: Near) -> list[list[int]]:
-    """Groups of rows of ``x`` that a chain of near-duplicates joins, the closest group first; ``near`` are all rows'
-    neighbours.
+    """Groups of rows of ``x`` that chains of near-duplicates join, the closest group first; ``near`` has the neighbours
+    of all rows.
 
-    The distance of two, 1 - cosine, is that of near-duplicates if it is at most a tenth of the median distance of a
-    nearest neighbour.
+    Two rows are near-duplicates if their distance, 1 - cosine, is at most a tenth of the median distance of a nearest
+    neighbour.
     """
     if not near.cosines.shape[1]:
         return []
@@ -66,7 +66,7 @@ def near_duplicates(x: Tensor, near: Near) -> list[list[int]]:
     close = distances <= limit
     first, position = close.nonzero(as_tuple=True)
     second = near.rows[first, position]
-    all_close = close.all(dim=1).nonzero().flatten()  # which may have more of them than neighbours
+    all_close = close.all(dim=1).nonzero().flatten()  # they may have more near-duplicates than neighbours
     component = _joined(x, _components(len(x), first, second), all_close, limit).numpy()
     alike = torch.cat([first, second]).unique().numpy()
     order = alike[np.argsort(component[alike], kind="stable")]
@@ -75,7 +75,7 @@ def near_duplicates(x: Tensor, near: Near) -> list[list[int]]:
 
 
 def _joined(x: Tensor, component: Tensor, rows: Tensor, limit: float) -> Tensor:
-    """``component`` ``(n,)`` once ``rows`` are joined with all that is within ``limit`` of them."""
+    """``component`` ``(n,)`` after ``rows`` are joined with all rows within ``limit`` of them."""
     while len(rows):
         joined = []
         for block in rows.split(max(1, BLOCK // len(x))):
@@ -90,6 +90,6 @@ def _joined(x: Tensor, component: Tensor, rows: Tensor, limit: float) -> Tensor:
 
 
 def _components(n: int, first: Tensor, second: Tensor) -> Tensor:
-    """The number ``(n,)`` of what each of n is in, where pairs are joined."""
+    """The number ``(n,)`` of each row's connected component; edges join ``first`` and ``second``."""
     pairs = coo_array((np.ones(len(first), bool), (first.numpy(), second.numpy())), shape=(n, n))
     return torch.from_numpy(connected_components(pairs, directed=False)[1]).long()

@@ -20,7 +20,7 @@ QUALITIES = (85, 70, 55, 40, 25, 10)  # of JPEG, tried in this order
 
 
 def thumbnails(images: ImageSet, num_workers: Workers) -> Tensor:
-    """The centre of each image, as it is scored, uint8 ``(n, 3, SIDE, SIDE)``; of other bands the first ones."""
+    """The centre of each image, as it is scored, uint8 ``(n, 3, SIDE, SIDE)``; of more bands the first ones."""
     loader = eval_loader(images, crop_size=SIDE, batch_size=256, num_workers=num_workers)
     return torch.cat([_thumbnails(batch) for _, batch, _ in loader])
 
@@ -31,7 +31,7 @@ def _thumbnails(batch: Tensor) -> Tensor:
 
 
 def sheets(thumbs: Tensor, most_bytes: int) -> list[bytes]:
-    """JPEG files of COLUMNS x COLUMNS thumbnails ``(n, 3, SIDE, SIDE)`` each, as good as the limit of all allows."""
+    """JPEG files of COLUMNS x COLUMNS thumbnails ``(n, 3, SIDE, SIDE)`` each, in the best quality that fits."""
     pictures = [_sheet(part) for part in thumbs.split(COLUMNS**2)]
     for quality in QUALITIES:
         files = [_jpeg(picture, quality) for picture in pictures]

@@ -1,1 +1,1 @@
-"""A page of one's images as a model sees them."""
+"""A page of the user's images as a model sees them."""

@@ -1,4 +1,4 @@
-"""What a gallery's page says, in the words and numbers of its template."""
+"""The words and numbers of a gallery's page, for its template."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from cplearn_solo.gallery.plane import Plane
 from cplearn_solo.inference.pretrained import Pretrained
 from cplearn_solo.pages import render
 
-OPEN_CODES = 20  # in view; the others are folded away
+OPEN_CODES = 20  # shown at first; the others are collapsed
 DIGITS = 4  # of a point on the map, which has no more pixels
 
 
 @dataclass(frozen=True)
 class Contents:
-    """What there is to show. Rows in ``codes``, ``odd`` and ``groups`` are of the kept images; ``shown`` are the rows
-    that have a thumbnail, ``names`` their files, and ``neighbours`` count among them. ``plane`` may be the reason why
-    there is no map."""
+    """The content of a page. ``codes``, ``odd`` and ``groups`` hold rows of the kept images; ``shown`` are the rows
+    with a thumbnail, ``names`` their files, and ``neighbours`` are positions in ``shown``. ``plane`` may be the reason
+    why there is no map."""
 
     title: str
     model: Pretrained
@@ -41,7 +41,7 @@ class Contents:
 
 def gallery_page(contents: Contents) -> str:
     """The whole page."""
-    place = {row: i for i, row in enumerate(contents.shown.tolist())}  # of a kept image among those shown
+    place = {row: i for i, row in enumerate(contents.shown.tolist())}  # of each kept image among those shown
     seen = contents.seen
     codes = [code.card(contents.classes, place) for code in contents.codes or ()]
     total = contents.model.method.codes_total

@@ -1,4 +1,4 @@
-"""A map of images: near each other where their representations are."""
+"""A map of images: those with near representations are near each other."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Plane(NamedTuple):
 
 
 def plane(x: Tensor, *, seed: int) -> Plane:
-    """By UMAP if that is installed, else by t-SNE; raises ``InputError`` for fewer than 10 rows of ``x`` ``(n, d)``."""
+    """Maps ``x`` ``(n, d)`` by UMAP if it is installed, else by t-SNE; raises ``InputError`` for fewer than 10 rows."""
     values = x.numpy()
     umap = _umap()
     if umap is None or len(values) < MIN_POINTS:

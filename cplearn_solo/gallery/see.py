@@ -29,7 +29,7 @@ def see(
 ) -> Seen:
     """Representations, codes and their confidence as ``embed`` writes them.
 
-    Of more than ``most`` images a choice by ``seed`` is kept. ``progress`` gets images done and all.
+    Of more than ``most`` images a choice by ``seed`` is kept. ``progress`` is called with (images done, images in all).
     """
     total = len(images)
     wanted = torch.zeros(total, dtype=torch.bool)

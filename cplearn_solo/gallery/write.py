@@ -53,10 +53,10 @@ def write_gallery(
     seed: int = 0,
     progress: Callable[[str, int, int], None] = lambda step, done, total: None,
 ) -> Gallery:
-    """Writes ``out``, a page of ``images`` by code, near each other, on a map, and those that stand out.
+    """Writes ``out``, a page of ``images`` by code, with neighbours, on a map, and of those that stand out.
 
-    ``model`` is on ``device``. Sizes and shares are of all images. At most 3,000 are shown: what the sections need, and
-    a seeded choice. ``progress`` is called with the name of a step, and how much of how much of it is done. Raises
+    ``model`` is on ``device``. Sizes and shares are of all images. At most 3,000 are shown: those that the sections
+    need, and a seeded choice. ``progress`` is called with (name of a step, work done, work in all). Raises
     ``InputError`` for bad input, before anything is written.
     """
     out = new_file("OUT", out, PAGES)

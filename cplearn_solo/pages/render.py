@@ -25,7 +25,7 @@ def render(template: str, **values: Any) -> str:
     )
     environment.filters |= {"png": _address_of("png"), "jpeg": _address_of("jpeg")}
     page = environment.get_template(template).render(values) + "\n"
-    return page.encode(errors="surrogateescape").decode(errors="backslashreplace")  # of names that are no UTF-8
+    return page.encode(errors="surrogateescape").decode(errors="backslashreplace")  # names may not be UTF-8
 
 
 def _address_of(kind: str) -> Any:

@@ -2,10 +2,10 @@
 // The map of a gallery: points that become thumbnails where there is room for them.
 
 class Plane {
-  static crowd = 1000; // points, from which they are smaller
+  static crowd = 1000; // more points than this are drawn smaller
   static side = 36; // of a thumbnail
-  static near = 14; // pixels from the pointer at which an image is meant
-  static most = 80; // times the size at which all is shown
+  static near = 14; // pixels from the pointer, within which an image is selected
+  static most = 80; // the largest scale; at scale 1 all is shown
 
   constructor(canvas, points) {
     this.canvas = canvas;
