@@ -1,9 +1,9 @@
 """How many small mistakes the tests notice: python benchmarks/mutants.py 300 [--seed 0] [--again] [PART ...]
 
-Mutants (``mutations.py``) are drawn evenly from the modules whose path has a PART in it. Each lives in a forked
-process, where an import finds it in the place of its file, and is noticed if a test fails: first those of its own test
-file are tried, then others that call its function, the quickest first, and of a change outside of functions those of
-its room. Outcomes are kept in ``runs/mutants.jsonl``, so that the same command goes on.
+Mutants (``mutations.py``) are drawn evenly from the modules whose path has a PART in it. Each is tested in a forked
+process that imports it instead of the original file. It is noticed if a test fails. Tests of the same module come
+first, then others that call the changed function, the quickest first; for a change outside of functions, the tests of
+the same package. Outcomes are kept in ``runs/mutants.jsonl``, so that the same command resumes.
 """
 
 from __future__ import annotations
