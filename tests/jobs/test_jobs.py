@@ -117,9 +117,10 @@ def inside(folder):
 
 
 @pytest.mark.slow
-def test_a_job_that_slurms_time_limit_cuts_off_begins_anew(tmp_path):
+def test_a_job_that_slurms_time_limit_ends_is_submitted_again(tmp_path, monkeypatch):
     """On submitit's own cluster of this machine, with its signal half a minute before the limit."""
     pytest.importorskip("submitit")
+    monkeypatch.setenv("PYTHONPATH", str(Path(programs.__file__).parent), prepend=os.pathsep)
     limited = {"cluster": "local", "timeout_min": 1}
     one = job(tmp_path / "one", programs.succeed_the_second_time)
     found = {}
