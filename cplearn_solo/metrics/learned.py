@@ -34,7 +34,7 @@ def not_learned(labelled: list[Compared], views: Compared | None) -> str:
     ``labelled``: accuracies of classes, empty without labels; ``views``: :func:`own_view_accuracy`. It has learned
     something if, by more than two standard errors,
 
-    * one of ``labelled`` is above chance;
+    * one of ``labelled``, if there are any, is above chance;
     * and ``views`` or one of ``labelled`` is above its value for random weights. This is not tested if random weights
       recognise views so well that nothing can be clearly better.
     """

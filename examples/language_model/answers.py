@@ -65,7 +65,7 @@ def _boxed(text: str) -> str | None:
 
 
 def _plain(number: str) -> str:
-    """A number in a normal form: no commas, no trailing zeros."""
+    """A number in a normal form: no commas, no zeros at the end of decimals."""
     try:
         value = Decimal(number.replace(",", ""))
     except InvalidOperation:
