@@ -33,7 +33,7 @@ def check_two_processes(case: Case) -> None:
             alone = _run(TrainingLoop(case, half if _per_device(case) else 2 * half).double(), half)
         except BaseException:
             for process in processes:  # they would wait for minutes for a folder that is gone
-                process.terminate()
+                process.kill()  # SIGTERM may be blocked where the fork server was started
             raise
         for process in processes:
             process.join()
