@@ -119,4 +119,5 @@ def test_every_method_has_a_shipped_space_that_its_configuration_on_digits_takes
         method = plain["method"]
         whole = {**plain, "method_kwargs": {**method_facts(method).defaults, **plain["method_kwargs"]}}
         whole["optimizer"] = {**plain["optimizer"], "weight_decay": 0.0}
-        assert 3 <= len(read_space(SHIPPED, method, whole)) <= 4, method
+        most = 5 if method == "cplearn" else 4  # where its number of codes is given, CPLearn has as many as the others
+        assert 3 <= len(read_space(SHIPPED, method, whole)) <= most, method
