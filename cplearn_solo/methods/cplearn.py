@@ -16,7 +16,6 @@ is the mean of both directions.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, Literal
@@ -37,8 +36,7 @@ from cplearn_solo.methods.cplearn_advice import ADVICE
 from cplearn_solo.methods.optimum import optimum_measures
 from cplearn_solo.objective import Objective, PackedDictionary, check_shares, objective
 from cplearn_solo.objective.interface import check_impl, check_impl_on
-
-_LOGITS_AT_ONCE = 1 << 24  # bounds the memory of evaluation
+from cplearn_solo.objective.streamed import StreamedLogits
 
 # Number of floats in W and in the logits that automatic differentiation keeps, about 16 matrices (n, c). Up to this
 # number, they fit into a processor's caches, and W as a matrix of floats is faster; above it, the packed dictionary is
@@ -247,60 +245,28 @@ class CPLearn(Method):
     def logits(self, h: Tensor) -> Tensor:
         """H W / tau: ``(n, f)`` to ``(n, c)``."""
         if self.w is None:
-            return torch.cat([logits for _, logits in self._blocks(h)], dim=1)
+            return torch.cat([logits for _, logits in self._streamed(h).blocks()], dim=1)
         return h @ self.w.to(h.dtype) / self.temperature
 
     def assign(self, feats: Tensor) -> Tensor:
         """Most likely code of each sample; streams over codes, so that memory does not grow with c."""
-        h = self.embed(feats)
-        return self._most_likely(h, self._blocks(h))[0]
+        return self._streamed(self.embed(feats)).largest()[0]
 
     def assign_with_confidence(self, feats: Tensor) -> tuple[Tensor, Tensor]:
         """Most likely code of each sample and its probability; streams over codes."""
-        h = self.embed(feats)
-        sums: list[Tensor] = []  # log-sum-exp of each block
-
-        def summed() -> Iterator[tuple[int, Tensor]]:
-            for start, logits in self._blocks(h):
-                sums.append(logits.logsumexp(dim=1))
-                yield start, logits
-
-        code, logit = self._most_likely(h, summed())
-        return code, (logit - torch.stack(sums).logsumexp(dim=0)).exp()
+        code, logit, log_sum = self._streamed(self.embed(feats)).largest()
+        return code, (logit - log_sum).exp()
 
     def code_entropies(self, feats: Tensor) -> tuple[Tensor, Tensor]:
         """H(mean_i p_i) and mean_i H(p_i); streams over codes."""
-        h = self.embed(feats)
-        log_sum = h.new_full((len(h),), -torch.inf)
-        for _, logits in self._blocks(h):
-            log_sum = torch.logaddexp(log_sum, logits.logsumexp(dim=1))
-        of_mean = mean = h.new_zeros(())
-        for _, logits in self._blocks(h):
-            p = (logits - log_sum[:, None]).exp()
-            of_mean = of_mean + torch.special.entr(p.mean(dim=0)).sum()
-            mean = mean + torch.special.entr(p).sum() / len(h)
-        return of_mean, mean
+        return self._streamed(self.embed(feats)).entropies()
 
     def forward(self, feats: Tensor) -> Tensor:
         """Logits ``(n, c)``."""
         return self.logits(self.embed(feats))
 
-    def _most_likely(self, h: Tensor, blocks: Iterator[tuple[int, Tensor]]) -> tuple[Tensor, Tensor]:
-        """Code and logit, each ``(n,)``, of the largest logits in the ``blocks`` of ``h``."""
-        best, code = h.new_full((len(h),), -torch.inf), torch.zeros(len(h), dtype=torch.int64, device=h.device)
-        for start, logits in blocks:
-            value, index = logits.max(dim=1)
-            code = torch.where(value > best, index + start, code)
-            best = torch.maximum(value, best)
-        return code, best
-
-    def _blocks(self, h: Tensor) -> Iterator[tuple[int, Tensor]]:
-        """First code and logits ``(n, block)`` of each block of codes."""
-        dictionary, tau = self.dictionary, self.temperature
-        block = max(1, _LOGITS_AT_ONCE // max(h.shape))  # limits both the tile of W and that of logits
-        for start in range(0, self.codes_total, block):
-            tile = dictionary.tile(start, min(start + block, self.codes_total))
-            yield start, h @ tile.to(h.dtype) / tau
+    def _streamed(self, h: Tensor) -> StreamedLogits:
+        return StreamedLogits(h, self.dictionary, self.temperature)
 
     def _embed(self, feats: Tensor, root_n: float) -> Tensor:
         h = at_least_float32(self.projector(feats))

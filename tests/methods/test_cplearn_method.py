@@ -11,7 +11,7 @@ from cplearn_solo.core.errors import InputError
 from cplearn_solo.dictionary import make_dictionary, temperature
 from cplearn_solo.losses import cplearn_loss
 from cplearn_solo.methods import Progress, Views, build_method, cplearn
-from cplearn_solo.objective import interface, objective
+from cplearn_solo.objective import interface, objective, streamed
 
 N, D = 16, 24
 SMALL = {"proj_hidden_dim": 32, "proj_output_dim": 50}
@@ -62,7 +62,7 @@ def test_cplearn_codes_and_logits_do_not_depend_on_the_evaluation_batch():
 
 
 def test_cplearn_assign_streams_over_blocks_of_codes(monkeypatch):
-    monkeypatch.setattr(cplearn, "_LOGITS_AT_ONCE", 35)
+    monkeypatch.setattr(streamed, "_LOGITS_AT_ONCE", 35)
     method = make().eval()
     feats = torch.randn(5, D)
     assert torch.equal(method.assign(feats), method(feats).argmax(dim=1))
@@ -70,7 +70,7 @@ def test_cplearn_assign_streams_over_blocks_of_codes(monkeypatch):
 
 @pytest.mark.parametrize("at_once", [1 << 24, 35])
 def test_cplearn_confidence_is_the_probability_of_the_code(monkeypatch, at_once):
-    monkeypatch.setattr(cplearn, "_LOGITS_AT_ONCE", at_once)
+    monkeypatch.setattr(streamed, "_LOGITS_AT_ONCE", at_once)
     method = make().eval()
     feats = torch.randn(5, D)
     codes, confidence = method.assign_with_confidence(feats)
@@ -81,7 +81,7 @@ def test_cplearn_confidence_is_the_probability_of_the_code(monkeypatch, at_once)
 
 @pytest.mark.parametrize("at_once", [1 << 24, 140])
 def test_cplearn_code_entropies_are_those_of_soft_assignments(monkeypatch, at_once):
-    monkeypatch.setattr(cplearn, "_LOGITS_AT_ONCE", at_once)
+    monkeypatch.setattr(streamed, "_LOGITS_AT_ONCE", at_once)
     method = make().eval()
     feats = 3 * torch.randn(20, D)
     p = torch.softmax(method(feats).double(), dim=1)
