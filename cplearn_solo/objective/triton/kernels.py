@@ -36,8 +36,10 @@ def moments(z: Tensor, top: Tensor, terms: Tensor) -> Tensor:
     :func:`rows`, with its ``top`` ``(shares, views, n)``: ``(shares, t, n)``."""
     views, n, width = z.shape
     shares, codes = _shares(views * n, width)
-    out = z.new_empty(shares, len(terms), n, dtype=torch.float32)
-    _moments[(len(terms), n, shares)](z, top, terms, out, n, views * n, width, codes, CODES=CODES)
+    count = len(terms)
+    out = z.new_empty(shares, count, n, dtype=torch.float32)
+    grid = (n * count, shares)  # the first dimension of a grid alone may exceed 65,535
+    _moments[grid](z, top, terms, out, n, count, views * n, width, codes, CODES=CODES)
     return out
 
 
@@ -118,10 +120,10 @@ def _rows(z, top, weight, code, rows, width, codes, CODES: tl.constexpr):
 
 
 @triton.jit
-def _moments(z, top, terms, out, n, rows, width, codes, CODES: tl.constexpr):
-    t = tl.program_id(0)
-    i = tl.program_id(1)
-    share = tl.program_id(2)
+def _moments(z, top, terms, out, n, count, rows, width, codes, CODES: tl.constexpr):
+    t = tl.program_id(0) % count
+    i = tl.program_id(0) // count
+    share = tl.program_id(1)
     a = tl.load(terms + 2 * t) * n + i
     b = tl.load(terms + 2 * t + 1) * n + i
     top_a = tl.load(top + share * rows + a)
@@ -132,7 +134,7 @@ def _moments(z, top, terms, out, n, rows, width, codes, CODES: tl.constexpr):
         e = tl.exp(tl.load(z + a * width + j, mask=j < width, other=-float("inf")).to(tl.float32) - top_a)
         d = tl.load(z + b * width + j, mask=j < width, other=0.0).to(tl.float32) - top_b
         total += tl.sum(e * d, axis=0)
-    tl.store(out + (share * tl.num_programs(0) + t) * n + i, total)
+    tl.store(out + (share * count + t) * n + i, total)
 
 
 @triton.jit
