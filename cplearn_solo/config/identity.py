@@ -41,6 +41,9 @@ TEACHER_KEEPS_ALL = "backbone.kwargs: dropout in the teacher there, none here"
 BY_EPOCHS = "max_steps: schedules by shares of max_epochs there, by epochs here"
 AS_DINO = "backbone.name: positions and class token as timm's there, as DINO's here"
 
+# A run that goes on may be told to stop or not. A result counts only for what it was told: it may have fewer epochs.
+MAY_STOP = "on_collapse: stop"
+
 # They may change when a run is resumed by name; values that depend on them, such as learning rates, are printed.
 DEVICES = ("devices", "num_nodes", "optimizer.batch_size", "strategy", "sync_batchnorm")
 
@@ -110,7 +113,7 @@ def identifying(plain: dict[str, Any]) -> list[str]:
     counting = _counting(plain, ())
     earlier = EARLIER_DEFAULTS.get(plain.get("method", ""), {})
     before = {**ADDED_KEYS, **{f"method_kwargs.{key}": value for key, value in earlier.items()}}
-    return _learned_anew(plain, counting) + [
+    return _cases(plain, counting) + [
         f"{key}: 'absent' there, {value!r} here"
         for key, value in sorted(counting.items())
         if value is not None and not (_general(key) in before and before[_general(key)] == value)
@@ -135,7 +138,7 @@ def learning_version(head: dict[str, Any]) -> int | None:
     return RELEASES.get(head.get("cplearn-solo", "0.2.0"))
 
 
-def _learned_anew(plain: dict[str, Any], counting: dict[str, Any]) -> list[str]:
+def _cases(plain: dict[str, Any], counting: dict[str, Any]) -> list[str]:
     own_images = counting.get("data.dataset") not in KNOWN_IMAGES
     dropout = any(value for key, value in counting.items() if key.startswith("backbone.kwargs.") and "drop" in key)
     cases = {
@@ -143,6 +146,7 @@ def _learned_anew(plain: dict[str, Any], counting: dict[str, Any]) -> list[str]:
         DRAWN_BY_NAME: own_images and counting.get("data.val_split"),
         TEACHER_KEEPS_ALL: dropout and method_facts(plain["method"]).teacher,
         AS_DINO: counting.get("backbone.name", "").startswith("vit_"),
+        MAY_STOP: plain.get("on_collapse") == "stop",
     }
     return [line for line, holds in cases.items() if holds]
 

@@ -10,7 +10,7 @@ from support.configs import composed
 
 from cplearn_solo.auto.choose import choose
 from cplearn_solo.config.earlier import EARLIER_DEFAULTS, with_earlier_defaults
-from cplearn_solo.config.identity import AS_DINO, DRAWN_BY_NAME, TEACHER_KEEPS_ALL, difference, identifying
+from cplearn_solo.config.identity import AS_DINO, DRAWN_BY_NAME, MAY_STOP, TEACHER_KEEPS_ALL, difference, identifying
 from cplearn_solo.config.read import parse_config
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.methods import method_facts
@@ -193,6 +193,12 @@ def test_results_on_other_held_out_images_have_another_name():
 
     assert DRAWN_BY_NAME in lines(dataset="custom", val_split=0.1)
     assert DRAWN_BY_NAME not in lines(dataset="custom") + lines(dataset="digits", val_split=0.1)
+
+
+def test_a_run_that_may_stop_early_goes_on_either_way_but_its_result_has_another_name():
+    warns, stops = (parse_config({**BASE, "on_collapse": choice}).plain() for choice in ("warn", "stop"))
+    assert not difference(warns, stops)
+    assert identifying(stops) == [MAY_STOP, *identifying(warns)]
 
 
 def test_classes_as_they_are_are_the_run_of_before_the_key():
