@@ -12,9 +12,10 @@ from cplearn_solo.config.checks import check_config
 from cplearn_solo.config.earlier import with_todays_defaults
 from cplearn_solo.config.schema import Config
 from cplearn_solo.config.solo_learn import drop_ignored, note_activation
-from cplearn_solo.config.trainer_keys import trainer_keys
+from cplearn_solo.config.trainer_keys import REFUSED, trainer_keys
 from cplearn_solo.core.errors import InputError, reason_of, unknown
-from cplearn_solo.core.schema import read_schema
+from cplearn_solo.core.schema import leaf_keys, read_schema
+from cplearn_solo.methods.catalog import method_facts
 
 
 def parse_config(raw: DictConfig | dict[str, Any]) -> Config:
@@ -29,13 +30,22 @@ def parse_config(raw: DictConfig | dict[str, Any]) -> Config:
     trainer = trainer_keys().keys() - own
     for key in values:
         if key not in own | trainer:
-            raise unknown("configuration key", key, own | trainer)
+            deeper = [*leaf_keys(Config), *_of_method(values)]
+            raise unknown("configuration key", key, (own | trainer) - REFUSED, deeper)
     ours = {key: value for key, value in values.items() if key in own}
     config = read_schema({**ours, "trainer": {key: values[key] for key in trainer & values.keys()}}, Config)
     check_config(config)
     config.name = config.name or f"{config.method}-{config.data.dataset}"
     config.method_kwargs = with_todays_defaults(config.method, config.method_kwargs)
     return config
+
+
+def _of_method(values: dict[str, Any]) -> list[str]:
+    """The dotted keys of the method, as far as it is known."""
+    try:
+        return [f"method_kwargs.{key}" for key in method_facts(values.get("method", Config.method)).arguments]
+    except InputError:
+        return []
 
 
 def resolved(raw: DictConfig | dict[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import Any
 from cplearn_solo.core.signatures import read_classes
 
 OURS = {"self", "callbacks", "enable_checkpointing", "logger", "plugins"}  # users may not set these
+REFUSED = {"min_epochs", "min_steps"}  # by name, as a run may end before: by max_steps, max_time or a signal
 
 
 @cache

@@ -30,17 +30,19 @@ class UnknownName(InputError, KeyError):
     __str__ = ValueError.__str__  # KeyError would show the repr
 
 
-def unknown(kind: str, name: object, choices: Iterable[str]) -> UnknownName:
+def unknown(kind: str, name: object, choices: Iterable[str], deeper: Iterable[str] = ()) -> UnknownName:
     """The error for ``name``: ``unknown method 'cplern': did you mean 'cplearn'? choices are ...``.
 
-    With more than 40 choices, or close ones and a list longer than a line, only the close ones are listed.
+    With more than 40 choices, or close ones and a list longer than a line, only the close ones are listed, or the first
+    ones. ``deeper``: dotted keys; those whose last part is ``name`` are meant if there are any.
     """
     names = sorted(choices)
-    close = get_close_matches(str(name), names, n=5, cutoff=0.5)
-    hint = f"did you mean {close[0]!r}? " if close else ""
+    inside = sorted(key for key in deeper if key.endswith(f".{name}"))[:3]
+    close = inside or get_close_matches(str(name), names, n=5, cutoff=0.5 if len(names) <= 40 else 0.6)
+    hint = f"did you mean {' or '.join(map(repr, inside or close[:1]))}? " if close else ""
     listed = ", ".join(names) or "none"
     if len(names) > 40 or (close and len(listed) > _A_LINE):
-        listed = ", ".join([*close, f"... ({len(names)} in all)"])
+        listed = ", ".join([*(close or names[:10]), f"... ({len(names)} in all)"])
     return UnknownName(f"unknown {kind} {name!r}: {hint}choices are {listed}")
 
 

@@ -42,14 +42,23 @@ def read_schema(values: Any, schema: type[T], where: str = "") -> T:
         raise InputError(f"{place}{key}{' is missing' if missing else f': {reason_of(error)}'}") from error
 
 
-def text_keys(schema: type, path: str = "") -> set[str]:
+def text_keys(schema: type) -> set[str]:
     """The dotted keys of a dataclass, at any depth, whose values are text or lists of text."""
-    found = set()
+    return {key for key, kinds in leaf_keys(schema).items() if str in kinds}
+
+
+def leaf_keys(schema: type, path: str = "") -> dict[str, list[Any]]:
+    """The dotted keys of a dataclass that are no dataclasses, at any depth, with the types of values and of items; of
+    a list of dataclasses those of the first."""
+    found: dict[str, list[Any]] = {}
     for name, hint in get_type_hints(schema).items():
-        key, kinds = f"{path}{name}", _alternatives(hint)
-        for kind in (inner for outer in kinds for inner in (outer, *get_args(outer)) if get_origin(outer) is not dict):
-            inner = isinstance(kind, type) and is_dataclass(kind)
-            found |= text_keys(kind, f"{key}.") if inner else {key} if kind is str else set()
+        outer = [kind for kind in _alternatives(hint) if get_origin(kind) is not dict]
+        kinds = [inner for kind in outer for inner in (kind, *get_args(kind))]
+        below = [kind for kind in kinds if isinstance(kind, type) and is_dataclass(kind)]
+        for kind in below:
+            found |= leaf_keys(kind, f"{path}{name}.0." if get_origin(outer[0]) is list else f"{path}{name}.")
+        if not below:
+            found[f"{path}{name}"] = kinds
     return found
 
 
@@ -60,7 +69,8 @@ def _check(values: Any, schema: Any, path: str, place: str) -> None:
     for key, value in values.items():
         full = f"{path}.{key}" if path else str(key)
         if key not in hints:
-            raise unknown(f"{place}key of {path}" if path else f"{place}key", key, hints)
+            deeper = () if path else leaf_keys(schema)
+            raise unknown(f"{place}key of {path}" if path else f"{place}key", key, hints, deeper)
         kinds = _alternatives(hints[key])
         inner = next((t for kind in kinds for t in (kind, *get_args(kind)) if is_dataclass(t)), None)
         if value is None and type(None) in kinds:

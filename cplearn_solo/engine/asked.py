@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cplearn_solo.config.identity import PATHS
 from cplearn_solo.config.schema import Config, OptimizerConfig
+from cplearn_solo.config.trainer_keys import REFUSED
 from cplearn_solo.core.cores import cores
 from cplearn_solo.core.errors import require, unknown
 from cplearn_solo.core.processes import RANKS
@@ -32,7 +33,7 @@ def check_asked(config: Config) -> None:
         require(weights_file(weights).exists(), "backbone.weights", weights, WEIGHTS)
     if config.resume_from_checkpoint:
         find_checkpoint(config.resume_from_checkpoint)
-    for key in ("min_epochs", "min_steps"):
+    for key in sorted(REFUSED):
         given, wanted = config.trainer.get(key), "absent: max_steps, max_time and signals end a run before it, too"
         require(given is None, key, given, wanted)
     _check_devices(config)

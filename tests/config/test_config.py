@@ -31,6 +31,12 @@ def test_defaults_are_filled_and_types_converted():
     "change, words",
     [
         ({"optimiser": {}}, "did you mean 'optimizer'"),
+        ({"lr": 1}, "unknown configuration key 'lr': did you mean 'optimizer.lr'"),
+        ({"beta": 1}, "did you mean 'method_kwargs.beta'"),
+        ({"crop_size": 8}, "did you mean 'augmentations.0.crop_size'"),
+        ({"epochs": 1}, "did you mean 'max_epochs'"),  # min_epochs is as close, but refused
+        ({"temperature": 1}, "'temperature': choices are accelerator, accumulate_grad_batches, .*in all"),
+        ({"method": "mine", "lrs": 1}, "unknown configuration key 'lrs'"),
         ({"optimizer": {"learning_rate": 1}}, "unknown key of optimizer 'learning_rate'"),
         ({"augmentations": [{"color_jitr": {}}]}, "did you mean 'color_jitter'"),
         ({"augmentations": [{"color_jitter": {"probability": 1}}]}, "did you mean 'prob'"),
