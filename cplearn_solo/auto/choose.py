@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator
 from copy import deepcopy
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
@@ -17,6 +19,7 @@ from cplearn_solo.core.errors import require
 from cplearn_solo.data.checks import check_data, check_places
 from cplearn_solo.data.schema import KNOWN_IMAGES, MAY_LACK_LABELS, DataConfig
 from cplearn_solo.data.sources.kinds import dataset_at
+from cplearn_solo.data.sources.parts import part_of
 from cplearn_solo.engine.find import find_checkpoint
 
 AUTO = "auto"
@@ -25,6 +28,7 @@ Plain = dict[str, Any]
 # Keys that may be auto, in the order in which they are chosen, each with a temporary value: with these, all other keys
 # are checked before any image is read. A key with None is absent until its rule gives a value.
 STAND_INS: dict[str, Any] = {
+    "name": AUTO,
     "data.dataset": "custom",
     "data.no_labels": False,
     "data.val_split": 0.0,
@@ -40,11 +44,12 @@ STAND_INS: dict[str, Any] = {
     "method_kwargs.proj_hidden_dim": 64,
 }
 FEWEST_TO_SCORE, HELD_OUT = 100, 0.1  # labelled images, and the share of them that is held out
+LONGEST = 40  # characters of a name that are those of a folder or file
 ADAMS = ("adam", "adamw")  # optimizers whose learning rate is chosen
 # Keys on which the choice of others depends.
 DECIDING = {"backbone.name", "max_epochs", "max_steps", "optimizer.batch_size", "optimizer.name"}
 OF_CPLEARN = "method_kwargs."
-OF_DATA = "data."
+OF_DATA = ("name", "data.")
 
 
 class Chosen(NamedTuple):
@@ -119,6 +124,8 @@ def _of_data(config: Config, asked: list[str]) -> Iterator[tuple[str, tuple[Any,
             yield "data.train_path", (cfg.train_path, "where downloads go")
     check_data(cfg)
     check_places(cfg)
+    if "name" in asked:
+        yield "name", (f"{config.method}-{_place(cfg)}", "of the method and the images")
 
     from cplearn_solo.auto.rules import RULES, Known  # imports the code that reads images, which takes a while
     from cplearn_solo.auto.seen import look_at
@@ -151,6 +158,18 @@ def _dataset(cfg: DataConfig) -> tuple[DataConfig, str]:
     if dataset in KNOWN_IMAGES:
         return replace(cfg, dataset=dataset, train_path=DataConfig.train_path), "known by its name"
     return replace(cfg, dataset=dataset), f"reads {path}"
+
+
+def _place(cfg: DataConfig) -> str:
+    """A word for where the images are: the file or the last folder that is no part, as flowers of flowers/train."""
+    if cfg.dataset in KNOWN_IMAGES:
+        return cfg.dataset
+    first = cfg.train_path[0] if isinstance(cfg.train_path, list) else cfg.train_path
+    path = Path(os.path.abspath(os.path.expanduser(str(first))))
+    words = [parent.name for parent in path.parents if not part_of(parent.name, whole=True)]
+    own = path.name if path.is_dir() else path.name.partition(".")[0]
+    word = words[0] if part_of(own, whole=path.is_dir()) else own
+    return re.sub(r"[^\w.-]+", "-", word).strip("-.")[:LONGEST] or cfg.dataset
 
 
 def _held_out(cfg: DataConfig, images: int) -> tuple[DataConfig, str]:

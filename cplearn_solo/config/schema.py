@@ -99,7 +99,7 @@ class EvaluationConfig:
 class Config:
     """A pretraining run."""
 
-    name: str = ""  # of the run; METHOD-DATASET unless given
+    name: str = ""  # of the run; METHOD-DATASET unless given, or METHOD-FOLDER with auto
     method: str = "cplearn"
     method_kwargs: Dict[str, Any] = field(default_factory=dict)
     backbone: BackboneConfig = field(default_factory=BackboneConfig)

@@ -20,7 +20,7 @@ def test_a_run_of_a_folder_and_the_same_command_goes_on(here, flat, tmp_path):
     code, out, error = here("pretrain", flat, *QUICK)
     assert code == 0, error
     assert "auto  data.no_labels=True  no class folders" in out and "data: 12 images" in out
-    (run,) = tmp_path.glob("runs/cplearn-auto/*")
+    (run,) = tmp_path.glob("runs/cplearn-*/*")
     config = yaml.safe_load((run / "config.yaml").read_text())
     assert config["max_epochs"] == 2 and config["backbone"] == {
         "name": "resnet8", "kwargs": {"width": 32}, "weights": None,

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from shutil import make_archive
 
 import pytest
 import torch
@@ -51,6 +52,22 @@ def test_everything_is_chosen_and_says_why(flat):
     said = {line.split()[1].partition("=")[0] for line in lines}
     assert said >= {"data.no_labels", "max_epochs", "method_kwargs.proj_output_dim", "optimizer.lr", "precision"}
     assert all(len(line.split()) > 2 for line in lines)
+
+
+@pytest.mark.parametrize(
+    "where, word", [("my photos", "my-photos"), ("flowers/train", "flowers"), ("v1.2", "v1.2"), ("a.b.zip", "a")]
+)
+def test_a_run_is_named_by_its_method_and_its_images(where, word, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_images(tmp_path / "images", [f"{i}.png" for i in range(12)])
+    place = Path(where)
+    place.parent.mkdir(exist_ok=True)
+    make_archive("a.b", "zip", "images") if place.suffix == ".zip" else Path("images").rename(place)
+    assert chosen(auto(place)).name == f"cplearn-{word}"
+    assert chosen(OmegaConf.merge(auto(place), {"name": "mine"})).name == "mine"
+    if place.is_dir():
+        monkeypatch.chdir(place)
+        assert chosen(auto(".")).name == f"cplearn-{word}"
 
 
 def test_the_choices_are_the_same_again_and_follow_the_images(flat):
@@ -221,7 +238,7 @@ def test_every_method_has_a_configuration_for_images_of_ones_own(flat):
         if name != "cplearn":  # whose codes are chosen
             assert own["method_kwargs"] == small["method_kwargs"]
         values = choose(OmegaConf.merge(own, {"data": {"train_path": str(flat)}, "accelerator": "cpu"})).values
-        assert parse_config(values).name == f"{name}-auto"
+        assert parse_config(values).name == f"{name}-flat"
     assert {path.stem for path in (PRETRAIN / "auto").glob("*.yaml")} == set(shipped_methods())
 
 
