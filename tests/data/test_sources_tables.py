@@ -293,7 +293,7 @@ def test_hub_without_a_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
     for name, value in {"HF_HUB_CACHE": tmp_path / "hub", "HF_HUB_OFFLINE": True}.items():
         monkeypatch.setattr(f"huggingface_hub.constants.{name}", value)
     fails(
-        "data.train_path = 'someone/none': must be a data set in the cache .*parquet",
+        "data.train_path = 'someone/none': must be a file or folder that exists, or a data set of the hub, .*parquet",
         dataset="hub",
         train_path="someone/none",
     )

@@ -33,8 +33,9 @@ def hub_parts(name: str | list[str] | None, key: str) -> Parts:
     except (OSError, ValueError) as error:
         if isinstance(error, InputError):
             raise
-        help = "put its parquet files in a folder and set data.dataset=parquet data.train_path=FOLDER"
-        require(False, key, name, f"a data set in the cache of the hub or within reach ({reason_of(error)}), or {help}")
+        there = "a file or folder that exists, or a data set of the hub, in its cache or within reach"
+        why = reason_of(error).rstrip(".")
+        require(False, key, name, f"{there} ({why}); or give a folder of its parquet files")
 
 
 def _downloaded(name: str) -> Path:
