@@ -54,6 +54,13 @@ def test_every_room_has_a_floor():
     assert {room(path) for path in FILES} <= {*FLOOR, *OLD_NAMES}
 
 
+def test_one_place_opens_images():
+    """Elsewhere, files that are damaged or too large would end programs in tracebacks."""
+    opening = re.compile(r"\bImage\.open\(|decoding\.source import .*\bopened\b")
+    places = {path.parent.relative_to(PACKAGE).as_posix() for path in FILES if opening.search(path.read_text())}
+    assert places == {"data/decoding"}
+
+
 @pytest.mark.parametrize(
     "source",
     ["from cplearn_solo.cli import main", "import cplearn_solo.cli.main", "load('run cplearn_solo.cli.main')"],

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from cplearn_solo.core.errors import require
-from cplearn_solo.data.decoding import Decoding
+from cplearn_solo.core.errors import InputError, require
+from cplearn_solo.data.decoding import Decoding, header_of
 from cplearn_solo.data.image_set import FileSet, ImageSet
-from cplearn_solo.data.inspect import header_of
 from cplearn_solo.data.schema import DataConfig
 
 LOOKED_AT = 100  # files whose headers are read
@@ -52,8 +51,8 @@ def _shorter_side(images: ImageSet, cfg: DataConfig, seed: int) -> int:
     rows = np.random.default_rng(seed).permutation(len(images))[:LOOKED_AT].tolist()
     decoding, sides = Decoding.of(cfg), []
     for row in rows:
-        with suppress(OSError, ValueError):
+        with suppress(InputError):
             sides.append(min(header_of(images.sources[row], decoding).size))
     if not sides:
-        images.load(rows[0])  # which says what it is
+        sides.append(min(images.load(rows[0]).size))  # or it says why it is not read
     return int(np.median(sides))

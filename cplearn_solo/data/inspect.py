@@ -9,17 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageFile
+from PIL import Image
 from rich.console import Console
 from rich.progress import track
 
 from cplearn_solo.core.errors import InputError
-from cplearn_solo.data.decoding import Decoding, decode
-from cplearn_solo.data.decoding.bands import ORIENTATION, read_bands
-from cplearn_solo.data.decoding.image import UPRIGHT
-from cplearn_solo.data.decoding.samples import raw_mode
-from cplearn_solo.data.decoding.source import Source, opened
-from cplearn_solo.data.decoding.tiff import BITS
+from cplearn_solo.data.decoding import Header, decode, header_of
 from cplearn_solo.data.image_set import FileSet, ImageSet
 from cplearn_solo.data.notes import counted
 from cplearn_solo.data.overlap import content_hashes
@@ -29,17 +24,6 @@ FEW = 32  # images that are looked at before a training
 SAMPLE = 500  # images that are looked at unless all are requested
 BLOCK = 50  # images per task
 NEARLY_ONE_COLOUR = 2.0  # standard deviation of the levels, 0 to 255, below which an image shows nothing
-
-
-@dataclass(frozen=True, slots=True)
-class Header:
-    """What a file says of its image: ``size`` is (width, height) in pixels before it is ``turned`` upright."""
-
-    format: str
-    mode: str
-    bits: int
-    size: tuple[int, int]
-    turned: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,34 +116,11 @@ def contact_sheet(views: Sequence[Sequence[np.ndarray]], *, columns: int = 8, si
 def _look(images: FileSet, i: int) -> Look:
     source = images.sources[i]
     try:
-        decoded = decode(source, images.decoding)
+        decoded, header = decode(source, images.decoding), header_of(source, images.decoding)
     except InputError as error:
         return Look(i, refused=str(error))
     spread = 255 * max(deviations(decoded.image))
-    header, empty = header_of(source, images.decoding), spread < NEARLY_ONE_COLOUR
-    return Look(i, header, empty=empty, several=decoded.one_of_several)
-
-
-def header_of(source: Source, decoding: Decoding) -> Header:
-    """The header of an image; raises ``OSError`` or ``ValueError`` if it is no image."""
-    try:
-        with opened(source) as image:
-            turned = image.getexif().get(ORIENTATION) in UPRIGHT
-            return Header(image.format or "", image.mode, _bits(image), image.size, turned)
-    except ValueError:  # a TIFF whose bands Pillow does not know
-        samples, _, orientation = read_bands(source, decoding.channels, decoding.max_pixels)
-        height, width, bands = samples.values.shape
-        bits = 8 * samples.values.itemsize
-        return Header("TIFF", f"{bands} bands", bits, (width, height), orientation in UPRIGHT)
-
-
-def _bits(image: ImageFile.ImageFile) -> int:
-    """Bits per sample in the file, as far as Pillow tells."""
-    if image.format == "TIFF":
-        return max(image.tag_v2.get(BITS, (1,)))
-    if ";16" in image.mode + raw_mode(image) or (image.mode == "I" and image.format in ("PNG", "PPM")):
-        return 16
-    return {"1": 1, "I": 32, "F": 32}.get(image.mode, 8)
+    return Look(i, header, empty=spread < NEARLY_ONE_COLOUR, several=decoded.one_of_several)
 
 
 def _repeated(values: np.ndarray) -> np.ndarray:

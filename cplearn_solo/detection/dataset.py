@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
-from torchvision.transforms.v2.functional import pil_to_tensor
 from torchvision.tv_tensors import BoundingBoxes, BoundingBoxFormat, Mask
 
-from cplearn_solo.core.errors import InputError, reason_of, require
+from cplearn_solo.core.errors import keys_named, require
+from cplearn_solo.data.crops import as_tensor
+from cplearn_solo.data.decoding import Decoding, decode
 from cplearn_solo.detection.annotations import Annotations
 
 Target = dict[str, Tensor]
+OF_RUN = {key: f"{key} of the run" for key in ("data.range", "data.max_pixels")}  # as data.* here is of annotations
 
 
 class AnnotatedImages(Dataset):
     """Images ``(3, h, w)`` in [0, 1] and their targets: boxes, labels from 1 up, and masks if ``masks``.
 
-    Pixels are as stored, because COCO's boxes ignore the orientation in a file's metadata. ``with_objects``: only
-    images with objects. Raises ``InputError`` for an unreadable file, or one of another size than its annotations say.
+    Files are read by ``decoding``, but not turned upright, because COCO's boxes ignore the orientation in a file's
+    metadata. ``with_objects``: only images with objects. Raises ``InputError`` for an unreadable file, or one of
+    another size than its annotations say.
     """
 
-    def __init__(self, annotations: Annotations, *, masks: bool, with_objects: bool) -> None:
-        self.annotations, self.masks = annotations, masks
+    def __init__(self, annotations: Annotations, decoding: Decoding, *, masks: bool, with_objects: bool) -> None:
+        self.annotations, self.decoding, self.masks = annotations, decoding, masks
         known = annotations.coco.imgs
         self.ids = [each for each in sorted(known) if not with_objects or annotations.objects(each)]
         self.labels = {number: label for label, number in enumerate(annotations.categories, 1)}
@@ -37,7 +38,7 @@ class AnnotatedImages(Dataset):
     def __getitem__(self, index: int) -> tuple[Tensor, Target]:
         facts = self.annotations.coco.imgs[self.ids[index]]
         size = (facts["height"], facts["width"])
-        image = _read(self.annotations.folder / facts["file_name"])
+        image = self._read(str(self.annotations.folder / facts["file_name"]))
         wanted = f"of {size[1]} x {size[0]} pixels, as {self.annotations.key} says, and is of {image.shape[2]} x "
         wanted += f"{image.shape[1]}: annotations and images do not belong together"
         require(image.shape[1:] == size, "image", facts["file_name"], wanted)
@@ -54,13 +55,9 @@ class AnnotatedImages(Dataset):
             target["masks"] = Mask(torch.stack(shapes) if shapes else torch.zeros(0, *size, dtype=torch.uint8))
         return image, target
 
-
-def _read(file: Path) -> Tensor:
-    try:
-        with Image.open(file) as image:
-            return pil_to_tensor(image.convert("RGB")).float() / 255
-    except Exception as error:  # Pillow raises many kinds of errors for damaged files
-        raise InputError(f"unreadable image {file}: {reason_of(error)}") from error
+    def _read(self, file: str) -> Tensor:
+        with keys_named(OF_RUN):
+            return as_tensor(decode(file, self.decoding, upright=False).image).float() / 255
 
 
 class Steps(Sampler[list[int]]):

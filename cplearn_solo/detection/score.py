@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from cplearn_solo.core.progress import tracked
+from cplearn_solo.data.decoding import Decoding
 from cplearn_solo.detection.annotations import Annotations, pycocotools
 from cplearn_solo.detection.dataset import AnnotatedImages
 
@@ -22,10 +23,16 @@ KINDS = {"bbox": "", "segm": "mask_"}  # kinds of COCOeval, and prefixes of thei
 
 @torch.no_grad()
 def average_precision(
-    network: nn.Module, annotations: Annotations, *, masks: bool, device: torch.device, num_workers: int
+    network: nn.Module,
+    annotations: Annotations,
+    decoding: Decoding,
+    *,
+    masks: bool,
+    device: torch.device,
+    num_workers: int,
 ) -> dict[str, float]:
     """AP (mean over IoU 0.5 to 0.95), AP50 and AP75 of boxes, and with ``masks`` mask_AP, ..., each from 0 to 1."""
-    images = AnnotatedImages(annotations, masks=False, with_objects=False)
+    images = AnnotatedImages(annotations, decoding, masks=False, with_objects=False)
     loader = DataLoader(images, batch_size=1, num_workers=num_workers, collate_fn=_the_image)
     numbers, found = list(annotations.categories), []
     network.eval()

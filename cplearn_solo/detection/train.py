@@ -35,7 +35,7 @@ from cplearn_solo.detection.score import average_precision
 from cplearn_solo.detection.voc import read_voc, voc_files
 from cplearn_solo.engine.provenance import provenance
 from cplearn_solo.inference.devices import choose_device
-from cplearn_solo.inference.pretrained import Pretrained, load_pretrained
+from cplearn_solo.inference.pretrained import Pretrained, load_pretrained, transform_of
 
 RESULT, LAST = "result.json", "last.pt"  # in a transfer's folder: its scores, and the detector to resume from
 NOT_IDENTITY = ("pretrained", "save_every", "accelerator", "devices")  # the weights count, not their path
@@ -82,7 +82,8 @@ def _train_and_score(
     masks = config.model.name == "mask_rcnn"
     train, val = _annotations(fabric, config, folder, masks)
     require_same_categories(train, val)
-    images = AnnotatedImages(train, masks=masks, with_objects=True)
+    decoding = transform_of(model).decoding
+    images = AnnotatedImages(train, decoding, masks=masks, with_objects=True)
     torch.manual_seed(config.seed)
     detector = build_detector(backbone, config.model, len(train.categories), model.mean, model.std)
     if fabric.world_size > 1:
@@ -119,7 +120,8 @@ def _train_and_score(
             _save(fabric, folder, detector, optimizer, step + 1)
     if fabric.is_global_zero:
         with fabric.autocast():
-            scores = average_precision(detector, val, masks=masks, device=fabric.device, num_workers=workers)
+            how = {"masks": masks, "device": fabric.device, "num_workers": workers}
+            scores = average_precision(detector, val, decoding, **how)
         facts = {"scored_images": len(val.coco.imgs), "train_images": len(images), "config": asdict(config)}
         write_json(folder / RESULT, {**scores, **facts, **provenance()})
 

@@ -1,5 +1,7 @@
 """Keys that say ``auto``: what is chosen for them, and that any other value holds."""
 
+import io
+import struct
 from dataclasses import replace
 from pathlib import Path
 from shutil import make_archive
@@ -7,6 +9,7 @@ from shutil import make_archive
 import pytest
 import torch
 from omegaconf import OmegaConf
+from PIL import Image, features
 from support.configs import PRETRAIN, shipped
 from support.images import noise_images, pil, write_images, write_parquet
 
@@ -190,6 +193,24 @@ def test_what_cannot_be_chosen_is_a_line(flat, tmp_path):
         raw = shipped("byol", method_kwargs={key: "auto"})
         with pytest.raises(InputError, match=f"method_kwargs.{key} = 'auto': must be a number for method 'byol'"):
             choose(raw)
+
+
+def test_an_image_of_which_nothing_is_known_is_left_to_the_training(flat, monkeypatch):
+    choices = choose(auto(flat)).values
+    huge = bytearray(encoded(Image.new("1", (8, 8)), "BMP"))
+    huge[18:26] = struct.pack("<ii", 20_000, 9_000)
+    (flat / "huge.bmp").write_bytes(huge)
+    if features.check("avif"):  # which raises RuntimeError for a header without the place of the image
+        (flat / "damaged.avif").write_bytes(encoded(Image.new("RGB", (20, 24)), "AVIF").replace(b"iloc", b"free"))
+    assert choose(auto(flat)).values["augmentations"] == choices["augmentations"]
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)  # of the program around, where data.max_pixels decides
+    assert choose(auto(flat)).values["augmentations"] == choices["augmentations"]
+
+
+def encoded(image, kind):
+    buffer = io.BytesIO()
+    image.save(buffer, kind)
+    return buffer.getvalue()
 
 
 def test_what_follows_from_other_keys_is_known(flat):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import warnings
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,8 +19,9 @@ from support.encoded import chunk, packed, png, tga, tiff
 
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.data import DataConfig, FileSet, check_data, load_splits
-from cplearn_solo.data.decoding import Decoding, EncodedImage, decode, is_image_name, measured_range
-from cplearn_solo.data.decoding.image import decode_opened
+from cplearn_solo.data.decoding import Decoding, EncodedImage, decode, header_of, is_image_name, measured_range
+from cplearn_solo.data.decoding.image import STANDARD, decode_opened, numbers
+from cplearn_solo.data.decoding.limit import pixel_limit
 from cplearn_solo.data.file_loader import EvalDataset, FileLoader
 from cplearn_solo.data.image_set import decoded_if_small
 from cplearn_solo.data.notes import say_once
@@ -424,6 +426,8 @@ def test_images_are_upright(kind: str, orientation: int) -> None:
     shows = VISUAL.repeat(16, 0).repeat(16, 1)
     assert found.shape == shows.shape
     assert np.abs(found - shows).max() <= (3 if kind == "AVIF" else 1)
+    as_stored = np.asarray(decode(EncodedImage(data, "photo"), upright=False).image).astype(int)
+    assert as_stored.shape == stored.shape and np.abs(as_stored - stored).max() <= (3 if kind == "AVIF" else 1)
 
 
 @pytest.mark.parametrize("kind", ["TIFF", "GIF", "PNG", "WEBP", "MPO"])
@@ -651,6 +655,50 @@ def test_damaged_files(count: int, tmp_path: Path) -> None:
             assert sources[i] in str(error) and "\n" not in str(error)
     assert (labels >= 0).tolist() == readable
     assert 0.1 < np.mean(readable) < 0.9
+
+
+def wrong_header(data: bytes, random: np.random.Generator) -> bytes:
+    """Other bytes near the start, and perhaps cut short."""
+    content = np.frombuffer(data, np.uint8).copy()
+    places = random.exponential(80, random.choice((1, 3, 10))).astype(int)
+    content[places.clip(max=len(content) - 1)] = random.integers(256, size=len(places))
+    return content[: random.integers(1, len(content)) if random.random() < 0.3 else None].tobytes()
+
+
+@pytest.mark.parametrize("count", [600, pytest.param(10_000, marks=pytest.mark.slow)])
+@pytest.mark.filterwarnings("ignore")  # Pillow's own, about odd metadata
+def test_headers_are_read_or_told(count: int) -> None:
+    random, files = np.random.default_rng(0), intact()
+    decoding, told = Decoding(max_pixels=100_000), 0
+    for _ in range(count):
+        source = EncodedImage(wrong_header(files[random.integers(len(files))], random), "row 7")
+        try:
+            header_of(source, decoding)
+        except InputError as error:
+            assert "row 7" in str(error) and "\n" not in str(error)
+            told += 1
+    assert 0.1 < told / count < 0.9
+
+
+def test_pillows_limit_of_pixels_is_as_before_once_images_are_read(monkeypatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 50)
+    source = EncodedImage(saved(Image.new("1", (40, 30)), "PNG"), "photo")
+    assert header_of(source, STANDARD).size == decode(source).size == (40, 30)  # with a limit of ours, that is higher
+    for read in (decode, header_of, numbers):
+        with pytest.raises(InputError, match="^data.max_pixels = 1000: must be higher for photo"):
+            read(source, Decoding(max_pixels=1000))
+        assert Image.MAX_IMAGE_PIXELS == 50
+
+
+def test_pillows_limit_of_pixels_stays_until_all_threads_are_done(monkeypatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
+    with ExitStack() as first, ExitStack() as second:
+        first.enter_context(pixel_limit(1000))
+        second.enter_context(pixel_limit(3000))
+        assert Image.MAX_IMAGE_PIXELS == 1500
+        first.close()
+        assert Image.MAX_IMAGE_PIXELS == 1500
+    assert Image.MAX_IMAGE_PIXELS is None
 
 
 def test_an_image_without_a_file_has_a_name_in_messages() -> None:

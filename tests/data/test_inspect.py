@@ -11,6 +11,7 @@ from support.images import pil, smooth_image, write_images
 
 from cplearn_solo.data import DataConfig
 from cplearn_solo.data import inspect as module
+from cplearn_solo.data.decoding.header import _bits
 from cplearn_solo.data.inspect import contact_sheet, in_short, inspect
 from cplearn_solo.data.sources import DATASETS
 
@@ -47,7 +48,7 @@ def test_kinds_are_counted_by_what_files_hold_not_by_their_names(photos):
 
 def test_bits_of_a_tiff_are_those_of_its_widest_band():
     image = SimpleNamespace(tag_v2={258: (5, 6, 5)}, tile=[], mode="RGB", format="TIFF", info={})
-    assert module._bits(image) == 6 and module._bits(SimpleNamespace(**{**vars(image), "tag_v2": {}})) == 1
+    assert _bits(image) == 6 and _bits(SimpleNamespace(**{**vars(image), "tag_v2": {}})) == 1
 
 
 def test_damaged_and_nearly_empty_images_are_told_apart(photos):

@@ -4,11 +4,13 @@ import codecs
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from cplearn_solo.core.errors import InputError
+from cplearn_solo.data.decoding.image import STANDARD, Decoding
 from cplearn_solo.detection.annotations import read_coco, require_same_categories
 from cplearn_solo.detection.dataset import AnnotatedImages, Steps
 from cplearn_solo.detection.scenes import SIZE, draw_scenes
@@ -24,7 +26,7 @@ def read(file, images=None, *, masks=True):
 def test_boxes_labels_and_masks_are_those_of_the_file(written):
     found = read(written())
     assert found.categories == {5: "hat", 9: "cup"}
-    images = AnnotatedImages(found, masks=True, with_objects=True)
+    images = AnnotatedImages(found, STANDARD, masks=True, with_objects=True)
     assert len(images) == 1  # a crowd is nothing to learn from
     image, target = images[0]
     assert image.shape == (3, 30, 40) and image[2].max() == pytest.approx(128 / 255)
@@ -32,7 +34,7 @@ def test_boxes_labels_and_masks_are_those_of_the_file(written):
     assert target["boxes"].tolist() == [[4, 5, 14, 13], [20, 10, 40, 20]]  # one stuck out by half a pixel
     assert target["masks"].shape == (2, 30, 40) and target["masks"][0].sum() == 80
     assert target["masks"][0, 5:13, 4:14].all()
-    everything = AnnotatedImages(found, masks=True, with_objects=False)
+    everything = AnnotatedImages(found, STANDARD, masks=True, with_objects=False)
     assert everything[1][1]["boxes"].shape == (0, 4) and everything[1][1]["masks"].shape == (0, 30, 40)
 
 
@@ -105,23 +107,54 @@ def test_missing_files_are_told_before_anything_is_read(file, written):
 
 def test_an_image_of_another_size_is_told(written, tmp_path):
     Image.new("RGB", (30, 40)).save(tmp_path / "a.png")
-    images = AnnotatedImages(read(written()), masks=False, with_objects=True)
+    images = AnnotatedImages(read(written()), STANDARD, masks=False, with_objects=True)
     with pytest.raises(InputError, match="'a.png': must be of 40 x 30 pixels, as data.train says, and is of 30 x 40"):
         images[0]
 
 
 def test_an_image_that_cannot_be_read_is_told(written, tmp_path):
-    images = AnnotatedImages(read(written()), masks=False, with_objects=True)
+    images = AnnotatedImages(read(written()), STANDARD, masks=False, with_objects=True)
     for content in (b"", b"no image", (tmp_path / "a.png").read_bytes()[:60]):
         (tmp_path / "a.png").write_bytes(content)
         with pytest.raises(InputError, match=r"^unreadable image .*a\.png: ."):
             images[0]
 
 
+def test_images_are_read_as_the_run_reads_its_own(written, tmp_path):
+    """Pillow's own conversion made 16 bits white, showed what is behind transparent pixels, and knew no limit."""
+    ramp = np.linspace(0, 65535, 30 * 40).reshape(30, 40)
+    Image.fromarray(ramp.astype(np.uint16)).save(tmp_path / "a.png")
+    clear = np.zeros((30, 40, 4), np.uint8)
+    Image.fromarray(clear).save(tmp_path / "b.png")
+
+    def pixels(**how):
+        images = AnnotatedImages(read(written()), Decoding(**how), masks=False, with_objects=False)
+        return [image * 255 for image, _ in images]
+
+    deep, blank = pixels()
+    assert np.abs(deep.numpy() - ramp / 257).max() <= 0.51 and (blank == 255).all()
+    deep, blank = pixels(limits=(0, 131070), background=(0, 0, 255))
+    assert np.abs(deep.numpy() - ramp / 514).max() <= 0.51 and blank[:, 0, 0].tolist() == [0, 0, 255]
+    wanted = r"^data.max_pixels of the run = 1000: must be higher for .*a\.png, or the file is no image$"
+    with pytest.raises(InputError, match=wanted):
+        pixels(max_pixels=1000)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF"])
+def test_images_are_taken_as_stored_whatever_orientation_their_metadata_says(kind, written, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 3  # upside down, which no size tells
+    stored = np.zeros((30, 40, 3), np.uint8)
+    stored[:16] = 200
+    Image.fromarray(stored).save(tmp_path / "a.png", kind, exif=exif)
+    image, _ = AnnotatedImages(read(written()), STANDARD, masks=False, with_objects=True)[0]
+    assert np.abs(image.permute(1, 2, 0).numpy() * 255 - stored).max() <= 2
+
+
 @pytest.mark.parametrize("box", [[40, 5, 1, 8], [-1, 5, 1, 8], [4, 30, 8, 1], [4, 5, 8, 0], [4, 5, 1e-7, 8]])
 def test_a_box_of_which_nothing_is_inside_is_not_trained_on(box, values, written):
     spoil(values, "annotations", 1, bbox=box)
-    ((_, target),) = [AnnotatedImages(read(written()), masks=False, with_objects=True)[0]]
+    ((_, target),) = [AnnotatedImages(read(written()), STANDARD, masks=False, with_objects=True)[0]]
     assert target["boxes"].tolist() == [[4, 5, 14, 13]]
 
 
@@ -153,7 +186,7 @@ def test_scenes_are_a_function_of_the_seed(tmp_path):
         one, same, other = ((tmp_path / name / file).read_bytes() for name in ("one", "same", "other"))
         assert one == same and one != other
     found = read(str(tmp_path / "one/train.json"))
-    for image, target in AnnotatedImages(found, masks=True, with_objects=True):
+    for image, target in AnnotatedImages(found, STANDARD, masks=True, with_objects=True):
         assert image.shape == (3, SIZE, SIZE) and len(target["boxes"]) >= 1
         for box, mask in zip(target["boxes"].int(), target["masks"]):
             rows, columns = mask.nonzero(as_tuple=True)

@@ -7,6 +7,7 @@ from PIL import Image
 from torch import nn
 
 from cplearn_solo.core.errors import InputError
+from cplearn_solo.data.decoding.image import STANDARD
 from cplearn_solo.detection import train
 from cplearn_solo.detection.dataset import AnnotatedImages
 from cplearn_solo.detection.schema import parse_detection
@@ -41,7 +42,7 @@ def test_difficult_objects_are_crowds(voc):
     assert found.categories == {1: "cat", 2: "dog"}
     (dog,) = found.objects(0)
     assert dog["category_id"] == 2 and dog["bbox"] == [4, 5, 10, 8] and dog["area"] == 80
-    image, _ = AnnotatedImages(found, masks=False, with_objects=True)[0]
+    image, _ = AnnotatedImages(found, STANDARD, masks=False, with_objects=True)[0]
     assert image.shape == (3, 30, 40)
     whole = voc.boxes.read_text()
     voc.boxes.write_text(whole.replace("<difficult>0</difficult>", ""))  # as other programs leave it out

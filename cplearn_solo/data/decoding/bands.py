@@ -12,11 +12,11 @@ from PIL import Image
 from cplearn_solo.core.errors import require
 from cplearn_solo.data.decoding.samples import SIXTEEN_BITS, Limits, Samples, has_samples, raw_mode, read_samples
 from cplearn_solo.data.decoding.source import EncodedImage, Source, opened, source_name, start_of
+from cplearn_solo.data.decoding.tiff import ORIENTATION
 
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # it says much about damaged files
 
 TIFFS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # first bytes, also of BigTIFF
-ORIENTATION = 274  # the tag in EXIF and TIFF, from 1, upright, to 8
 INKS = 5  # photometric interpretation of CMYK
 PILLOWS = {"LA": 2, "RGBA": 4}  # bands of the modes of Pillow that are read as they are
 

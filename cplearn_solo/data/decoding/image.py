@@ -13,10 +13,11 @@ from PIL import Image, ImageColor, ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 
 from cplearn_solo.core.errors import InputError, reason_of, require
-from cplearn_solo.data.decoding.bands import ORIENTATION, Bands, read_bands
+from cplearn_solo.data.decoding.bands import Bands, read_bands
+from cplearn_solo.data.decoding.limit import pixel_limit
 from cplearn_solo.data.decoding.samples import Limits, Samples, has_samples, raw_mode, read_samples, to_8_bits
 from cplearn_solo.data.decoding.source import EncodedImage, Source, opened, source_name
-from cplearn_solo.data.decoding.tiff import check_tiff
+from cplearn_solo.data.decoding.tiff import ORIENTATION, check_tiff, turned_by_pillow
 from cplearn_solo.data.schema import DataConfig
 
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # data.max_pixels decides
@@ -32,6 +33,7 @@ UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 SIDEWAYS = (5, 6, 7, 8)
+BACK = {6: 8, 8: 6}  # the orientation by which an upright image is again as stored, where it is another one
 
 
 @dataclass(frozen=True)
@@ -87,32 +89,36 @@ SCALES = (8, 4, 2, 1)  # factors by which libjpeg, as Pillow uses it, can reduce
 Shrink = Callable[[int, int], float]
 
 
-def decode(source: Source, decoding: Decoding = STANDARD, shrink: Shrink | None = None) -> Decoded:
+def decode(
+    source: Source, decoding: Decoding = STANDARD, shrink: Shrink | None = None, *, upright: bool = True
+) -> Decoded:
     """Decodes an image; raises ``InputError`` naming the file, or the row, that cannot be read correctly.
 
-    ``shrink`` takes width and height of the upright image and returns how many times smaller it may be. JPEGs are then
-    decoded at the smallest sufficient scale, which saves most of the work. It is called before decoding.
+    ``shrink`` takes width and height of the image and returns how many times smaller it may be. JPEGs are then decoded
+    at the smallest sufficient scale, which saves most of the work. It is called before decoding. If not ``upright``,
+    the image stays as it is stored, whatever orientation its metadata says.
     """
-    with _told(source, decoding):
+    with errors_told(source, decoding):
         size: tuple[int, int] | None = None
         picture: Picture
         if decoding.channels in COLOURS:
             with _opened(source) as image:
-                size = _scaled(image, shrink) if shrink and isinstance(image, JpegImageFile) else None
+                size = _scaled(image, shrink, upright) if shrink and isinstance(image, JpegImageFile) else None
+                turned = turned_by_pillow(image) if image.format == "TIFF" else None
                 several = getattr(image, "is_animated", False) and image.format != "PSD"  # its layers are one image
                 picture = _in_colours(image, source, decoding)
                 orientation = image.getexif().get(ORIENTATION)
         else:
             samples, several, orientation = read_bands(source, decoding.channels, decoding.max_pixels)
-            picture = Bands(_in_8_bits(samples, source, decoding))
-        upright = _upright(picture, orientation)
-        return Decoded(upright, several, size or upright.size)
+            picture, turned = Bands(_in_8_bits(samples, source, decoding)), None
+        picture = _upright(picture, orientation if upright else BACK.get(turned, turned))
+        return Decoded(picture, several, size or picture.size)
 
 
 def decode_opened(image: Image.Image, decoding: Decoding = STANDARD) -> Picture:
     """Converts an image that Pillow has opened or made as :func:`decode` would; JPEGs are decoded at full scale."""
     name = getattr(image, "filename", "") or "a PIL image"
-    with _told(name, decoding):
+    with errors_told(name, decoding):
         picture: Picture
         if decoding.channels in COLOURS:
             if image.format == "TIFF":
@@ -145,7 +151,7 @@ def _upright(picture: Picture, orientation: int | None) -> Picture:
 
 def numbers(source: Source, decoding: Decoding = STANDARD) -> Samples | None:
     """The numbers of an image of more than 8 bits, ``None`` for others; raises as :func:`decode`."""
-    with _told(source, decoding):
+    with errors_told(source, decoding):
         if decoding.channels not in COLOURS:
             return read_bands(source, decoding.channels, decoding.max_pixels).samples
         with _opened(source) as image:
@@ -176,12 +182,12 @@ def _opened(source: Source) -> Iterator[ImageFile.ImageFile]:
 
 
 @contextmanager
-def _told(source: Source, decoding: Decoding) -> Iterator[None]:
-    """Turns every error with the image in the block into an ``InputError`` of one line."""
-    Image.MAX_IMAGE_PIXELS = decoding.max_pixels / 2  # Pillow warns of more than that and refuses twice as many
+def errors_told(source: Source, decoding: Decoding) -> Iterator[None]:
+    """Turns every error with the image in the block, also of too many pixels, into an ``InputError`` of one line."""
     name = source_name(source)
     try:
-        yield
+        with pixel_limit(decoding.max_pixels):
+            yield
     except InputError:
         raise
     except Image.DecompressionBombError:
@@ -190,14 +196,14 @@ def _told(source: Source, decoding: Decoding) -> Iterator[None]:
         raise InputError(f"unreadable image {name}: {reason_of(error)}") from error
 
 
-def _scaled(image: JpegImageFile, shrink: Shrink) -> tuple[int, int]:
-    """Sets the scale of a JPEG as ``shrink`` allows; returns upright width and height of the whole image."""
+def _scaled(image: JpegImageFile, shrink: Shrink, upright: bool) -> tuple[int, int]:
+    """Sets the scale of a JPEG as ``shrink`` allows; returns width and height of the whole image, perhaps upright."""
     width, height = image.size
-    upright = (height, width) if image.getexif().get(ORIENTATION) in SIDEWAYS else (width, height)
-    factor = shrink(*upright)
+    whole = (height, width) if upright and image.getexif().get(ORIENTATION) in SIDEWAYS else (width, height)
+    factor = shrink(*whole)
     scale = next(scale for scale in SCALES if scale <= max(factor, 1))
     image.draft(None, (width // scale, height // scale))
-    return upright
+    return whole
 
 
 def _on_background(image: ImageFile.ImageFile, background: tuple[int, int, int]) -> Image.Image:

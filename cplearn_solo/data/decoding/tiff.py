@@ -5,6 +5,7 @@ from __future__ import annotations
 from PIL.TiffImagePlugin import TiffImageFile
 
 BITS, PHOTOMETRIC, SAMPLES, PLANAR, EXTRA, FORMAT, SUBSAMPLING = 258, 262, 277, 284, 338, 339, 530  # tags
+ORIENTATION = 274  # the tag in TIFF and EXIF, from 1, upright, to 8
 WHITE_IS_ZERO, YCBCR = 0, 6
 SIGNED = 2
 
@@ -31,6 +32,11 @@ def bits_and_sign(image: TiffImageFile) -> tuple[int, bool]:
 def white_is_zero(image: TiffImageFile) -> bool:
     """Whether the lowest number is white; Pillow respects this only in images of up to 8 bits."""
     return image.tag_v2.get(PHOTOMETRIC) == WHITE_IS_ZERO
+
+
+def turned_by_pillow(image: TiffImageFile) -> int | None:
+    """The orientation by which Pillow will turn the image upright while it loads it, as it does with TIFFs alone."""
+    return image.tag_v2.get(ORIENTATION)
 
 
 def mend_byte_order(image: TiffImageFile) -> None:
