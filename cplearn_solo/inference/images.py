@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,10 +20,14 @@ from cplearn_solo.data.decoding import Bands, Decoded, Decoding, Shrink, measure
 from cplearn_solo.data.decoding.image import COLOURS
 from cplearn_solo.data.image_set import in_channels
 from cplearn_solo.data.index import Files, Names
+from cplearn_solo.data.notes import say_once
 from cplearn_solo.data.schema import MAY_LACK_LABELS
 from cplearn_solo.data.sources import images_in_order
+from cplearn_solo.data.sources.archives import is_archive, without_outer_folder
+from cplearn_solo.data.sources.class_folders import outer_folder
 from cplearn_solo.data.sources.kinds import dataset_at, holds_tables
 from cplearn_solo.data.sources.labels import from_words
+from cplearn_solo.data.sources.no_labels import NoLabels
 from cplearn_solo.data.sources.places import absolute
 from cplearn_solo.engine.networks import check_scored_size
 from cplearn_solo.inference.pretrained import Pretrained, transform_of
@@ -73,27 +78,35 @@ def images_at(
     try:
         images = _read(cfg, model, seed=model.config.seed, in_order=in_order)
     except InputError as error:
-        raise InputError(str(error).replace("data.train_path", "IMAGES")) from None
+        error.args = (str(error).replace("data.train_path", "IMAGES"),)
+        raise
     check_scored_size(model.backbone, model.config, images)
     return replace(images, mean=tuple(model.mean), std=tuple(model.std))
 
 
 def labelled_images_at(model: Pretrained, where: str, overrides: Mapping[str, Any] | None = None) -> ImageSet:
-    """:func:`images_at` in order, with labels if there are any; in a folder of images, its subfolders are the
-    classes."""
-    place = os.path.expanduser(where)
-    of_files = os.path.isdir(place) and not holds_tables(place)
+    """:func:`images_at` in order, with labels if there are any; in a folder of images, or an archive of them alone, its
+    subfolders are the classes. A line says so where there may be labels that cannot be read."""
+    place = Path(os.path.expanduser(where))
+    packed = is_archive(place) and without_outer_folder(place, "IMAGES") is not None
+    of_files = packed or (place.is_dir() and not holds_tables(str(place)))
+    told = ""
     if not of_files:
         try:
             return images_at(model, where, {"no_labels": False, **(overrides or {})}, in_order=True)
-        except InputError:
+        except InputError as error:
             if "label_column" in (overrides or {}):  # the user named a column of labels
                 raise
+            told = "" if isinstance(error, NoLabels) and not error.likely else f"labels are not read: {error}"
     images = images_at(model, where, overrides, in_order=True)
+    if told:
+        say_once(told)
     if not of_files or (images.labels >= 0).any():
         return images
     names = file_names(images, range(len(images)))
-    labels = from_words([name.partition("/")[0] if "/" in name else None for name in names], numbers=False)
+    outer = outer_folder(names) if packed else ""
+    folders = [name.removeprefix(outer).rpartition("/")[0].partition("/")[0] for name in names]
+    labels = from_words(folders, numbers=False)
     return replace(images, labels=torch.from_numpy(labels.values), num_classes=labels.num_classes, classes=labels.names)
 
 

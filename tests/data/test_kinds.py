@@ -1,9 +1,11 @@
 """What a path or name points at, and whether the images there have labels."""
 
+import shutil
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from support.images import noise_images, write_images, write_parquet
+from support.images import encode, noise_images, write_images, write_parquet
 
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.data import DataConfig
@@ -49,7 +51,7 @@ def test_what_was_written_of_images_is_none_of_them(tmp_path):
 
 
 def found(path, dataset="custom", **keys):
-    what = found_at(DataConfig(dataset, str(path), **keys))
+    what = found_at(DataConfig(dataset, path if isinstance(path, list) else str(path), **keys))
     return len(what.images), what.no_labels, what.why, sorted(set(what.images.labels.tolist()))
 
 
@@ -64,9 +66,13 @@ def found(path, dataset="custom", **keys):
     ],
 )
 def test_folders_are_classes_if_they_hold_most_images(tmp_path, names, no_labels, why):
-    write_images(tmp_path, names)
+    write_images(tmp_path / "images", names)
     count = len(names) if no_labels else sum("/" in name for name in names)
-    assert found(tmp_path, no_labels=not no_labels) == (count, no_labels, why, [-1] if no_labels else [0, 1])
+    expected = (count, no_labels, why, [-1] if no_labels else [0, 1])
+    assert found(tmp_path / "images", no_labels=not no_labels) == expected
+    shutil.make_archive(str(tmp_path / "packed"), "zip", tmp_path / "images")
+    shutil.make_archive(str(tmp_path / "packed"), "tar", tmp_path / "images")
+    assert found(tmp_path / "packed.zip") == found([str(tmp_path / "packed.tar")]) == expected
 
 
 def test_tables_and_lists_have_labels_if_they_can_be_read_so(tmp_path):
@@ -79,3 +85,71 @@ def test_tables_and_lists_have_labels_if_they_can_be_read_so(tmp_path):
     assert found(path, "parquet") == (3, True, "no labels among them", [-1])
     with pytest.raises(InputError, match="data.label_column = 'kind'"):
         found(path, "parquet", label_column="kind")
+
+
+def table(path, **columns):
+    """A parquet file of three images beside these columns."""
+    cells = [encode(image) for image in noise_images(3, 4, 4)]
+    pq.write_table(pa.table({"img": cells, **columns}), path)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        ([-1, 0, 1], "data.label_column = 'label': must be a column of labels from 0 up, and .* holds -1"),
+        ([0.5, 1.0, 2.0], "data.label_column = 'label': must be a column of whole numbers, and .* holds fractions"),
+        ([0, 1, 10**6], "data.label_column = 'label': must be a column of labels from 0 to 999999, and .*1000000"),
+    ],
+)
+def test_labels_that_cannot_be_read_are_an_error(tmp_path, labels, words):
+    path = table(tmp_path / "a.parquet", label=labels)
+    with pytest.raises(InputError, match=f"{words}; data.no_labels=true leaves labels out$"):
+        found(path, "parquet")
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        ([-1, 0, 1], "must be images with labels from 0 up, empty where there is none, and it holds -1"),
+        ([0, 1, 10**6], "must be images with labels below 1000000, and it holds 1000000: number classes from 0"),
+    ],
+)
+def test_so_are_those_of_lists_and_shards(tmp_path, labels, words):
+    write_images(tmp_path, [f"{i}.png" for i in range(3)])
+    (tmp_path / "list.csv").write_text("path,label\n" + "".join(f"{i}.png,{label}\n" for i, label in enumerate(labels)))
+    with pytest.raises(InputError, match=f"data.train_path = .*list.csv': {words}; data.no_labels=true leaves labels"):
+        found(tmp_path / "list.csv")
+    (tmp_path / "shard").mkdir()
+    for i, label in enumerate(labels):
+        shutil.copy(tmp_path / f"{i}.png", tmp_path / "shard")
+        (tmp_path / f"shard/{i}.cls").write_text(str(label))
+    shutil.make_archive(str(tmp_path / "shard"), "tar", tmp_path / "shard")
+    with pytest.raises(InputError, match=f"data.train_path = .*shard.tar': {words}; data.no_labels=true leaves labels"):
+        found(tmp_path / "shard.tar")
+    with pytest.raises(InputError, match="unreadable list: .*$") as told:  # which has nothing to do with labels
+        (tmp_path / "list.csv").write_bytes(b"path,label\n\xff.png,1\n")
+        found(tmp_path / "list.csv")
+    assert "no_labels" not in str(told.value)
+
+
+def test_what_may_be_labels_is_told_where_nothing_says_so(tmp_path):
+    path = table(tmp_path / "a.parquet", **{"class": ["cat", "dog", "cat"]})
+    wanted = "data.label_column = 'label': must be a column of"
+    why = f"labels are not read: {wanted} {path}: img, class"
+    assert found(path, "parquet") == (3, True, why, [-1])
+    assert found(path, "parquet", label_column="class")[1:] == (False, "labels of 2 classes", [0, 1])
+    only, named = table(tmp_path / "only.parquet"), table(tmp_path / "named.parquet", label=[0, 1, 1])
+    assert found([only, named], "parquet") == (6, True, f"labels are not read: {wanted} {only}: img", [-1])
+    write_images(tmp_path, ["flat/1.png", "more/2.png", "classes/cat/1.png", "classes/dog/1.png"])
+    rows = "path,class,weight\nflat/1.png,a,1\nmore/2.png,b,1\n"
+    (tmp_path / "list.csv").write_text(rows)
+    why = f"labels are not read: {wanted} {tmp_path}/list.csv, or set data.no_labels=true: it has path, class, weight"
+    assert found(tmp_path / "list.csv") == (2, True, why, [-1])
+    flat, more, classes = (str(tmp_path / name) for name in ("flat", "more", "classes"))
+    assert found([flat, more])[2] == "no labels among them"
+    assert found([flat, classes])[2].startswith(f"labels are not read: data.train_path = '{flat}': must be a folder of")
+    for name in ("flat", "classes"):
+        shutil.make_archive(str(tmp_path / name), "zip", tmp_path / name)
+    several = found([f"{classes}.zip", f"{flat}.zip"])
+    assert several[2].startswith(f"labels are not read: data.train_path = '{flat}.zip': must be an archive of class")

@@ -79,6 +79,43 @@ def test_archive_of_one_class(tmp_path: Path) -> None:
     assert read(packed(tmp_path / "animals", "zip")).classes == ("cat",)
 
 
+@pytest.mark.parametrize("kind", ["tar", "tar-inside", "zip", "zip-inside"])
+def test_images_beside_class_folders_are_counted_as_in_a_folder(root: Path, kind: str, capsys) -> None:
+    write_images(root, ["cover.png", "thumbnail.png"], seed=1)
+    images = read(packed(root, kind))
+    assert (images.classes, images.labels.tolist()) == (("cat", "dog"), [0, 0, 1, 1])
+    assert "2 outside the class folders" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", ["tar", "tar-inside", "zip", "zip-inside"])
+def test_class_folder_without_an_image_is_named(root: Path, kind: str) -> None:
+    (root / "horse").mkdir()
+    message = "packed.*': must be an archive of class folders with images, and there are none in horse$"
+    fails(message, packed(root, kind))
+    (root / "horse/film.mov").write_bytes(b"")
+    fails(message, packed(root, kind))
+    assert len(read(packed(root, kind), no_labels=True)) == 4
+
+
+@pytest.mark.parametrize("kind", ["tar-inside", "zip"])
+@pytest.mark.parametrize("no_labels", [True, False])
+@pytest.mark.parametrize("place", ["", "cat/"])
+def test_parts_in_an_archive_are_refused(root: Path, kind: str, no_labels: bool, place: str) -> None:
+    write_images(root, [f"{place}{part}/{name}" for part in ("train", "val") for name in NAMES])
+    outer = f"{root.name}/{place}" if kind == "zip" else place
+    wanted = f"must be one part of the data: unpack it, and set data.train_path={outer}train data.val_path={outer}val$"
+    fails(f"data.train_path = .*packed.*': {wanted}", packed(root, kind), no_labels=no_labels)
+
+
+@pytest.mark.parametrize("kind", ["tar-inside", "zip"])
+@pytest.mark.parametrize("no_labels", [True, False])
+def test_own_runs_in_an_archive_are_no_images(root: Path, kind: str, no_labels: bool) -> None:
+    run = "runs/cplearn/20250101-000000"
+    write_images(root, [f"{run}/figures/tsne.png"])
+    (root / run / "config.yaml").write_text("")
+    fails(f"must be an archive without runs, and .*{run} is one: ", packed(root, kind), no_labels=no_labels)
+
+
 def test_epoch_of_an_archive_is_that_of_its_folder(root: Path) -> None:
     def epoch(images: FileSet) -> list[torch.Tensor]:
         loader = train_loader(images, [Augmentation(crop_size=8, num_crops=2)], batch_size=2, num_workers=2, seed=3)
@@ -153,8 +190,9 @@ def test_archives_that_hold_no_classes(tmp_path: Path) -> None:
     fails("must be an archive with images, and it holds 1 .txt", path)
 
 
-def test_labels_in_a_zip_are_those_beside_each_image(tmp_path: Path) -> None:
-    with zipfile.ZipFile(tmp_path / "shard.zip", "w") as archive:
+@pytest.mark.parametrize("pack", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_labels_in_a_zip_are_those_beside_each_image(tmp_path: Path, pack: int) -> None:
+    with zipfile.ZipFile(tmp_path / "shard.zip", "w", pack) as archive:
         for i, image in enumerate(noise_images(4, 8, 8)):
             archive.writestr(f"{i}.png", encode(image))
             archive.writestr(f"{i}.cls", f"{3 - i}\n")

@@ -240,6 +240,21 @@ def test_list_of_absolute_paths_without_labels(root: Path) -> None:
     fails(r"data.label_column = 'label': must be .* or set data.no_labels", train_path=str(root.parent / "list.tsv"))
 
 
+def test_a_column_of_parts_is_none_of_labels_and_is_told(root: Path, capsys: pytest.CaptureFixture) -> None:
+    path = root.parent / "list.csv"
+    path.write_text("path,kind,split\nroot/cat/1.png,cat,train\nroot/dog/3.png,dog,test\n")
+    assert read(path).classes == ("cat", "dog")
+    told = f"all rows of {path} are read as one part, whatever column split says: train and test need a list each\n"
+    assert capsys.readouterr().out == told
+    path.write_text("root/cat/1.png,val\nroot/dog/3.png,train\n")
+    fails("data.label_column = 'label': must be .*: it has 2 columns without names", train_path=str(path))
+    assert "whatever column 2 says: train and val need a list each" in capsys.readouterr().out
+    path.write_text("path,label\nroot/cat/1.png,train\nroot/dog/3.png,test\n")
+    assert read(path).classes == ("test", "train") and capsys.readouterr().out == ""  # the column is named
+    path.write_text("path,kind\nroot/cat/1.png,train\nroot/dog/3.png,bicycle\n")
+    assert read(path).classes == ("bicycle", "train") and capsys.readouterr().out == ""
+
+
 def test_names_with_commas_in_a_list_with_tabs(root: Path) -> None:
     (root / "cat/1.png").rename(root / "cat/1,2,3.png")
     (root / "list.tsv").write_text("cat/1,2,3.png\ta\ndog/3.png\tb\n")

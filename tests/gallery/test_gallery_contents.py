@@ -1,5 +1,6 @@
 """What a gallery is made of: what a model sees, a map, labels."""
 
+import shutil
 import sys
 from types import SimpleNamespace
 
@@ -82,3 +83,21 @@ def test_labels_are_those_of_the_source_or_the_names_of_folders(model, folder, t
     assert isinstance(images.sources, RowsInOrder)  # of which few are in memory
     bare = write_parquet(tmp_path / "bare.parquet", noise_images(3, 9, 9), None)
     assert labelled_images_at(model, bare).labels.tolist() == [-1] * 3
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_an_archive_has_the_labels_and_all_images_of_its_folder(model, folder, tmp_path, inside):
+    write_images(folder, ["loose.png"])
+    shutil.make_archive(str(tmp_path / "packed"), "zip", *([folder] if inside else [tmp_path, "images"]))
+    images = labelled_images_at(model, str(tmp_path / "packed.zip"))
+    assert images.classes == ("cat", "dog") and images.labels.tolist() == [0] * 20 + [1] * 20 + [-1]
+
+
+def test_labels_that_are_not_read_are_told(model, tmp_path, capsys):
+    bare = write_parquet(tmp_path / "bare.parquet", noise_images(3, 9, 9), None)
+    table = write_parquet(tmp_path / "some.parquet", noise_images(3, 9, 9), [-1, 0, 1])
+    assert (
+        labelled_images_at(model, bare).labels.tolist() == labelled_images_at(model, table).labels.tolist() == [-1] * 3
+    )
+    told = "labels are not read: data.label_column = 'label': must be a column of labels from 0 up, and "
+    assert capsys.readouterr().out == f"{told}{table} holds -1\n"

@@ -9,7 +9,8 @@ import tarfile
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -20,22 +21,15 @@ from cplearn_solo.data.decoding import EncodedImage, is_image_name
 from cplearn_solo.data.decoding.source import as_text
 from cplearn_solo.data.index import PIECE, Index, Named, Names, joined
 from cplearn_solo.data.notes import counted
+from cplearn_solo.data.sources.class_folders import outer_folder, require_filled
 from cplearn_solo.data.sources.labels import Labels, from_words, require_from_zero, unlabelled
 from cplearn_solo.data.sources.listing import is_hidden, kind, tell_ignored
+from cplearn_solo.data.sources.members import Member, members_of
+from cplearn_solo.data.sources.no_labels import all_labelled, require_labels
+from cplearn_solo.data.sources.one_set import OWN_RUN, require_one_set
 
 ARCHIVES = (".tar", ".zip")
 LABEL = ".cls"  # the extension of labels in WebDataset
-LOCAL_HEADER = struct.Struct("<26x2H")  # of a member of a zip file: lengths of its name and its extra field
-
-
-class Member(NamedTuple):
-    """A file in an archive: ``length`` bytes from ``offset`` on, or ``size`` bytes when unpacked."""
-
-    name: str
-    offset: int
-    length: int
-    size: int
-    deflated: bool = False
 
 
 class Members(Named):
@@ -76,112 +70,135 @@ class Members(Named):
         return f"{self.file(i)} in {self.place}"
 
 
+def is_archive(place: Path) -> bool:
+    return place.suffix.lower() in ARCHIVES and place.is_file()
+
+
 def read_archives(paths: Sequence[Path], key: str, *, labelled: bool) -> tuple[Index, Labels]:
     """The images of archives: WebDataset shards if there are labels beside the images, else folders of classes.
 
-    Folders of classes are sorted by name, so that an archive gives the same as the folder that it was made of.
+    Folders of classes are sorted by name, so that an archive gives the same as the folder that it was made of. Raises
+    ``InputError`` for archives that hold several parts of a data set, or runs of this program.
     """
-    found, words, sharded = [], [], False
-    for path in paths:
-        images, beside = _contents(path, key)
-        sharded = sharded or bool(beside)
-        if not beside:
-            images.sort(key=lambda member: member.name.split("/"))
-        found.append(Members(str(path), images))
-        names = [member.name for member in images]
-        if labelled:
-            words += [beside.get(_sample(name)) for name in names] if beside else _class_names(path, names, key)
+    parts = all_labelled(partial(_read, path, key, labelled) for path in paths)
+    words = [word for part in parts for word in part.words]
+    sharded = any(part.sharded for part in parts)
     if sharded:
         require_from_zero(words, key, ", ".join(map(str, paths)))
-    labels = from_words(words, numbers=sharded) if labelled else unlabelled(sum(map(len, found)))
-    return joined(found), labels
+    found = joined([part.images for part in parts])
+    return found, from_words(words, numbers=sharded) if labelled else unlabelled(len(found))
 
 
-def _contents(path: Path, key: str) -> tuple[list[Member], dict[str, str]]:
-    """The images in an archive, and the labels beside them by the name of a sample."""
-    images: list[Member] = []
-    beside: dict[str, str] = {}
-    ignored: Counter[str] = Counter()
+def without_outer_folder(path: Path, key: str) -> list[str] | None:
+    """The paths of an archive's images from the folder that is around its classes; ``None`` if it has labels beside
+    the images."""
+    content = _contents(path, key)
+    if content.beside:
+        return None
+    names = [member.name for member in content.images]
+    outer = outer_folder(names)
+    return [name.removeprefix(outer) for name in names]
+
+
+class Part(NamedTuple):
+    """The images of an archive, with the word for each one's label; none if it is read without labels."""
+
+    images: Members
+    words: list[str | None]
+    sharded: bool
+
+
+def _read(path: Path, key: str, labelled: bool) -> Part:
+    content = _contents(path, key)
+    images, beside = content.images, content.beside
+    words: list[str | None] = []
+    if not beside:
+        images.sort(key=lambda member: member.name.split("/"))
+    if labelled and beside:
+        words += [beside.get(_sample(member.name)) for member in images]
+    elif labelled:
+        images, words = _of_classes(path, key, content)
+    tell_ignored(path, content.ignored)
+    return Part(Members(str(path), images), words, bool(beside))
+
+
+class Content(NamedTuple):
+    """What is in an archive: the images, the labels beside them by the name of a sample, and everything else."""
+
+    images: list[Member]
+    beside: dict[str, str]
+    folders: dict[str, set[str]]  # the names of those in each folder, which is "" at the top
+    ignored: Counter[str]
+
+
+def _contents(path: Path, key: str) -> Content:
+    content = Content([], {}, {"": set()}, Counter())
+    of_runs: set[str] = set()  # files that runs of this program have
     try:
         with path.open("rb") as file:
-            for member in (_tar if path.suffix.lower() == ".tar" else _zip)(path, file):
-                name = member.name.rpartition("/")[2]
-                if any(map(is_hidden, member.name.split("/"))):
-                    ignored["hidden"] += 1
-                elif is_image_name(name):
-                    images.append(member)
-                elif name.endswith(LABEL) and not member.deflated:
-                    file.seek(member.offset)
-                    beside[_sample(member.name)] = file.read(member.length).decode().strip()
-                else:
-                    ignored[kind(name)] += 1
+            for member in members_of(path, file):
+                _sort_in(member, file, content, of_runs)
             length = file.seek(0, os.SEEK_END)
-    except (OSError, ValueError, EOFError, struct.error, tarfile.TarError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, struct.error, zlib.error, tarfile.TarError, zipfile.BadZipFile) as error:
         wanted = f"a .tar without compression, or a .zip, and it cannot be read: {reason_of(error)}"
         require(False, key, str(path), wanted)
+    for folder, inner in sorted(content.folders.items()):
+        names = inner | {name for name in OWN_RUN if posixpath.join(folder, name) in of_runs}
+        require_one_set(key, path, folder, names, inner, packed=True)
     # if several have one name, unpacking leaves the last
-    images = list({member.name: member for member in images}.values())
+    images = list({member.name: member for member in content.images}.values())
     whole = all(member.offset + member.length <= length for member in images)
     require(whole, key, str(path), f"a whole archive, and it ends after {length} bytes within an image")
-    found = f", and it holds {counted(ignored)}" if ignored else ""
+    found = f", and it holds {counted(content.ignored)}" if content.ignored else ""
     require(len(images) > 0, key, str(path), f"an archive with images{found}")
-    tell_ignored(path, ignored)
-    return images, beside
+    return content._replace(images=images)
 
 
-def _tar(path: Path, file: BinaryIO) -> Iterator[Member]:
-    """Raises ``TarError`` for images that are stored as sparse files."""
-    links: dict[str, list[str]] = {}  # names of links by their targets
-    for info in _tar_infos(file):
-        name = info.name.removeprefix("./")
-        if info.issparse() and is_image_name(name):
-            raise tarfile.TarError(f"{name} is packed without its holes, as by tar --sparse")
-        if info.isreg():
-            yield Member(name, info.offset_data, info.size, info.size)
-        elif info.islnk() or info.issym():
-            start = posixpath.dirname(name) if info.issym() else ""
-            links.setdefault(posixpath.normpath(posixpath.join(start, info.linkname)), []).append(name)
-    for info in _tar_infos(file) if links else ():
-        for name in links.get(posixpath.normpath(info.name), ()) if info.isreg() else ():
-            yield Member(name, info.offset_data, info.size, info.size)
+def _sort_in(member: Member, file: BinaryIO, content: Content, of_runs: set[str]) -> None:
+    """Adds a member of ``file`` to ``content``; folders have no name after the last slash."""
+    folder, _, name = member.name.rpartition("/")
+    if any(map(is_hidden, member.name.split("/"))):
+        if name:
+            content.ignored["hidden"] += 1
+        return
+    _note(folder, content.folders)
+    if not name:
+        return
+    if name in OWN_RUN:
+        of_runs.add(member.name)
+    if is_image_name(name):
+        content.images.append(member)
+    elif name.endswith(LABEL):
+        file.seek(member.offset)
+        stored = file.read(member.length)
+        label = zlib.decompress(stored, -15) if member.deflated else stored
+        content.beside[_sample(member.name)] = label.decode().strip()
+    else:
+        content.ignored[kind(name)] += 1
 
 
-def _tar_infos(file: BinaryIO) -> Iterator[tarfile.TarInfo]:
-    file.seek(0)
-    with tarfile.open(fileobj=file, mode="r:") as tar:
-        for info in tar:
-            tar.members.clear()  # else it keeps an object for each
-            yield info
+def _note(folder: str, folders: dict[str, set[str]]) -> set[str]:
+    """The names of the folders in ``folder``, which is noted in those above it."""
+    if folder not in folders:
+        above, _, name = folder.rpartition("/")
+        folders[folder] = set()
+        _note(above, folders).add(name)
+    return folders[folder]
 
 
-def _zip(path: Path, file: BinaryIO) -> Iterator[Member]:
-    """Raises ``BadZipFile`` for members that are encrypted or packed by other means than deflation."""
-    with zipfile.ZipFile(path) as packed:
-        for info in packed.infolist():
-            if info.is_dir():
-                continue
-            deflated = info.compress_type == zipfile.ZIP_DEFLATED
-            if info.flag_bits & 1 or not (deflated or info.compress_type == zipfile.ZIP_STORED):
-                raise zipfile.BadZipFile(f"{info.filename} is encrypted, or packed by other means than deflation")
-            file.seek(info.header_offset)
-            start = info.header_offset + LOCAL_HEADER.size + sum(LOCAL_HEADER.unpack(file.read(LOCAL_HEADER.size)))
-            # some programs on Windows separate folders by backslashes
-            name = info.filename if info.create_system else info.filename.replace("\\", "/")
-            yield Member(name, start, info.compress_size, info.file_size, deflated)
+def _of_classes(path: Path, key: str, content: Content) -> tuple[list[Member], list[str | None]]:
+    """The images in class folders, and the class of each: the first folder of its path from that around them."""
+    outer = outer_folder([member.name for member in content.images])
+    inside = [member for member in content.images if "/" in member.name.removeprefix(outer)]
+    wanted = "an archive of class folders, or of WebDataset shards, or set data.no_labels=true"
+    require_labels(len(inside) > 0, key, str(path), wanted, likely=False)
+    content.ignored.update({"outside the class folders": len(content.images) - len(inside)})
+    classes = [member.name.removeprefix(outer).partition("/")[0] for member in inside]
+    require_filled(sorted(content.folders[outer.removesuffix("/")].difference(classes)), key, path, "an archive")
+    return inside, [as_text(name) for name in classes]
 
 
 def _sample(name: str) -> str:
     """What the files of a WebDataset sample share: their path up to the first dot of their name."""
     folder, slash, file = name.rpartition("/")
     return f"{folder}{slash}{file.partition('.')[0]}"
-
-
-def _class_names(path: Path, names: list[str], key: str) -> list[str]:
-    """The class folder of each image: the outermost one, not counting those that hold nothing but one folder."""
-    folders = [name.split("/")[:-1] for name in names]
-    depth, shallowest = 0, min(map(len, folders))
-    while depth + 1 < shallowest and len({folder[depth] for folder in folders}) == 1:
-        depth += 1
-    wanted = "an archive of class folders, or of WebDataset shards, or set data.no_labels=true"
-    require(shallowest > 0, key, str(path), wanted)
-    return [as_text(folder[depth]) for folder in folders]

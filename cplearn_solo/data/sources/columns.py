@@ -17,6 +17,7 @@ from cplearn_solo.data.decoding import EncodedImage
 from cplearn_solo.data.index import PIECE, Files, Index, Names
 from cplearn_solo.data.schema import DataConfig
 from cplearn_solo.data.sources.labels import MOST_CLASSES, Labels, from_words, unlabelled
+from cplearn_solo.data.sources.no_labels import require_labels
 
 COARSE = "coarse_label"  # CIFAR-100's second column of labels
 
@@ -50,16 +51,19 @@ def wanted_columns(schema: pa.Schema, cfg: DataConfig, origin: object, *, labell
     """The columns of images and, if ``labelled``, of labels.
 
     If a key has its default and there is no column of that name, the column is found by its type. Raises
-    ``InputError`` if no column fits, or several.
+    ``InputError`` if no column fits, or several; ``NoLabels`` if that is so of labels alone.
     """
     features, names = _features(schema), schema.names
     images = [name for name in names if _type(features, name) == "Image"]
     images = images or [name for name in names if _holds_bytes(schema.field(name).type)]
-    image = _column("image_column", cfg.image_column, images, names, origin)
+    image = _column("image_column", cfg.image_column, images, names)
+    wanted = f"a column of {origin}: {some(names)}"
+    require(image is not None, "data.image_column", cfg.image_column, wanted)
     if not labelled:
         return image, None
     labels = [name for name in names if _type(features, name) == "ClassLabel" and name != COARSE]
-    label = _column("label_column", cfg.label_column, labels, names, origin)
+    label = _column("label_column", cfg.label_column, labels, names)
+    require_labels(label is not None, "data.label_column", cfg.label_column, wanted, likely=len(names) > 1)
     require(image != label, "data.image_column", cfg.image_column, "another column than data.label_column")
     return image, label
 
@@ -113,12 +117,10 @@ def column_labels(table: pa.Table, name: str, origin: object) -> Labels:
     return Labels(pc.fill_null(column.cast(pa.int64()), -1).to_numpy(), names)
 
 
-def _column(key: str, name: str, fitting: list[str], names: list[str], origin: object) -> str:
+def _column(key: str, name: str, fitting: list[str], names: list[str]) -> str | None:
     if name in names:
         return name
-    found = fitting if name == getattr(DataConfig, key) and len(fitting) == 1 else []
-    require(len(found) == 1, f"data.{key}", name, f"a column of {origin}: {some(names)}")
-    return found[0]
+    return fitting[0] if name == getattr(DataConfig, key) and len(fitting) == 1 else None
 
 
 def _features(schema: pa.Schema) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from itertools import chain, groupby
+from collections.abc import Callable
+from functools import partial
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +16,15 @@ from cplearn_solo.data.index import Index, joined
 from cplearn_solo.data.notes import counted
 from cplearn_solo.data.schema import DataConfig
 from cplearn_solo.data.sources import DATASETS
-from cplearn_solo.data.sources.archives import ARCHIVES, read_archives
+from cplearn_solo.data.sources.archives import is_archive, read_archives
+from cplearn_solo.data.sources.class_folders import require_filled
 from cplearn_solo.data.sources.labels import Labels, joined_labels, unlabelled
 from cplearn_solo.data.sources.listing import Listing, tell_ignored
 from cplearn_solo.data.sources.lists import LISTS, read_list
+from cplearn_solo.data.sources.no_labels import all_labelled, require_labels
 from cplearn_solo.data.sources.pair import paired
 from cplearn_solo.data.sources.places import places
 
-NAMED = 3  # empty class folders, in a message
 READ = "a folder, a list (.csv, .tsv), or an archive (.zip, .tar) of images"
 
 
@@ -39,25 +42,22 @@ def custom(cfg: DataConfig, with_test: bool) -> tuple[FileSet, FileSet | None]:
 
 
 def _read(cfg: DataConfig, value: str | list[str] | None, key: str, *, labelled: bool) -> tuple[Index, Labels]:
-    groups = ((packed, list(group)) for packed, group in groupby(places(value, key), _is_archive))
-    found = list(chain.from_iterable(_read_places(packed, group, cfg, key, labelled) for packed, group in groups))
+    groups = ((packed, list(group)) for packed, group in groupby(places(value, key), is_archive))
+    reads = [read for packed, group in groups for read in _reads(packed, group, cfg, key, labelled)]
+    found = all_labelled(reads)
     parts = [labels for _, labels in found]
     alike = len({bool(labels.names) for labels in parts if (labels.values >= 0).any()}) < 2
     require(alike, key, value, "images whose labels are all names of classes, or all numbers")
     return joined([index for index, _ in found]), joined_labels(parts)
 
 
-def _is_archive(place: Path) -> bool:
-    return place.suffix.lower() in ARCHIVES and place.is_file()
-
-
-def _read_places(
+def _reads(
     packed: bool, found: list[Path], cfg: DataConfig, key: str, labelled: bool
-) -> list[tuple[Index, Labels]]:
-    """Reads archives together, as they may be the shards of one set, and folders and lists one by one."""
+) -> list[Callable[[], tuple[Index, Labels]]]:
+    """What reads archives together, as they may be the shards of one set, and folders and lists one by one."""
     if packed:
-        return [read_archives(found, key, labelled=labelled)]
-    return [_read_place(place, cfg, key, labelled) for place in found]
+        return [partial(read_archives, found, key, labelled=labelled)]
+    return [partial(_read_place, place, cfg, key, labelled) for place in found]
 
 
 def _read_place(place: Path, cfg: DataConfig, key: str, labelled: bool) -> tuple[Index, Labels]:
@@ -78,7 +78,7 @@ def _read_folder(root: Path, key: str, labelled: bool) -> tuple[Index, Labels]:
         names, folders = listing.scan()
         classes = tuple(name for name in names if name in folders)
         unless = ", or set data.no_labels=true" if key == "data.train_path" else ""
-        require(len(classes) > 0, key, str(root), f"a folder of class folders{unless}")
+        require_labels(len(classes) > 0, key, str(root), f"a folder of class folders{unless}", likely=False)
         listing.ignored.update({"outside the class folders": len(names) - len(classes)})
         ends = [listing.add(name) for name in classes]
         counts = np.diff(ends, prepend=0)
@@ -87,7 +87,6 @@ def _read_folder(root: Path, key: str, labelled: bool) -> tuple[Index, Labels]:
     require(len(listing) > 0, key, str(root), f"a folder with images{found}")
     if labelled:
         empty = [name for name, count in zip(classes, counts) if not count]
-        wanted = f"a folder of class folders with images, and there are none in {', '.join(empty[:NAMED])}"
-        require(not empty, key, str(root), wanted)
+        require_filled(empty, key, root, "a folder")
     tell_ignored(root, listing.ignored)
     return listing.files(), labels

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections import Counter
 from dataclasses import dataclass, replace
 from glob import glob
 from pathlib import Path
@@ -14,12 +13,16 @@ from cplearn_solo.core.errors import InputError
 from cplearn_solo.data.decoding import is_image_name
 from cplearn_solo.data.schema import KNOWN_IMAGES, MAY_LACK_LABELS, DataConfig
 from cplearn_solo.data.sources import DATASETS
+from cplearn_solo.data.sources.class_folders import classes_among
+from cplearn_solo.data.sources.no_labels import NoLabels
+from cplearn_solo.data.sources.places import places
 from cplearn_solo.data.sources.written import is_written
 
 if TYPE_CHECKING:
     from cplearn_solo.data.image_set import ImageSet
 
 ON_THE_HUB = re.compile(r"[\w.-]+/[\w.-]+")
+NONE = "no labels among them"
 
 
 def dataset_at(where: str) -> str:
@@ -50,42 +53,49 @@ class Found:
 def found_at(cfg: DataConfig) -> Found:
     """The training images, with labels if they have some, whatever ``cfg.no_labels`` says.
 
-    A folder has labels if it directly contains two or more folders that together hold most of its images. Lists,
-    archives, tables and several places have labels if they can be read as labelled. Raises ``InputError`` if there are
-    no images.
+    A folder, and an archive without labels beside its images, have labels if two or more folders directly in it
+    together hold most of its images. Lists, shards, tables and several places have labels if something says so.
+    Raises ``InputError`` if there are no images, or labels that cannot be read.
     """
     if cfg.dataset not in MAY_LACK_LABELS:
         return Found(_read(cfg, no_labels=False), False, f"{cfg.dataset} has labels")
-    path = cfg.train_path
-    if cfg.dataset == "custom" and isinstance(path, str) and os.path.isdir(os.path.expanduser(path)):
+    alone = places(cfg.train_path, "data.train_path") if cfg.dataset == "custom" else []
+    if len(alone) == 1 and alone[0].is_dir():
         images = _read(cfg, no_labels=True)
-        without, why = _classes_among([images.sources.file(i) for i in range(len(images))])
+        without, why = classes_among([images.sources.file(i) for i in range(len(images))])
         return Found(images if without else _read(cfg, no_labels=False), without, why)
+    if len(alone) == 1 and (names := _in_archive(alone[0])):
+        without, why = classes_among(names)
+        return Found(_read(cfg, no_labels=without), without, why)
     try:
         images = _read(cfg, no_labels=False)
-    except InputError:
-        if cfg.label_column != DataConfig.label_column:  # the user named a column of labels
-            raise
-        return Found(_read(cfg, no_labels=True), True, "no labels among them")
+    except InputError as error:
+        return _without(cfg, error)
     classes = int(images.labels[images.labels >= 0].unique().numel())
     if not classes:
-        return Found(_read(cfg, no_labels=True), True, "no labels among them")
+        return Found(_read(cfg, no_labels=True), True, NONE)
     return Found(images, False, f"labels of {classes} classes")
+
+
+def _without(cfg: DataConfig, error: InputError) -> Found:
+    """The images without the labels that could not be read, by ``error``, unless the user needs to know first."""
+    images = _read(cfg, no_labels=True)  # raises what has nothing to do with labels
+    if not isinstance(error, NoLabels):
+        raise InputError(f"{error}; data.no_labels=true leaves labels out") from error
+    if cfg.label_column != DataConfig.label_column:  # the user named a column of labels
+        raise error
+    return Found(images, True, f"labels are not read: {error}" if error.likely else NONE)
+
+
+def _in_archive(place: Path) -> list[str] | None:
+    """The paths of images in an archive whose folders may be classes."""
+    from cplearn_solo.data.sources.archives import is_archive, without_outer_folder
+
+    return without_outer_folder(place, "data.train_path") if is_archive(place) else None
 
 
 def _read(cfg: DataConfig, *, no_labels: bool) -> ImageSet:
     return DATASETS[cfg.dataset](replace(cfg, no_labels=no_labels), False)[0]
-
-
-def _classes_among(names: list[str]) -> tuple[bool, str]:
-    """Whether a folder of files with these paths has no classes, and the reason in words."""
-    folders = Counter(name.partition("/")[0] for name in names if "/" in name)
-    within = sum(folders.values())
-    if len(folders) > 1 and 2 * within > len(names):
-        return False, f"{len(folders)} class folders"
-    if not folders:
-        return True, "no class folders"
-    return True, f"{within} of {len(names)} images in {len(folders)} folder(s): no class folders"
 
 
 def holds_tables(folder: str) -> bool:

@@ -10,13 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from cplearn_solo.core.errors import InputError, require
+from cplearn_solo.core.errors import InputError
 from cplearn_solo.data.decoding import is_image_name
 from cplearn_solo.data.index import Files, Names
 from cplearn_solo.data.notes import counted, say_once
-from cplearn_solo.data.sources.parts import part_of
-
-OWN_RUN = {"config.yaml", "figures"}  # in every run folder
+from cplearn_solo.data.sources.one_set import require_one_set
 
 
 def is_hidden(name: str) -> bool:
@@ -82,8 +80,7 @@ class Listing:
                         self.ignored["broken link(s)" if entry.is_symlink() else "special file(s)"] += 1
         except OSError as error:
             raise InputError(f"{self.key} = {self.root!r}: {path} cannot be listed: {error.strerror}") from error
-        self._refuse_parts(path, folders)
-        require(not names or not OWN_RUN.issubset(names), self.key, self.root, self._without_runs(path))
+        require_one_set(self.key, self.root, path, names, folders)
         names.sort()
         return names, folders
 
@@ -114,15 +111,3 @@ class Listing:
             else:
                 self.ignored[kind(name)] += 1
         return len(self)
-
-    def _refuse_parts(self, path: str, folders: set[str]) -> None:
-        parts = {name: part for name in sorted(folders) if (part := part_of(name, whole=True))}
-        if len({*parts.values()}) > 1 and "train" in parts.values():
-            train = next(name for name, part in parts.items() if part == "train")
-            other = next(name for name, part in parts.items() if part != "train")
-            train, other = os.path.join(path, train), os.path.join(path, other)
-            wanted = f"one part of the data: data.train_path={train} data.val_path={other}"
-            require(False, self.key, self.root, wanted)
-
-    def _without_runs(self, path: str) -> str:
-        return f"a folder without runs, and {path} is one: move them, and set checkpoint.dir to a folder outside"

@@ -12,8 +12,11 @@ import numpy as np
 from cplearn_solo.core.errors import InputError, require, some
 from cplearn_solo.data.decoding import is_image_name
 from cplearn_solo.data.index import Files, Names
+from cplearn_solo.data.notes import say_once
 from cplearn_solo.data.schema import DataConfig
 from cplearn_solo.data.sources.labels import Labels, from_words, require_from_zero, unlabelled
+from cplearn_solo.data.sources.no_labels import require_labels
+from cplearn_solo.data.sources.parts import part_of, train_and_other
 
 LISTS = (".csv", ".tsv")
 
@@ -22,8 +25,9 @@ def read_list(path: Path, cfg: DataConfig, key: str, *, labelled: bool) -> tuple
     """The files that a table names, by paths from its own folder, and the labels in another column.
 
     Columns are those that ``data.image_column`` and ``data.label_column`` name. Otherwise paths are in the first column
-    that holds names of images, and labels in the only other one. The first row may name the columns. Raises
-    ``InputError`` for files that are not there, and for numbers below 0 as labels.
+    that holds names of images, and labels in the only other one, not counting those that hold nothing but names of
+    the parts of a data set. The first row may name the columns. Raises ``InputError`` for files that are not there,
+    and for numbers below 0 as labels.
     """
     rows = _rows(path, key)
     image, label, header = _columns(path, rows, cfg, labelled)
@@ -70,14 +74,26 @@ def _columns(path: Path, rows: list[list[str]], cfg: DataConfig, labelled: bool)
     image = names.index(cfg.image_column) if cfg.image_column in names else held[0] if held else None
     wanted = f"a column of {path}, which has none of paths of images: {some(first)}"
     require(image is not None, "data.image_column", cfg.image_column, wanted)
+    named = names.index(cfg.label_column) if cfg.label_column in names else None
+    others = [i for i in range(len(first)) if i not in (image, named)]
+    parts = {i: found for i in others if (found := _parts({row[i] for row in rows[header:]}))}
+    for i, (train, other) in parts.items():
+        column = names[i] if header else i + 1
+        told = f"all rows of {path} are read as one part, whatever column {column} says"
+        say_once(f"{told}: {train} and {other} need a list each")
     if not labelled:
         return image, -1, header
-    others = [i for i in range(len(first)) if i != image]
-    label = names.index(cfg.label_column) if cfg.label_column in names else others[0] if len(others) == 1 else None
+    likely = [i for i in others if i not in parts]
+    label = likely[0] if named is None and len(likely) == 1 else named
     columns = some(names) or f"{len(first)} columns without names"
     wanted = f"a column of {path}, or set data.no_labels=true: it has {columns}"
-    require(label is not None, "data.label_column", cfg.label_column, wanted)
+    require_labels(label is not None, "data.label_column", cfg.label_column, wanted, likely=len(likely) > 0)
     return image, label, header
+
+
+def _parts(words: set[str]) -> tuple[str, str] | None:
+    """Two of these words, if they are nothing but names of the parts of a data set, and the training part is one."""
+    return train_and_other(words) if all(part_of(word, whole=True) for word in words) else None
 
 
 def _size(path: str) -> int:

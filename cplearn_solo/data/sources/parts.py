@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 # Words in names, and the part that they mean; huggingface.co/docs/datasets/repository_structure
 PARTS = {
@@ -21,3 +22,15 @@ def part_of(name: str, *, whole: bool = False) -> str | None:
     """
     words = [name.lower()] if whole else re.split(r"[-._ \d]+", name.lower())
     return next((PART_OF[word] for word in words if word in PART_OF), None)
+
+
+def train_and_other(names: Iterable[str]) -> tuple[str, str] | None:
+    """The names of the training part and of another one, if both are among ``names``.
+
+    >>> train_and_other(["val", "train", "bird"]), train_and_other(["train", "training"])
+    (('train', 'val'), None)
+    """
+    parts = {name: part for name in sorted(names) if (part := part_of(name, whole=True))}
+    train = next((name for name, part in parts.items() if part == "train"), None)
+    other = next((name for name, part in parts.items() if part != "train"), None)
+    return (train, other) if train and other else None

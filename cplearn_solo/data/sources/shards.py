@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,6 +17,7 @@ from cplearn_solo.data.notes import say_once
 from cplearn_solo.data.schema import DataConfig
 from cplearn_solo.data.sources.columns import column_labels, image_index, wanted_columns
 from cplearn_solo.data.sources.labels import Labels, joined_labels, unlabelled
+from cplearn_solo.data.sources.no_labels import all_labelled
 from cplearn_solo.data.sources.pair import paired
 
 SCORED = ("validation", "test")  # the first one that is there is scored
@@ -88,9 +90,11 @@ def _of_part(parts: Parts, wanted: tuple[str, ...], key: str, value: object) -> 
 
 
 def _read(shards: Sequence[Shard], cfg: DataConfig, *, labelled: bool, in_order: bool = False) -> tuple[Index, Labels]:
+    columns = all_labelled(
+        partial(wanted_columns, shard.schema, cfg, shard.origin, labelled=labelled) for shard in shards
+    )
     indices, labels = [], []
-    for shard in shards:
-        image, label = wanted_columns(shard.schema, cfg, shard.origin, labelled=labelled)
+    for shard, (image, label) in zip(shards, columns):
         index = shard.in_order(image) if in_order else None
         if index is None:
             index = image_index(shard.read([image]), image, shard.origin, shard.folder)

@@ -1,0 +1,75 @@
+"""What is in an archive, and at which bytes."""
+
+from __future__ import annotations
+
+import posixpath
+import struct
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from cplearn_solo.data.decoding import is_image_name
+
+LOCAL_HEADER = struct.Struct("<26x2H")  # of a member of a zip file: lengths of its name and its extra field
+
+
+class Member(NamedTuple):
+    """A file in an archive: ``length`` bytes from ``offset`` on, or ``size`` bytes when unpacked; or a folder, whose
+    name ends in /."""
+
+    name: str
+    offset: int
+    length: int
+    size: int
+    deflated: bool = False
+
+
+def members_of(path: Path, file: BinaryIO) -> Iterator[Member]:
+    """All files and folders in an archive that is open as ``file``, in its order."""
+    return _tar(file) if path.suffix.lower() == ".tar" else _zip(file)
+
+
+def _tar(file: BinaryIO) -> Iterator[Member]:
+    """Raises ``TarError`` for images that are stored as sparse files."""
+    links: dict[str, list[str]] = {}  # names of links by their targets
+    for info in _tar_infos(file):
+        name = info.name.removeprefix("./")
+        if info.issparse() and is_image_name(name):
+            raise tarfile.TarError(f"{name} is packed without its holes, as by tar --sparse")
+        if info.isdir():
+            yield Member(f"{name.rstrip('/')}/", 0, 0, 0)
+        elif info.isreg():
+            yield Member(name, info.offset_data, info.size, info.size)
+        elif info.islnk() or info.issym():
+            start = posixpath.dirname(name) if info.issym() else ""
+            links.setdefault(posixpath.normpath(posixpath.join(start, info.linkname)), []).append(name)
+    for info in _tar_infos(file) if links else ():
+        for name in links.get(posixpath.normpath(info.name), ()) if info.isreg() else ():
+            yield Member(name, info.offset_data, info.size, info.size)
+
+
+def _tar_infos(file: BinaryIO) -> Iterator[tarfile.TarInfo]:
+    file.seek(0)
+    with tarfile.open(fileobj=file, mode="r:") as tar:
+        for info in tar:
+            tar.members.clear()  # else it keeps an object for each
+            yield info
+
+
+def _zip(file: BinaryIO) -> Iterator[Member]:
+    """Raises ``BadZipFile`` for members that are encrypted or packed by other means than deflation."""
+    with zipfile.ZipFile(file) as packed:
+        for info in packed.infolist():
+            # some programs on Windows separate folders by backslashes
+            name = info.filename if info.create_system else info.filename.replace("\\", "/")
+            if name.endswith("/"):
+                yield Member(name, 0, 0, 0)
+                continue
+            deflated = info.compress_type == zipfile.ZIP_DEFLATED
+            if info.flag_bits & 1 or not (deflated or info.compress_type == zipfile.ZIP_STORED):
+                raise zipfile.BadZipFile(f"{info.filename} is encrypted, or packed by other means than deflation")
+            file.seek(info.header_offset)
+            start = info.header_offset + LOCAL_HEADER.size + sum(LOCAL_HEADER.unpack(file.read(LOCAL_HEADER.size)))
+            yield Member(name, start, info.compress_size, info.file_size, deflated)
