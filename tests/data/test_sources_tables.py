@@ -347,7 +347,7 @@ def test_parts_of_the_library_are_whole_words_and_keep_what_labels_mean(monkeypa
 
     library.load_dataset = away
     fails(
-        r"data.train_path = 'me/set': must be a data set in the cache .* \(no network\), or put",
+        r"data.train_path = 'me/set': must be a file or folder that exists, or a data set .* \(no network\); or give",
         dataset="hub",
         train_path="me/set",
     )
