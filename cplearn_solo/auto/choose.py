@@ -153,11 +153,16 @@ def _of_data(config: Config, asked: list[str]) -> Iterator[tuple[str, tuple[Any,
 
 def _dataset(cfg: DataConfig) -> tuple[DataConfig, str]:
     path = cfg.train_path
-    known = isinstance(path, str)
-    dataset = dataset_at(path) if known else "custom"
+    dataset = dataset_at(path) if isinstance(path, str) else _of_several(path)
     if dataset in KNOWN_IMAGES:
         return replace(cfg, dataset=dataset, train_path=DataConfig.train_path), "known by its name"
     return replace(cfg, dataset=dataset), f"reads {path}"
+
+
+def _of_several(paths: Any) -> str:
+    """What reads a list of paths, judged by the first of them."""
+    first = paths[0] if isinstance(paths, list) and paths else None
+    return "parquet" if isinstance(first, str) and dataset_at(first) == "parquet" else "custom"
 
 
 def _place(cfg: DataConfig) -> str:

@@ -6,9 +6,10 @@ import logging
 import sys
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 LOG = "messages.log"  # in a run folder
 THEIR_OWN = ("lightning", "lightning.pytorch", "lightning.fabric")  # loggers with handlers that print
@@ -42,6 +43,12 @@ class Messages(logging.Handler):
         if self.file is not None:
             self.to(self.file)
 
+    def warned(self, message: Warning | str, category: type[Warning], filename: str, line: int) -> None:
+        """Collects a warning. Categories such as deprecations concern the authors of libraries, not the user."""
+        level = logging.WARNING if category is UserWarning else logging.INFO
+        said = (category.__name__, message)
+        self.handle(logging.LogRecord(f"{filename}:{line}", level, filename, line, "%s: %s", said, None))
+
     def to(self, file: Path) -> None:
         """Writes waiting and later records to ``file``."""
         if self.file not in (None, file):  # that was another run's
@@ -70,38 +77,43 @@ def keep_messages(folder: Path) -> None:
 
 
 def only_collect() -> None:
-    """Removes the handlers with which imported packages print by themselves, if the program collects messages."""
+    """Replaces the handlers with which imported packages print by themselves, if the program collects messages."""
     if _current is not None:
         for name in THEIR_OWN:
             logger = logging.getLogger(name)
-            logger.handlers, logger.propagate = [], True
+            logger.handlers, logger.propagate = [_current], False
+
+
+def as_line(message: Warning | str, *_: Any) -> None:
+    """Shows a warning of ours in a program of ours."""
+    print(f"warning: {message}", file=sys.stderr)
 
 
 @contextmanager
-def messages_apart() -> Iterator[Messages]:
-    """In this block, our warnings are lines, and messages of other packages wait for :func:`keep_messages`."""
+def messages_apart(ours: Callable[..., None] = as_line) -> Iterator[Messages]:
+    """In this block, messages of other packages wait for :func:`keep_messages`, and ``ours``, which takes what
+    ``warnings.showwarning`` takes, shows our warnings."""
     global _current
     before, _current = _current, Messages()
+    collected = _current
+
+    def show(message: Warning | str, category: type[Warning], filename: str, line: int, *others: Any) -> None:
+        if issubclass(category, Notice):
+            ours(message, category, filename, line, *others)
+        else:
+            collected.warned(message, category, filename, line)
+
     theirs = [logging.getLogger(name) for name in THEIR_OWN]
     were = [(logger.handlers, logger.propagate) for logger in theirs]
     root = logging.getLogger()
-    root.addHandler(_current)
+    root.addHandler(collected)
     only_collect()
     try:
         with warnings.catch_warnings():
-            warnings.showwarning = _show  # type: ignore[assignment]
-            yield _current
+            warnings.showwarning = show  # type: ignore[assignment]
+            yield collected
     finally:
-        root.removeHandler(_current)
+        root.removeHandler(collected)
         for logger, (handlers, propagate) in zip(theirs, were):
             logger.handlers, logger.propagate = handlers, propagate
         _current = before
-
-
-def _show(message: Warning | str, category: type[Warning], filename: str, line: int, *_: object) -> None:
-    if issubclass(category, Notice):
-        print(f"warning: {message}", file=sys.stderr)
-    else:
-        # other categories, such as deprecations, concern the authors of libraries, not the user
-        level = logging.WARNING if category is UserWarning else logging.INFO
-        logging.getLogger(f"{filename}:{line}").log(level, "%s: %s", category.__name__, message)

@@ -7,7 +7,7 @@ import torch
 from cplearn_solo.config import Config
 from cplearn_solo.config.checks import check_choices
 from cplearn_solo.config.evaluation import ACCELERATORS
-from cplearn_solo.core.errors import require
+from cplearn_solo.core.errors import InputError, require
 
 
 def choose_device(accelerator: str = "auto") -> torch.device:
@@ -16,6 +16,24 @@ def choose_device(accelerator: str = "auto") -> torch.device:
     gpu = torch.cuda.is_available()
     require(gpu or accelerator in ("auto", "cpu"), "accelerator", accelerator, "auto or cpu, no GPU was found here")
     return torch.device("cuda" if gpu and accelerator != "cpu" else "cpu")
+
+
+def known_device(given: torch.device | str) -> torch.device:
+    """``given`` as PyTorch names it; raises ``InputError`` unless there is such a device here."""
+    gpus = torch.cuda.device_count()
+    try:
+        device = torch.device(given)
+        if device.type == "cuda":  # counted, as no process could be forked once a tensor is there
+            there = (device.index or 0) < gpus
+        else:
+            there = torch.empty(0, device=device).device.type == device.type
+    except Exception:  # those for missing devices differ from kind to kind
+        there = False
+    if not there:
+        shown = str(given) if isinstance(given, (str, int, torch.device)) else type(given).__name__
+        choices = ("cpu", *(("cuda",) if gpus else ()), *(f"cuda:{i}" for i in range(gpus)))
+        raise InputError(f"device = {shown!r}: must be one that is here, as {', '.join(choices)}")
+    return device
 
 
 def device_after_training(config: Config) -> torch.device:

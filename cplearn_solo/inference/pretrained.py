@@ -18,6 +18,7 @@ from cplearn_solo.data.decoding.source import as_text
 from cplearn_solo.engine.checkpoint import CHECKPOINT_KEY, read_checkpoint
 from cplearn_solo.engine.find import find_checkpoint
 from cplearn_solo.engine.module import Pretrainer
+from cplearn_solo.inference.devices import known_device
 from cplearn_solo.inference.transform import Transform
 from cplearn_solo.methods import METHODS, Method
 
@@ -45,8 +46,9 @@ class Pretrained:
 def load_pretrained(path: str | Path, *, device: torch.device | str = "cpu") -> Pretrained:
     """Backbone and method of a run folder or checkpoint, in evaluation mode and without gradients, on ``device``.
 
-    Raises ``InputError`` for other paths, and for a checkpoint that does not fit its configuration.
+    Raises ``InputError`` for other paths and devices, and for a checkpoint that does not fit its configuration.
     """
+    device = known_device(device)
     file, run = find_checkpoint(path)
     with open(file, "rb") as opened:
         checkpoint = read_checkpoint(file, opened)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import os
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import RLock
@@ -14,6 +16,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from cplearn_solo.config.compose import composed
 from cplearn_solo.core.errors import InputError, reason_of, unknown
+from cplearn_solo.core.messages import messages_apart
+from cplearn_solo.core.processes import is_first
 from cplearn_solo.core.scripts import SCRIPTS
 from cplearn_solo.core.surroundings import left_as_found, own_defaults
 from cplearn_solo.data.schema import KNOWN_IMAGES
@@ -24,7 +28,8 @@ from cplearn_solo.interface.training import take_stock, train_and_score
 
 CONFIGS = SCRIPTS / "pretrain"
 DIGITS, AUTO = "digits/cplearn.yaml", "auto/cplearn.yaml"
-Data = str | Path | Mapping[str, Any]
+Place = str | os.PathLike[str]
+Data = Place | Sequence[Place] | Mapping[str, Any]
 
 
 _TRAINING = RLock()
@@ -42,6 +47,17 @@ def _one_at_a_time() -> Iterator[None]:
         _TRAINING.release()
 
 
+@contextmanager
+def _others_apart() -> Iterator[None]:
+    """In this block, messages of other packages go to the run's ``messages.log``; our warnings stay Python's."""
+    with messages_apart(warnings.showwarning) as messages:
+        try:
+            yield
+        finally:
+            if is_first():
+                messages.tell()
+
+
 @overload
 def pretrain(
     data: Data | None = None, *, config: str | Path | None = None, dry_run: Literal[False] = False, **keys: Any
@@ -57,17 +73,18 @@ def pretrain(
 @_one_at_a_time()
 @left_as_found()
 @own_defaults()
+@_others_apart()
 def pretrain(
     data: Data | None = None, *, config: str | Path | None = None, dry_run: bool = False, **keys: Any
 ) -> Run | None:
     """Trains a backbone without labels, scores it where there are labels, and returns its run.
 
-    ``data``: a folder, list, archive or parquet file, the name of a data set on the Hugging Face hub, or a known name
-    such as ``cifar10``; or keys of ``data``, as ``{"train_path": "photos", "no_labels": True}``. ``config``: a YAML
-    file, or one of those in ``scripts/pretrain``; the default is ``digits/cplearn.yaml`` if ``data`` is digits or left
-    out, and ``auto/cplearn.yaml`` otherwise. ``keys`` are all other keys of a configuration: nested, as
-    ``optimizer={"lr": 0.01}``, or dotted, as ``**{"optimizer.lr": 0.01}``. With ``dry_run`` it only prints what the run
-    would take, and returns ``None``.
+    ``data``: a folder, list, archive or parquet file, a Python list of several, the name of a data set on the Hugging
+    Face hub, or a known name such as ``cifar10``; or keys of ``data``, as ``{"train_path": "photos", "no_labels":
+    True}``. ``config``: a YAML file, or one of those in ``scripts/pretrain``; the default is ``digits/cplearn.yaml`` if
+    ``data`` is digits or left out, and ``auto/cplearn.yaml`` otherwise. ``keys`` are all other keys of a configuration:
+    nested, as ``optimizer={"lr": 0.01}``, or dotted, as ``**{"optimizer.lr": 0.01}``. With ``dry_run`` it only prints
+    what the run would take, and returns ``None``.
 
     The same call goes on with a run that was killed, or that ``max_time`` has ended; a line says how. With several
     devices each process returns the run, and the first one writes its scores. Raises ``InputError``, a ``ValueError``
@@ -89,13 +106,21 @@ def pretrain(
 
 
 def _data_keys(data: Data) -> dict[str, Any]:
+    if isinstance(data, (list, tuple)):
+        data = {"train_path": [_place(entry) for entry in data]}
     if isinstance(data, Mapping):
         found = {"dataset": "auto", "no_labels": "auto"} if "train_path" in data and "dataset" not in data else {}
         return {**found, **data}
-    dataset = dataset_at(str(data))
+    dataset = dataset_at(_place(data))
     if dataset in KNOWN_IMAGES:
         return {"dataset": dataset, "train_path": None}
-    return {"dataset": dataset, "train_path": str(data), "no_labels": "auto"}
+    return {"dataset": dataset, "train_path": _place(data), "no_labels": "auto"}
+
+
+def _place(given: Any) -> str:
+    if not isinstance(given, (str, os.PathLike)):
+        raise InputError(f"data = {_shown(given)}: must be a path, as text too, a list of paths, or a dict of keys")
+    return os.fsdecode(given)
 
 
 def _configuration(given: str | Path) -> DictConfig:
@@ -110,7 +135,12 @@ def _set(raw: DictConfig, key: str, value: Any) -> None:
     try:
         OmegaConf.update(raw, key, _plain(value), merge=True, force_add=True)
     except OmegaConfBaseException as error:
-        raise InputError(f"{key} = {value!r}: {reason_of(error)}") from error
+        raise InputError(f"{key} = {_shown(value)}: {reason_of(error)}") from error
+
+
+def _shown(value: Any) -> str:
+    """A value in an error line; of what is no plain value only the type, as the content may fill pages."""
+    return repr(value) if value is None or isinstance(value, (str, int, float)) else f"<{type(value).__name__}>"
 
 
 def _plain(value: Any) -> Any:

@@ -20,6 +20,7 @@ from cplearn_solo.core.surroundings import own_defaults
 from cplearn_solo.core.words import given_verdict
 from cplearn_solo.data.workers import Workers
 from cplearn_solo.engine.log import EpochLog
+from cplearn_solo.inference.devices import known_device
 from cplearn_solo.inference.embed_now import Embeddings, embed_images, embed_source
 from cplearn_solo.inference.images import labelled_images_at
 from cplearn_solo.inference.pretrained import Pretrained, load_backbone, load_pretrained, transform_of
@@ -32,12 +33,13 @@ if TYPE_CHECKING:
 class Run:
     """The content of a run folder, each part read when it is requested; models are on ``device``.
 
-    Raises ``InputError``, a ``ValueError`` of one line, if it is no run folder or a part is missing.
+    Raises ``InputError``, a ``ValueError`` of one line, if it is no run folder, a part is missing, or there is no such
+    device.
     """
 
     def __init__(self, path: str | Path, *, device: torch.device | str = "cpu") -> None:
         # absolute, because its content is read later, perhaps from another working folder
-        self.path, self.device = Path(path).expanduser().absolute(), torch.device(device)
+        self.path, self.device = Path(path).expanduser().absolute(), known_device(device)
         if not (self.path / "config.yaml").is_file():
             raise InputError(f"{self.path} is not a run folder: it has no config.yaml")
 

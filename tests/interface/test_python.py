@@ -1,11 +1,14 @@
 """The program from Python: a run that is made, gone on with and read."""
 
+import io
 import json
+import logging
 import os
 import random
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 from threading import Barrier, Thread
 
@@ -17,12 +20,15 @@ from lightning import seed_everything
 from packaging.version import Version
 from PIL import Image
 from safetensors.torch import load_file
-from support.images import noise_images, pil, write_images
+from support.images import noise_images, pil, write_images, write_parquet
 
 import cplearn_solo
 from cplearn_solo import Run, load_backbone, pretrain
 from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.messages import Notice
+from cplearn_solo.engine.module import Pretrainer
 from cplearn_solo.engine.weights import _read
+from cplearn_solo.inference.devices import known_device
 from cplearn_solo.inference.embed import embed
 from cplearn_solo.inference.images import images_at
 from cplearn_solo.inference.pretrained import load_pretrained
@@ -145,6 +151,62 @@ def test_it_works_in_any_program_and_leaves_that_as_it_was(monkeypatch, tmp_path
     assert run.scores["seed"] == 4 and len(run.metrics) == 1
 
 
+@pytest.fixture
+def heard(monkeypatch):
+    """What a program hears that listens to Lightning and, with a handler of its own, to all others."""
+    listener = logging.StreamHandler(io.StringIO())
+    for name in ("lightning.pytorch", ""):
+        monkeypatch.setattr(logging.getLogger(name), "handlers", [listener])
+    return listener.stream
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_what_other_packages_say_is_in_the_runs_folder(works, heard, tmp_path, monkeypatch, capsys):
+    """The program has its own handlers and warnings again afterwards, and gets ours."""
+    step = Pretrainer.on_train_start
+
+    def on_train_start(self):
+        warnings.warn("of another package", UserWarning, stacklevel=1)
+        step(self)
+        if not works:
+            raise InputError("this is a mistake")
+
+    monkeypatch.setattr(Pretrainer, "on_train_start", on_train_start)
+    loggers = [logging.getLogger(name) for name in ("", "lightning", "lightning.pytorch", "lightning.fabric")]
+
+    def settings():
+        return warnings.showwarning, sys.stderr, [(logger.propagate, *logger.handlers) for logger in loggers]
+
+    keys = {**QUICK, "max_epochs": 1, "evaluation": {"linear": False, "knn": False}, "checkpoint": {"dir": tmp_path}}
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        before = settings()
+        try:
+            assert pretrain(DIGITS, **keys).verdict and works
+        except InputError as error:
+            assert str(error) == "this is a mistake" and not works
+        assert settings() == before
+    (kept,) = tmp_path.glob("*/*/messages.log")
+    assert "UserWarning: of another package" in kept.read_text() and "GPU available" in kept.read_text()
+    assert {warning.category for warning in told} == {Notice} and heard.getvalue() == ""
+    assert capsys.readouterr().err == f"warnings of other packages, 1 in all: {kept}\n"
+    logging.getLogger("lightning.pytorch").info("said later")
+    assert heard.getvalue() == "said later\n"
+
+
+def test_a_list_of_places_is_read_as_the_key_takes_it(tmp_path, monkeypatch):
+    for name in "ab":
+        write_images(tmp_path / name, ["x.png", "y.png"])
+        write_parquet(tmp_path / f"{name}.parquet", noise_images(2, 9, 9), [0, 1])
+    asked = []
+    monkeypatch.setattr(sys.modules["cplearn_solo.interface.pretrain"], "take_stock", asked.append)
+    folders, tables = [tmp_path / "a", str(tmp_path / "b")], (str(tmp_path / "a.parquet"), tmp_path / "b.parquet")
+    for places, dataset in ((folders, "custom"), (tables, "parquet")):
+        assert pretrain(places, dry_run=True, accelerator="cpu") is None
+        found = asked.pop().data
+        assert (found.dataset, found.train_path) == (dataset, [str(place) for place in places])
+
+
 def test_threads_train_one_after_the_other(monkeypatch, capsys):
     """They would draw each other's random numbers."""
     running, most, both = [], [], Barrier(2)
@@ -208,6 +270,11 @@ def test_a_configuration_ends_as_hydra_wants_it(tmp_path):
         ({"data": "nowhere"}, "must be a file or folder that exists"),
         ({"data": {"train_pth": "x"}}, "did you mean 'train_path'?"),
         ({"seed": object()}, "seed = <object"),
+        ({"optimizer": {"lr": torch.zeros(99, 9)}}, "optimizer = <dict>: Value 'Tensor' is not a supported"),
+        ({"data": torch.zeros(99, 9)}, "data = <Tensor>: must be a path, as text too, a list of paths, or a dict of"),
+        ({"data": np.zeros((99, 9))}, "data = <ndarray>: must be a path"),
+        ({"data": ["here", None]}, "data = None: must be a path"),
+        ({"data": {"train_path": np.zeros((99, 9))}}, "data.train_path = <ndarray>: Value 'ndarray'"),
     ],
 )
 def test_mistakes_are_a_line(call, words, tmp_path, monkeypatch):
@@ -232,6 +299,24 @@ def test_other_folders_and_images_are_refused(run, tmp_path):
         run.embed([])
     with pytest.raises(InputError, match=r"image = \(1, 8, 8\): must be of shape \(3, height, width\)"):
         run.embed([noise_images(1, 8, 8)[0, :1]])
+
+
+@pytest.mark.parametrize("device", ["gpu", "nope", "cuda", "cuda:1", "xpu", torch.device("cuda"), None, [1]])
+@pytest.mark.parametrize("of", [load_backbone, Run])
+def test_a_device_that_is_not_here_is_a_line(of, device, run, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    shown = "NoneType" if device is None else "list" if device == [1] else str(device)
+    with pytest.raises(InputError, match=f"^device = '{shown}': must be one that is here, as cpu$"):
+        of(run.path, device=device)
+
+
+def test_gpus_are_counted_without_a_use_of_them(monkeypatch):
+    """After which no process could be forked."""
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert [known_device(given) for given in ("cuda", "cuda:1")] == [torch.device("cuda"), torch.device("cuda", 1)]
+    assert not torch.cuda.is_initialized()
+    with pytest.raises(InputError, match="^device = 'cuda:2': must be one that is here, as cpu, cuda, cuda:0, cuda:1$"):
+        known_device("cuda:2")
 
 
 def test_names_are_offered_and_nothing_large_is_imported_for_them():
