@@ -12,6 +12,7 @@ from cplearn_solo.core.errors import InputError, reason_of
 
 LAST = "checkpoints/last.ckpt"  # of a run folder
 CHECKPOINT_KEY = "cplearn_solo"  # of our entry in a checkpoint
+EXPORTS = (".pt", ".safetensors", ".onnx", ".pkl")  # endings of files for other software, which hold weights alone
 
 
 def find_checkpoint(path: str | Path) -> tuple[Path, Path | None]:
@@ -46,13 +47,17 @@ def is_run(folder: Path) -> bool:
 
 def _require_ours(file: Path) -> None:
     """Looks for our entry among the words of a checkpoint, which PyTorch's archive keeps apart from its numbers."""
+    why = f"is not a checkpoint of this program: it has no {CHECKPOINT_KEY!r} entry"
     try:
         with ZipFile(file) as archive:
             words = b"".join(archive.read(name) for name in archive.namelist() if name.endswith("/data.pkl"))
+        if CHECKPOINT_KEY.encode() in words:
+            return
     except (BadZipFile, OSError, EOFError, ValueError, KeyError, NotImplementedError, zlib.error) as error:
-        raise InputError(f"{file} is damaged or no checkpoint: {reason_of(error)}") from error
-    if CHECKPOINT_KEY.encode() not in words:
-        raise InputError(f"{file} is not a checkpoint of this program: it has no {CHECKPOINT_KEY!r} entry")
+        why = f"is damaged or no checkpoint: {reason_of(error)}"
+    if file.suffix in EXPORTS:
+        why = f"is no checkpoint: exported {file.suffix} files hold weights alone; give the run folder or its {LAST}"
+    raise InputError(f"{file} {why}")
 
 
 def finished_runs(folder: Path) -> list[Path]:

@@ -45,7 +45,7 @@ def require_held_out(splits: Splits, data: DataConfig, labelled: bool = True) ->
     those that a probe learns from, has a label."""
     if splits.test is None:
         require(not data.no_labels, "data.no_labels", True, "false to have scores, or data.val_path labelled images")
-        raise InputError("no held-out images: give data.val_path or data.val_split")
+        raise InputError("no held-out images, as all were trained on: give others by data.val_path")
     for images in (splits.probe, splits.test) if labelled else ():
         own = data.val_path is not None and not data.val_split and images is splits.test
         key, value = ("data.val_path", data.val_path) if own else ("data.train_path", data.train_path)

@@ -8,11 +8,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from cplearn_solo.core.errors import require, unknown
+from cplearn_solo.engine.find import EXPORTS
 
 SPACES = ("backbone", "projector", "bits")  # of representations
 PREDICTIONS = (".csv", ".parquet")  # endings of files for the classes of images
 PAGES = (".html",)  # of a gallery
-EXPORTS = (".pt", ".safetensors", ".onnx", ".pkl")  # of weights
 LONGEST = 200  # bytes of a name: temporary files and files beside it have longer names
 NEEDED = ("onnx", "onnxscript", "onnxruntime")  # packages for .onnx
 

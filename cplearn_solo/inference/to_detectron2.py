@@ -29,11 +29,13 @@ def write_pkl(model: Pretrained, file: Path) -> None:
 
     Raises ``InputError`` for networks other than ResNets with the large stem, the only one in detectron2.
     """
-    backbone, name = model.backbone, model.config.backbone.name
-    large = name in RESNETS and not isinstance(backbone.maxpool, nn.Identity)
-    wanted = (
-        "of another ending, detectron2 has ResNets with a 7x7 stem only: backbone.kwargs.small_stem=false in training"
-    )
+    backbone, of_run = model.backbone, model.config.backbone
+    large = of_run.name in RESNETS and not isinstance(backbone.maxpool, nn.Identity)
+    keys, without = "backbone.kwargs.small_stem=false", ""
+    if of_run.name not in RESNETS:  # whose keywords are no ResNet's
+        keys = f"backbone.name={RESNETS[0]} {keys}"
+        without = "".join(f", without backbone.kwargs.{key} (~backbone.kwargs.{key})" for key in of_run.kwargs)
+    wanted = f"of another ending, detectron2 has ResNets with a 7x7 stem only: {keys} in training{without}"
     require(large, "OUT", str(file), wanted)
     content = {"model": detectron2_weights(backbone), "__author__": "cplearn_solo", "matching_heuristics": True}
     with whole_file(file) as partial:

@@ -44,6 +44,16 @@ def test_images_to_score_are_not_passed_over_for_held_out_ones(tmp_path) -> None
     assert splits_of(run, {})[0].name == "val"
 
 
+def test_what_is_told_where_none_are_held_out_can_be_done(tmp_path) -> None:
+    write_images(tmp_path, [f"{part}/{name}/{i}.png" for part in "ab" for name in "xy" for i in range(9)])
+    run = trained_with(dataset="custom", train_path=str(tmp_path / "a"), max_train_images=None)
+    with pytest.raises(InputError, match="no held-out images, as all were trained on: give others by data.val_path"):
+        require_held_out(*splits_of(run, {}))
+    with pytest.raises(InputError, match="data.val_split = 0.1: must be 0.0, as in training"):
+        splits_of(run, {"val_split": 0.1})
+    require_held_out(*splits_of(run, {"val_path": str(tmp_path / "b"), "allow_overlap": True}))
+
+
 def test_the_part_that_was_held_out_is_scored() -> None:
     splits, _ = splits_of(trained_with(val_split=0.2), {"fraction": 0.5})
     assert len(splits.test) == 40 and len(splits.train) == 80

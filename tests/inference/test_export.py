@@ -12,8 +12,12 @@ import timm
 import torch
 from safetensors import safe_open
 
+from cplearn_solo.backbones.elsewhere import has_small_stem
+from cplearn_solo.cli.hydra_app import composed_by
+from cplearn_solo.config import parse_config
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.engine.find import find_checkpoint
+from cplearn_solo.engine.networks import check_networks
 from cplearn_solo.inference import to_onnx
 from cplearn_solo.inference.export import export_backbone
 from cplearn_solo.inference.model_card import model_card
@@ -117,6 +121,32 @@ def test_a_small_stem_is_none_of_detectron2s(checkpoint, tmp_path):
     with pytest.raises(InputError, match="must be of another ending, detectron2 has ResNets with a 7x7 stem only"):
         export_backbone(checkpoint(backbone=SMALL_STEM), tmp_path / "x.pkl")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("backbone", [RESNET8, SMALL_STEM])
+def test_the_keys_that_are_told_train_what_detectron2_has(backbone, checkpoint, tmp_path):
+    """With the configuration of digits, whose resnet8 has a width."""
+    with pytest.raises(InputError, match="in training") as told:
+        export_backbone(checkpoint(backbone=backbone), tmp_path / "x.pkl")
+    keys = re.findall(r"~?backbone\.[\w.]+=\w+|~[\w.]+", str(told.value))
+    start = [] if backbone is RESNET8 else ["backbone.name=resnet18", "~backbone.kwargs.width"]
+    config = parse_config(composed_by(["-cp", "scripts/pretrain/digits", *start, *keys], config="cplearn.yaml"))
+    check_networks(config)
+    assert not has_small_stem(config.backbone.name, 8, **config.backbone.kwargs)
+
+
+def test_weights_alone_are_no_checkpoint_and_a_line_says_so(checkpoint, tmp_path):
+    file = checkpoint(backbone=RESNET8)
+    for ending in (".pt", ".safetensors"):
+        export_backbone(file, tmp_path / f"x{ending}")
+    export_backbone(checkpoint(backbone=LARGE_STEM), tmp_path / "x.pkl")
+    (tmp_path / "x.onnx").write_bytes(b"\x08\x0a\x12\x07pytorch")
+    for ending in (".pt", ".safetensors", ".pkl", ".onnx"):
+        words = f"x{ending} is no checkpoint: exported {ending} files hold weights alone; give the run folder or its ch"
+        with pytest.raises(InputError, match=words):
+            find_checkpoint(tmp_path / f"x{ending}")
+    shutil.copy(file, tmp_path / "renamed.pt")
+    assert find_checkpoint(tmp_path / "renamed.pt") == (tmp_path / "renamed.pt", None)
 
 
 def test_safetensors_say_what_they_are_of(checkpoint, tmp_path):
