@@ -50,7 +50,7 @@ def command_line() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="other data than the runs were trained on, as val_path=FOLDER; repeat for more keys",
+        help="other data than the runs were trained on, as val_path=FOLDER --data val_split=0",
     )
     parser.add_argument(
         "--group", action="store_true", help="mean and spread of runs that differ in the seed alone, as one curve"

@@ -6,9 +6,9 @@ Self-supervised representations that do not collapse, and scores that tell.
 
   check        how a training would read your images   FOLDER [VAL]
   pretrain     train a backbone on unlabelled images   --config-name cplearn.yaml [key=value ...]
-  linear       linear probe on a trained backbone      pretrained=RUN_OR_CHECKPOINT
-  knn          k nearest neighbours                    pretrained=RUN_OR_CHECKPOINT
-  clustering   codes and k-means against classes       pretrained=RUN_OR_CHECKPOINT
+  linear       linear probe on a trained backbone      RUN_OR_CHECKPOINT [key=value ...]
+  knn          k nearest neighbours                    RUN_OR_CHECKPOINT [key=value ...]
+  clustering   codes and k-means against classes       RUN_OR_CHECKPOINT [key=value ...]
   table        a paper's table beside your runs        --config-name table1.yaml data.dataset=digits seeds=3
   tune         search for the keys of a method         --config-name cplearn.yaml data.train_path=FOLDER budget=20
   runs         your runs: state, age, scores           [FOLDER] [key=value ...] [--sort SCORE]
@@ -53,10 +53,10 @@ configurations come from scripts/pretrain/auto, otherwise from scripts/pretrain/
 LINEAR = """Trains a linear classifier on frozen features. --config-name paper.yaml follows the paper, dino.yaml
 follows DINO on a ViT; finetune.yaml trains the backbone as well."""
 
-EVALUATE = """  cplearn {name} pretrained=RUN                                            on its own held-out images
-  cplearn {name} pretrained=RUN data.val_path=FOLDER data.val_split=0      on others, of the same classes
+EVALUATE = """  cplearn {name} RUN                                            on its own held-out images
+  cplearn {name} RUN data.val_path=FOLDER data.val_split=0      on others, of the same classes
 
-RUN is a run folder or a checkpoint. --cfg job lists the keys."""
+RUN is a run folder or a checkpoint, and pretrained=RUN says it, too. --cfg job lists the keys."""
 
 TABLE = """Shows a table of the papers beside your results, and runs the missing cells first.
 

@@ -37,11 +37,14 @@ QUIET = (  # in a sweep Hydra writes only a record of the sweep, as each run has
 )
 
 
-def hydra_app(task: Task, arguments: list[str], *, program: str, folder: str, config: str, about: str) -> None:
+def hydra_app(
+    task: Task, arguments: list[str], *, program: str, folder: str, config: str, about: str, first: str = ""
+) -> None:
     """Runs ``task`` on the configuration that ``arguments`` describe; with ``-m``, on each configuration of a sweep.
 
-    ``folder`` below ``scripts/`` and ``config`` are the defaults of ``--config-path`` and ``--config-name``. An
-    ``InputError`` ends the program with one line and exit code 2.
+    ``folder`` below ``scripts/`` and ``config`` are the defaults of ``--config-path`` and ``--config-name``. ``first``:
+    the key that the first word is a value of, unless it says a key itself. An ``InputError`` ends the program with one
+    line and exit code 2.
     """
     parser = _parser(program, folder, config, about)
     with user_errors(program):
@@ -50,7 +53,7 @@ def hydra_app(task: Task, arguments: list[str], *, program: str, folder: str, co
         path = _config_folder(place)
         name = _config_name(path, options.config_name)
         sweep = options.multirun or "hydra.mode=MULTIRUN" in options.overrides
-        overrides = [_forced(path, override, sweep=sweep) for override in options.overrides]
+        overrides = [_forced(path, override, sweep=sweep) for override in _with_key(first, options.overrides)]
         with errors_told(path / f"{name}.yaml"):
             if options.cfg:
                 _print(program, composed(path, name, overrides))
@@ -167,6 +170,13 @@ def _config_name(folder: Path, given: str) -> str:
     if stem not in names:
         raise unknown(f"configuration in {folder}:", given, names.values())
     return stem
+
+
+def _with_key(key: str, overrides: list[str]) -> list[str]:
+    """The first of ``overrides`` as a value of ``key``, if it exists as a path or says no key."""
+    word, *others = overrides or [""]
+    says_one = "=" in word or re.match("~[^/]", word)  # ~key takes a key away
+    return [f"{key}={word}", *others] if key and word and (os.path.exists(word) or not says_one) else overrides
 
 
 def _forced(folder: Path, override: str, *, sweep: bool = False) -> str:

@@ -124,10 +124,15 @@ def detect(arguments: list[str] | None = None) -> None:
     """A detector on top of a trained backbone."""
     arguments = sys.argv[1:] if arguments is None else arguments
     own_images = any(argument.lstrip("+").startswith("data.train=") for argument in arguments)
-    if arguments and not arguments[0].startswith("-") and (os.path.exists(arguments[0]) or "=" not in arguments[0]):
-        arguments = [f"pretrained={arguments[0]}", *arguments[1:]]
-    config = "coco_fpn.yaml" if own_images else "mini.yaml"
-    hydra_app(_task("detect"), arguments, program="detect", folder="detection", config=config, about=DETECT)
+    hydra_app(
+        _task("detect"),
+        arguments,
+        program="detect",
+        folder="detection",
+        config="coco_fpn.yaml" if own_images else "mini.yaml",
+        about=DETECT,
+        first="pretrained",
+    )
 
 
 def _with_options(name: str, about: str) -> Callable[..., None]:
@@ -179,6 +184,7 @@ def _evaluate(name: str, about: str, arguments: list[str] | None) -> None:
         folder=name,
         config="cplearn.yaml",
         about=f"{about}\n\n{EVALUATE.format(name=name)}",
+        first="pretrained",
     )
 
 

@@ -21,6 +21,7 @@ from cplearn_solo.core.errors import InputError, require, unknown
 from cplearn_solo.core.locks import is_held
 from cplearn_solo.core.progress import duration
 from cplearn_solo.core.words import given_verdict
+from cplearn_solo.data.sources.places import absolute
 from cplearn_solo.engine.find import is_run
 from cplearn_solo.jobs.job import RESULT
 
@@ -82,6 +83,8 @@ def runs_task(options: argparse.Namespace) -> None:
 def list_runs(folder: str, filters: dict[str, str], sort: str) -> None:
     """Prints the runs below ``folder`` that match all ``filters``, sorted; ``InputError`` for unknown keys."""
     require(Path(folder).is_dir(), "FOLDER", folder, "a folder that exists")
+    if (state := filters.get("state")) is not None and state not in STATES:
+        raise unknown("state", state, STATES)
     runs = find_runs(Path(folder))
     scores = {key for run in runs for key, value in run.summary.items() if isinstance(value, (int, float))}
     if runs and sort not in scores and sort not in NAMED:
@@ -141,13 +144,17 @@ def _entry(values: Any, place: str) -> Any:
 
 
 def _agrees(value: Any, text: str) -> bool:
-    """Whether ``value`` equals the typed ``text``: as text, as a number, or as YAML."""
+    """Whether ``value`` equals the typed ``text``: as text, as a number, as YAML, or as a path from the root."""
     if value is None or str(value) == text:
         return value is not None
+    if isinstance(value, str) and os.path.isabs(value) and value == absolute(text):
+        return True
     try:
-        return value == (float(text) if type(value) in (int, float) else yaml.safe_load(text))
+        typed = float(text) if type(value) in (int, float) else yaml.safe_load(text)
     except (ValueError, yaml.YAMLError):
         return False
+    several = isinstance(typed, list) and all(isinstance(path, str) for path in typed)
+    return value in (typed, absolute(typed) if several else typed)
 
 
 def _print(runs: list[Run], total: int, folder: str) -> None:

@@ -35,7 +35,7 @@ def parse_evaluation(raw: DictConfig | dict[str, Any], schema: type[E]) -> E:
     """
     config = read_schema(resolved(raw), schema)
     if not config.pretrained:
-        raise InputError("pretrained is missing: pretrained=RUN_OR_CHECKPOINT")
+        raise InputError("pretrained is missing: give RUN_OR_CHECKPOINT")
     read_schema({"data": config.data}, Config)
     at_least: dict[str, tuple[float, float]] = {"batch_size": (config.batch_size, 1)}
     check_workers("num_workers", config.num_workers)
@@ -58,9 +58,10 @@ def _check_linear(config: LinearConfig) -> None:
     optimizer, steps = config.optimizer, config.protocol == "paper"
     check_choices({"protocol": (config.protocol, LINEAR_PROTOCOLS), "optimizer.name": (optimizer.name, OPTIMIZERS)})
     rates = learning_rates("optimizer.lr", optimizer.lr)
-    for key in ("augment", "finetune"):
+    for key, file in (("augment", "paper.yaml"), ("finetune", "finetune.yaml")):
         asked = getattr(config, key)
-        require(steps or not asked, "protocol", config.protocol, f"paper with {key}=true, which is trained by steps")
+        wanted = f"paper with {key}=true, which is trained by steps: --config-name {file}"
+        require(steps or not asked, "protocol", config.protocol, wanted)
         require(len(rates) == 1 or not asked, "optimizer.lr", optimizer.lr, f"one number with {key}=true")
     unused = optimizer == ProbeOptimizer() and config.max_epochs == LinearConfig.max_epochs
     wanted = "paper where optimizer or max_epochs is set: a converged probe has neither"

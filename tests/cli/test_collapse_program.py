@@ -63,6 +63,7 @@ def test_a_run_without_held_out_images_is_measured_on_its_training_images(here, 
 def test_help_says_what_it_takes(here):
     code, out, _ = here("collapse", "--help")
     assert code == 0 and all(words in out for words in ("features.npy", "--output", "--images", "1000 is the"))
+    assert "val_path=FOLDER --data val_split=0" in " ".join(out.split())  # without it a run that holds out refuses
 
 
 @pytest.mark.parametrize(

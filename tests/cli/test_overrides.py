@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from cplearn_solo.cli.data_keys import data_keys
-from cplearn_solo.cli.hydra_app import hydra_app
+from cplearn_solo.cli.hydra_app import _with_key, hydra_app
 
 pytestmark = pytest.mark.integration
 
@@ -65,6 +65,16 @@ def test_a_folder_with_commas_brackets_quotes_or_outer_spaces_is_that_folder(val
     for name in ("Berlin, 2024", "[old]", "range(1,3)", "a,b", "photos", " photos", "photos ", "'photos'", '"a"'):
         (tmp_path / name).mkdir()
         assert value_of(f"name={name}") == [name]
+
+
+def test_a_first_word_without_a_key_is_a_value_of_the_programs_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "epoch=2.ckpt").touch()
+    for word in ("run", "epoch=2.ckpt", "~/run"):
+        assert _with_key("pretrained", [word, "k=1"]) == [f"pretrained={word}", "k=1"]
+    for words in ([], ["k=1", "run"], ["~k"], ["epoch=3.ckpt"]):
+        assert _with_key("pretrained", words) == words
+    assert _with_key("", ["run"]) == ["run"]
 
 
 def test_what_hydra_reads_stays_as_it_is(value_of):

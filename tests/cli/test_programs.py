@@ -32,9 +32,9 @@ def test_evaluations_take_a_run_or_a_checkpoint(run, here):
     assert code == 0 and "finetuned_acc1" in out, error
     code, out, error = here("linear", f"pretrained={run}", "optimizer.lr=[fast]")
     assert code == 2 and "optimizer.lr = 'fast': must be a finite number above 0" in error
-    code, out, error = here("knn", f"pretrained={run}/checkpoints/last.ckpt", "k=5")
+    code, out, error = here("knn", f"{run}/checkpoints/last.ckpt", "k=5")
     assert code == 0 and "knn_acc1" in out, error
-    code, out, error = here("clustering", f"pretrained={run}", "protocol=train")
+    code, out, error = here("clustering", run, "protocol=train")
     assert code == 0 and "nmi_chance" in out, error
     lines = [json.loads(line) for line in (run / "evaluation.jsonl").read_text().splitlines()]
     assert [sorted({"linear_acc1", "paper_linear_acc1", "knn_acc1", "kmeans_ami"} & set(line)) for line in lines] == [

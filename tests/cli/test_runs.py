@@ -147,6 +147,20 @@ def test_values_are_found_however_they_are_written(some, here):
     assert here("runs", "augmentations.2.crop_size=6")[0] == 2  # there is no third
 
 
+@pytest.mark.parametrize("stored", ["photos", ["photos", "more #1"]])
+def test_a_path_is_found_however_it_was_written(stored, some, here, monkeypatch):
+    """A run has its paths from the root, whatever the command said."""
+    monkeypatch.setenv("HOME", str(some))
+    config = yaml.safe_load((some / "runs/b/1/config.yaml").read_text())
+    several = isinstance(stored, list)
+    config["data"]["train_path"] = [str(some / name) for name in stored] if several else str(some / stored)
+    (some / "runs/b/1/config.yaml").write_text(yaml.dump(config))
+    texts = ["[photos, 'more #1']", "[./photos, '~/more #1']"] if several else ["photos", "./photos/", "~/photos"]
+    for text in texts:
+        assert [row[0] for row in rows(here("runs", f"data.train_path={text}")[1])] == ["runs/b/1"], text
+    assert here("runs", "data.train_path=photo")[:2] == (0, "0 of 3 runs below runs\n")
+
+
 def test_configurations_of_others_are_passed_over(some, here):
     (some / "runs/theirs").mkdir()
     (some / "runs/theirs/config.yaml").write_bytes("größe: 1\n".encode("latin-1"))
@@ -158,6 +172,7 @@ def test_mistakes_are_a_line(some, here):
         (["nowhere"], "FOLDER = 'nowhere': must be a folder that exists"),
         (["--sort", "amy"], "unknown --sort 'amy': did you mean 'ami'?"),
         (["sed=1"], "sed = '1': no run below runs says this key"),
+        (["state=finished"], "unknown state 'finished': choices are done, killed, paused, running"),
         (["runs", "."], "FOLDER = 'runs .': must be one folder"),
     ):
         code, _, error = here("runs", *arguments)
