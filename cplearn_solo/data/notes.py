@@ -1,4 +1,4 @@
-"""Lines about the data that are printed once, by one process of a run."""
+"""Lines about a run and its data that are printed once a run, by one of its processes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from cplearn_solo.core.processes import is_first
 
 @cache
 def say_once(line: str) -> None:
-    """Prints ``line``, unless this process did already or is not the first of a run."""
+    """Prints ``line``, unless this process did already or is not the first of a run.
+
+    ``say_once.cache_clear()`` begins another run.
+    """
     if is_first():
         print(line, flush=True)
 

@@ -17,8 +17,9 @@ from cplearn_solo.engine.asked import check_asked
 def checked(raw: DictConfig | dict[str, Any]) -> Config:
     """The configuration of a pretraining; raises ``InputError`` for invalid keys, values and places.
 
-    Prints what was chosen for keys that say ``auto``.
+    Prints what was chosen for keys that say ``auto``. Each call begins a run, which says all that is said once a run.
     """
+    say_once.cache_clear()
     values, lines = choose(raw)
     config = parse_config(values)
     check_data(config.data)

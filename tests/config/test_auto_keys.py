@@ -73,6 +73,15 @@ def test_a_run_is_named_by_its_method_and_its_images(where, word, tmp_path, monk
         assert chosen(auto(".")).name == f"cplearn-{word}"
 
 
+def test_each_run_says_what_was_chosen_for_it(flat, capsys):
+    """Also the second one of a Python session or a sweep."""
+    said = []
+    for _ in range(2):
+        checked(auto(flat))
+        said.append([line for line in capsys.readouterr().out.splitlines() if line.startswith("auto  ")])
+    assert said[0] == said[1] == choose(auto(flat)).lines
+
+
 def test_the_choices_are_the_same_again_and_follow_the_images(flat):
     first = choose(auto(flat))
     assert choose(auto(flat)) == first
