@@ -72,6 +72,18 @@ def told() -> Callable[[str, int, int], None]:
     return tell
 
 
+@contextmanager
+def shown(title: str) -> Iterator[Callable[[int, int], None]]:
+    """A function of steps done and steps in all, which moves a bar: in a terminal, once 5 s have passed."""
+    with tqdm(desc=title, delay=SHORT, leave=False, dynamic_ncols=True, disable=None) as bar:
+
+        def show(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        yield show
+
+
 def tracked(steps: Iterable[T], title: str, *, total: int) -> Iterator[T]:
     """``steps``, with a bar after 5 s in a terminal, and elsewhere a line every 30 s."""
     if sys.stderr.isatty():

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from cplearn_solo.config.schema import EvaluationConfig
+from cplearn_solo.core.progress import shown
 from cplearn_solo.evaluation.linear import LinearResult, linear_probe
 from cplearn_solo.evaluation.paper_probe import paper_probe
 from cplearn_solo.inference.features import Features
@@ -15,6 +16,7 @@ from cplearn_solo.metrics import balanced, clustering_scores, codes_used, effect
 from cplearn_solo.metrics.scale import scale_of
 
 EMBEDDED_SAMPLES = 10_000  # rows for the effective rank and k-means, a seeded choice if there are more
+NEARNESS = (("knn", "centred"), ("knn_cosine", "cosine"), ("knn_l2", "l2"))  # names of scores, and what is near
 CLEARLY = 0.02  # a difference of accuracies that is not rounding or chance
 ONE_CLASS = "scores of one class, as all would be 1"
 
@@ -56,17 +58,28 @@ def named_scores(name: str, result: LinearResult, labels: torch.Tensor) -> dict[
 
 
 def knn_scores(
-    train: Features, test: Features, *, num_classes: int, device: torch.device | str = "cpu", **settings: Any
+    train: Features,
+    test: Features,
+    *,
+    num_classes: int,
+    device: torch.device | str = "cpu",
+    progress: Callable[[int, int], None] | None = None,
+    **settings: Any,
 ) -> dict[str, Any]:
-    """kNN accuracy for each kind of nearness, computed on ``device``; ``settings`` go to :func:`knn_accuracies`."""
+    """kNN accuracy for each kind of nearness, computed on ``device``; ``settings`` go to :func:`knn_accuracies`, and
+    ``progress`` is called with (votes counted, votes in all)."""
     train, test = train.labelled(), test.labelled()
     if _one_class(train, test):
         return {"left_out": ONE_CLASS}
     scores: dict[str, Any] = {}
-    for name, nearness in (("knn", "centred"), ("knn_cosine", "cosine"), ("knn_l2", "l2")):
-        found = knn_accuracies(
-            train.x.to(device), train.y, test.x, test.y, num_classes=num_classes, nearness=nearness, **settings
-        )
+    for passes, (name, nearness) in enumerate(NEARNESS):
+
+        def counted(done: int, total: int, before: int = passes) -> None:
+            if progress:
+                progress(before * total + done, len(NEARNESS) * total)
+
+        how = {"num_classes": num_classes, "nearness": nearness, "progress": counted, **settings}
+        found = knn_accuracies(train.x.to(device), train.y, test.x, test.y, **how)
         scores[f"{name}_acc1"] = found.of_rows
         if not balanced(test.y):
             scores[f"{name}_balanced_acc1"] = found.of_classes
@@ -104,11 +117,15 @@ def _one_class(train: Features, test: Features) -> bool:
 
 
 def all_scores(train: Features, test: Features, wanted: EvaluationConfig, **settings: Any) -> dict[str, Any]:
-    """:func:`converged_scores`, the paper's linear probe, and a note if the latter has not converged."""
+    """:func:`converged_scores`, the paper's linear probe, and a note if the latter has not converged.
+
+    Probes and kNN that take more than some seconds show how far they are; k-means cannot tell.
+    """
     scores = converged_scores(train, test, wanted, **settings)
     if wanted.linear and _labelled(train, test):
         settings.pop("codes_total")
-        scores |= paper_linear_scores(train, test, **settings)
+        with shown("the paper's linear probe") as progress:
+            scores |= paper_linear_scores(train, test, **settings, progress=progress)
     return scores | _doubt(scores)
 
 
@@ -126,9 +143,11 @@ def converged_scores(
     scores: dict[str, Any] = {}
     labelled = _labelled(train, test)
     if wanted.linear and labelled:
-        scores |= linear_scores(train, test, num_classes=num_classes, seed=seed, device=device)
+        with shown("linear probe") as progress:
+            scores |= linear_scores(train, test, num_classes=num_classes, seed=seed, device=device, progress=progress)
     if wanted.knn and labelled:
-        scores |= knn_scores(train, test, num_classes=num_classes, device=device)
+        with shown("kNN") as progress:
+            scores |= knn_scores(train, test, num_classes=num_classes, device=device, progress=progress)
     if wanted.clustering:
         scores |= cluster_scores(test, codes_total=codes_total, seed=seed)
     return scores

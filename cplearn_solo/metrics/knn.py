@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -32,6 +33,7 @@ def knn_accuracies(
     nearness: str = "centred",
     num_classes: int,
     block: int = 2**26,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Accuracies:
     """Accuracies of the weighted vote of the ``k`` nearest training rows of each test row.
 
@@ -43,7 +45,7 @@ def knn_accuracies(
 
     Features are (n, d), labels (n,) from 0 to ``num_classes`` - 1; ``k`` is clipped to the number of training rows.
     Memory: a copy of ``train_x``, and ``block`` similarities (256 MB by default), or one per training row if that is
-    more. The work is done on the device of ``train_x``.
+    more. The work is done on the device of ``train_x``; ``progress`` is called with (test rows done, test rows in all).
     """
     train_x, train_y, test_x, test_y = check_split(train_x, train_y, test_x, test_y, num_classes)
     check_count("k", k)
@@ -59,7 +61,7 @@ def knn_accuracies(
         F.normalize(bank, out=bank)
     squares = bank.square().sum(dim=1)
 
-    found, rows = [], max(1, block // len(train_x))
+    found, rows, done = [], max(1, block // len(train_x)), 0
     for x in test_x.split(rows):
         x = x.to(device) - origin
         if nearness == "l2":
@@ -70,6 +72,9 @@ def knn_accuracies(
             weight = ((similarity - similarity[:, :1]) / temperature).exp()
         votes = weight.new_zeros(len(x), num_classes).scatter_add_(1, train_y[nearest], weight)
         found.append(votes.argmax(dim=1))
+        done += len(x)
+        if progress:
+            progress(done, len(test_x))
     return accuracies(torch.cat(found), test_y.to(device))
 
 

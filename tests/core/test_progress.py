@@ -1,10 +1,11 @@
 """Nothing is silent for long: lines where there is no terminal."""
 
+import sys
 import time
 
 from cplearn_solo.cli.image_options import progress_bar
 from cplearn_solo.core import progress
-from cplearn_solo.core.progress import patience, tracked
+from cplearn_solo.core.progress import patience, shown, tracked
 
 
 def test_steps_pass_through_and_a_log_has_lines_with_the_time_left(monkeypatch, capsys):
@@ -26,6 +27,18 @@ def test_a_log_says_how_far_images_are_beside_what_is_printed(monkeypatch, capsy
     with progress_bar(9) as show:
         show("images", 3, 9)
     assert capsys.readouterr().err == ""
+
+
+def test_a_terminal_has_a_bar_once_some_seconds_have_passed(monkeypatch, capsys):
+    for delay, bars in ((0.0, True), (60.0, False)):
+        monkeypatch.setattr(progress, "SHORT", delay)
+        for terminal in (True, False):
+            monkeypatch.setattr(sys.stderr, "isatty", lambda terminal=terminal: terminal)
+            with shown("kNN") as show:
+                for done in (3, 9):
+                    time.sleep(0.11)  # a bar is drawn ten times a second at most
+                    show(done, 9)
+            assert ("kNN: 100%" in capsys.readouterr().err) == (bars and terminal)
 
 
 def test_short_work_has_no_lines(capsys):

@@ -1,5 +1,6 @@
 """Scores of images of few or unequal classes."""
 
+from contextlib import contextmanager
 from types import SimpleNamespace
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
 
 from cplearn_solo.config.schema import EvaluationConfig
+from cplearn_solo.evaluation import scores
 from cplearn_solo.evaluation.scores import all_scores
 from cplearn_solo.evaluation.summary import split_scores
 from cplearn_solo.inference.features import Features
@@ -43,6 +45,21 @@ def test_images_are_counted_that_scores_are_of():
         splits = SimpleNamespace(train=train, probe=train, test=test, name="test")
         found = split_scores(train, test, splits, config, num_classes=3, codes_total=4)
         assert (found["scored_on"], found["scored_images"]) == ("test", count)
+
+
+def test_scores_that_may_take_long_say_how_far_they_are(monkeypatch):
+    far = {}
+
+    @contextmanager
+    def shown(title):
+        far[title] = []
+        yield lambda done, total: far[title].append((done, total))
+
+    monkeypatch.setattr(scores, "shown", shown)
+    all_scores(features([0, 1, 2] * 9), features([0, 1, 2] * 4), EvaluationConfig(), **SIZES)
+    assert list(far) == ["linear probe", "kNN", "the paper's linear probe"]
+    assert far["kNN"] == [(12, 36), (24, 36), (36, 36)]
+    assert all(done == sorted(done) and done[-1][0] == done[-1][1] for done in far.values())
 
 
 def test_images_without_labels_have_no_reason_to_tell():
