@@ -71,7 +71,7 @@ def next_commands(run: Path, splits: Splits, data: DataConfig) -> list[str]:
         *(f"cplearn {command} pretrained={place}" for command in scores),
         f"cplearn collapse {place}",
         *(f"cplearn {what} {place} {shlex.quote(images)} {place}/{out}" for what, out in LOOKS if type(images) is str),
-        f"cplearn export {place} backbone.pt",
+        f"cplearn export {place} {place}/backbone.pt",
     ]
 
 
@@ -105,19 +105,12 @@ def evaluation_task(raw: DictConfig, *, schema: type[EvalConfig]) -> None:
     check_accelerator(config.accelerator)
     _check_images(config)
 
-    from tqdm import tqdm
-
     from cplearn_solo.cli.report import print_scores
-    from cplearn_solo.core.progress import SHORT, patience
+    from cplearn_solo.core.progress import patience, shown
     from cplearn_solo.evaluation.programs import evaluate
 
-    with patience("evaluation"), tqdm(desc="linear probe", delay=SHORT, leave=False, disable=None) as bar:
-
-        def show(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        found = evaluate(config, progress=show)
+    with patience("evaluation"), shown("linear probe") as progress:
+        found = evaluate(config, progress=progress)
     print_scores(str(config.pretrained), found.scores)
     if found.record:
         print(f"added to {found.record}")

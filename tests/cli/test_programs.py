@@ -78,6 +78,8 @@ def test_the_commands_that_a_run_names_work(run, here):
     looks = ["collapse", "gallery", "embed", "export"]
     assert list(commands) == ["linear", "knn", "clustering", *looks]
     assert commands["gallery"] == ["gallery", str(run), "digits", f"{run}/gallery.html"]
+    made = [commands[program][-1] for program in ("gallery", "embed", "export")]
+    assert made == [f"{run}/{name}" for name in ("gallery.html", "vectors.parquet", "backbone.pt")]
     code, out, error = here(*commands["knn"])
     assert code == 0 and "knn_acc1" in out, error
     of_files = next_commands(run, splits, DataConfig("custom", train_path="my images"))
