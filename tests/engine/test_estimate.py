@@ -7,6 +7,7 @@ import signal
 import pytest
 import torch
 from support.configs import KINDS, tiny
+from support.documents import ROOT
 from support.images import write_images
 
 from cplearn_solo.config.read import parse_config
@@ -83,6 +84,11 @@ def test_files_are_timed_as_they_are_read(tmp_path, capsys):
     rehearse(parse_config(config), Estimate(nothing, ends=True))
     assert "20 images, 8 codes, resnet8 at 8 pixels: about " in capsys.readouterr().out
     assert [path.name for path in tmp_path.iterdir()] == ["images"]
+
+
+def test_the_document_says_which_runs_are_long_enough():
+    words = {8: "Every pretraining of eight or more steps prints an estimate"}
+    assert words[estimate.FIRST + estimate.FEWEST] in (ROOT / "docs/your-images.md").read_text()
 
 
 class Clock:
