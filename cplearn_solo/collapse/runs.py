@@ -78,7 +78,7 @@ def _given(model: Pretrained, data: dict[str, Any]) -> Verdict | None:
     if "verdict_measures" in summary:  # 0.2.0 did not write them
         measures = {name: entry["value"] for name, entry in summary["verdict_measures"].items()}
         return Verdict(summary["verdict"], summary["verdict_reason"], summary.get("verdict_advice", ""), measures)
-    why = too_early(model.config, model.epochs) if model.epochs else ""
+    why = too_early(model.config, model.epochs, model.steps) if model.epochs else ""
     return Verdict(TOO_EARLY, why, "", {}) if why else None
 
 

@@ -72,8 +72,7 @@ def changes(verdict: Verdict, config: Config, method: Method, derived: Mapping[s
     if verdict.name in ("representation", "cluster", NOT_LEARNED):
         yield from _teacher(config, method)
         yield from _learning_rate(config, derived)
-    if verdict.name == NOT_LEARNED or (decided and decided.measure == "told_apart"):  # as at the beginning of training
-        yield from _epochs(config, derived)
+    yield from _epochs(config, derived)
     if verdict.name in ("intracluster", NOT_LEARNED):
         yield from _views(config)
 

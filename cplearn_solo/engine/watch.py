@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
@@ -26,6 +26,10 @@ from cplearn_solo.metrics.verdict import CRITERIA, Verdict, collapse_measures, v
 
 TOLD = next(criterion.limit for criterion in CRITERIA if criterion.measure == "told_apart")
 CLEARLY = 1.1  # times as many groups: about as much as epochs of a healthy run differ
+
+# A verdict uses BatchNorm's running statistics, in which an update with PyTorch's momentum of 0.1 leaves 0.9 of what
+# was there: 29 updates leave less than 5 % of the start, 0.9^29. Fewer make embeddings look like one point or line.
+FIRST_STEP = 29
 
 
 class CollapseWatch(Callback):
@@ -65,7 +69,8 @@ class CollapseWatch(Callback):
         pl_module.log_dict({f"collapse_{name}": value for name, value in (measures | correlated).items()})
         told = [self._told_most, measures.get("told_apart")]
         self._told_most = max((value for value in told if value is not None), default=None)
-        if too_early(self.config, trainer.current_epoch + 1):
+        epochs = trainer.current_epoch + 1
+        if too_early(self.config, epochs, steps_made(self.config, self.derived, epochs)):
             return
         verdict = verdict_of(measures, told_more=told_more(told))
         verdict = advised(verdict, self.config, pl_module.method, self.derived)
@@ -76,14 +81,26 @@ class CollapseWatch(Callback):
         self._last = verdict.name
 
 
-def too_early(config: Config, epochs: int) -> str:
-    """Why a run of so many epochs is not judged, or empty: a network that has hardly learned looks collapsed."""
+def too_early(config: Config, epochs: int, steps: int | None) -> str:
+    """Why a run of so many epochs and optimizer steps is not judged, or empty: a network that has hardly learned looks
+    collapsed. Where the steps are not known, only epochs count."""
     warmup = config.scheduler.warmup_epochs if config.scheduler.name == "warmup_cosine" else 0
     first = math.ceil(warmup) + 2
-    if epochs >= first:
-        return ""
-    after = f" with a warm-up of {warmup:g}" if warmup else ""
-    return f"trained for {counted(epochs, 'epoch')}, and judged from epoch {first} on{after}"
+    if epochs < first:
+        after = f" with a warm-up of {warmup:g}" if warmup else ""
+        return f"trained for {counted(epochs, 'epoch')}, and judged from epoch {first} on{after}"
+    if steps is not None and steps < FIRST_STEP:
+        why = "before, BatchNorm's running statistics may still be near their start"
+        return f"trained for {counted(steps, 'step')}, and judged from step {FIRST_STEP} on: {why}"
+    return ""
+
+
+def steps_made(config: Config, derived: Mapping[str, Any], epochs: int) -> int | None:
+    """Optimizer steps of so many epochs, if ``derived``, the content of ``derived.json``, is known."""
+    if "steps_per_epoch" not in derived:
+        return None
+    steps = int(derived["steps_per_epoch"]) * epochs
+    return min(steps, config.max_steps or steps)
 
 
 def told_more(told: Sequence[float | None]) -> bool:

@@ -13,7 +13,7 @@ from cplearn_solo.engine.log import EpochLog
 from cplearn_solo.engine.provenance import provenance
 from cplearn_solo.engine.runs import read_derived
 from cplearn_solo.engine.train import Trained
-from cplearn_solo.engine.watch import measured, told_more, too_early
+from cplearn_solo.engine.watch import measured, steps_made, told_more, too_early
 from cplearn_solo.evaluation.learned import OWN_VIEW, learned_nothing, own_views
 from cplearn_solo.evaluation.reference_rows import chance_scores, random_backbone_scores, random_module
 from cplearn_solo.evaluation.scores import all_scores, count_scored, sample
@@ -93,14 +93,15 @@ def _verdict(
     module = trained.module
     method, config = module.method, module.config
     measures = measured(method, judged.x[sample(len(judged.x), config.seed)].to(module.device))
-    if why := too_early(config, _epochs(rows)):
+    epochs, derived = _epochs(rows), read_derived(trained.run.path)
+    if why := too_early(config, epochs, steps_made(config, derived, epochs)):
         return Verdict(TOO_EARLY, why, "", measures)
     if trained.stopped_for:
         return trained.stopped_for
     verdict = verdict_of(measures, told_more=told_more([row.get("collapse_told_apart") for row in rows]))
     if verdict.name == HEALTHY and (why := learned_nothing(summary, int((judged.y >= 0).sum()), views)):
         verdict = Verdict(NOT_LEARNED, why, "", measures)
-    return advised(verdict, config, method, read_derived(trained.run.path))
+    return advised(verdict, config, method, derived)
 
 
 def _epochs(rows: list[dict[str, float]]) -> int:

@@ -40,6 +40,7 @@ class Pretrained:
     classes: tuple[str, ...]  # names of its K classes, if they are known
     content: np.ndarray  # bytes of the checkpoint as it was read; training may have replaced the file since
     epochs: int | None = None  # that it was trained for, if its checkpoint says so
+    steps: int | None = None  # of the optimizer, likewise
 
 
 @own_defaults()
@@ -66,7 +67,8 @@ def load_pretrained(path: str | Path, *, device: torch.device | str = "cpu") -> 
     module.eval().requires_grad_(False).to(device)
     probe, classes = nn.Sequential(module.features_scale, module.classifier), map(as_text, saved.get("classes", ()))
     epochs = checkpoint["epoch"] + 1 if "epoch" in checkpoint else None
-    known = {"checkpoint": file, "content": content, "run": run, "probe": probe, "epochs": epochs}
+    length = {"epochs": epochs, "steps": checkpoint.get("global_step")}
+    known = {"checkpoint": file, "content": content, "run": run, "probe": probe, **length}
     return Pretrained(module.backbone, module.method, config, **statistics, **known, classes=tuple(classes))
 
 

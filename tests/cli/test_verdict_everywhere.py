@@ -24,7 +24,8 @@ STILL = {"lr": 1e-7}
     "word, name, changes",
     [
         ("too early to tell", "cplearn", {"max_epochs": 1}),
-        ("no better than chance", "byol", {"optimizer": STILL}),
+        ("too early to tell", "cplearn", {}),  # 24 steps
+        ("no better than chance", "byol", {"optimizer": STILL, "max_epochs": 5}),
         ("healthy", "cplearn", {"max_epochs": 8, "data": {"max_train_images": 600}}),
     ],
 )

@@ -20,6 +20,7 @@ VERDICTS = {criterion.measure: verdict_of({**FINE, criterion.measure: criterion.
 VERDICTS["never told apart"] = verdict_of({**FINE, "told_apart": 1.1}, told_more=False)
 VERDICTS["no better"] = Verdict(NOT_LEARNED, "kNN 0.1", "", FINE)
 DERIVED = {"steps_per_epoch": 4, "devices": 1}
+LONG = {"steps_per_epoch": 1000, "devices": 1}
 
 # Configurations in which something is to blame, or would be but for another key.
 HADAMARD = {"method_kwargs.dictionary": "hadamard"}
@@ -130,6 +131,12 @@ def test_codes_that_tell_nothing_at_beta_1_are_not_blamed_on_beta():
         assert "max_epochs" not in said("never told apart", "cplearn", derived={}, **many)
 
 
+@pytest.mark.parametrize("verdict", [criterion.measure for criterion in CRITERIA])
+def test_a_run_of_few_steps_is_advised_to_make_more(verdict):
+    assert "max_epochs=125 (now 60: 240 steps are hardly enough to learn anything)" in said(verdict, "byol")
+    assert "max_epochs" not in said(verdict, "byol", LONG)
+
+
 def test_views_that_are_nearly_the_same_are_named():
     weak = {"augmentations.0.color_jitter.prob": 0, "augmentations.0.rrc.crop_min_scale": 0.9}
     assert "augmentations.0.rrc.crop_min_scale=0.6 (now 0.9: " in said("within_code", "cplearn", **weak)
@@ -139,11 +146,11 @@ def test_views_that_are_nearly_the_same_are_named():
 
 def test_nothing_is_said_to_explain_it_where_nothing_does():
     nothing = "nothing in the configuration explains it"
-    assert said("stable_rank", "byol") == f"{nothing}; in general, strengthen decorrelation"
-    assert said("no better", "byol", derived={"steps_per_epoch": 1000}) == nothing
+    assert said("stable_rank", "byol", LONG) == f"{nothing}; in general, strengthen decorrelation"
+    assert said("no better", "byol", LONG) == nothing
     for prior, named in ((None, True), ("uniform", True), ("power_law", False), ("learned", False)):
         assert ("method_kwargs.beta=auto" in said("code_use", "cplearn", **{"method_kwargs.prior": prior})) == named
-    auto = said("code_use", "cplearn", **{"method_kwargs.beta": "auto"})
+    auto = said("code_use", "cplearn", LONG, **{"method_kwargs.beta": "auto"})
     assert auto.startswith(nothing) and "beta" not in auto
 
 
@@ -157,7 +164,7 @@ def test_healthy_runs_and_ones_not_judged_get_no_advice():
 
 def test_a_sentence_of_a_method_written_for_an_earlier_release_is_said_as_it_is(monkeypatch):
     monkeypatch.setattr(METHODS["byol"], "advice", {"spread": "stir more"})
-    assert said("spread", "byol") == "nothing in the configuration explains it; in general, stir more"
+    assert said("spread", "byol", LONG) == "nothing in the configuration explains it; in general, stir more"
 
 
 def test_a_subclass_is_not_advised_of_keys_that_it_lacks(monkeypatch):

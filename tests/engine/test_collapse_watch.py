@@ -101,7 +101,7 @@ def test_a_stopped_run_that_is_killed_before_its_evaluation_trains_no_further(st
 
 def test_a_run_that_collapsed_in_its_last_epoch_and_is_killed_before_its_evaluation_is_told_so(tmp_path, monkeypatch):
     monkeypatch.setattr(watch, "verdict_of", lambda measures, **_: Verdict("cluster", "on purpose", "", measures))
-    small = {"data": {"max_train_images": 64}, "scheduler": {"warmup_epochs": 0}}
+    small = {"data": {"max_train_images": 64}, "batch_size": 4, "scheduler": {"warmup_epochs": 0}}
     config = parse_config(tiny(tmp_path, max_epochs=3, on_collapse="stop", **small))
     first = pretrain(config)
     first.run.close()
@@ -113,7 +113,12 @@ def test_a_run_that_collapsed_in_its_last_epoch_and_is_killed_before_its_evaluat
 def test_a_run_that_was_stopped_goes_on_where_more_epochs_are_asked_for(tmp_path, monkeypatch):
     """Until the next epoch shows the same collapse; without a word it would be told again that it has collapsed."""
     monkeypatch.setattr(watch, "verdict_of", lambda measures, **_: Verdict("cluster", "on purpose", "", measures))
-    small = {"data": {"max_train_images": 64}, "scheduler": {"warmup_epochs": 0}, "on_collapse": "stop"}
+    small = {
+        "data": {"max_train_images": 64},
+        "batch_size": 4,
+        "scheduler": {"warmup_epochs": 0},
+        "on_collapse": "stop",
+    }
     first = pretrain(parse_config(tiny(tmp_path, max_epochs=5, **small)))
     first.run.close()
     (first.run.path / "summary.json").touch()
@@ -122,6 +127,37 @@ def test_a_run_that_was_stopped_goes_on_where_more_epochs_are_asked_for(tmp_path
     again.run.close()
     assert [len(EpochLog.read(one.run.path)) for one in (first, again)] == [3, 4]
     assert (again.run.path / LAST).is_file() and again.stopped_for is not None
+
+
+@pytest.mark.parametrize(
+    "epochs, steps, words",
+    [
+        (3, 900, "trained for 3 epochs, and judged from epoch 4 on with a warm-up of 2"),
+        (4, 28, "trained for 28 steps, and judged from step 29 on: before, BatchNorm's running statistics may still"),
+        (4, 29, ""),
+        (4, None, ""),
+    ],
+)
+def test_a_run_is_judged_after_some_epochs_and_some_steps(epochs, steps, words):
+    why = watch.too_early(parse_config(shipped("cplearn")), epochs, steps)
+    assert why.startswith(words) and bool(why) == bool(words)
+
+
+def test_28_steps_leave_more_of_batchnorms_start_than_a_twentieth():
+    norm = torch.nn.BatchNorm1d(1).train()
+    left = []
+    for _ in range(watch.FIRST_STEP):
+        norm(torch.full((2, 1), 1.0))
+        left.append(1 - norm.running_mean.item())  # from 0 to 1
+    assert left[-1] < 0.05 < left[-2]
+
+
+def test_steps_are_those_of_the_epochs_or_fewer():
+    config = parse_config(shipped("cplearn"))
+    ended = parse_config(shipped("cplearn", max_steps=10))
+    assert watch.steps_made(config, {"steps_per_epoch": 4}, 3) == 12
+    assert watch.steps_made(ended, {"steps_per_epoch": 4}, 3) == 10
+    assert watch.steps_made(config, {}, 3) is None
 
 
 def test_all_processes_judge_what_the_first_one_has_measured(tmp_path):
@@ -156,7 +192,7 @@ def test_a_run_too_short_to_judge_is_told_so(tmp_path):
 def test_codes_that_never_told_samples_apart_are_no_collapse(tmp_path):
     """Few images and many codes: the first assignment, in which no sample prefers a code, is hardly left."""
     many = ("method_kwargs.proj_output_dim=4096", "method_kwargs.proj_hidden_dim=1024", "optimizer.lr=1e-3")
-    few = ("max_epochs=5", "data.max_train_images=200", "evaluation.linear=false", "evaluation.clustering=false")
+    few = ("max_epochs=5", "data.max_train_images=200", "optimizer.batch_size=20", "evaluation.linear=false")
     summary, _, output = run(tmp_path, "cplearn", *many, *few)
     assert summary["verdict"] == "no better than chance" and "epoch 4: no better than chance: codes tell" in output
     assert "method_kwargs.proj_output_dim=64 (now 4096:" in summary["verdict_advice"]

@@ -19,12 +19,12 @@ POOR = {"knn_acc1": 0.11, "chance": {"knn_acc1": 0.1}}
 def verdict(monkeypatch):
     """The verdict on measures, where nothing was trained and no advice is looked for."""
     monkeypatch.setattr(module, "advised", lambda verdict, *_: verdict)
-    monkeypatch.setattr(module, "read_derived", lambda path: {})
+    monkeypatch.setattr(module, "read_derived", lambda path: {"steps_per_epoch": 4})
 
     def of(measures=FINE, told=(1.0, 1.0, 1.0), early="", stopped_for=None, scores=POOR, views=()):
         monkeypatch.setattr(module, "measured", lambda *_: measures)
-        monkeypatch.setattr(module, "too_early", lambda config, epochs: early and f"{early} {epochs}")
-        network = SimpleNamespace(method=None, config=SimpleNamespace(seed=0), device="cpu")
+        monkeypatch.setattr(module, "too_early", lambda config, epochs, steps: early and f"{early} {epochs} of {steps}")
+        network = SimpleNamespace(method=None, config=SimpleNamespace(seed=0, max_steps=None), device="cpu")
         trained = SimpleNamespace(module=network, stopped_for=stopped_for, run=SimpleNamespace(path=None))
         rows = [{"epoch": epoch, "collapse_told_apart": value} for epoch, value in enumerate(told)]
         return module._verdict(trained, JUDGED, scores, rows, list(views))
@@ -60,7 +60,7 @@ def test_too_early_comes_first_and_then_the_collapse_that_ended_the_run(verdict)
     ended = Verdict("cluster", "one code", "", FINE)
     assert verdict(stopped_for=ended) is ended
     early = verdict(early="epochs:", stopped_for=ended)
-    assert early.name == TOO_EARLY and early.reason == "epochs: 3" and early.measures == FINE
+    assert early.name == TOO_EARLY and early.reason == "epochs: 3 of 12" and early.measures == FINE
 
 
 def test_views_are_beside_scores_with_those_of_random_weights_and_chance(monkeypatch):
