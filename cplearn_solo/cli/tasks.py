@@ -68,7 +68,7 @@ def next_commands(run: Path, splits: Splits, data: DataConfig) -> list[str]:
     labelled = bool(labels[labels >= 0].unique().numel() > 1)
     scores = ["linear", "knn", "clustering"] if labelled and splits.test is not None else []
     return [
-        *(f"cplearn {command} pretrained={place}" for command in scores),
+        *(f"cplearn {command} {place}" for command in scores),
         f"cplearn collapse {place}",
         *(f"cplearn {what} {place} {shlex.quote(images)} {place}/{out}" for what, out in LOOKS if type(images) is str),
         f"cplearn export {place} {place}/backbone.pt",

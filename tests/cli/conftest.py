@@ -40,7 +40,7 @@ def run(tmp_path_factory):
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
-    assert "cplearn linear pretrained=runs/cplearn-digits/" in done.stdout and "kmeans_ami" in done.stdout
+    assert "cplearn linear runs/cplearn-digits/" in done.stdout and "kmeans_ami" in done.stdout
     assert sorted(p.name for p in folder.iterdir()) == ["runs"]  # nothing else is left behind
     (path,) = folder.glob("runs/cplearn-digits/*")
     return path
