@@ -6,7 +6,7 @@ import argparse
 from functools import partial
 
 from cplearn_solo.cli.image_options import add_image_options, check_image_options, loaded_model, progress_bar
-from cplearn_solo.cli.options import parser_of
+from cplearn_solo.cli.options import add_pretrained, parser_of
 from cplearn_solo.core.files import write_csv
 
 DUPLICATES = """Finds images that are nearly the same to a trained model, and groups them, the closest group first.
@@ -23,7 +23,7 @@ NEIGHBOURS = 10  # nearest images of each that are considered
 def command_line() -> argparse.ArgumentParser:
     """The program's options."""
     parser = parser_of("duplicates", DUPLICATES)
-    parser.add_argument("pretrained", metavar="RUN_OR_CHECKPOINT")
+    add_pretrained(parser)
     parser.add_argument("images", metavar="IMAGES", help="labels are not needed")
     parser.add_argument("--out", metavar="FILE", help="a new .csv for the groups")
     add_image_options(parser)

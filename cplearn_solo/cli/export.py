@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from cplearn_solo.cli.options import parser_of
+from cplearn_solo.cli.options import add_pretrained, parser_of
 from cplearn_solo.engine.find import find_checkpoint
 from cplearn_solo.inference.targets import new_export
 
@@ -20,7 +20,7 @@ EXPORT = """Writes the trained backbone for other software, by the ending of OUT
 def command_line() -> argparse.ArgumentParser:
     """The program's options."""
     parser = parser_of("export", EXPORT)
-    parser.add_argument("pretrained", metavar="RUN_OR_CHECKPOINT")
+    add_pretrained(parser)
     parser.add_argument(
         "out", metavar="OUT", help="a new .pt, .safetensors, .onnx or .pkl; or a folder, ending in / or bare"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from cplearn_solo.cli.image_options import add_image_options, check_image_options, loaded_model, progress_bar
-from cplearn_solo.cli.options import parser_of
+from cplearn_solo.cli.options import add_pretrained, parser_of
 
 GALLERY = """Writes one page of images as a trained model sees them: by code, by nearest neighbours, on a map, those
 that fit nowhere, near-duplicates. It opens in any browser and needs no other file.
@@ -23,7 +23,7 @@ PAGE = "gallery.html"
 def command_line() -> argparse.ArgumentParser:
     """The program's options."""
     parser = parser_of("gallery", GALLERY)
-    parser.add_argument("pretrained", metavar="RUN_OR_CHECKPOINT")
+    add_pretrained(parser)
     parser.add_argument("images", metavar="IMAGES", help="labels are not needed")
     parser.add_argument("out", metavar="OUT", nargs="?", default=PAGE, help=f"a new .html (default: {PAGE})")
     parser.add_argument("--seed", type=int, default=0, help="of every random choice (default: %(default)s)")

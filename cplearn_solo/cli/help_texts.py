@@ -35,8 +35,9 @@ CHECK = """Reports how a training would read your images: kinds, classes, damage
   cplearn check FOLDER VAL --all                              every image, and scored ones
   cplearn check DATA.parquet data.range=auto
 
-FOLDER and VAL are whatever data.train_path and data.val_path take (docs/data.md). All keys of a pretraining are
-keys here, such as data.no_labels=true to ignore class folders, or augmentations.0.crop_size=224."""
+FOLDER and VAL are whatever data.train_path and data.val_path take (docs/data.md), and may be given as these keys. All
+keys of a pretraining are keys here, such as data.no_labels=true to ignore class folders, or
+augmentations.0.crop_size=224."""
 
 PRETRAIN = """Trains a backbone without labels and scores it.
 

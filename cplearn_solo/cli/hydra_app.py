@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,13 +38,20 @@ QUIET = (  # in a sweep Hydra writes only a record of the sweep, as each run has
 
 
 def hydra_app(
-    task: Task, arguments: list[str], *, program: str, folder: str, config: str, about: str, first: str = ""
+    task: Task,
+    arguments: list[str],
+    *,
+    program: str,
+    folder: str,
+    config: str,
+    about: str,
+    leading: Sequence[str] = (),
 ) -> None:
     """Runs ``task`` on the configuration that ``arguments`` describe; with ``-m``, on each configuration of a sweep.
 
-    ``folder`` below ``scripts/`` and ``config`` are the defaults of ``--config-path`` and ``--config-name``. ``first``:
-    the key that the first word is a value of, unless it says a key itself. An ``InputError`` ends the program with one
-    line and exit code 2.
+    ``folder`` below ``scripts/`` and ``config`` are the defaults of ``--config-path`` and ``--config-name``.
+    ``leading``: keys that the first words are values of, unless these say a key themselves. An ``InputError`` ends the
+    program with one line and exit code 2.
     """
     parser = _parser(program, folder, config, about)
     with user_errors(program):
@@ -53,7 +60,7 @@ def hydra_app(
         path = _config_folder(place)
         name = _config_name(path, options.config_name)
         sweep = options.multirun or "hydra.mode=MULTIRUN" in options.overrides
-        overrides = [_forced(path, override, sweep=sweep) for override in _with_key(first, options.overrides)]
+        overrides = [_forced(path, override, sweep=sweep) for override in _with_keys(leading, options.overrides)]
         with errors_told(path / f"{name}.yaml"):
             if options.cfg:
                 _print(program, composed(path, name, overrides))
@@ -172,11 +179,15 @@ def _config_name(folder: Path, given: str) -> str:
     return stem
 
 
-def _with_key(key: str, overrides: list[str]) -> list[str]:
-    """The first of ``overrides`` as a value of ``key``, if it exists as a path or says no key."""
-    word, *others = overrides or [""]
+def _with_keys(keys: Sequence[str], overrides: list[str]) -> list[str]:
+    """The first of ``overrides`` as values of ``keys``, as long as they exist as paths or say no key."""
+    if not (keys and overrides and overrides[0]):
+        return overrides
+    word, *others = overrides
     says_one = "=" in word or re.match("~[^/]", word)  # ~key takes a key away
-    return [f"{key}={word}", *others] if key and word and (os.path.exists(word) or not says_one) else overrides
+    if says_one and not os.path.exists(word):
+        return overrides
+    return [f"{keys[0]}={word}", *_with_keys(keys[1:], others)]
 
 
 def _forced(folder: Path, override: str, *, sweep: bool = False) -> str:

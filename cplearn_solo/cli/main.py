@@ -50,17 +50,21 @@ def check(arguments: list[str] | None = None) -> None:
     parser.add_argument("--config-name", "-cn", default="cplearn.yaml", help="pretraining (default: %(default)s)")
     parser.add_argument("--config-path", "-cp", default="scripts/pretrain/auto", help="folder (default: %(default)s)")
     options = parser.parse_intermixed_args(sys.argv[1:] if arguments is None else arguments)
-    overrides = [f"data.train_path={options.train}", *options.others]
-    if options.others and (os.path.exists(options.others[0]) or "=" not in options.others[0]):
-        overrides[1] = f"data.val_path={options.others[0]}"
 
     def run(raw: Any, words: list[str]) -> None:
         from cplearn_solo.cli.tasks import check_task
 
         check_task(raw, everything=options.all, sheet=options.sheet)
 
-    place = ["-cp", options.config_path, "-cn", options.config_name]
-    hydra_app(run, [*place, *overrides], program="check", folder="pretrain/auto", config="cplearn.yaml", about="")
+    hydra_app(
+        run,
+        ["-cp", options.config_path, "-cn", options.config_name, options.train, *options.others],
+        program="check",
+        folder="pretrain/auto",
+        config="cplearn.yaml",
+        about="",
+        leading=["data.train_path", "data.val_path"],
+    )
 
 
 def pretrain(arguments: list[str] | None = None) -> None:
@@ -131,7 +135,7 @@ def detect(arguments: list[str] | None = None) -> None:
         folder="detection",
         config="coco_fpn.yaml" if own_images else "mini.yaml",
         about=DETECT,
-        first="pretrained",
+        leading=["pretrained"],
     )
 
 
@@ -184,7 +188,7 @@ def _evaluate(name: str, about: str, arguments: list[str] | None) -> None:
         folder=name,
         config="cplearn.yaml",
         about=f"{about}\n\n{EVALUATE.format(name=name)}",
-        first="pretrained",
+        leading=["pretrained"],
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from typing import Any
 
 
@@ -16,6 +17,15 @@ class Help(argparse.RawDescriptionHelpFormatter):
 def parser_of(program: str, about: str) -> argparse.ArgumentParser:
     """A parser without options, whose help shows ``about`` unchanged."""
     return argparse.ArgumentParser(prog=program, description=about, formatter_class=Help)
+
+
+def add_pretrained(parser: argparse.ArgumentParser, **settings: Any) -> None:
+    """Adds the trained model: RUN or, as it is a key of other programs, ``pretrained=RUN``."""
+    parser.add_argument("pretrained", metavar="RUN_OR_CHECKPOINT", type=_without_key, **settings)
+
+
+def _without_key(word: str) -> str:
+    return word if os.path.exists(word) else word.removeprefix("pretrained=")
 
 
 def flags(parser: argparse.ArgumentParser) -> dict[str, str]:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from cplearn_solo.cli.image_options import add_image_options, check_image_options, loaded_model, progress_bar
-from cplearn_solo.cli.options import parser_of
+from cplearn_solo.cli.options import add_pretrained, parser_of
 
 if TYPE_CHECKING:
     from cplearn_solo.inference.pretrained import Pretrained
@@ -21,7 +21,7 @@ set on the hub. The same command resumes a killed call."""
 def image_parser(program: str, about: str, *, out: str) -> argparse.ArgumentParser:
     """A parser with the options that all have; ``out`` is the help for the files that can be written."""
     parser = parser_of(program, f"{about}\n\n{SOURCES}")
-    parser.add_argument("pretrained", metavar="RUN_OR_CHECKPOINT")
+    add_pretrained(parser)
     parser.add_argument("images", metavar="IMAGES", help="labels are not needed")
     parser.add_argument("out", metavar="OUT", help=out)
     add_image_options(parser)

@@ -6,7 +6,7 @@ import argparse
 import os
 
 from cplearn_solo.cli.image_options import add_accelerator, check_accelerator, loaded_model
-from cplearn_solo.cli.options import parser_of
+from cplearn_solo.cli.options import add_pretrained, parser_of
 from cplearn_solo.core.errors import require
 from cplearn_solo.core.files import write_csv
 from cplearn_solo.engine.find import find_checkpoint
@@ -25,7 +25,7 @@ cosine around the mean of the index.
 def command_line() -> argparse.ArgumentParser:
     """The program's options."""
     parser = parser_of("search", SEARCH)
-    parser.add_argument("pretrained", metavar="RUN_OR_CHECKPOINT", help="the run that made the index")
+    add_pretrained(parser, help="the run that made the index")
     parser.add_argument("index", metavar="INDEX", help="a .parquet of cplearn embed")
     parser.add_argument("queries", nargs="+", metavar="QUERY", help="image files")
     parser.add_argument(

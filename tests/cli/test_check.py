@@ -35,6 +35,16 @@ def test_what_a_training_would_see_is_told_and_shown(here, tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["check.png", "photos", "val"]
 
 
+def test_places_may_be_given_as_keys(here, tmp_path):
+    write_images(tmp_path, ["photos/a/0.png", "photos/a/1.png", "val/a/0.png"])
+    found = set()
+    for words in (("photos", "val"), ("photos", "data.val_path=val"), ("data.val_path=val", "data.train_path=photos")):
+        code, out, error = here("check", *words, SMALL)
+        assert code == 0 and "validation: 1 images" in out, error
+        found.add(out[out.index("training: ") :])
+    assert len(found) == 1
+
+
 def test_tables_and_other_sets_too(here, tmp_path):
     write_parquet(tmp_path / "Bücher (1).parquet", noise_images(6, 9, 9), [0, 1, 2, 0, 0, 0], names=["a", "b", "c"])
     code, out, error = here("check", "Bücher (1).parquet", "data.dataset=parquet", SMALL, "--all", "--sheet", "s.png")
@@ -42,6 +52,9 @@ def test_tables_and_other_sets_too(here, tmp_path):
 
     for arguments, words in (
         (("nowhere",), "data.train_path = 'nowhere': must be a file or folder that exists"),
+        (("data.train_path=nowhere",), "data.train_path = 'nowhere': must be a file or folder that exists"),
+        (("data.dataset=digits",), "data.dataset = 'digits': must be one of images of your own"),
+        (("seed=1",), "data.train_path = "),
         (("x", "data.dataset=digits"), "data.dataset = 'digits': must be one of images of your own"),
         (("x", "--sheet", "nowhere/s.png"), "--sheet = 'nowhere/s.png': must be a file in a folder that exists"),
         (("x", "--sheet", ""), "--sheet = '': must be a file in a folder that exists"),

@@ -33,7 +33,7 @@ def test_images_to_a_file(run, here, tmp_path):
     assert code == 0 and out == "out.parquet: 1438 images, 32 float32 each, codes out of 64\n", error
     write_images(tmp_path / "images", ["a.png", "b.png", "c.png"])
     (tmp_path / "images/b.png").write_bytes(b"")
-    code, out, error = here("embed", run, "images", "bits.npz", "--space", "bits", "--num-workers", "0")
+    code, out, error = here("embed", f"pretrained={run}", "images", "bits.npz", "--space", "bits", "--num-workers", "0")
     assert code == 0 and "bits.npz: 2 images" in out and "uint8 of eight bits each" in out, error
     assert "bits.npz.unreadable.csv: 1 of 3 images, which could not be read" in out
     assert np.load("bits.npz")["file"].tolist() == ["a.png", "c.png"]

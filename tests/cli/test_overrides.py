@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from cplearn_solo.cli.data_keys import data_keys
-from cplearn_solo.cli.hydra_app import _with_key, hydra_app
+from cplearn_solo.cli.hydra_app import _with_keys, hydra_app
 
 pytestmark = pytest.mark.integration
 
@@ -71,10 +71,12 @@ def test_a_first_word_without_a_key_is_a_value_of_the_programs_own(tmp_path, mon
     monkeypatch.chdir(tmp_path)
     (tmp_path / "epoch=2.ckpt").touch()
     for word in ("run", "epoch=2.ckpt", "~/run"):
-        assert _with_key("pretrained", [word, "k=1"]) == [f"pretrained={word}", "k=1"]
+        assert _with_keys(["pretrained"], [word, "k=1"]) == [f"pretrained={word}", "k=1"]
     for words in ([], ["k=1", "run"], ["~k"], ["epoch=3.ckpt"]):
-        assert _with_key("pretrained", words) == words
-    assert _with_key("", ["run"]) == ["run"]
+        assert _with_keys(["pretrained"], words) == words
+    assert _with_keys([], ["run"]) == ["run"]
+    assert _with_keys(["a", "b"], ["x", "y", "z"]) == ["a=x", "b=y", "z"]
+    assert _with_keys(["a", "b"], ["x", "k=1", "z"]) == ["a=x", "k=1", "z"]
 
 
 def test_what_hydra_reads_stays_as_it_is(value_of):
