@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from safetensors.torch import load_file
 from timm.models import adapt_input_conv
 from torch import Tensor
 
+from cplearn_solo.backbones.catalog import BACKBONES
 from cplearn_solo.backbones.published import published_weights
 from cplearn_solo.core.errors import InputError, reason_of, require, some
 from cplearn_solo.data.notes import say_once
@@ -52,8 +54,7 @@ def start_from_weights(module: Pretrainer) -> None:
     for name, tensor in own.items():
         there, here = tuple(found.get(name, tensor).shape), tuple(tensor.shape)
         wanted = f"{fits} for images of {size} pixels, and its {name} is {there} instead of {here}"
-        stem = "; backbone.kwargs.small_stem=false makes the stem for large images" if name == "conv1.weight" else ""
-        require(there == here, "backbone.weights", config.weights, wanted + stem)
+        require(there == here, "backbone.weights", config.weights, wanted + _way_out(config.name, name, there, here))
     module.backbone.load_state_dict({**own, **{name: found[name] for name in own if name in found}})
     if module.teacher is not None:
         module.teacher[0].load_state_dict(module.backbone.state_dict())
@@ -69,6 +70,21 @@ def _only_channels_differ(there: Tensor, here: Tensor, channels: int) -> bool:
         return False
     (outputs, *of_there), (wanted, *of_here) = there.shape, here.shape
     return outputs == wanted and of_there == [RGB, *of_here[1:]] and of_here[0] == channels
+
+
+def _way_out(backbone: str, name: str, there: tuple[int, ...], here: tuple[int, ...]) -> str:
+    """Says which keys make the first convolution of ``backbone`` that of the weights; empty if no key does."""
+    if name != "conv1.weight" or not len(there) == len(here) == 4:
+        return ""
+    takes = signature(BACKBONES[backbone]).parameters if backbone in BACKBONES else {}
+    keys = []
+    if there[2:] != here[2:] and "small_stem" in takes:
+        keys.append(f"backbone.kwargs.small_stem={str(there[2:] < here[2:]).lower()}")
+    if there[0] != here[0] and "width" in takes:
+        keys.append(f"backbone.kwargs.width={there[0]}")
+    if there[1] not in (here[1], RGB):  # those of RGB images are fitted to others
+        keys.append(f"data.channels={there[1]}")
+    return f"; {' '.join(keys)} makes it the same" if keys else ""
 
 
 def _read(path: str) -> dict[str, Tensor]:

@@ -108,15 +108,23 @@ def test_without_a_network_one_line_says_where_to_put_the_file(monkeypatch):
 
 
 def test_weights_that_do_not_fit_are_one_line(finished, tmp_path, trained, monkeypatch):
-    large, damaged = torchvision.models.resnet18().state_dict(), tmp_path / "damaged.pt"
+    def conv1(outputs, channels, side):
+        return rf"its conv1.weight is \({outputs}, {channels}, {side}, {side}\)"
+
+    large, damaged, same = torchvision.models.resnet18().state_dict(), tmp_path / "damaged.pt", "makes it the same$"
     torch.save(large, tmp_path / "large.pt")
+    torch.save(build_backbone("resnet18", crop_size=32).state_dict(), tmp_path / "small.pt")
+    torch.save(build_backbone("resnet8", crop_size=8, image_channels=1, width=8).state_dict(), tmp_path / "grey.pt")
     damaged.write_bytes(b"no weights")
     torch.save(torch.zeros(3), tmp_path / "tensor.pt")
     monkeypatch.setenv("HOME", str(tmp_path))
     for arguments, words in (
-        (dict(weights=finished, width=16), "and its conv1.weight is|and its stem"),
+        (dict(weights=finished, width=16), f"{conv1(32, 3, 3)} instead of .*; backbone.kwargs.width=32 {same}"),
+        (dict(weights=tmp_path / "grey.pt"), f"{conv1(8, 1, 3)} .*; backbone.kwargs.width=8 data.channels=1 {same}"),
         (dict(weights=tmp_path / "large.pt", width=16), "weights of resnet8, and lacks"),
-        (dict(weights=tmp_path / "large.pt", name="resnet18"), "backbone.kwargs.small_stem=false"),
+        (dict(weights=tmp_path / "large.pt", name="resnet18"), f"; backbone.kwargs.small_stem=false {same}"),
+        (dict(weights=tmp_path / "small.pt", name="resnet18", size=96), f"; backbone.kwargs.small_stem=true {same}"),
+        (dict(weights=tmp_path / "small.pt", name="timm/resnet18", size=96), r"instead of \(64, 3, 7, 7\)$"),
         (
             dict(weights=damaged),
             "must be a checkpoint or .* with a state dict, and cannot be read: Weights only load failed$",
