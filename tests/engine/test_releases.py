@@ -8,11 +8,12 @@ import torch
 from omegaconf import OmegaConf
 from support.runs import folders
 
+from cplearn_solo.auto.choose import choose
 from cplearn_solo.config import identity
 from cplearn_solo.config.read import parse_config
 from cplearn_solo.config.schema import Config, MomentumConfig
 from cplearn_solo.core.errors import InputError
-from cplearn_solo.data import Augmentation, load_splits
+from cplearn_solo.data import Augmentation
 from cplearn_solo.engine.checkpoint import CHECKPOINT_KEY, read_checkpoint
 from cplearn_solo.engine.find import LAST
 from cplearn_solo.engine.log import EpochLog
@@ -21,11 +22,27 @@ from cplearn_solo.engine.runs import open_run
 from cplearn_solo.engine.train import pretrain
 from cplearn_solo.inference.features import extract
 from cplearn_solo.inference.pretrained import load_pretrained
+from cplearn_solo.inference.splits import splits_of
 
 pytestmark = pytest.mark.integration
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 RELEASES = sorted(path.parent.name for path in FIXTURES.glob("*/run"))
+OF_PROBE = ("classifier.", "features_scale.")  # state of the online probe
+LATER = {"0.2.0": {"features_scale.mean", "features_scale.variance", "features_scale.batches"}}  # state since then
+# Keys that were auto when the run of 0.3.0 began.
+AUTO = {
+    "data": {"dataset": "auto", "no_labels": "auto", "val_split": "auto"},
+    "scheduler": {"warmup_epochs": "auto"},
+    "precision": "auto",
+}
+
+
+@pytest.fixture(params=RELEASES)
+def release(request, monkeypatch):
+    """A release, in whose folder are the images that its run names."""
+    monkeypatch.chdir(FIXTURES / request.param)
+    return request.param
 
 
 def unfinished(root, release="0.2.0"):
@@ -48,14 +65,14 @@ def two_threads():
 def distance(one, two):
     """Euclidean, over all numbers with a fraction but the online probe's, which came to see standardised features."""
     names = [name for name, value in two.items() if torch.is_tensor(value) and value.is_floating_point()]
-    names = [name for name in names if not name.startswith("classifier.")]
+    names = [name for name in names if not name.startswith(OF_PROBE)]
     return torch.stack([(one[name].double() - two[name].double()).square().sum() for name in names]).sum().sqrt()
 
 
-@pytest.mark.parametrize("release", RELEASES)
 def test_an_unfinished_run_ends_with_the_weights_of_its_release(release, tmp_path, two_threads):
     """Equal to the bit on a processor like the one that trained it. On others rounding differs and Adam makes steps of
-    it, 6 % of the way that the weights went; another seed ends 42 % of the way off."""
+    it, 6 % of the way that the weights went; another seed ends 42 % of the way off. The run of 0.3.0 ends 13 % off if
+    its learned prior begins anew, 3 % off with another number of threads."""
     run, config = unfinished(tmp_path, release)
     before = read_checkpoint(run / LAST)["state_dict"]
     trained = pretrain(parse_config(config))
@@ -63,20 +80,24 @@ def test_an_unfinished_run_ends_with_the_weights_of_its_release(release, tmp_pat
     saved = read_checkpoint(run / LAST)
     assert saved[CHECKPOINT_KEY]["learning_version"] == identity.LEARNING_VERSION
     ended = torch.load(FIXTURES / release / "ended.pt", weights_only=True)
-    later = {"features_scale.mean", "features_scale.variance", "features_scale.batches"}
-    assert saved["state_dict"].keys() == ended.keys() | later
+    assert saved["state_dict"].keys() == ended.keys() | LATER.get(release, set())
     assert distance(saved["state_dict"], ended) < 0.1 * distance(before, ended)
 
 
-@pytest.mark.parametrize("release", RELEASES)
 def test_a_checkpoint_is_evaluated(release):
     model = load_pretrained(FIXTURES / release / "run" / LAST)
-    images = load_splits(model.config.data, seed=0).test
+    images = splits_of(model, {})[0].test
     features = extract(model.backbone, model.method, images, crop_size=8)
-    assert features.x.shape == (64, 4) and features.codes.max() < 16
+    assert features.x.shape == (len(images), 4) and features.codes.max() < 16
 
 
-@pytest.mark.parametrize("release", RELEASES)
+def test_keys_that_were_auto_are_as_that_release_chose_them(tmp_path, monkeypatch):
+    monkeypatch.chdir(FIXTURES / "0.3.0")
+    run, config = unfinished(tmp_path, "0.3.0")
+    named = {**config, "resume_from_checkpoint": str(run)}
+    assert choose(OmegaConf.to_container(OmegaConf.merge(named, AUTO))).values == named
+
+
 def test_each_key_that_came_later_has_the_value_of_before_or_does_not_count(release):
     plain = Config(augmentations=[Augmentation()], momentum=MomentumConfig()).plain()
     then = OmegaConf.to_container(OmegaConf.load(FIXTURES / release / "run/config.yaml"))
