@@ -75,7 +75,7 @@ def keys_named(names: Mapping[str, str]) -> Iterator[None]:
         raise type(error)(text[: found.start(1)] + names[found[1]] + text[found.end(1) :]) from error
 
 
-def reason_of(error: Exception) -> str:
+def reason_of(error: BaseException) -> str:
     """The first line of a library's error message, or the name of the error if the message is empty.
 
     If PyTorch refuses to unpickle more than tensors, only its first sentence: the next ones say how to bypass it.

@@ -14,6 +14,7 @@ from io import TextIOWrapper
 from cplearn_solo.core.errors import InputError, lost_worker
 from cplearn_solo.core.files import why_not_written
 from cplearn_solo.core.messages import messages_apart
+from cplearn_solo.core.out_of_memory import lack_of_memory
 from cplearn_solo.core.processes import end_children, is_first
 from cplearn_solo.core.stops import SLURMS, asked, requeue, stops
 
@@ -23,7 +24,8 @@ PIPE = 13  # SIGPIPE, which Windows lacks
 @contextmanager
 def user_errors(program: str) -> Iterator[None]:
     """Ends ``program`` with one line on standard error: with exit code 2 if its block raises ``InputError``, cannot
-    write or loses a data worker, and with 128 plus the signal's number, as in shells, if a signal asks it to end.
+    write, loses a data worker or runs out of memory, and with 128 plus the signal's number, as in shells, if a signal
+    asks it to end.
 
     In the block, our warnings are lines too. Messages of other packages go to a file, which a line names at a good
     end. Letters that the terminal lacks (ASCII, code page 437) are question marks. All this is undone afterwards.
@@ -58,11 +60,13 @@ def user_errors(program: str) -> Iterator[None]:
                 raise
             _end(f"{program}: error: {error.filename or 'standard output'}: {reason}", 2)
         except Exception as error:
-            if not (how := lost_worker(error)):
-                messages.tell()
-                _end_helpers()
-                raise
-            _end(f"{program}: error: {how}, perhaps for want of memory", 2)
+            if how := lost_worker(error):
+                _end(f"{program}: error: {how}, perhaps for want of memory", 2)
+            if how := lack_of_memory(error):
+                _end(f"{program}: error: memory ran out: {how}", 2)
+            messages.tell()
+            _end_helpers()
+            raise
         finally:
             for stream, errors in zip(streams, on_missing_letters):
                 stream.reconfigure(errors=errors)

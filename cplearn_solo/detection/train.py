@@ -22,6 +22,7 @@ from cplearn_solo.core.distributed import sum_ranks, sync_batchnorm
 from cplearn_solo.core.errors import InputError, require
 from cplearn_solo.core.files import whole_file, write_file, write_json, written
 from cplearn_solo.core.locks import locked_folder
+from cplearn_solo.core.out_of_memory import large_batch_told
 from cplearn_solo.core.processes import end_with_parent
 from cplearn_solo.core.progress import say, tracked
 from cplearn_solo.data.schema import RGB
@@ -69,7 +70,8 @@ def detect(config: DetectConfig) -> Transfer | None:
     require(not norms or config.model.batch_norm == "trained", "model.batch_norm", config.model.batch_norm, wanted)
     folder = (model.run or model.checkpoint.parent) / "detection" / _identity(config, backbone)
     if not (folder / RESULT).is_file():
-        with _held(folder, config, fabric):
+        batch = ("optimizer.batch_size", config.optimizer.batch_size, fabric.device)
+        with _held(folder, config, fabric), large_batch_told(*batch):
             _train_and_score(fabric, config, model, backbone, folder)
     if not fabric.is_global_zero:
         return None

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -17,6 +18,7 @@ from cplearn_solo.config.schema import Config
 from cplearn_solo.core.distributed import rank, world_size
 from cplearn_solo.core.errors import InputError, NotWritten, require
 from cplearn_solo.core.messages import keep_messages
+from cplearn_solo.core.out_of_memory import OutOfMemory, large_batch_told
 from cplearn_solo.core.precision import matmul_precision
 from cplearn_solo.core.processes import end_with_parent
 from cplearn_solo.data import Splits, eval_loader, load_splits, tell_lost_classes, train_loader
@@ -268,8 +270,11 @@ def _fit(
         with _losses_told(config, trainer):
             trainer.fit(module, datamodule=loaders, ckpt_path=run.resume, weights_only=True)
     except NotFinite as error:
-        last = run.path / LAST if (run.path / LAST).is_file() else run.resume
-        raise InputError(f"{error}; last good checkpoint: {last or 'none yet'} ({SMALLER})") from error
+        raise InputError(f"{error}; last good checkpoint: {_last(run) or 'none yet'} ({SMALLER})") from error
+    except OutOfMemory as error:
+        last = _last(run)
+        kept = f"resume_from_checkpoint={last} goes on from there" if last else "there is no checkpoint yet"
+        raise OutOfMemory(f"{error}; {kept}") from error
     except NotWritten as error:
         raise NotWritten(f"{error}; {how_to_go_on(run.path, config)}") from error
     except (KeyboardInterrupt, SystemExit) as end:  # Lightning turns signals into the latter
@@ -280,10 +285,21 @@ def _fit(
     return ended(by, epoch=trainer.current_epoch) if early.reason else ""
 
 
+def _last(run: RunFolder) -> Path | None:
+    """The newest checkpoint that the run could go on from."""
+    return run.path / LAST if (run.path / LAST).is_file() else run.resume
+
+
 @contextmanager
 def _losses_told(config: Config, trainer: Trainer) -> Iterator[None]:
-    """Reports workers and processes that die by ``InputError``."""
-    with lost_workers_told(config.data.num_workers), lost_processes_told(trainer):
+    """Reports workers and processes that die, and memory that runs out, by ``InputError``."""
+    ways = []
+    if config.accumulate_grad_batches == 1:
+        ways.append("accumulate_grad_batches=2 keeps the images of a step")
+    if "16" not in str(config.trainer.get("precision")):
+        ways.append("precision=bf16-mixed takes less")
+    batch = ("optimizer.batch_size", config.optimizer.batch_size, trainer.strategy.root_device)
+    with large_batch_told(*batch, *ways), lost_workers_told(config.data.num_workers), lost_processes_told(trainer):
         yield
 
 

@@ -18,6 +18,7 @@ from cplearn_solo.config.evaluation import ClusteringConfig, EvalConfig, KNNConf
 from cplearn_solo.core.errors import NotWritten
 from cplearn_solo.core.files import append_line
 from cplearn_solo.core.messages import Notice
+from cplearn_solo.core.out_of_memory import large_batch_told
 from cplearn_solo.data import ImageSet, Splits
 from cplearn_solo.engine.provenance import provenance
 from cplearn_solo.evaluation.linear import scored
@@ -73,7 +74,8 @@ def _extractor(
     backbone: nn.Module, method: Method | None, model: Pretrained, config: EvalConfig, device: torch.device
 ) -> Callable[..., Features]:
     settings = {"batch_size": config.batch_size, "num_workers": config.num_workers, "device": device}
-    return extractor(backbone, method, model.config, **settings)
+    told = large_batch_told("batch_size", config.batch_size, device)
+    return told(extractor(backbone, method, model.config, **settings))
 
 
 def _linear(
@@ -87,19 +89,20 @@ def _linear(
     sizes = {"num_classes": splits.train.num_classes}
     features = _extractor(backbone, None, model, config, device)
     if config.augment or config.finetune:
-        classifier = train_on_images(
-            backbone,
-            splits.probe,
-            features_dim=backbone.num_features,
-            crop_size=model.config.augmentations[0].crop_size,
-            epochs=config.max_epochs,
-            optimizer=config.optimizer,
-            finetune=config.finetune,
-            num_workers=config.num_workers,
-            seed=config.seed,
-            device=device,
-            progress=progress,
-        )
+        with large_batch_told("optimizer.batch_size", config.optimizer.batch_size, device):
+            classifier = train_on_images(
+                backbone,
+                splits.probe,
+                features_dim=backbone.num_features,
+                crop_size=model.config.augmentations[0].crop_size,
+                epochs=config.max_epochs,
+                optimizer=config.optimizer,
+                finetune=config.finetune,
+                num_workers=config.num_workers,
+                seed=config.seed,
+                device=device,
+                progress=progress,
+            )
         train, test = features(splits.probe).labelled(), features(splits.test).labelled()
         result = scored(classifier.cpu(), train.x, train.y, test.x, test.y, **sizes)
         return test, named_scores("finetuned" if config.finetune else "paper_linear_augmented", result, test.y)

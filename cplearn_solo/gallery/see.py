@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 
 from cplearn_solo.album.seen import Seen
+from cplearn_solo.core.out_of_memory import large_batch_told
 from cplearn_solo.data import ImageSet
 from cplearn_solo.data.workers import Workers
 from cplearn_solo.inference.pretrained import Pretrained
@@ -36,14 +37,15 @@ def see(
     wanted[torch.randperm(total, generator=torch.Generator().manual_seed(seed))[:most]] = True
     readable = torch.ones(total, dtype=torch.bool)
     features, assigned, done = [], [], 0
-    for feats, bad in representations(model, images, 0, batch_size, num_workers, device):
-        rows = slice(done, done + len(feats))
-        readable[bad] = False
-        features.append(feats[(wanted & readable)[rows].to(device)].cpu())
-        if model.method.codes_total is not None:
-            assigned.append([part.cpu() for part in model.method.assign_with_confidence(feats)])
-        done += len(feats)
-        progress(done, total)
+    with large_batch_told("batch_size", batch_size, device):
+        for feats, bad in representations(model, images, 0, batch_size, num_workers, device):
+            rows = slice(done, done + len(feats))
+            readable[bad] = False
+            features.append(feats[(wanted & readable)[rows].to(device)].cpu())
+            if model.method.codes_total is not None:
+                assigned.append([part.cpu() for part in model.method.assign_with_confidence(feats)])
+            done += len(feats)
+            progress(done, total)
     codes, confidence = (torch.cat(parts)[readable] for parts in zip(*assigned)) if assigned else (None, None)
     return Seen(
         codes=codes,

@@ -10,6 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from cplearn_solo.core.errors import InputError, require, unknown
+from cplearn_solo.core.out_of_memory import large_batch_told
 from cplearn_solo.data.workers import Workers
 from cplearn_solo.inference.images import file_names, images_at
 from cplearn_solo.inference.pretrained import Pretrained, transform_of
@@ -55,7 +56,8 @@ def embed_images(
             batch = transform(part) if isinstance(part, Tensor) else torch.stack([transform(one) for one in part])
             yield model.backbone(batch.to(device)).float()
 
-    return _embeddings(model, feats(), space, [str(i) for i in range(len(images))], unreadable=set())
+    with large_batch_told("batch_size", batch_size, device):
+        return _embeddings(model, feats(), space, [str(i) for i in range(len(images))], unreadable=set())
 
 
 def embed_source(
@@ -69,7 +71,8 @@ def embed_source(
             unreadable.update(bad)
             yield batch
 
-    return _embeddings(model, feats(), space, file_names(images, range(len(images))), unreadable)
+    with large_batch_told("batch_size", batch_size, device):
+        return _embeddings(model, feats(), space, file_names(images, range(len(images))), unreadable)
 
 
 @torch.no_grad()

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.core.files import write_csv
+from cplearn_solo.core.out_of_memory import large_batch_told
 from cplearn_solo.core.stops import at_stop
 from cplearn_solo.data import FileSet, ImageSet, Normalise, eval_loader
 from cplearn_solo.data.file_loader import lost_workers_told
@@ -71,7 +72,11 @@ def write_rows(
         require_new("OUT", *beside)
     call = _call(model, images, **about, batch_size=batch_size, device=torch.device(device).type)
     each = max(1, SHARD // batch_size) * batch_size
-    with at_stop("stopped; the same command goes on"), shards.opened(call):
+    with (
+        at_stop("stopped; the same command goes on"),
+        shards.opened(call),
+        large_batch_told("batch_size", batch_size, device),
+    ):
         first = len(shards) * each
         done, parts, unreadable = first, [], []
         for feats, bad in representations(model, images, first, batch_size, num_workers, device):

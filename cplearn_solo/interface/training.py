@@ -11,6 +11,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from cplearn_solo.config.schema import Config
 from cplearn_solo.core.errors import NotWritten
+from cplearn_solo.core.out_of_memory import OutOfMemory, lack_of_memory
 from cplearn_solo.core.progress import patience
 from cplearn_solo.data import Splits
 from cplearn_solo.engine.estimate import Estimate
@@ -18,6 +19,7 @@ from cplearn_solo.engine.runs import how_to_go_on
 from cplearn_solo.engine.train import Trained, pretrain, rehearse
 from cplearn_solo.evaluation.cost import evaluation_seconds
 from cplearn_solo.evaluation.summary import summarize
+from cplearn_solo.inference.devices import device_after_training
 from cplearn_solo.inference.export import facts_of, write_safetensors
 from cplearn_solo.metrics.verdict import Verdict
 
@@ -60,6 +62,13 @@ def train_and_score(config: Config, *, references: bool = True) -> Finished:
         raise KeyboardInterrupt(f"stopped while scoring; {how_to_go_on(run.path, config)}") from None
     except NotWritten as error:
         raise NotWritten(f"{error}; {how_to_go_on(run.path, config)}") from error
+    except Exception as error:
+        if not lack_of_memory(error):
+            raise
+        device = device_after_training(config)
+        less = "" if device.type == "cpu" else "; accelerator=cpu scores without it"
+        on = how_to_go_on(run.path, config)
+        raise OutOfMemory(f"the memory of {device} ran out while scoring; {on}{less}") from error
     finally:
         run.close()
     return Finished(run.path, trained.splits, summary, verdict)

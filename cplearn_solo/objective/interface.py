@@ -15,6 +15,7 @@ from torch import Tensor
 
 from cplearn_solo.core.distributed import gather, rank, world_size
 from cplearn_solo.core.errors import InputError, require, unknown
+from cplearn_solo.core.out_of_memory import OutOfMemory, lack_of_memory
 from cplearn_solo.core.precision import at_least_float32, without_autocast
 from cplearn_solo.losses.cplearn import PRIOR_LOSSES, check_prior
 from cplearn_solo.objective.chunked import chunked
@@ -231,11 +232,11 @@ def _autocast(h: Tensor) -> Tensor:
     return h.to(half) if has_units(h.device, half) else h
 
 
-def _out_of_memory(h: Tensor, spec: LossSpec, implementation: Callable) -> InputError:
+def _out_of_memory(h: Tensor, spec: LossSpec, implementation: Callable) -> OutOfMemory:
     size = f"out of memory with n = {len(h)}, f = {h.shape[1]}, c = {spec.dictionary.c}"
     if implementation is reference:
-        return InputError(f"{size}: impl='chunked' needs less")
-    return InputError(f"{size}: set kept_logits_mb below {spec.kept_bytes / 2**20:g}, or a smaller batch_size")
+        return OutOfMemory(f"{size}: impl='chunked' needs less")
+    return OutOfMemory(f"{size}: set kept_logits_mb below {spec.kept_bytes / 2**20:g}, or a smaller batch_size")
 
 
 class _LossWithGradient(torch.autograd.Function):
@@ -248,10 +249,10 @@ class _LossWithGradient(torch.autograd.Function):
         try:
             with without_autocast(h):
                 found: LossAndGradient = implementation(h, spec)
-        except RuntimeError as error:
-            if "out of memory" in str(error) or "allocate memory" in str(error):
-                raise _out_of_memory(views[0], spec, implementation) from error
-            raise
+        except (RuntimeError, MemoryError) as error:
+            if not lack_of_memory(error):
+                raise
+            raise _out_of_memory(views[0], spec, implementation) from error
         ctx.save_for_backward(found.grad)
         loss = spec.beta * found.invariance + found.prior
         parts = (loss, found.invariance, found.prior, found.assignment_entropy, found.mean_entropy)

@@ -10,7 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from support.images import encode, noise_images, write_images, write_parquet
+
+from cplearn_solo.inference import rows
 
 pytestmark = pytest.mark.integration
 
@@ -77,6 +80,17 @@ def test_bad_input_is_one_line_and_leaves_nothing_behind(arguments, words, run, 
     code, _, error = here("embed", *arguments.replace("RUN", str(run)).split())
     assert code == 2 and len(error.splitlines()) == 1 and words in error, error
     assert {path.name for path in tmp_path.iterdir()} == {"images", "empty", "there.csv"}
+
+
+@pytest.mark.parametrize("arguments", ["embed RUN digits out", "gallery RUN digits", "duplicates RUN digits"])
+def test_a_batch_that_is_too_large_is_told_by_its_option(arguments, model, here, tmp_path, monkeypatch):
+    def too_large(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    monkeypatch.setattr(rows, "Normalise", lambda *_: too_large)
+    code, _, error = here(*arguments.replace("RUN", str(model)).split(), "--batch-size", "64", "--accelerator", "cpu")
+    assert code == 2 and error.endswith("error: --batch-size = 64: must be smaller, as the memory of cpu ran out\n")
+    assert len(error.splitlines()) == 1 and not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow

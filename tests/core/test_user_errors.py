@@ -8,7 +8,9 @@ import signal
 import sys
 import time
 
+import numpy as np
 import pytest
+import torch
 
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.core.stops import PATIENCE, REPEAT, asked, at_stop, postpone, stops
@@ -35,6 +37,28 @@ def test_what_ends_a_program_is_a_line_and_an_exit_code(error, code, line, capsy
     with pytest.raises(SystemExit) as end, user_errors("it"):
         raise error
     assert end.value.code == code and capsys.readouterr().err == f"{line}\n"
+
+
+@pytest.mark.parametrize(
+    "need, words",
+    [
+        (lambda: torch.empty(1 << 60, dtype=torch.uint8), "allocate memory: you tried to allocate 1152921504606846976"),
+        (lambda: np.empty(1 << 60, np.uint8), "Unable to allocate 1.00 EiB for an array"),
+        (lambda: _raise(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nmore")), "2.00 GiB."),
+        (lambda: _raise(RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `it`")), "calling `it`"),
+        (lambda: _raise(MemoryError()), "MemoryError"),
+    ],
+)
+def test_memory_that_runs_out_is_a_line(need, words, capsys):
+    with pytest.raises(SystemExit) as end, user_errors("it"):
+        need()
+    error = capsys.readouterr().err
+    assert end.value.code == 2 and error.startswith("it: error: memory ran out: ")
+    assert words in error and len(error.splitlines()) == 1
+
+
+def _raise(error):
+    raise error
 
 
 def test_an_error_of_the_program_itself_keeps_its_traceback():

@@ -217,6 +217,15 @@ def test_all_processes_end_at_a_loss_that_is_no_number_in_one_of_them(run, monke
         train.detect(configured(run, model={**SMALL, "rois": 4}))
 
 
+def test_a_batch_that_is_too_large_is_told_by_its_key(run, monkeypatch):
+    def too_large(_):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    monkeypatch.setattr(train, "sum_ranks", too_large)
+    with pytest.raises(InputError, match="^optimizer.batch_size = 2: must be smaller, as the memory of cpu ran out$"):
+        train.detect(configured(run, model={**SMALL, "rois": 5}))
+
+
 def test_other_processes_end_with_the_first_one(run, monkeypatch):
     fabric, ended = SimpleNamespace(is_global_zero=False, launch=lambda: None), []
     monkeypatch.setattr(train, "Fabric", lambda **_: fabric)

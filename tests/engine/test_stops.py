@@ -1,4 +1,4 @@
-"""Trainings that a signal, their time or a full disk ends, and what the same command then does."""
+"""Trainings that a signal, their time, a full disk or too little memory ends, and how they go on."""
 
 import json
 import os
@@ -19,6 +19,8 @@ from cplearn_solo.engine import checkpoint
 from cplearn_solo.engine.log import EpochLog
 from cplearn_solo.engine.module import Pretrainer
 from cplearn_solo.engine.train import pretrain
+from cplearn_solo.interface import training
+from cplearn_solo.interface.training import take_stock
 
 pytestmark = pytest.mark.integration
 
@@ -116,6 +118,76 @@ def test_a_full_disk_keeps_the_last_checkpoint_and_says_so(finished, tmp_path, m
     pretrain(config)
     assert [path.name for path in (run / "checkpoints").iterdir()] == ["last.ckpt"]
     assert folders(tmp_path) == [run] and equal(run, finished)
+
+
+def too_large(monkeypatch, place):
+    """From now on the second epoch needs more memory than there is."""
+    step = Pretrainer.training_step
+
+    def on_gpu(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    def on_cpu(*_, **__):
+        torch.empty(1 << 60, dtype=torch.uint8)
+
+    def training_step(self, batch, batch_idx):
+        if self.current_epoch == 1 and place == "optimizer":
+            self.optimizers().optimizer.step = on_cpu
+        found = step(self, batch, batch_idx)
+        if self.current_epoch == 1 and place == "forward":
+            on_gpu()
+        if self.current_epoch == 1 and place == "backward":
+            found.register_hook(on_cpu)
+        return found
+
+    monkeypatch.setattr(Pretrainer, "training_step", training_step)
+
+
+@pytest.mark.parametrize("place", ["forward", "backward", "optimizer"])
+def test_a_batch_that_is_too_large_is_told_and_the_run_goes_on_with_a_smaller_one(place, tmp_path, monkeypatch, capsys):
+    with monkeypatch.context() as context, pytest.raises(SystemExit) as end, user_errors("pretrain"):
+        too_large(context, place)
+        pretrain_task(OmegaConf.create(tiny(tmp_path, max_epochs=2)))
+    (run,) = folders(tmp_path)
+    last = run / "checkpoints/last.ckpt"
+    assert end.value.code == 2 and capsys.readouterr().err.splitlines()[-1] == (
+        "pretrain: error: optimizer.batch_size = 32: must be smaller, as the memory of cpu ran out; "
+        "accumulate_grad_batches=2 keeps the images of a step; precision=bf16-mixed takes less; "
+        f"resume_from_checkpoint={last} goes on from there"
+    )
+    assert torch.load(last, weights_only=True)["epoch"] == 0 and len(EpochLog.read(run)) == 1
+    smaller = tiny(tmp_path, resume_from_checkpoint=str(last), max_epochs=2, batch_size=16)
+    assert [row["epoch"] for row in EpochLog.read(pretrain(parse_config(smaller)).run.path)] == [0, 1]
+
+
+def test_a_batch_that_is_too_large_is_told_before_there_is_a_checkpoint(tmp_path, monkeypatch):
+    def training_step(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(Pretrainer, "training_step", training_step)
+    config = tiny(tmp_path, precision="bf16-mixed", accumulate_grad_batches=2)
+    words = "optimizer.batch_size = 32: must be smaller, as the memory of cpu ran out"
+    with pytest.raises(InputError, match=f"^{words}; there is no checkpoint yet$"):
+        pretrain(parse_config(config))
+    with pytest.raises(InputError, match=f"^{words}$"):
+        take_stock(parse_config({**config, "dry_run": True}))
+
+
+def test_scores_that_need_too_much_memory_lose_no_training(tmp_path, monkeypatch, capsys):
+    def summarize(*_, **__):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    config = OmegaConf.create(tiny(tmp_path, max_epochs=1))
+    with monkeypatch.context() as context, pytest.raises(InputError) as error:
+        context.setattr(training, "summarize", summarize)
+        context.setattr(training, "device_after_training", lambda _: torch.device("cuda"))
+        pretrain_task(config)
+    (run,) = folders(tmp_path)
+    assert str(error.value) == (
+        f"the memory of cuda ran out while scoring; the same command goes on from {run}/checkpoints/last.ckpt; "
+        "accelerator=cpu scores without it"
+    )
+    assert pretrain_task(config)["epochs"] == 1 and folders(tmp_path) == [run]
 
 
 def test_a_run_folder_that_is_gone_is_told(tmp_path, monkeypatch):

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from cplearn_solo.config.evaluation import ClusteringConfig, KNNConfig, LinearConfig, ProbeOptimizer
+from cplearn_solo.core.errors import InputError
 from cplearn_solo.core.messages import Notice
 from cplearn_solo.evaluation import programs
 from cplearn_solo.evaluation.linear import LinearResult
@@ -100,6 +101,28 @@ def test_codes_take_the_statistics_that_the_protocol_says(asked, protocol, by_ba
     ((name, (test,), settings),) = asked
     assert (name, test.of, test.how) == ("cluster_scores", TEST, {"batch_statistics": by_batch})
     assert settings == {"codes_total": 5, "seed": 0}
+
+
+@pytest.mark.parametrize(
+    ("place", "config", "line"),
+    [
+        ("extractor", KNNConfig("run", batch_size=99, accelerator="cpu"), "batch_size = 99"),
+        ("extractor", LinearConfig("run", batch_size=99, accelerator="cpu"), "batch_size = 99"),
+        ("extractor", ClusteringConfig("run", batch_size=99, accelerator="cpu"), "batch_size = 99"),
+        (
+            "train_on_images",
+            LinearConfig("run", finetune=True, optimizer=ProbeOptimizer(batch_size=7), accelerator="cpu"),
+            "optimizer.batch_size = 7",
+        ),
+    ],
+)
+def test_a_batch_that_is_too_large_is_told_by_its_key(place, config, line, asked, monkeypatch):
+    def too_large(*_, **__):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    monkeypatch.setattr(programs, place, (lambda *_, **__: too_large) if place == "extractor" else too_large)
+    with pytest.raises(InputError, match=f"^{line}: must be smaller, as the memory of cpu ran out$"):
+        programs.evaluate(config)
 
 
 def test_scores_of_a_run_that_cannot_be_written_to_are_not_lost(tmp_path):

@@ -324,3 +324,11 @@ def test_names_are_offered_and_nothing_large_is_imported_for_them():
     program = "import cplearn_solo, sys; print({'torch', 'numpy', 'lightning', 'hydra'} & sys.modules.keys())"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+def test_images_that_need_too_much_memory_are_told(run, tmp_path, monkeypatch):
+    write_images(tmp_path, ["a.png"])
+    monkeypatch.setattr(run._model.backbone, "forward", lambda _: torch.empty(1 << 60, dtype=torch.uint8))
+    for images in (noise_images(2, 8, 8), str(tmp_path)):
+        with pytest.raises(InputError, match="^batch_size = 256: must be smaller, as the memory of cpu ran out$"):
+            run.embed(images)
