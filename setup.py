@@ -65,7 +65,10 @@ setup(
         "tqdm>=4.60",
     ],
     extras_require={
-        "dev": ["pytest>=8", "pytest-xdist>=3.5", "ruff>=0.9", "build>=1.2", "mypy>=1.13", "pre-commit>=4"],
+        "dev": [
+            *("pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100"),
+            *("ruff>=0.9", "build>=1.2", "mypy>=1.13", "pre-commit>=4"),
+        ],
         "docs": ["mkdocs-material>=9.7,<10", "mkdocstrings[python]>=1.0"],
         "bands": ["tifffile>=2023.2"],
         "heif": ["pillow-heif>=0.20"],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from typing import Any
 
@@ -10,6 +9,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from cplearn_solo.core.as_yaml import quoted
 from cplearn_solo.core.errors import InputError, reason_of
 from cplearn_solo.core.schema import read_schema, text_keys
 from cplearn_solo.data.schema import DataConfig
@@ -36,4 +36,4 @@ def _quoted(override: str) -> str:
     key, _, value = override.partition("=")
     typed = key in text_keys(DataConfig) and not value.startswith(OF_YAML)
     text = typed or os.path.exists(os.path.expanduser(value))
-    return f"{key}={json.dumps(value, ensure_ascii=False)}" if text else override
+    return f"{key}={quoted(value)}" if text else override

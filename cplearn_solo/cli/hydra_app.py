@@ -96,11 +96,10 @@ def _parser(program: str, folder: str, config: str, about: str) -> ArgumentParse
 
 
 def _print(program: str, config: DictConfig) -> None:
-    from omegaconf import OmegaConf
-
     from cplearn_solo.cli.keys import KEYS
+    from cplearn_solo.core.as_yaml import as_yaml
 
-    print(OmegaConf.to_yaml(OmegaConf.create(KEYS[program](config))), end="")
+    print(as_yaml(KEYS[program](config)), end="")
 
 
 def _sweep(

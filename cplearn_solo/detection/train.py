@@ -12,12 +12,12 @@ from typing import Any
 
 import torch
 from lightning.fabric import Fabric
-from omegaconf import OmegaConf
 from torch import nn
 from torch.utils.data import DataLoader
 from torchvision.transforms.v2 import RandomHorizontalFlip
 
 from cplearn_solo.backbones import build_backbone
+from cplearn_solo.core.as_yaml import as_yaml
 from cplearn_solo.core.distributed import sum_ranks, sync_batchnorm
 from cplearn_solo.core.errors import InputError, require
 from cplearn_solo.core.files import whole_file, write_file, write_json, written
@@ -170,7 +170,7 @@ def _held(folder: Path, config: DetectConfig, fabric: Fabric) -> Iterator[None]:
         yield
         return
     with locked_folder(folder, key="folder", work="works on this transfer"):
-        write_file(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(asdict(config))))
+        write_file(folder / "config.yaml", as_yaml(asdict(config)))
         yield
 
 

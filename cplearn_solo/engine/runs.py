@@ -16,6 +16,7 @@ from omegaconf import OmegaConf
 
 from cplearn_solo.config.identity import DEVICES, LEARNING_VERSION, PATHS, difference, learning_version
 from cplearn_solo.config.schema import Config
+from cplearn_solo.core.as_yaml import as_yaml
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.core.files import clear_partial, folder_of_now, whole_file, write_file, write_json, written
 from cplearn_solo.core.locks import try_lock
@@ -222,7 +223,7 @@ def _new_run(config: Config, data: dict[str, Any], resume: Path | None) -> RunFo
     with written(path):
         write_json(path / DATA, data)
         (path / "figures").mkdir()
-        write_file(path / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(config.stored())))
+        write_file(path / "config.yaml", as_yaml(config.stored()))
     return RunFolder(path, resume, lock)
 
 

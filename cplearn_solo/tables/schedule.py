@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from omegaconf import OmegaConf
-
+from cplearn_solo.core.as_yaml import as_yaml
 from cplearn_solo.core.errors import InputError, require, some
 from cplearn_solo.data.checks import check_data, check_places
 from cplearn_solo.data.schema import KNOWN_IMAGES, DataConfig
@@ -99,7 +98,7 @@ def _job(key: str, cell: Cell, program: Program, folder: Path) -> Job:
         folder=folder,
         label=str(cell),
         program=program,
-        files={CONFIG: OmegaConf.to_yaml({**cell.config, **own}), FACTS: json.dumps(facts) + "\n"},
+        files={CONFIG: as_yaml({**cell.config, **own}), FACTS: json.dumps(facts) + "\n"},
         kind=cell.row,
         brief=cell.is_reference,
         steps_done=partial(epochs_done, folder, cell.config.get("max_epochs", 0)),

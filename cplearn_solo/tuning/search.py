@@ -7,8 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from omegaconf import OmegaConf
-
+from cplearn_solo.core.as_yaml import as_yaml
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.engine.find import epochs_done
 from cplearn_solo.jobs.job import Job
@@ -89,7 +88,7 @@ def _job(search: Search, trial: Trial) -> Job:
         label=f"trial {trial.number}",
         program=run_trial,
         files={
-            CONFIG: OmegaConf.to_yaml(OmegaConf.create(config)),
+            CONFIG: as_yaml(config),
             FACTS: json.dumps({"epochs": epochs, "score": search.request.score}) + "\n",
         },
         kind=str(trial.rung),
