@@ -1,5 +1,6 @@
 """Overrides whose values are names of files as people have them, without quotes for Hydra."""
 
+import os
 import sys
 
 import pytest
@@ -136,6 +137,6 @@ def test_a_configuration_in_another_encoding_is_one_line(arguments, value_of, tm
 
 def test_data_of_the_collapse_report_may_lie_in_any_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for name in ("Bücher 😀 #1", "a: b", "{old}", '"'):
+    for name in ("Bücher 😀 #1", "a: b", "{old}", '"', "a\x85b", os.fsdecode(b"caf\xe9")):
         (tmp_path / name).mkdir()
         assert data_keys([f"val_path={name}", "max_val_images=5"]) == {"val_path": name, "max_val_images": 5}
