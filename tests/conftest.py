@@ -2,7 +2,6 @@
 
 import os
 import resource
-from contextlib import suppress
 from pathlib import Path
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # read when PyTorch is imported: processes side by side have a thread each
@@ -17,12 +16,18 @@ MOST_PROCESSES = 4  # each holds a PyTorch of its own
 # Hypothesis keeps what it reads of source files, and would do so in a folder of its own.
 os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(Path(__file__).parents[1] / ".pytest_cache/hypothesis"))
 
-with suppress(ModuleNotFoundError):  # it need not be there either
+try:
     from hypothesis import settings
 
     settings.register_profile("few", max_examples=25, deadline=None, derandomize=True, database=None)
     settings.register_profile("many", settings.get_profile("few"), max_examples=1000)
     settings.load_profile("few")
+except ModuleNotFoundError:  # `pytest -m cuda` does without
+    collect_ignore_glob = ["*_properties.py"]
+
+    def pytest_report_header():
+        return "hypothesis is not installed: tests of properties are left out"
+
 
 if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"
