@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from copy import deepcopy
 from dataclasses import replace
@@ -19,7 +20,7 @@ from cplearn_solo.core.errors import require
 from cplearn_solo.data.checks import check_data, check_places
 from cplearn_solo.data.schema import KNOWN_IMAGES, MAY_LACK_LABELS, DataConfig
 from cplearn_solo.data.sources.kinds import dataset_at
-from cplearn_solo.data.sources.parts import part_of
+from cplearn_solo.data.sources.parts import only_part
 from cplearn_solo.engine.find import find_checkpoint
 
 AUTO = "auto"
@@ -45,6 +46,7 @@ STAND_INS: dict[str, Any] = {
 }
 FEWEST_TO_SCORE, HELD_OUT = 100, 0.1  # labelled images, and the share of them that is held out
 LONGEST = 40  # characters of a name that are those of a folder or file
+WILD = re.compile(r"\{[^{}]*\}|\[[^][]*\]|[*?]")  # what stands for several places
 ADAMS = ("adam", "adamw")  # optimizers whose learning rate is chosen
 # Keys on which the choice of others depends.
 DECIDING = {"backbone.name", "max_epochs", "max_steps", "optimizer.batch_size", "optimizer.name"}
@@ -166,15 +168,22 @@ def _of_several(paths: Any) -> str:
 
 
 def _place(cfg: DataConfig) -> str:
-    """A word for where the images are: the file or the last folder that is no part, as flowers of flowers/train."""
+    """A word for where the images are: the last name in their path that says more than a wildcard or a part of a data
+    set, as flowers of ``flowers/train/*``."""
     if cfg.dataset in KNOWN_IMAGES:
         return cfg.dataset
     first = cfg.train_path[0] if isinstance(cfg.train_path, list) else cfg.train_path
     path = Path(os.path.abspath(os.path.expanduser(str(first))))
-    words = [parent.name for parent in path.parents if not part_of(parent.name, whole=True)]
-    own = path.name if path.is_dir() else path.name.partition(".")[0]
-    word = words[0] if part_of(own, whole=path.is_dir()) else own
-    return re.sub(r"[^\w.-]+", "-", word).strip("-.")[:LONGEST] or cfg.dataset
+    names = [path.name if path.is_dir() else path.stem, *(parent.name for parent in path.parents)]
+    words = (_letters(WILD.sub("", name)) for name in names)
+    return next((word[:LONGEST] for word in words if word and not only_part(word)), cfg.dataset)
+
+
+def _letters(name: str) -> str:
+    """The letters, numbers, ``.``, ``_`` and ``-`` of a name, in any script; all else becomes one ``-``."""
+    composed = unicodedata.normalize("NFC", name)
+    kept = (c if c.isalnum() or c in "._-" or unicodedata.category(c)[0] == "M" else " " for c in composed)
+    return "-".join("".join(kept).split()).strip("-.")
 
 
 def _held_out(cfg: DataConfig, images: int) -> tuple[DataConfig, str]:

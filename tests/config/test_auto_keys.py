@@ -58,17 +58,29 @@ def test_everything_is_chosen_and_says_why(flat):
 
 
 @pytest.mark.parametrize(
-    "where, word", [("my photos", "my-photos"), ("flowers/train", "flowers"), ("v1.2", "v1.2"), ("a.b.zip", "a")]
+    "where, word",
+    [
+        ("my photos", "my-photos"),
+        ("flowers/train", "flowers"),
+        ("flowers/train-00000-of-2.zip", "flowers"),
+        ("cats_train", "cats_train"),
+        ("v1.2", "v1.2"),
+        ("2024.01.zip", "2024.01"),
+        ("Bla\u0308tter", "Bl\u00e4tter"),  # a letter and its dots
+        ("\u0939\u093f\u0928\u094d\u0926\u0940", "\u0939\u093f\u0928\u094d\u0926\u0940"),  # vowel signs
+    ],
 )
 def test_a_run_is_named_by_its_method_and_its_images(where, word, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    write_images(tmp_path / "images", [f"{i}.png" for i in range(12)])
+    write_images(tmp_path / "images", [f"a/{i}.png" for i in range(12)])
     place = Path(where)
     place.parent.mkdir(exist_ok=True)
-    make_archive("a.b", "zip", "images") if place.suffix == ".zip" else Path("images").rename(place)
+    zipped = place.suffix == ".zip"
+    make_archive(str(place.with_suffix("")), "zip", "images") if zipped else Path("images").rename(place)
     assert chosen(auto(place)).name == f"cplearn-{word}"
     assert chosen(OmegaConf.merge(auto(place), {"name": "mine"})).name == "mine"
-    if place.is_dir():
+    if not zipped:
+        assert chosen(auto(place / "*")).name == f"cplearn-{word}"
         monkeypatch.chdir(place)
         assert chosen(auto(".")).name == f"cplearn-{word}"
 

@@ -20,8 +20,22 @@ def part_of(name: str, *, whole: bool = False) -> str | None:
     >>> part_of("train-00000-of-00002"), part_of("my_valid2"), part_of("trainer")
     ('train', 'validation', None)
     """
-    words = [name.lower()] if whole else re.split(r"[-._ \d]+", name.lower())
+    words = [name.lower()] if whole else _words(name)
     return next((PART_OF[word] for word in words if word in PART_OF), None)
+
+
+def only_part(name: str) -> bool:
+    """Whether a name says nothing but a part of a data set, and perhaps a number of it.
+
+    >>> only_part("train-00000-of-00002"), only_part("cats_train"), only_part("2024")
+    (True, False, False)
+    """
+    words = [word for word in _words(name) if word not in ("", "of")]
+    return len(words) > 0 and all(word in PART_OF for word in words)
+
+
+def _words(name: str) -> list[str]:
+    return re.split(r"[-._ \d]+", name.lower())
 
 
 def train_and_other(names: Iterable[str]) -> tuple[str, str] | None:
