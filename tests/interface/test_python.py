@@ -157,6 +157,8 @@ def heard(monkeypatch):
     listener = logging.StreamHandler(io.StringIO())
     for name in ("lightning.pytorch", ""):
         monkeypatch.setattr(logging.getLogger(name), "handlers", [listener])
+    # as Lightning sets it, but only if the root had no handler when it was imported, which depends on earlier tests
+    monkeypatch.setattr(logging.getLogger("lightning.pytorch"), "propagate", False)
     return listener.stream
 
 
