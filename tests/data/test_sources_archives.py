@@ -18,6 +18,7 @@ from support.images import encode, noise_images, write_images
 
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.data import Augmentation, DataConfig, FileSet, load_splits, train_loader
+from cplearn_solo.data.notes import say_once
 
 NAMES = ["cat/1.png", "cat/deep/2.png", "dog/3.png", "dog/4.png"]
 
@@ -177,6 +178,52 @@ def test_damaged_archives(root: Path) -> None:
         read(path).load(0)
 
 
+def headers(path: Path) -> list[int]:
+    """Where the members of a tar begin."""
+    with tarfile.open(path) as tar:
+        return [info.offset for info in tar]
+
+
+def test_no_cut_of_a_tar_is_silent(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    write_images(tmp_path / "animals", NAMES)
+    path = packed(tmp_path / "animals", "tar")
+    whole = path.read_bytes()
+    end = len(whole.rstrip(b"\0")) // 512 * 512 + 512
+    assert len(read(path)) == 4 and capsys.readouterr().out == ""
+    starts = {*headers(path)}
+    for length in sorted({*starts - {0}, *range(100, end, 101), end}):
+        path.write_bytes(whole[:length])
+        say_once.cache_clear()
+        try:
+            read(path, no_labels=True)
+        except InputError as error:
+            told = str(error)
+            assert length not in starts or "must be an archive with images" in told  # only folders are before the cut
+        else:
+            told = ""
+            assert length in starts | {end}  # some programs end a .tar where its last member ends
+        line = f"{path} lacks the zeros that end a .tar: images are missing if it was cut off\n"
+        assert capsys.readouterr().out == (line if length in starts | {end} else ""), (length, told)
+
+
+@pytest.mark.parametrize("zeros", [1, 511, 512, 1024, 10240])
+def test_a_tar_that_ends_in_zeros_is_whole(root: Path, zeros: int, capsys: pytest.CaptureFixture) -> None:
+    path = packed(root, "tar")
+    whole = path.read_bytes()
+    end = len(whole.rstrip(b"\0")) // 512 * 512 + 512
+    path.write_bytes(whole[:end] + b"\0" * zeros)
+    assert len(read(path)) == 4 and "lacks" not in capsys.readouterr().out
+
+
+def test_a_damaged_header_within_a_tar_is_refused(root: Path) -> None:
+    path = packed(root, "tar")
+    whole = bytearray(path.read_bytes())
+    middle = headers(path)[-2]
+    whole[middle : middle + 512] = b"\xff" * 512
+    path.write_bytes(whole)
+    fails(f"packed.tar': must be a .tar .*, and it cannot be read: it is cut off or damaged after {middle} bytes", path)
+
+
 def test_archives_that_hold_no_classes(tmp_path: Path) -> None:
     write_images(tmp_path / "flat", ["1.png", "2.png"])
     path = packed(tmp_path / "flat", "zip-inside")
@@ -221,6 +268,26 @@ def test_folders_in_a_zip_that_backslashes_separate(root: Path) -> None:
             member.filename, member.create_system = name.replace("/", "\\"), 0
             packed_there.writestr(member, (root / name).read_bytes())
     assert (read(archive).labels.tolist(), read(archive).classes) == ([0, 0, 1, 1], ("cat", "dog"))
+
+
+@pytest.mark.parametrize("kind", ["tar", "zip"])
+@pytest.mark.parametrize("start", ["./", "././", ".//"])
+def test_names_that_begin_with_the_folder_itself(root: Path, kind: str, start: str) -> None:
+    path = root.parent / f"named.{kind}"
+    with tarfile.open(path, "w") if kind == "tar" else zipfile.ZipFile(path, "w") as archive:
+        for name in NAMES:
+            stored = start + name.replace("deep/", "deep/./")
+            if kind == "tar":
+                archive.add(root / name, stored)
+            else:
+                archive.writestr(stored, (root / name).read_bytes())
+    images = read(path)
+    assert (images.labels.tolist(), images.classes) == ([0, 0, 1, 1], ("cat", "dog"))
+    assert images.sources.file(1) == "cat/deep/2.png"
+    with zipfile.ZipFile(root.parent / "top.zip", "w") as archive:
+        for name in ("", "cat/", ".hidden/1.png", "cat/1.png"):
+            archive.writestr(start + name, b"" if name.endswith("/") or not name else (root / "cat/1.png").read_bytes())
+    assert read(root.parent / "top.zip").classes == ("cat",)
 
 
 def test_sparse_images_in_a_tar_are_refused(root: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from cplearn_solo.data.decoding import is_image_name
+from cplearn_solo.data.notes import say_once
 
 LOCAL_HEADER = struct.Struct("<26x2H")  # of a member of a zip file: lengths of its name and its extra field
 
@@ -31,15 +32,19 @@ def members_of(path: Path, file: BinaryIO) -> Iterator[Member]:
     return _tar(file) if path.suffix.lower() == ".tar" else _zip(file)
 
 
+def _folder(name: str) -> Member:
+    return Member(f"{name.rstrip('/')}/", 0, 0, 0)
+
+
 def _tar(file: BinaryIO) -> Iterator[Member]:
-    """Raises ``TarError`` for images that are stored as sparse files."""
+    """Raises ``TarError`` for images that are stored as sparse files, and for archives that are cut off in a member."""
     links: dict[str, list[str]] = {}  # names of links by their targets
     for info in _tar_infos(file):
-        name = info.name.removeprefix("./")
+        name = posixpath.normpath(info.name)
         if info.issparse() and is_image_name(name):
             raise tarfile.TarError(f"{name} is packed without its holes, as by tar --sparse")
         if info.isdir():
-            yield Member(f"{name.rstrip('/')}/", 0, 0, 0)
+            yield _folder(name)
         elif info.isreg():
             yield Member(name, info.offset_data, info.size, info.size)
         elif info.islnk() or info.issym():
@@ -56,6 +61,22 @@ def _tar_infos(file: BinaryIO) -> Iterator[tarfile.TarInfo]:
         for info in tar:
             tar.members.clear()  # else it keeps an object for each
             yield info
+        _require_end(file, tar.offset)
+
+
+def _require_end(file: BinaryIO, end: int) -> None:
+    """Raises ``TarError`` if something else than zeros, such as a part of a header, follows the last member, which ends
+    at byte ``end``.
+
+    Two blocks of zeros end an archive in POSIX (pax, ustar Interchange Format), in Python and in GNU tar, but Julia's
+    Tar.jl and others write none, and GNU tar takes what has none for whole.
+    """
+    file.seek(end)
+    block = file.read(tarfile.BLOCKSIZE)
+    if not block:
+        say_once(f"{file.name} lacks the zeros that end a .tar: images are missing if it was cut off")
+    if any(block):
+        raise tarfile.TarError(f"it is cut off or damaged after {end} bytes")
 
 
 def _zip(file: BinaryIO) -> Iterator[Member]:
@@ -64,8 +85,9 @@ def _zip(file: BinaryIO) -> Iterator[Member]:
         for info in packed.infolist():
             # some programs on Windows separate folders by backslashes
             name = info.filename if info.create_system else info.filename.replace("\\", "/")
-            if name.endswith("/"):
-                yield Member(name, 0, 0, 0)
+            folder, name = name.endswith("/"), posixpath.normpath(name)
+            if folder:
+                yield _folder(name)
                 continue
             deflated = info.compress_type == zipfile.ZIP_DEFLATED
             if info.flag_bits & 1 or not (deflated or info.compress_type == zipfile.ZIP_STORED):
