@@ -26,7 +26,7 @@ from cplearn_solo.data.sources import images_in_order
 from cplearn_solo.data.sources.archives import is_archive, without_outer_folder
 from cplearn_solo.data.sources.class_folders import outer_folder
 from cplearn_solo.data.sources.kinds import dataset_at, holds_tables
-from cplearn_solo.data.sources.labels import from_words
+from cplearn_solo.data.sources.labels import from_names
 from cplearn_solo.data.sources.no_labels import NoLabels
 from cplearn_solo.data.sources.places import absolute
 from cplearn_solo.engine.networks import check_scored_size
@@ -106,7 +106,7 @@ def labelled_images_at(model: Pretrained, where: str, overrides: Mapping[str, An
     names = file_names(images, range(len(images)))
     outer = outer_folder(names) if packed else ""
     folders = [name.removeprefix(outer).rpartition("/")[0].partition("/")[0] for name in names]
-    labels = from_words(folders, numbers=False)
+    labels = from_names(folders)
     return replace(images, labels=torch.from_numpy(labels.values), num_classes=labels.num_classes, classes=labels.names)
 
 

@@ -112,6 +112,7 @@ def test_labels_that_cannot_be_read_are_an_error(tmp_path, labels, words):
     ("labels", "words"),
     [
         ([-1, 0, 1], "must be images with labels from 0 up, empty where there is none, and it holds -1"),
+        ([0, 0.5, 1], "must be images with labels that are names or whole numbers, and it holds 0.5"),
         ([0, 1, 10**6], "must be images with labels below 1000000, and it holds 1000000: number classes from 0"),
     ],
 )
@@ -146,6 +147,8 @@ def test_what_may_be_labels_is_told_where_nothing_says_so(tmp_path):
     (tmp_path / "list.csv").write_text(rows)
     why = f"labels are not read: {wanted} {tmp_path}/list.csv, or set data.no_labels=true: it has path, class, weight"
     assert found(tmp_path / "list.csv") == (2, True, why, [-1])
+    with pytest.raises(InputError, match="data.label_column = 'clas': must be a column of .*: it has path, class"):
+        found(tmp_path / "list.csv", label_column="clas")
     flat, more, classes = (str(tmp_path / name) for name in ("flat", "more", "classes"))
     assert found([flat, more])[2] == "no labels among them"
     assert found([flat, classes])[2].startswith(f"labels are not read: data.train_path = '{flat}': must be a folder of")

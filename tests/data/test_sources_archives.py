@@ -290,6 +290,45 @@ def test_names_that_begin_with_the_folder_itself(root: Path, kind: str, start: s
     assert read(root.parent / "top.zip").classes == ("cat",)
 
 
+def test_words_for_no_label_are_classes_of_shards_and_are_told(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    write_shards(tmp_path / "shards", ["NaN", "none", "a", ""])
+    images = read(tmp_path / "shards/*.tar")
+    assert (images.labels.tolist(), images.classes) == ([1, -1, -1, 0], ("a", "none"))
+    both = ", ".join(str(tmp_path / f"shards/set-000{i}.tar") for i in range(2))
+    told = f"classes of {both} are called none; images without a label have an empty .cls there\n"
+    assert told in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", ["tar", "stored", "deflated"])
+def test_labels_in_an_archive_that_cannot_be_read(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / ("shard.tar" if kind == "tar" else "shard.zip")
+    members = [
+        ("0.png", encode(noise_images(1, 8, 8)[0])),
+        ("0.cls", b"1"),
+        ("deep/1.cls", "b\u00e4r".encode("latin1")),
+    ]
+    if kind == "tar":
+        with tarfile.open(path, "w") as tar:
+            for name, data in members:
+                info = tarfile.TarInfo(name)
+                info.size = len(data)
+                tar.addfile(info, io.BytesIO(data))
+    else:
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED if kind == "deflated" else zipfile.ZIP_STORED) as archive:
+            for name, data in members:
+                archive.writestr(name, data)
+    reason = "'utf-8' codec can't decode byte 0xe4 in position 1: invalid continuation byte"
+    fails(f"shard.*': must be an archive whose labels can be read, and deep/1.cls cannot: {reason}$", path)
+    assert len(read(path, no_labels=True)) == 1
+    if kind == "deflated":
+        start = zipfile.ZipFile(path).getinfo("0.cls").header_offset + 30 + len("0.cls")
+        whole = bytearray(path.read_bytes())
+        whole[start] = 0xFF
+        path.write_bytes(whole)
+        fails("labels can be read, and 0.cls cannot: Error -3 while decompressing", path)
+        assert len(read(path, no_labels=True)) == 1
+
+
 def test_sparse_images_in_a_tar_are_refused(root: Path) -> None:
     with (root / "cat/1.png").open("r+b") as file:
         file.truncate(1 << 20)

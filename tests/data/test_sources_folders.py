@@ -203,6 +203,9 @@ def test_file_in_the_place_of_a_folder(tmp_path: Path, name: str) -> None:
         ('path, label\nroot/cat/1.png, "cat, tabby"\nroot/dog/3.png, "dog"\n', [0, 1], ("cat, tabby", "dog")),
         ("path,label\nroot/cat/1.png,2.0\nroot/dog/3.png,NaN\n", [2, -1], ()),
         ("path,label\nroot/cat/1.png,cat\nroot/dog/3.png,-1\n", [0, -1], ("cat",)),
+        ("path,label\nroot/cat/1.png,cat\nroot/dog/3.png,NaN\nroot/dog/4.png,nan\n", [0, -1, -1], ("cat",)),
+        ("path,label\nroot/cat/1.png,Nan\nroot/dog/3.png,bread\n", [0, 1], ("Nan", "bread")),
+        ("path,label\nroot/cat/1.png,v0.5\nroot/dog/3.png,0.5\n", [1, 0], ("0.5", "v0.5")),
         ("root/cat/1.png,b\u00e4r\nroot/dog/3.png,ba\u0308r\n", [0, 0], ("ba\u0308r",)),
     ],
 )
@@ -234,6 +237,14 @@ def test_numbers_below_zero_are_no_labels_of_a_list(root: Path) -> None:
     fails(message, train_path=str(root.parent / "list.csv"))
 
 
+def test_words_for_no_label_are_classes_and_are_told(root: Path, capsys: pytest.CaptureFixture) -> None:
+    path = root.parent / "list.csv"
+    path.write_text("path,label\nroot/cat/1.png,cat\nroot/dog/3.png,None\nroot/dog/4.png,null\n")
+    assert read(path).classes == ("None", "cat", "null")
+    told = f"classes of {path} are called None, null; images without a label have an empty cell there\n"
+    assert capsys.readouterr().out == told
+
+
 def test_list_of_absolute_paths_without_labels(root: Path) -> None:
     (root.parent / "list.tsv").write_text(f"{root / 'cat/1.png'}\n{root / 'dog/3.png'}\n")
     assert read(root.parent / "list.tsv", no_labels=True).load(1).size == (24, 20)
@@ -255,6 +266,60 @@ def test_a_column_of_parts_is_none_of_labels_and_is_told(root: Path, capsys: pyt
     assert read(path).classes == ("bicycle", "train") and capsys.readouterr().out == ""
 
 
+@pytest.mark.parametrize("parts", [["train"] * 3, ["train", "", "Training"], ["", "", "test"], ["", "val", ""]])
+def test_one_part_and_empty_cells_are_none_of_labels(root: Path, parts: list[str], capsys) -> None:
+    path = root.parent / "list.csv"
+    images = ["cat/1.png", "dog/3.png", "dog/4.png"]
+    rows = [f"root/{image},{image[:3]},{part}\n" for image, part in zip(images, parts)]
+    path.write_text("path,class,split\n" + "".join(rows))
+    assert read(path).classes == ("cat", "dog")
+    assert capsys.readouterr().out == ""
+    path.write_text("path,split\n" + "".join(f"root/{image},{part}\n" for image, part in zip(images, parts)))
+    fails(
+        "data.label_column = 'label': must be a column of .*list.csv, or set .*: it has path, split",
+        train_path=str(path),
+    )
+    assert read(path, label_column="split").num_classes > 0  # the column is named
+
+
+@pytest.mark.parametrize(
+    ("parts", "words"),
+    [("train test", "train and test"), ("test val", "val and test"), ("dev test train", "train, dev and test")],
+)
+def test_parts_with_empty_cells_need_a_list_each(root: Path, parts: str, words: str, capsys) -> None:
+    path = root.parent / "list.csv"
+    path.write_text(
+        "path,class,split\nroot/dog/4.png,dog,\n" + "".join(f"root/cat/1.png,cat,{part}\n" for part in parts.split())
+    )
+    assert read(path).classes == ("cat", "dog")
+    assert f"whatever column split says: {words} need a list each\n" in capsys.readouterr().out
+
+
+def test_columns_that_are_named_must_be_there(root: Path) -> None:
+    path = root.parent / "list.csv"
+    path.write_text("path,class\nroot/cat/1.png,cat\nroot/dog/3.png,dog\n")
+    assert read(path, image_column="path", label_column="class").classes == ("cat", "dog")
+    fails(
+        "data.label_column = 'clas': must be a column of .*list.csv, .*: it has path, class",
+        train_path=str(path),
+        label_column="clas",
+    )
+    fails(
+        "data.image_column = 'pth': must be a column of .*list.csv with paths of images, and it has path, class$",
+        train_path=str(path),
+        image_column="pth",
+    )
+    fails("data.image_column = 'pth'", train_path=str(path), image_column="pth", no_labels=True)
+    assert len(read(path, label_column="clas", no_labels=True)) == 2  # no label is read
+    fails(
+        "data.label_column = 'path': must be another column than that of the images",
+        train_path=str(path),
+        label_column="path",
+    )
+    path.write_text("root/cat/1.png,cat\nroot/dog/3.png,dog\n")  # where no column has a name, none is misspelt
+    assert read(path, image_column="path", label_column="class").classes == ("cat", "dog")
+
+
 def test_names_with_commas_in_a_list_with_tabs(root: Path) -> None:
     (root / "cat/1.png").rename(root / "cat/1,2,3.png")
     (root / "list.tsv").write_text("cat/1,2,3.png\ta\ndog/3.png\tb\n")
@@ -268,6 +333,12 @@ def test_names_with_commas_in_a_list_with_tabs(root: Path) -> None:
         ("path,label\nroot/cat/1.png\n", "2 cells in every row, and row 2 has another number"),
         ("a,b\n1,2\n", "data.image_column = 'img': must be a column of .*list.csv"),
         ("path,a,b\nroot/cat/1.png,1,2\n", r"data.label_column = 'label': must be a column of .*: it has path, a, b"),
+        (
+            "path,label\nroot/cat/1.png,0.5\nroot/dog/3.png,1\n",
+            "labels that are names or whole numbers, and it holds 0.5$",
+        ),
+        ("path,label\nroot/cat/1.png,1e-05\nroot/dog/3.png,nan\n", "names or whole numbers, and it holds 1e-05$"),
+        ("path,label\nroot/cat/1.png,-0.5\nroot/dog/3.png,-1\n", "names or whole numbers, and it holds -0.5$"),
         ("", "data.image_column = 'img'"),
         ("path,label\n", "data.image_column"),
         ("path,label\nroot/cat/1.png,123456789\n", "labels below 1000000, and it holds 123456789"),

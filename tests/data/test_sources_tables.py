@@ -184,12 +184,23 @@ def test_columns_are_found_by_their_types(tmp_path: Path) -> None:
         (pa.array([3, None, 0, 250], pa.uint8()), [3, -1, 0, 250], ()),
         (pa.array(["b", "a", None, "b"]).dictionary_encode(), [1, 0, -1, 1], ("a", "b")),
         (pa.array([2.0, float("nan"), None, 7.0], pa.float16()), [2, -1, -1, 7], ()),
+        (pa.array(["b", "NaN", "nan", "Nan"]), [1, -1, -1, 0], ("Nan", "b")),
+        (pa.array(["b", "-1", "a", None]), [1, -1, 0, -1], ("a", "b")),
+        (pa.array(["-1", "1", "1", "-1"]), [0, 1, 1, 0], ("-1", "1")),
         (pa.array([None] * 4), [-1] * 4, ()),
     ],
 )
 def test_kinds_of_labels(tmp_path: Path, column: pa.Array, labels: list[int], classes: tuple[str, ...]) -> None:
     train = splits(train_path=write_table(tmp_path / "a.parquet", img=cells(LARGE[:4]), label=column)).train
     assert (train.labels.tolist(), train.classes) == (labels, classes)
+
+
+def test_words_for_no_label_are_classes_of_a_table_and_are_told(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    path = write_table(tmp_path / "a.parquet", img=cells(LARGE[:2]), label=["None", "a"])
+    assert splits(train_path=path).train.classes == ("None", "a")
+    assert (
+        "classes of column label are called None; images without a label have null there\n" in capsys.readouterr().out
+    )
 
 
 def test_labels_that_are_none(tmp_path: Path) -> None:

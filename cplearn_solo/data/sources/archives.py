@@ -16,13 +16,13 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
-from cplearn_solo.core.errors import InputError, reason_of, require
+from cplearn_solo.core.errors import InputError, reason_of, require, some
 from cplearn_solo.data.decoding import EncodedImage, is_image_name
 from cplearn_solo.data.decoding.source import as_text
 from cplearn_solo.data.index import PIECE, Index, Named, Names, joined
 from cplearn_solo.data.notes import counted
 from cplearn_solo.data.sources.class_folders import outer_folder, require_filled
-from cplearn_solo.data.sources.labels import Labels, from_words, require_from_zero, unlabelled
+from cplearn_solo.data.sources.labels import Labels, from_names, from_words, require_classes, tell_absent, unlabelled
 from cplearn_solo.data.sources.listing import is_hidden, kind, tell_ignored
 from cplearn_solo.data.sources.members import Member, members_of
 from cplearn_solo.data.sources.no_labels import all_labelled, require_labels
@@ -83,10 +83,17 @@ def read_archives(paths: Sequence[Path], key: str, *, labelled: bool) -> tuple[I
     parts = all_labelled(partial(_read, path, key, labelled) for path in paths)
     words = [word for part in parts for word in part.words]
     sharded = any(part.sharded for part in parts)
+    where = some([str(path) for path in paths])
     if sharded:
-        require_from_zero(words, key, ", ".join(map(str, paths)))
+        require_classes(words, key, where)
     found = joined([part.images for part in parts])
-    return found, from_words(words, numbers=sharded) if labelled else unlabelled(len(found))
+    if not labelled:
+        return found, unlabelled(len(found))
+    if not sharded:
+        return found, from_names(words)
+    labels = from_words(words)
+    tell_absent(labels, where, f"an empty {LABEL}")
+    return found, labels
 
 
 def without_outer_folder(path: Path, key: str) -> list[str] | None:
@@ -115,6 +122,8 @@ def _read(path: Path, key: str, labelled: bool) -> Part:
     if not beside:
         images.sort(key=lambda member: member.name.split("/"))
     if labelled and beside:
+        wanted = f"an archive whose labels can be read, and {''.join(content.unread[:1])}"
+        require(not content.unread, key, str(path), wanted)
         words += [beside.get(_sample(member.name)) for member in images]
     elif labelled:
         images, words = _of_classes(path, key, content)
@@ -127,12 +136,13 @@ class Content(NamedTuple):
 
     images: list[Member]
     beside: dict[str, str]
+    unread: list[str]  # which labels cannot be read, and why
     folders: dict[str, set[str]]  # the names of those in each folder, which is "" at the top
     ignored: Counter[str]
 
 
 def _contents(path: Path, key: str) -> Content:
-    content = Content([], {}, {"": set()}, Counter())
+    content = Content([], {}, [], {"": set()}, Counter())
     of_runs: set[str] = set()  # files that runs of this program have
     try:
         with path.open("rb") as file:
@@ -171,8 +181,12 @@ def _sort_in(member: Member, file: BinaryIO, content: Content, of_runs: set[str]
     elif name.endswith(LABEL):
         file.seek(member.offset)
         stored = file.read(member.length)
-        label = zlib.decompress(stored, -15) if member.deflated else stored
-        content.beside[_sample(member.name)] = label.decode().strip()
+        word = ""
+        try:
+            word = (zlib.decompress(stored, -15) if member.deflated else stored).decode().strip()
+        except (zlib.error, UnicodeDecodeError) as error:
+            content.unread.append(f"{member.name} cannot: {reason_of(error)}")
+        content.beside[_sample(member.name)] = word
     else:
         content.ignored[kind(name)] += 1
 

@@ -16,7 +16,7 @@ from cplearn_solo.core.errors import require, some
 from cplearn_solo.data.decoding import EncodedImage
 from cplearn_solo.data.index import PIECE, Files, Index, Names
 from cplearn_solo.data.schema import DataConfig
-from cplearn_solo.data.sources.labels import MOST_CLASSES, Labels, from_words, unlabelled
+from cplearn_solo.data.sources.labels import MOST_CLASSES, Labels, from_words, tell_absent, unlabelled
 from cplearn_solo.data.sources.no_labels import require_labels
 
 COARSE = "coarse_label"  # CIFAR-100's second column of labels
@@ -88,7 +88,8 @@ def image_index(table: pa.Table, name: str, origin: str, folder: Path) -> Index:
 
 
 def column_labels(table: pa.Table, name: str, origin: object) -> Labels:
-    """Labels from integers, whole floats, booleans or words. Null is no label; if classes have names, nor is -1."""
+    """Labels from integers, whole floats, booleans or words. Null and NaN are no label; if classes have names, nor is
+    -1."""
     column, kind = table[name], table[name].type
     names = tuple(_features(table.schema).get(name, {}).get("names", ()))
     if pa.types.is_dictionary(kind):
@@ -96,7 +97,9 @@ def column_labels(table: pa.Table, name: str, origin: object) -> Labels:
     if pa.types.is_null(kind):
         return unlabelled(len(column))
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        return from_words(column.to_pylist(), numbers=False)
+        labels = from_words(column.to_pylist(), numbers=False)
+        tell_absent(labels, f"column {name}", "null")
+        return labels
     if pa.types.is_boolean(kind):
         names = names or ("false", "true")
         column = column.cast(pa.int8())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -10,10 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from cplearn_solo.core.errors import require
+from cplearn_solo.data.notes import say_once
 
 NUMBER = re.compile(r"(0|[1-9]\d{0,17})(\.0*)?")  # 007 is a name, and so is a number that int64 may not hold
 BELOW_ZERO = re.compile(r"-[1-9]\d*(\.0*)?")
 HIDDEN = re.compile(r"-1(\.0*)?")  # the hub's sign for no label
+NAN = ("nan", "NaN", "NAN")  # as programs write a missing value
+ABSENT = ("none", "null", "na", "n/a", "#n/a", "<na>", r"\n")  # so do others, but a class may be called so
 DIGITS = re.compile(r"\d+(\.0*)?")
 MOST_CLASSES = 1_000_000  # of numeric labels; larger numbers usually count something else
 
@@ -35,37 +39,67 @@ def unlabelled(count: int) -> Labels:
     return Labels(np.full(count, -1, np.int64))
 
 
-def from_words(words: Sequence[str | None], *, numbers: bool = True) -> Labels:
-    """Labels from words, whose sorted order numbers the classes; ``None`` and "" are no label.
+def from_names(names: Sequence[str | None]) -> Labels:
+    """Labels from names of classes, whose sorted order numbers them; ``None`` and "" are no label.
 
-    With ``numbers``, -1 is no label either. If all other words are then whole numbers from 0 up, they are the labels
-    themselves, and NaN, which programs write for a missing value, is no label.
-
-    >>> from_words(["dog", "cat", None]).values.tolist()
+    >>> from_names(["dog", "cat", None]).values.tolist()
     [1, 0, -1]
+    """
+    known = sorted(set(filter(None, names)))
+    values = {name: number for number, name in enumerate(known)}
+    return Labels(np.fromiter((values.get(name, -1) for name in names), np.int64, len(names)), tuple(known))
+
+
+def from_words(words: Sequence[str | None], *, numbers: bool = True) -> Labels:
+    """Labels from words in a file: :func:`from_names`, but NaN is no label, and beside names nor is -1.
+
+    With ``numbers``, words that are all whole numbers from 0 up are the labels themselves.
+
     >>> from_words(["2", "0", ""]).values.tolist()
     [2, 0, -1]
     >>> from_words(["2.0", "NaN"]).values.tolist()
     [2, -1]
-    >>> from_words(["cat", "-1"]).values.tolist()
-    [0, -1]
+    >>> from_words(["cat", "-1", "nan"]).values.tolist()
+    [0, -1, -1]
     """
-    known = sorted({word for word in words if word and not (numbers and HIDDEN.fullmatch(word))})
-    written = [word for word in known if word.lower() != "nan"]
-    if numbers and all(NUMBER.fullmatch(word) for word in written):
-        values = {word: int(word.partition(".")[0]) for word in written}
+    known = {word for word in words if word and word not in NAN}
+    hidden = set(filter(HIDDEN.fullmatch, known))
+    numeric = all(map(NUMBER.fullmatch, known - hidden))
+    if numeric and numbers:
+        values = {word: int(word.partition(".")[0]) for word in known}
         return Labels(np.fromiter((values.get(word, -1) for word in words), np.int64, len(words)))
-    values = {word: number for number, word in enumerate(known)}
-    return Labels(np.fromiter((values.get(word, -1) for word in words), np.int64, len(words)), tuple(known))
+    absent = hidden.union(NAN) if not numeric else NAN
+    return from_names([None if word in absent else word for word in words])
 
 
-def require_from_zero(words: Sequence[str | None], key: str, place: object) -> None:
-    """Raises ``InputError`` for whole numbers, some of them below 0: -1 may be no label, or one of two classes."""
-    known = {word for word in words if word and word.lower() != "nan"}
-    below = sorted(word for word in known if BELOW_ZERO.fullmatch(word))
-    numbers = all(NUMBER.fullmatch(word) for word in known.difference(below))
-    wanted = f"images with labels from 0 up, empty where there is none, and it holds {', '.join(below[:1])}"
-    require(not (below and numbers), key, str(place), wanted)
+def require_classes(words: Sequence[str | None], key: str, place: object) -> None:
+    """Raises ``InputError`` for numbers if some have fractions or are below 0: -1 may be no label, or one of two
+    classes."""
+    known = {word for word in words if word and word not in NAN}
+    below = sorted(filter(BELOW_ZERO.fullmatch, known))
+    fractions = sorted(filter(_is_fraction, known))
+    if not all(map(NUMBER.fullmatch, known.difference(below, fractions))):
+        return
+    wanted = f"images with labels that are names or whole numbers, and it holds {''.join(fractions[:1])}"
+    require(not fractions, key, str(place), wanted)
+    wanted = f"images with labels from 0 up, empty where there is none, and it holds {''.join(below[:1])}"
+    require(not below, key, str(place), wanted)
+
+
+def _is_fraction(word: str) -> bool:
+    """Whether a word is a number that is not whole."""
+    try:
+        value = float(word)
+    except ValueError:
+        return False
+    return math.isfinite(value) and not value.is_integer()
+
+
+def tell_absent(labels: Labels, place: object, empty: str) -> None:
+    """Prints which classes have a name that other programs write where there is no label; here that is ``empty``."""
+    found = [name for name in labels.names if name.lower() in ABSENT]
+    if found:
+        say_once(f"classes of {place} are called {', '.join(found)}; images without a label have {empty} there")
 
 
 def joined_labels(parts: Sequence[Labels]) -> Labels:

@@ -14,9 +14,9 @@ from cplearn_solo.data.decoding import is_image_name
 from cplearn_solo.data.index import Files, Names
 from cplearn_solo.data.notes import say_once
 from cplearn_solo.data.schema import DataConfig
-from cplearn_solo.data.sources.labels import Labels, from_words, require_from_zero, unlabelled
+from cplearn_solo.data.sources.labels import NAN, Labels, from_words, require_classes, tell_absent, unlabelled
 from cplearn_solo.data.sources.no_labels import require_labels
-from cplearn_solo.data.sources.parts import part_of, train_and_other
+from cplearn_solo.data.sources.parts import PARTS, part_of
 
 LISTS = (".csv", ".tsv")
 
@@ -24,10 +24,11 @@ LISTS = (".csv", ".tsv")
 def read_list(path: Path, cfg: DataConfig, key: str, *, labelled: bool) -> tuple[Files, Labels]:
     """The files that a table names, by paths from its own folder, and the labels in another column.
 
-    Columns are those that ``data.image_column`` and ``data.label_column`` name. Otherwise paths are in the first column
-    that holds names of images, and labels in the only other one, not counting those that hold nothing but names of
-    the parts of a data set. The first row may name the columns. Raises ``InputError`` for files that are not there,
-    and for numbers below 0 as labels.
+    Columns are those that ``data.image_column`` and ``data.label_column`` name. Where columns have no names, or a key
+    has its default and no column that name, paths are in the first column that holds names of images, and labels in the
+    only other one, not counting those that hold nothing but names of the parts of a data set. The first row may name
+    the columns. Raises ``InputError`` for keys that name none of them, for files that are not there, and for numbers as
+    labels that are below 0 or not whole.
     """
     rows = _rows(path, key)
     image, label, header = _columns(path, rows, cfg, labelled)
@@ -42,8 +43,9 @@ def read_list(path: Path, cfg: DataConfig, key: str, *, labelled: bool) -> tuple
         wanted = f"a list of files that exist, and {len(absent)} of {len(names)} do not, such as {first}"
         require(False, key, str(path), wanted)
     words = [row[label] for row in rows] if labelled else []
-    require_from_zero(words, key, path)
+    require_classes(words, key, path)
     labels = from_words(words) if labelled else unlabelled(len(names))
+    tell_absent(labels, path, "an empty cell")
     return Files(root, Names.of(map(os.fsencode, names)), sizes), labels
 
 
@@ -70,30 +72,39 @@ def _columns(path: Path, rows: list[list[str]], cfg: DataConfig, labelled: bool)
     first, second = rows[0] if rows else [], rows[1] if len(rows) > 1 else []
     header = int(not any(map(is_image_name, first)))
     names = first if header else []
+    columns = some(names) or f"{len(first)} columns without names"
     held = [i for i, cell in enumerate(second if header else first) if is_image_name(cell)]
-    image = names.index(cfg.image_column) if cfg.image_column in names else held[0] if held else None
-    wanted = f"a column of {path}, which has none of paths of images: {some(first)}"
+    image = _column("image_column", cfg, names, held[:1])
+    wanted = f"a column of {path} with paths of images, and it has {columns}"
     require(image is not None, "data.image_column", cfg.image_column, wanted)
-    named = names.index(cfg.label_column) if cfg.label_column in names else None
-    others = [i for i in range(len(first)) if i not in (image, named)]
+    others = [i for i in range(len(first)) if i != image and not (header and names[i] == cfg.label_column)]
     parts = {i: found for i in others if (found := _parts({row[i] for row in rows[header:]}))}
-    for i, (train, other) in parts.items():
-        column = names[i] if header else i + 1
-        told = f"all rows of {path} are read as one part, whatever column {column} says"
-        say_once(f"{told}: {train} and {other} need a list each")
+    for i, (*several, last) in parts.items():
+        if several:
+            told = f"all rows of {path} are read as one part, whatever column {names[i] if header else i + 1} says"
+            say_once(f"{told}: {', '.join(several)} and {last} need a list each")
     if not labelled:
         return image, -1, header
     likely = [i for i in others if i not in parts]
-    label = likely[0] if named is None and len(likely) == 1 else named
-    columns = some(names) or f"{len(first)} columns without names"
+    label = _column("label_column", cfg, names, likely if len(likely) == 1 else [])
     wanted = f"a column of {path}, or set data.no_labels=true: it has {columns}"
     require_labels(label is not None, "data.label_column", cfg.label_column, wanted, likely=len(likely) > 0)
+    require(label != image, "data.label_column", cfg.label_column, "another column than that of the images")
     return image, label, header
 
 
-def _parts(words: set[str]) -> tuple[str, str] | None:
-    """Two of these words, if they are nothing but names of the parts of a data set, and the training part is one."""
-    return train_and_other(words) if all(part_of(word, whole=True) for word in words) else None
+def _column(key: str, cfg: DataConfig, names: list[str], fitting: list[int]) -> int | None:
+    """The column that a key names, or the ``fitting`` one if columns have no names, or the key has its default."""
+    name = getattr(cfg, key)
+    if name in names:
+        return names.index(name)
+    return fitting[0] if fitting and (not names or name == getattr(DataConfig, key)) else None
+
+
+def _parts(words: set[str]) -> list[str]:
+    """A word for each part of a data set that these words name; none if some are other than names of parts."""
+    found = {part_of(word, whole=True): word for word in sorted(words.difference(("", *NAN)), reverse=True)}
+    return [] if None in found else [found[part] for part in PARTS if part in found]
 
 
 def _size(path: str) -> int:
