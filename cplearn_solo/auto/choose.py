@@ -49,7 +49,7 @@ LONGEST = 40  # characters of a name that are those of a folder or file
 WILD = re.compile(r"\{[^{}]*\}|\[[^][]*\]|[*?]")  # what stands for several places
 ADAMS = ("adam", "adamw")  # optimizers whose learning rate is chosen
 # Keys on which the choice of others depends.
-DECIDING = {"backbone.name", "max_epochs", "max_steps", "optimizer.batch_size", "optimizer.name"}
+DECIDING = {"backbone.name", "data.val_split", "max_epochs", "max_steps", "optimizer.batch_size", "optimizer.name"}
 OF_CPLEARN = "method_kwargs."
 OF_DATA = ("name", "data.")
 
@@ -61,9 +61,11 @@ class Chosen(NamedTuple):
     lines: list[str]
 
 
-def choose(raw: DictConfig | Plain) -> Chosen:
+def choose(raw: DictConfig | Plain, *, held_out: float = 0.0) -> Chosen:
     """``raw`` with a value for each key that is ``auto``: the same for the same images and machine, or that of the run
     that ``resume_from_checkpoint`` names.
+
+    ``held_out``: the share of labelled images that will be held out, although ``data.val_split`` has none.
 
     Raises ``InputError`` for a key that may not be ``auto``, for other invalid keys, and for images that cannot be
     trained on. If no key is ``auto``, no image is read.
@@ -82,7 +84,7 @@ def choose(raw: DictConfig | Plain) -> Chosen:
     require("optimizer.lr" not in asked or optimizer in ADAMS, "optimizer.lr", AUTO, of_adam.format(optimizer))
     for key in asked:
         require(config.method == "cplearn" or not key.startswith(OF_CPLEARN), key, AUTO, wanted)
-    for key, (value, why) in _of_data(config, asked):
+    for key, (value, why) in _of_data(config, asked, held_out):
         _set(values, key, value)
         if value is not None:
             lines.append(f"{AUTO}  {key}={value}  {why}")
@@ -116,7 +118,7 @@ def _of_the_run_that_goes_on(values: Plain, asked: list[str]) -> list[tuple[str,
     return [(key, value) for key in asked if (value := _value(theirs, key)) is not None]
 
 
-def _of_data(config: Config, asked: list[str]) -> Iterator[tuple[str, tuple[Any, str]]]:
+def _of_data(config: Config, asked: list[str], held_out: float) -> Iterator[tuple[str, tuple[Any, str]]]:
     """Each ``asked`` key, with its value and the reason."""
     cfg = config.data
     if "data.dataset" in asked:
@@ -137,12 +139,15 @@ def _of_data(config: Config, asked: list[str]) -> Iterator[tuple[str, tuple[Any,
     if "data.no_labels" in asked:
         found = found_at(cfg)
         images, cfg = found.images, replace(cfg, no_labels=found.no_labels)
+        check_data(cfg)
         yield "data.no_labels", (found.no_labels, found.why)
     else:
         images = DATASETS[cfg.dataset](cfg, False)[0]
     if "data.val_split" in asked:
         cfg, why = _held_out(cfg, len(images))
         yield "data.val_split", (cfg.val_split, why)
+    if not cfg.no_labels:
+        cfg = replace(cfg, val_split=cfg.val_split or held_out)
     seen = look_at(images, cfg, seed=config.seed, accelerator=config.trainer.get("accelerator") or AUTO)
     plain = config.plain()
     known = Known(seen, lambda key: _value(plain, key))

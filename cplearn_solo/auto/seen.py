@@ -12,8 +12,10 @@ from cplearn_solo.core.errors import InputError, require
 from cplearn_solo.data.decoding import Decoding, header_of
 from cplearn_solo.data.image_set import FileSet, ImageSet
 from cplearn_solo.data.schema import DataConfig
+from cplearn_solo.data.selection import parts
 
 LOOKED_AT = 100  # files whose headers are read
+FEW = 128  # images, of which a batch may hold all: those to train on are counted
 
 
 @dataclass(frozen=True)
@@ -29,11 +31,14 @@ class Seen:
 def look_at(images: ImageSet, cfg: DataConfig, *, seed: int, accelerator: str) -> Seen:
     """The same for the same images, seed and machine.
 
-    ``images`` are those at ``cfg.train_path``, before others are held out. Raises ``InputError`` for less than two, as
-    the images of a batch are compared, and where none can be read.
+    ``images`` are those at ``cfg.train_path``, before some are held out. Few are counted as a run will choose them; of
+    many, a share is taken. Raises ``InputError`` for less than two, as the images of a batch are compared, and where
+    none can be read.
     """
     count = min(len(images), cfg.max_train_images or len(images))
     count = round(count * (1 - cfg.val_split) * (1.0 if cfg.fraction == -1 else cfg.fraction))
+    if count < FEW or cfg.imbalance is not None:
+        count = len(parts(images, cfg, seed)[0])
     require(count >= 2, "data.train_path", cfg.train_path, f"at least 2 images to train on, and there is {count}")
     gpu = accelerator in ("auto", "cuda", "gpu") and torch.cuda.is_available()
     return Seen(

@@ -12,6 +12,19 @@ from cplearn_solo.core.errors import require
 from cplearn_solo.data.image_set import FileSet, ImageSet
 from cplearn_solo.data.index import Index
 from cplearn_solo.data.notes import say_once
+from cplearn_solo.data.schema import DataConfig
+
+
+def parts(images: ImageSet, cfg: DataConfig, seed: int) -> tuple[ImageSet, ImageSet | None]:
+    """What ``cfg`` chooses of ``images`` to train on, and what it holds out of them, if anything."""
+    images, held = first(images, cfg.max_train_images), None
+    if cfg.val_split:
+        images, held = hold_out(images, cfg.val_split, seed)
+    if cfg.imbalance is not None:
+        images = imbalanced(images, cfg.imbalance, seed)
+    if cfg.fraction != -1:
+        images = fraction(images, cfg.fraction, seed)
+    return images, held
 
 
 def first(images: ImageSet, count: int | None) -> ImageSet:

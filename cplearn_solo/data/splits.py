@@ -13,7 +13,7 @@ from cplearn_solo.data.fingerprint import fingerprint
 from cplearn_solo.data.image_set import FileSet, ImageSet, decoded_if_small, in_channels
 from cplearn_solo.data.overlap import check_overlap
 from cplearn_solo.data.schema import RGB, DataConfig
-from cplearn_solo.data.selection import first, fraction, halves, hold_out, imbalanced
+from cplearn_solo.data.selection import first, halves, parts
 from cplearn_solo.data.sources import DATASETS
 from cplearn_solo.data.sources.places import absolute
 from cplearn_solo.data.statistics import NORMALISATION, channel_statistics
@@ -56,13 +56,8 @@ def load_splits(
         cfg = replace(cfg, train_path=absolute(cfg.train_path), val_path=absolute(cfg.val_path))
     train, test = DATASETS[cfg.dataset](cfg, cfg.val_split == 0)  # else the test images are not even opened
     found = fingerprint(train, test)
-    train = first(train, cfg.max_train_images)
-    if cfg.val_split:
-        train, test = hold_out(train, cfg.val_split, seed)
-    if cfg.imbalance is not None:
-        train = imbalanced(train, cfg.imbalance, seed)
-    if cfg.fraction != -1:
-        train = fraction(train, cfg.fraction, seed)
+    train, held = parts(train, cfg, seed)
+    test = test if held is None else held
     if test is not None:
         test = first(test, cfg.max_val_images)
         check_overlap(train, test, cfg)

@@ -45,7 +45,8 @@ Plain = dict[str, Any]
 class Search:
     """A search. ``config``: the complete pretraining configuration without the keys of trials, as plain types.
 
-    ``following``: values of keys that were ``auto`` and may depend on keys of the space.
+    ``following``: values of keys that were ``auto`` and may depend on keys of the space, or on images that the search
+    holds out.
     """
 
     request: TuneConfig
@@ -93,7 +94,7 @@ def plan(request: TuneConfig, raw: Plain, *, fixed: Iterable[str] = (), spaces: 
         raise unknown("score", request.score, SCORES)
     data = raw.get("data")
     _require_labels(request, isinstance(data, dict) and data.get("no_labels") is True)
-    given = parse_config(choose(raw).values)
+    given = parse_config(choose(raw, held_out=HELD_OUT).values)
     begin, wanted = given.resume_from_checkpoint, "null in a search; backbone.weights=RUN starts from weights"
     require(begin is None, "resume_from_checkpoint", begin, wanted)
     require(not given.dry_run, "dry_run", True, "false in a search: cplearn pretrain says what a run takes")
@@ -124,7 +125,8 @@ def plan(request: TuneConfig, raw: Plain, *, fixed: Iterable[str] = (), spaces: 
         generation=request.generation,
         seed=config.seed,
     )
-    search = Search(request, rules, trained, config.name, following(raw, trained, space))
+    changed = [*space, *(["data.val_split"] if config.data.val_split != given.data.val_split else [])]
+    search = Search(request, rules, trained, config.name, following(raw, trained, changed))
     _check_space(search, file)
     return search
 

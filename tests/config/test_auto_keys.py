@@ -15,9 +15,12 @@ from support.images import noise_images, pil, write_images, write_parquet
 
 from cplearn_solo.auto.choose import DECIDING, choose, following
 from cplearn_solo.auto.rules import RULES, Known
-from cplearn_solo.auto.seen import Seen
+from cplearn_solo.auto.seen import Seen, look_at
 from cplearn_solo.config.read import parse_config
 from cplearn_solo.core.errors import InputError
+from cplearn_solo.data.schema import DataConfig
+from cplearn_solo.data.sources import DATASETS
+from cplearn_solo.data.splits import load_splits
 from cplearn_solo.interface.checked import checked
 from cplearn_solo.methods.catalog import _ours as shipped_methods
 
@@ -135,6 +138,25 @@ def test_batches_and_epochs_follow_the_number_of_images():
         rule("max_epochs", replace(SEEN, images=n), optimizer__batch_size=min(64, n)) for n in (2, 300, 3000, 10**6)
     ]
     assert epochs == sorted(epochs, reverse=True) and epochs[-1] >= 5
+
+
+@pytest.mark.parametrize("changes", [{"val_split": 0.2}, {"imbalance": 10.0}, {"val_split": 0.2, "fraction": 0.6}])
+def test_few_images_are_counted_as_a_run_will_train_on_them(changes, tmp_path):
+    """Held-out images are drawn one by one, so that more may be held out than their share, and a batch be too large."""
+    write_images(tmp_path, [f"{kind}/{i}.png" for kind in ("cat", "dog") for i in range(10)])
+    data = DataConfig(dataset="custom", train_path=str(tmp_path), **changes)
+    images = DATASETS["custom"](data, False)[0]
+    for seed in range(4):
+        left = len(load_splits(data, seed=seed).train)
+        assert look_at(images, data, seed=seed, accelerator="cpu").images == left
+
+
+def test_images_that_a_search_will_hold_out_are_left_out(flat, tmp_path):
+    write_images(tmp_path / "labelled", [f"{kind}/{i}.png" for kind in ("cat", "dog") for i in range(8)])
+    for place, sizes in ((tmp_path / "labelled", (16, 8)), (flat, (8, 8))):
+        whole, fewer = choose(auto(place)).values, choose(auto(place), held_out=0.2).values
+        assert (whole["optimizer"]["batch_size"], fewer["optimizer"]["batch_size"]) == sizes
+        assert fewer["data"] == whole["data"]  # the search sets it
 
 
 def test_the_warm_up_is_a_share_of_the_epochs_that_there_are():

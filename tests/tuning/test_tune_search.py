@@ -5,6 +5,7 @@ from dataclasses import replace
 from importlib.util import find_spec
 
 import pytest
+from support.images import write_images
 
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.tuning import plan as planning
@@ -198,6 +199,15 @@ def test_the_same_relative_path_elsewhere_is_of_other_images_where_folders_are_s
     for places in ({"work": str(tmp_path / "runs")}, {"results": "../results"}):
         assert not {*names("one", **places)} & {*names("two", **places)}
     assert names("one") == names("two", work=str(tmp_path / "two/runs")), "a project that is moved goes on"
+
+
+def test_a_batch_that_is_chosen_leaves_out_the_images_that_are_held_out(planned, tmp_path):
+    write_images(tmp_path / "images", [f"{kind}/{i}.png" for kind in ("cat", "dog") for i in range(8)])
+    labelled = {"dataset": "custom", "train_path": str(tmp_path / "images")}
+    for data, size, share in ((labelled, 8, 0.2), ({**labelled, "no_labels": True}, 16, 0.0)):
+        search = planned(data=data, optimizer={"batch_size": "auto"}, score="rankme", accelerator="cpu")
+        assert search.config["optimizer"]["batch_size"] == size and search.config["data"]["val_split"] == share
+        assert search.following == ({"optimizer.batch_size": 8} if share else {})
 
 
 def test_keys_that_a_user_has_given_do_not_vary_and_no_test_image_takes_part(planned, tmp_path):

@@ -1,5 +1,6 @@
 """What a page says of a search."""
 
+import math
 import random
 from dataclasses import replace
 from io import StringIO
@@ -57,14 +58,21 @@ def test_every_format_has_the_best_keys_each_trial_and_the_reason_of_failures(re
 
 def test_the_command_trains_as_the_trial_did_where_its_keys_would_change_what_auto_is(planned, make, measure, tmp_path):
     (tmp_path / "sizes.yaml").write_text("all: {optimizer.batch_size: {choices: [32, 64]}}")
-    assert planned(max_epochs="auto", precision="auto", accelerator="cpu").following == {}
-    search = planned(max_epochs="auto", accelerator="cpu", space=str(tmp_path / "sizes.yaml"))
+    held_out = {"val_split": 0.1}
+    assert planned(max_epochs="auto", precision="auto", accelerator="cpu", data=held_out).following == {}
+    search = planned(max_epochs="auto", accelerator="cpu", data=held_out, space=str(tmp_path / "sizes.yaml"))
     assert search.following == {"max_epochs": search.config["max_epochs"]}
     record = Record(replace(make(budget=1, rungs=1), following={"max_epochs": 9}))
     run_search(record, lambda trials, add: [add(measure(trial)) for trial in trials])
     assert make_sheet(record, train=TRAIN, search=SEARCH).train.startswith(
         "cplearn pretrain 'data.train_path=my images' max_epochs=9 optimizer.lr="
     )
+
+
+def test_the_command_trains_as_the_trial_did_although_that_had_fewer_images(planned):
+    search = planned(max_epochs="auto", accelerator="cpu", optimizer={"batch_size": 64})
+    steps = 1437 * 0.8 // 64  # of digits, a fifth of which the search holds out
+    assert search.following == {"max_epochs": math.ceil(1500 / steps)} != {"max_epochs": math.ceil(1500 / (1437 // 64))}
 
 
 def test_trials_on_images_that_have_changed_since_are_told(make, measure):
