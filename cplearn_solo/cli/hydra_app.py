@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from cplearn_solo.cli.options import parser_of
 from cplearn_solo.cli.text_keys import as_typed
-from cplearn_solo.config.compose import composed, errors_told, not_utf8_told
+from cplearn_solo.config.compose import composed, errors_told, not_utf8_told, overrides_told
 from cplearn_solo.core.errors import InputError, require, unknown
 from cplearn_solo.core.scripts import config_folder, config_folders
 from cplearn_solo.core.user_errors import user_errors
@@ -141,7 +141,7 @@ def _sweep(
     sys.argv = [argv[0], "--multirun", *QUIET, *overrides]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises exceptions, instead of printing them and exiting
     try:
-        with not_utf8_told(path / f"{name}.yaml"):
+        with not_utf8_told(path / f"{name}.yaml"), overrides_told(path, name, overrides):
             hydra.main(config_path=str(path), config_name=name, version_base="1.3")(job)()
     finally:
         sys.argv = argv
@@ -192,7 +192,8 @@ def _with_keys(keys: Sequence[str], overrides: list[str]) -> list[str]:
 def _forced(folder: Path, override: str, *, sweep: bool = False) -> str:
     """``key=value`` as ``++key=value``: unknown keys are reported by our own check, which knows every key."""
     key, equals, value = override.partition("=")
-    require(bool(equals) or override.startswith("~"), "override", override, "key=value")
+    fits = key.strip("+~") and (equals or key[0] == "~")
+    require(bool(fits), "override", override, "key=value")
     if value == "~" or value.startswith("~/"):  # shells do not expand it in checkpoint.dir=~/runs, as the key has a dot
         value = os.path.expanduser(value)
         override = f"{key}={value}"

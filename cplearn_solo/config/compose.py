@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cplearn_solo.core.errors import InputError, require
+from cplearn_solo.config.list_keys import lists_told
+from cplearn_solo.core.errors import InputError, reason_of, require
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -25,8 +26,22 @@ def composed(folder: Path, name: str, overrides: Iterable[str] = ()) -> DictConf
     only_yml = not file.exists() and file.with_suffix(".yml").exists()
     require(not only_yml, "configuration", str(file.with_suffix(".yml")), "a file whose name ends in .yaml")
     there = {"config_dir": str(folder.absolute()), "version_base": "1.3"}
-    with errors_told(file), not_utf8_told(file), _beside_others(), initialize_config_dir(**there):
-        return compose(name, list(overrides))
+    given = list(overrides)
+    with (
+        errors_told(file),
+        _values_told(given),
+        not_utf8_told(file),
+        overrides_told(folder, name, given),
+        _beside_others(),
+        initialize_config_dir(**there),
+    ):
+        return compose(name, given)
+
+
+def overrides_told(folder: Path, name: str, overrides: Iterable[str]) -> AbstractContextManager[None]:
+    """In this block, which composes the file ``name`` in ``folder``, an override that is wrong about a list is told."""
+    keys = (override.lstrip("+~").partition("=")[0] for override in overrides)
+    return lists_told(keys, lambda: composed(folder, name))
 
 
 @contextmanager
@@ -44,6 +59,9 @@ def errors_told(file: Path) -> Iterator[None]:
         raise InputError(f"override {given!r} cannot be read; {ways}") from error
     except (HydraException, YAMLError) as error:
         said = " ".join((str(error) or str(error.__cause__)).split())
+        if merging := re.match(r"Error merging override \+*(.+)", said):
+            cause = error.__cause__ or error
+            raise InputError(f"override {merging[1]!r}: {reason_of(cause)}") from error
         if several := re.match(r"Ambiguous value for argument '\+*(.+?)=(.+?)' ", said):
             key, values = several.groups()
             ways = f"{key}=[{values}] is a list, and with -m there is a run for each"
@@ -51,6 +69,18 @@ def errors_told(file: Path) -> Iterator[None]:
         raise InputError(f"{file}: {said}") from error
     except OmegaConfBaseException as error:
         raise InputError(f"configuration: {' '.join(str(error).split())}") from error
+
+
+@contextmanager
+def _values_told(overrides: list[str]) -> Iterator[None]:
+    """Raises ``InputError`` if Hydra refuses ``overrides`` by a ``ValueError``, as a number for a group of files."""
+    try:
+        yield
+    except InputError:
+        raise
+    except ValueError as error:
+        given = " ".join(override.lstrip("+") for override in overrides)
+        raise InputError(f"overrides {given!r}: {reason_of(error)}") from error
 
 
 @contextmanager

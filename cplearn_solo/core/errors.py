@@ -61,6 +61,11 @@ def require(ok: bool, key: str, value: object, wanted: str) -> None:
         raise InputError(f"{key} = {value!r}: must be {wanted}")
 
 
+def shown(value: object) -> str:
+    """A value in an error line; of what is no plain value only the type, as the content may fill pages."""
+    return repr(value) if value is None or isinstance(value, (str, int, float)) else f"<{type(value).__name__}>"
+
+
 @contextmanager
 def keys_named(names: Mapping[str, str]) -> Iterator[None]:
     """In this block, errors ``key = value: ...`` and ``unknown key value: ...`` name keys as the user wrote them;

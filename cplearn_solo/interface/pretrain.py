@@ -15,7 +15,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from cplearn_solo.config.compose import composed
-from cplearn_solo.core.errors import InputError, reason_of, unknown
+from cplearn_solo.config.list_keys import lists_told
+from cplearn_solo.core.errors import InputError, reason_of, shown, unknown
 from cplearn_solo.core.messages import messages_apart
 from cplearn_solo.core.processes import is_first
 from cplearn_solo.core.scripts import SCRIPTS
@@ -119,7 +120,7 @@ def _data_keys(data: Data) -> dict[str, Any]:
 
 def _place(given: Any) -> str:
     if not isinstance(given, (str, os.PathLike)):
-        raise InputError(f"data = {_shown(given)}: must be a path, as text too, a list of paths, or a dict of keys")
+        raise InputError(f"data = {shown(given)}: must be a path, as text too, a list of paths, or a dict of keys")
     return os.fsdecode(given)
 
 
@@ -133,14 +134,10 @@ def _configuration(given: str | Path) -> DictConfig:
 
 def _set(raw: DictConfig, key: str, value: Any) -> None:
     try:
-        OmegaConf.update(raw, key, _plain(value), merge=True, force_add=True)
+        with lists_told([key], lambda: raw):
+            OmegaConf.update(raw, key, _plain(value), merge=True, force_add=True)
     except OmegaConfBaseException as error:
-        raise InputError(f"{key} = {_shown(value)}: {reason_of(error)}") from error
-
-
-def _shown(value: Any) -> str:
-    """A value in an error line; of what is no plain value only the type, as the content may fill pages."""
-    return repr(value) if value is None or isinstance(value, (str, int, float)) else f"<{type(value).__name__}>"
+        raise InputError(f"{key} = {shown(value)}: {reason_of(error)}") from error
 
 
 def _plain(value: Any) -> Any:

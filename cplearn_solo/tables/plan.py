@@ -15,6 +15,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from cplearn_solo.config.list_keys import lists_told
 from cplearn_solo.core.errors import InputError, reason_of, require, unknown
 from cplearn_solo.evaluation.reference_rows import RAW_PIXELS, REFERENCE_ROWS
 from cplearn_solo.tables.paper import load_table
@@ -188,9 +189,11 @@ def _compose(
     try:
         config = deepcopy(_read(path, path.stat().st_mtime_ns))
         for part in dotted:
-            for key, value in part.items():
-                OmegaConf.update(config, key, value, merge=False)
-        config.merge_with(overrides, {"column": column})
+            with lists_told(part, lambda: config):
+                for key, value in part.items():
+                    OmegaConf.update(config, key, value, merge=False)
+        with lists_told((text.partition("=")[0] for text in _dotted(overrides)), lambda: config):
+            config.merge_with(overrides, {"column": column})
         plain = OmegaConf.to_container(config, resolve=True)
     except OmegaConfBaseException as error:
         raise InputError(f"{where}: {reason_of(error)}") from error

@@ -4,9 +4,12 @@ import os
 import sys
 
 import pytest
+from omegaconf import OmegaConf
 
 from cplearn_solo.cli.data_keys import data_keys
 from cplearn_solo.cli.hydra_app import _with_keys, hydra_app
+from cplearn_solo.config.list_keys import lists_told
+from cplearn_solo.core.errors import InputError
 
 pytestmark = pytest.mark.integration
 
@@ -118,6 +121,50 @@ def test_lists_mappings_and_sweeps_with_mistakes_are_one_line(arguments, value_o
     (line,) = capfd.readouterr().err.splitlines()
     assert line.startswith("pretrain: error: override 'name=")
     assert "needs quotes" in line
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("augmentations.crop_size=16", "unknown configuration key 'augmentations.crop_size': {}.crop_size"),
+        ("augmentations.5.crop_size=3", "unknown configuration key 'augmentations.5.crop_size': {}.crop_size"),
+        ("augmentations.1=3", "unknown configuration key 'augmentations.1': {}"),
+        ("~augmentations.crop_size", "unknown configuration key 'augmentations.crop_size': {}.crop_size"),
+        ("augmentations={a: 1}", "override 'augmentations={{a: 1}}': Cannot merge DictConfig with ListConfig"),
+        ("hydra=3", "overrides 'seed=1 hydra=3': Config group override must be a string or a list. Got int"),
+        ("=3", "override = '=3': must be key=value"),
+        ("~=3", "override = '~=3': must be key=value"),
+    ],
+)
+def test_an_override_that_fits_nowhere_is_a_line_of_its_own(override, words, value_of, capfd):
+    with pytest.raises(SystemExit, match="2"):
+        value_of("seed=1", override)
+    choices = "augmentations is a list of 1, choices are augmentations.0"
+    assert capfd.readouterr().err == f"pretrain: error: {words.format(choices)}\n"
+
+
+def test_a_sweep_over_a_key_that_a_list_lacks_is_a_line(value_of, capfd):
+    for key in ("augmentations.crop_size", "augmentations.5.crop_size"):
+        with pytest.raises(SystemExit, match="2"):
+            value_of("-m", f"{key}=8,16")
+        assert capfd.readouterr().err.startswith(
+            f"pretrain: error: unknown configuration key '{key}': augmentations is"
+        )
+
+
+def test_keys_of_a_list_are_those_of_its_elements():
+    values = {"a": [{"b": 1}, {"b": 2}], "range": [0, 1], "none": []}
+    for key, choices in {
+        "a.b": "a is a list of 2, choices are a.0.b to a.1.b",
+        "a.-3.b": "a is a list of 2, choices are a.0.b to a.1.b",
+        "range.low": "range is a list of 2, choices are range.0 to range.1",
+        "none.0.b": "none is a list of 0, choices are none",
+    }.items():
+        with pytest.raises(InputError) as told, lists_told([key], lambda: OmegaConf.create(values)):
+            raise ValueError
+        assert str(told.value) == f"unknown configuration key {key!r}: {choices}"
+    with pytest.raises(ZeroDivisionError), lists_told(["a.0.b", "a.1", "x.y"], lambda: OmegaConf.create(values)):
+        1 / 0  # noqa: B018
 
 
 def test_several_values_without_a_sweep_are_told_how_to_say_it(value_of, capfd):

@@ -277,6 +277,11 @@ def test_a_configuration_ends_as_hydra_wants_it(tmp_path):
         ({"data": np.zeros((99, 9))}, "data = <ndarray>: must be a path"),
         ({"data": ["here", None]}, "data = None: must be a path"),
         ({"data": {"train_path": np.zeros((99, 9))}}, "data.train_path = <ndarray>: Value 'ndarray'"),
+        (
+            {"augmentations.crop_size": 8},
+            "key 'augmentations.crop_size': augmentations is a list of 1, choices are aug",
+        ),
+        ({"augmentations.5.crop_size": 8}, "is a list of 1, choices are augmentations.0.crop_size"),
     ],
 )
 def test_mistakes_are_a_line(call, words, tmp_path, monkeypatch):

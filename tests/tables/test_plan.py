@@ -155,6 +155,7 @@ def test_a_file_that_is_no_table_is_told_in_one_line(content, tmp_path):
         ("long_tail", DIGITS, {"label": "mine"}, "label = 'mine': .*the columns here are imbalance10, imbalance100"),
         ("long_tail", DIGITS, {"compare_with": "imbalance10"}, "compare_with = 'imbalance10': must be null"),
         ("cplearn_table1", DIGITS, {"columns": ["svhn"]}, "columns = .'svhn'.: must be null with data.dataset=digits"),
+        ("cplearn_table1", {**DIGITS, "augmentations": {"crop_size": 8}}, {}, "key 'augmentations.crop_size': augment"),
     ],
 )
 def test_what_would_change_nothing_is_refused(table, overrides, request_, words):
@@ -224,6 +225,14 @@ def test_the_command_above_each_configuration_makes_its_table(name):
         ({"rows": [{"name": "x", "config": "cplearn", "published": {"digit": {}}}]}, "did you mean 'digits'"),
         ({"rows": [{"name": "x", "config": "cplearn", "published": {"digits": {"mni": 1}}}]}, "metric of .* 'mni'"),
         ({"rows": [{"name": "x", "config": "cplearn", "x": 1, "overrides": {"all": {"seed": "${no}"}}}]}, "'no'"),
+        (
+            {
+                "rows": [
+                    {"name": "x", "config": "cplearn", "x": 1, "overrides": {"all": {"augmentations.crop_size": 8}}}
+                ]
+            },
+            "unknown configuration key 'augmentations.crop_size': augmentations is a list of 1, choices are augmentati",
+        ),
         ({"rows": [{"name": "x", "config": "cplearn"}]}, "row 'x', x = None: must be a number with plot: rows"),
         ({"plot": "epochs"}, r"metrics of setting '\w+' = \['nmi', 'linear'\]: must be one with a curve"),
         *(

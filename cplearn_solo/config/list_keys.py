@@ -1,0 +1,43 @@
+"""Keys that go through a list, as ``augmentations.0.crop_size``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from cplearn_solo.core.errors import InputError
+
+
+@contextmanager
+def lists_told(keys: Iterable[str], config: Callable[[], Any]) -> Iterator[None]:
+    """If this block fails because one of ``keys`` has no index, or a wrong one, where ``config()`` has a list, raises
+    ``InputError`` with the keys that there are: Hydra and OmegaConf say neither which key it is nor what is wrong."""
+    try:
+        yield
+    except Exception as error:
+        if keys := list(keys):
+            values = OmegaConf.to_container(config())
+            for key in keys:
+                _check(values, key, error)
+        raise
+
+
+def _check(values: Any, key: str, error: Exception) -> None:
+    path, *rest = key.split(".")
+    values = values.get(path) if isinstance(values, dict) else None
+    while rest:
+        if isinstance(values, list) and not (rest[0].isdecimal() and int(rest[0]) < len(values)):
+            inside = values and isinstance(values[0], (dict, list))
+            after = rest[1:] if rest[0].lstrip("-").isdecimal() else rest
+            keys = [".".join([path, str(i), *(after if inside else [])]) for i in range(len(values))]
+            choices = " to ".join(dict.fromkeys((keys or ["none"])[i] for i in (0, -1)))
+            wrong = f"{path} is a list of {len(values)}, choices are {choices}"
+            raise InputError(f"unknown configuration key {key!r}: {wrong}") from error
+        part, *rest = rest
+        values = (
+            values[int(part)] if isinstance(values, list) else values.get(part) if isinstance(values, dict) else None
+        )
+        path = f"{path}.{part}"
