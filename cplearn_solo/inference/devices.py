@@ -7,7 +7,7 @@ import torch
 from cplearn_solo.config import Config
 from cplearn_solo.config.checks import check_choices
 from cplearn_solo.config.evaluation import ACCELERATORS
-from cplearn_solo.core.errors import InputError, require
+from cplearn_solo.core.errors import InputError, require, shown
 
 
 def choose_device(accelerator: str = "auto") -> torch.device:
@@ -19,20 +19,21 @@ def choose_device(accelerator: str = "auto") -> torch.device:
 
 
 def known_device(given: torch.device | str) -> torch.device:
-    """``given`` as PyTorch names it; raises ``InputError`` unless there is such a device here."""
+    """``given`` as PyTorch names it; raises ``InputError`` unless there is such a device here, which can compute."""
     gpus = torch.cuda.device_count()
     try:
         device = torch.device(given)
         if device.type == "cuda":  # counted, as no process could be forked once a tensor is there
             there = (device.index or 0) < gpus
         else:
-            there = torch.empty(0, device=device).device.type == device.type
+            torch.ones((), device=device).item()  # PyTorch's meta device has no values to read
+            there = True
     except Exception:  # those for missing devices differ from kind to kind
         there = False
     if not there:
-        shown = str(given) if isinstance(given, (str, int, torch.device)) else type(given).__name__
+        value = shown(str(given) if isinstance(given, torch.device) else given)
         choices = ("cpu", *(("cuda",) if gpus else ()), *(f"cuda:{i}" for i in range(gpus)))
-        raise InputError(f"device = {shown!r}: must be one that is here, as {', '.join(choices)}")
+        raise InputError(f"device = {value}: must be one that is here, as {', '.join(choices)}")
     return device
 
 

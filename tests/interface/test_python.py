@@ -308,12 +308,15 @@ def test_other_folders_and_images_are_refused(run, tmp_path):
         run.embed([noise_images(1, 8, 8)[0, :1]])
 
 
-@pytest.mark.parametrize("device", ["gpu", "nope", "cuda", "cuda:1", "xpu", torch.device("cuda"), None, [1]])
+@pytest.mark.parametrize(
+    "device",
+    ["gpu", "nope", "cuda", "cuda:1", "xpu", "meta", torch.device("meta"), torch.device("cuda"), None, [1]],
+)
 @pytest.mark.parametrize("of", [load_backbone, Run])
 def test_a_device_that_is_not_here_is_a_line(of, device, run, monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
-    shown = "NoneType" if device is None else "list" if device == [1] else str(device)
-    with pytest.raises(InputError, match=f"^device = '{shown}': must be one that is here, as cpu$"):
+    shown = None if device is None else "<list>" if device == [1] else repr(str(device))
+    with pytest.raises(InputError, match=f"^device = {shown}: must be one that is here, as cpu$"):
         of(run.path, device=device)
 
 
