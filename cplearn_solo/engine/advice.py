@@ -100,14 +100,14 @@ def _learning_rate(config: Config, derived: Mapping[str, Any]) -> Iterator[Chang
 
 def _epochs(config: Config, derived: Mapping[str, Any]) -> Iterator[Change]:
     an_epoch, most = derived.get("steps_per_epoch", STEPS), config.max_steps
-    steps = min(an_epoch * config.max_epochs, most or STEPS)
-    if steps >= STEPS:
-        return
+    of_epochs, epochs = an_epoch * config.max_epochs, math.ceil(STEPS / an_epoch)
+    steps = min(of_epochs, most or of_epochs)
     why = f"{steps} steps are hardly enough to learn anything"
-    if most == steps:
-        yield Change("max_steps", STEPS, most, why)
-    else:
-        yield Change("max_epochs", math.ceil(STEPS / an_epoch), config.max_epochs, why)
+    if most and most < STEPS:
+        also = f", and {STEPS} also take max_epochs={epochs}, now {config.max_epochs}" if of_epochs < STEPS else ""
+        yield Change("max_steps", STEPS, most, f"{why}{also}")
+    elif of_epochs < STEPS:
+        yield Change("max_epochs", epochs, config.max_epochs, why)
 
 
 def _views(config: Config) -> Iterator[Change]:

@@ -86,12 +86,15 @@ def too_early(config: Config, epochs: int, steps: int | None) -> str:
     collapsed. Where the steps are not known, only epochs count."""
     warmup = config.scheduler.warmup_epochs if config.scheduler.name == "warmup_cosine" else 0
     first = math.ceil(warmup) + 2
+    if steps is not None and steps < FIRST_STEP:
+        if steps not in (0, config.max_steps):  # which may end in the midst of an epoch
+            first = max(first, math.ceil(FIRST_STEP * epochs / steps))
+        done = f"{counted(epochs, 'epoch')} and {counted(steps, 'step')}"
+        why = "before, BatchNorm's running statistics may still be near their start"
+        return f"trained for {done}, and judged from epoch {first} and step {FIRST_STEP} on: {why}"
     if epochs < first:
         after = f" with a warm-up of {warmup:g}" if warmup else ""
         return f"trained for {counted(epochs, 'epoch')}, and judged from epoch {first} on{after}"
-    if steps is not None and steps < FIRST_STEP:
-        why = "before, BatchNorm's running statistics may still be near their start"
-        return f"trained for {counted(steps, 'step')}, and judged from step {FIRST_STEP} on: {why}"
     return ""
 
 

@@ -137,6 +137,18 @@ def test_a_run_of_few_steps_is_advised_to_make_more(verdict):
     assert "max_epochs" not in said(verdict, "byol", LONG)
 
 
+def test_steps_that_epochs_end_before_take_more_epochs_too():
+    few = {"max_epochs": 60, "max_steps": 29}
+    words = (
+        "max_steps=500 (now 29: 29 steps are hardly enough to learn anything, and 500 also take max_epochs={}, now 60)"
+    )
+    assert words.format(125) in said("spread", "byol", **few)
+    assert words.format(500) in said("spread", "byol", {"steps_per_epoch": 1, "devices": 1}, **few)
+    assert "also take" not in said("spread", "byol", LONG, **few)
+    shorter = said("spread", "byol", {"steps_per_epoch": 1, "devices": 1}, max_epochs=10, max_steps=29)
+    assert "max_steps=500 (now 29: 10 steps" in shorter and "also take max_epochs=500, now 10" in shorter
+
+
 def test_views_that_are_nearly_the_same_are_named():
     weak = {"augmentations.0.color_jitter.prob": 0, "augmentations.0.rrc.crop_min_scale": 0.9}
     assert "augmentations.0.rrc.crop_min_scale=0.6 (now 0.9: " in said("within_code", "cplearn", **weak)

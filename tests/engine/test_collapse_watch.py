@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import shutil
 from contextlib import redirect_stdout
 from types import SimpleNamespace
@@ -130,17 +131,24 @@ def test_a_run_that_was_stopped_goes_on_where_more_epochs_are_asked_for(tmp_path
 
 
 @pytest.mark.parametrize(
-    "epochs, steps, words",
+    "epochs, steps, most, words",
     [
-        (3, 900, "trained for 3 epochs, and judged from epoch 4 on with a warm-up of 2"),
-        (4, 28, "trained for 28 steps, and judged from step 29 on: before, BatchNorm's running statistics may still"),
-        (4, 29, ""),
-        (4, None, ""),
+        (3, 900, None, "trained for 3 epochs, and judged from epoch 4 on with a warm-up of 2"),
+        (4, 28, None, "trained for 4 epochs and 28 steps, and judged from epoch 5 and step 29 on: before, BatchNorm's"),
+        (2, 4, None, "trained for 2 epochs and 4 steps, and judged from epoch 15 and step 29 on: before, BatchNorm's"),
+        (2, 28, None, "trained for 2 epochs and 28 steps, and judged from epoch 4 and step 29 on: before, BatchNorm's"),
+        (2, 4, 4, "trained for 2 epochs and 4 steps, and judged from epoch 4 and step 29 on: before, BatchNorm's"),
+        (4, 29, None, ""),
+        (4, None, None, ""),
     ],
 )
-def test_a_run_is_judged_after_some_epochs_and_some_steps(epochs, steps, words):
-    why = watch.too_early(parse_config(shipped("cplearn")), epochs, steps)
+def test_a_run_is_judged_after_some_epochs_and_some_steps(epochs, steps, most, words):
+    config = parse_config(shipped("cplearn", max_steps=most))
+    why = watch.too_early(config, epochs, steps)
     assert why.startswith(words) and bool(why) == bool(words)
+    if steps and why and not most:  # to train as long as it says is enough
+        longer = max(epochs, *map(int, re.findall(r"judged from epoch (\d+)", why)))
+        assert not watch.too_early(config, longer, longer * steps // epochs)
 
 
 def test_28_steps_leave_more_of_batchnorms_start_than_a_twentieth():
@@ -185,7 +193,7 @@ def test_a_healthy_run_is_left_alone(tmp_path):
 def test_a_run_too_short_to_judge_is_told_so(tmp_path):
     summary, _, output = run(tmp_path, "cplearn", "max_epochs=1", "method_kwargs.beta=10", "data.max_train_images=400")
     assert summary["verdict"] == "too early to tell" and "cluster collapse" not in output
-    assert "too early to tell: trained for 1 epoch, and judged from epoch 4 on with a warm-up of 2" in output
+    assert "too early to tell: trained for 1 epoch and 6 steps, and judged from epoch 5 and step 29 on: " in output
     assert summary["verdict_measures"].keys() >= {"spread", "code_use", "told_apart", "stable_rank"}
 
 
