@@ -8,9 +8,11 @@ from contextlib import contextmanager
 
 from cplearn_solo.core.errors import InputError, reason_of
 
-# Words of PyTorch's allocators (torch.OutOfMemoryError of GPUs, a RuntimeError for CPUs), of cuBLAS and cuDNN, of C++
-# and of the system.
-WORDS = re.compile(r"out of memory|allocate memory|not enough memory|ALLOC_FAILED|bad_alloc", re.IGNORECASE)
+# Words of PyTorch's allocators (torch.OutOfMemoryError of GPUs, a RuntimeError for CPUs), of cuBLAS and cuDNN, of C++,
+# of the system, and of Python where there is no room for a thread's stack.
+WORDS = re.compile(
+    r"out of memory|allocate memory|not enough memory|ALLOC_FAILED|bad_alloc|can't start new thread", re.IGNORECASE
+)
 
 
 class OutOfMemory(InputError):

@@ -54,12 +54,9 @@ def user_errors(program: str) -> Iterator[None]:
             _end(f"{program}: {stop if str(stop) else 'stopped'}", 128 + number)
         except BrokenPipeError:  # the reader of the output, such as head(1), has stopped
             _end("", 128 + PIPE)
-        except OSError as error:
-            if not (reason := why_not_written(error)):
-                _end_helpers()
-                raise
-            _end(f"{program}: error: {error.filename or 'standard output'}: {reason}", 2)
         except Exception as error:
+            if isinstance(error, OSError) and (reason := why_not_written(error)):
+                _end(f"{program}: error: {error.filename or 'standard output'}: {reason}", 2)
             if how := lost_worker(error):
                 _end(f"{program}: error: {how}, perhaps for want of memory", 2)
             if how := lack_of_memory(error):

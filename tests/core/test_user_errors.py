@@ -46,6 +46,8 @@ def test_what_ends_a_program_is_a_line_and_an_exit_code(error, code, line, capsy
         (lambda: np.empty(1 << 60, np.uint8), "Unable to allocate 1.00 EiB for an array"),
         (lambda: _raise(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nmore")), "2.00 GiB."),
         (lambda: _raise(RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `it`")), "calling `it`"),
+        (lambda: _raise(RuntimeError("can't start new thread")), "can't start new thread"),
+        (lambda: _raise(OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))), "Cannot allocate memory"),  # as of a fork
         (lambda: _raise(MemoryError()), "MemoryError"),
     ],
 )
