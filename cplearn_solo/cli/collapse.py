@@ -6,7 +6,7 @@ import argparse
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from cplearn_solo.cli.options import parser_of
+from cplearn_solo.cli.options import parser_of, without_key
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -31,7 +31,9 @@ TITLES, VALUES, SPREAD = 41, 13, 8  # characters of the first column, each other
 def command_line() -> argparse.ArgumentParser:
     """The program's options."""
     parser = parser_of("collapse", COLLAPSE)
-    parser.add_argument("runs", nargs="+", metavar="RUN", help="run folder, checkpoint, or file of features")
+    parser.add_argument(
+        "runs", nargs="+", metavar="RUN", type=without_key, help="run folder, checkpoint, or file of features"
+    )
     parser.add_argument(
         "--output", metavar="FOLDER", help="new folder (default: RUN/figures/TIME for one run, else collapse/TIME)"
     )

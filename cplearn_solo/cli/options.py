@@ -21,10 +21,11 @@ def parser_of(program: str, about: str) -> argparse.ArgumentParser:
 
 def add_pretrained(parser: argparse.ArgumentParser, **settings: Any) -> None:
     """Adds the trained model: RUN or, as it is a key of other programs, ``pretrained=RUN``."""
-    parser.add_argument("pretrained", metavar="RUN_OR_CHECKPOINT", type=_without_key, **settings)
+    parser.add_argument("pretrained", metavar="RUN_OR_CHECKPOINT", type=without_key, **settings)
 
 
-def _without_key(word: str) -> str:
+def without_key(word: str) -> str:
+    """RUN of ``pretrained=RUN``; any other word, and a path that exists, as it is."""
     return word if os.path.exists(word) else word.removeprefix("pretrained=")
 
 

@@ -45,6 +45,11 @@ def test_the_released_protocol_says_what_it_shows(run, here, tmp_path):
     assert float(value) < -1000 and "zeros up to 2,048 dimensions" in page
 
 
+def test_a_run_may_be_given_as_the_key_of_other_programs(here):
+    code, _, error = here("collapse", "pretrained=nowhere", "pretrained=else")
+    assert code == 2 and error.startswith("collapse: error: RUN = 'nowhere': must be a run folder")
+
+
 def test_a_run_without_held_out_images_is_measured_on_its_training_images(here, tmp_path):
     (tmp_path / "images").mkdir()
     for i in range(40):
