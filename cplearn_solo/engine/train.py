@@ -1,36 +1,25 @@
-"""One pretraining run: data, module, Trainer, run folder."""
+"""One pretraining run: what it needs, its run folder, training."""
 
 from __future__ import annotations
 
-import math
-import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
-from lightning import LightningDataModule, Trainer, seed_everything
+from lightning import Trainer
 
 from cplearn_solo.config.schema import Config
-from cplearn_solo.core.distributed import rank, world_size
 from cplearn_solo.core.errors import InputError, NotWritten, require
 from cplearn_solo.core.messages import keep_messages
 from cplearn_solo.core.out_of_memory import OutOfMemory, large_batch_told
 from cplearn_solo.core.precision import matmul_precision
 from cplearn_solo.core.processes import end_with_parent
-from cplearn_solo.data import Splits, eval_loader, load_splits, tell_lost_classes, train_loader
+from cplearn_solo.data import Splits
 from cplearn_solo.data.file_loader import lost_workers_told
-from cplearn_solo.data.inspect import in_short
-from cplearn_solo.data.memory_loader import MemoryEvalLoader, MemoryLoader
-from cplearn_solo.data.notes import say_once
-from cplearn_solo.engine.allocator import keep_freed_memory
-from cplearn_solo.engine.batches import check_batches, limited
-from cplearn_solo.engine.captured import captures
 from cplearn_solo.engine.checkpoint import EpochCheckpoint, read_checkpoint
-from cplearn_solo.engine.devices import check_cores, check_device
 from cplearn_solo.engine.early_end import EarlyEnd, PauseAfter
 from cplearn_solo.engine.epoch import NotFinite
 from cplearn_solo.engine.estimate import Estimate
@@ -38,15 +27,13 @@ from cplearn_solo.engine.find import LAST
 from cplearn_solo.engine.log import EpochLog
 from cplearn_solo.engine.lost import lost_processes_told
 from cplearn_solo.engine.module import Pretrainer, image_statistics
-from cplearn_solo.engine.networks import check_scored_size
 from cplearn_solo.engine.optim import lr_scale
+from cplearn_solo.engine.prepare import Loaders, prepared, steps_of_epoch
 from cplearn_solo.engine.runs import DERIVED, RunFolder, how_to_go_on, open_run, run_of_parent, shared_with_processes
 from cplearn_solo.engine.sharding import ShardedStrategy
-from cplearn_solo.engine.trainer import build_trainer, extra_loggers
+from cplearn_solo.engine.trainer import extra_loggers
 from cplearn_solo.engine.waiting import WaitingWatch
 from cplearn_solo.engine.watch import CollapseWatch
-from cplearn_solo.engine.weights import start_from_weights
-from cplearn_solo.methods.build import method_keys_named
 from cplearn_solo.metrics.verdict import Verdict
 
 SMALLER = "a smaller optimizer.lr or precision=32 may help"  # where losses or weights are not finite
@@ -66,15 +53,6 @@ class Trained:
     unfinished: str = ""
 
 
-class Prepared(NamedTuple):
-    """Everything that a training needs except its run folder."""
-
-    trainer: Trainer
-    module: Pretrainer
-    splits: Splits
-    loaders: Loaders
-
-
 def pretrain(config: Config, *, until: int | None = None, estimate: Estimate | None = None) -> Trained:
     """Trains as ``config`` says and leaves checkpoints, log and derived values in the run folder.
 
@@ -83,8 +61,8 @@ def pretrain(config: Config, *, until: int | None = None, estimate: Estimate | N
     run takes once it has made some steps.
     """
     require(not config.dry_run, "dry_run", True, "false here: cplearn pretrain alone has it")
-    trainer, module, splits, loaders = _prepared(config)
-    derived = _derived(config, module, trainer.world_size, _steps(config, trainer, loaders))
+    trainer, module, splits, loaders = prepared(config)
+    derived = _derived(config, module, trainer.world_size, steps_of_epoch(config, trainer, loaders))
     run = _open_run(config, trainer, module, splits.fingerprint)
     watch = CollapseWatch(config, derived)
     trainer.callbacks += [watch, WaitingWatch(), *([estimate] if estimate else [])]
@@ -105,8 +83,8 @@ def pretrain(config: Config, *, until: int | None = None, estimate: Estimate | N
 
 def rehearse(config: Config, estimate: Estimate) -> None:
     """Trains until ``estimate`` has printed what the run takes and ended it; nothing is kept."""
-    trainer, module, _, loaders = _prepared(config)
-    _steps(config, trainer, loaders)
+    trainer, module, _, loaders = prepared(config)
+    steps_of_epoch(config, trainer, loaders)
     trainer.callbacks.append(estimate)
     try:
         with _matmul_precision(config, trainer), _losses_told(config, trainer):
@@ -115,89 +93,6 @@ def rehearse(config: Config, estimate: Estimate) -> None:
         raise InputError(f"{error} ({SMALLER})") from error
     except (KeyboardInterrupt, SystemExit) as end:  # Lightning turns signals into the latter
         raise KeyboardInterrupt from end
-
-
-def _prepared(config: Config) -> Prepared:
-    """Everything but the run folder; raises ``InputError`` for invalid input."""
-    keep_freed_memory()
-    seed_everything(config.seed, verbose=False)
-    trainer = build_trainer(config)
-    check_cores(trainer)
-    first = config.augmentations[0]
-    splits = load_splits(config.data, seed=config.seed, mean=first.mean, std=first.std)
-    say_once(in_short(splits.train, splits.test))
-    if splits.test is not None:
-        tell_lost_classes(splits.train, splits.test)
-    module = Pretrainer(config, **image_statistics(splits.train))
-    start_from_weights(module)
-    for images in filter(None, (splits.train, splits.test)):
-        check_scored_size(module.backbone, config, images)
-    with method_keys_named(config.method):
-        module.method.check_ranks(trainer.world_size)
-    check_device(config, module.method, trainer.strategy.root_device)
-    module.build_optimizer(trainer.world_size)
-    if captures(config, module.method, trainer):
-        module.capture_steps()
-    if config.performance.compile:
-        _compile(module)
-    if splits.test is None:
-        wanted = "false where no images are held out; data.val_path or data.val_split names some"
-        require(not config.knn_eval.enabled, "knn_eval.enabled", True, wanted)
-        trainer.limit_val_batches = 0
-    loaders = Loaders(splits, config)
-    check_batches(trainer, loaders)
-    if config.max_steps:
-        # everything that counts epochs must know which one is the last
-        epochs = -(-config.max_steps // _steps(config, trainer, loaders))
-        trainer.fit_loop.max_epochs = min(trainer.max_epochs or epochs, epochs)
-    return Prepared(trainer, module, splits, loaders)
-
-
-class Loaders(LightningDataModule):
-    """Loaders of a run, made in each process once it knows its rank."""
-
-    def __init__(self, splits: Splits, config: Config) -> None:
-        super().__init__()
-        self.splits, self.config = splits, config
-
-    def train_dataloader(self) -> Any:
-        colour = self.trainer.strategy.root_device.type == "cpu"  # then workers apply colour, in parallel
-        return self._on_device(self._train(rank=rank(), world=world_size(), colour=colour))
-
-    def val_dataloader(self) -> Any:
-        return self._on_device(self._val(rank=rank(), world=world_size()))
-
-    def batches(self, world: int) -> int:
-        """Batches that each of ``world`` processes trains on in an epoch; ``InputError`` if there is not one."""
-        return len(self._train(rank=0, world=world))
-
-    def val_batches(self, world: int, rank: int = 0) -> int:
-        """Batches of a validation in the process ``rank`` of ``world``; the first has the most of them."""
-        return len(self._val(rank=rank, world=world))
-
-    def _on_device(self, loader: Any) -> Any:
-        """Moves images in memory to a GPU that has room for them, so that steps do not wait for copies."""
-        device = self.trainer.strategy.root_device
-        in_memory = isinstance(loader, (MemoryLoader, MemoryEvalLoader))
-        if device.type == "cuda" and in_memory and 8 * loader.num_bytes < torch.cuda.mem_get_info(device)[0]:
-            loader.to(device)
-        return loader
-
-    def _train(self, **place: Any) -> Any:
-        return train_loader(
-            self.splits.train, self.config.augmentations, seed=self.config.seed, **place, **self._common()
-        )
-
-    def _val(self, **place: Any) -> Any:
-        crop_size = self.config.augmentations[0].crop_size
-        return eval_loader(self.splits.test, crop_size=crop_size, **place, **self._common())
-
-    def _common(self) -> dict[str, Any]:
-        return {
-            "batch_size": self.config.optimizer.batch_size,
-            "num_workers": self.config.data.num_workers,
-            "processes": self.trainer.num_devices if self.trainer else 1,
-        }
 
 
 @contextmanager
@@ -212,16 +107,6 @@ def _matmul_precision(config: Config, trainer: Trainer) -> Iterator[None]:
         yield
     finally:
         torch.set_float32_matmul_precision(before)
-
-
-def _compile(module: Pretrainer) -> None:
-    """Compiles backbone and teacher by ``torch.compile``, in place, so that checkpoints keep their names."""
-    compiler = os.environ.get("CXX", "g++")
-    if shutil.which(compiler) is None:
-        raise InputError(f"performance.compile = True: no compiler {compiler!r} was found; install it or set CXX")
-    for network in (module.backbone, module.teacher):
-        if network is not None:
-            network.compile()
 
 
 def _open_run(config: Config, trainer: Trainer, module: Pretrainer, data: dict[str, Any]) -> RunFolder:
@@ -301,12 +186,6 @@ def _losses_told(config: Config, trainer: Trainer) -> Iterator[None]:
     batch = ("optimizer.batch_size", config.optimizer.batch_size, trainer.strategy.root_device)
     with large_batch_told(*batch, *ways), lost_workers_told(config.data.num_workers), lost_processes_told(trainer):
         yield
-
-
-def _steps(config: Config, trainer: Trainer, loaders: Loaders) -> int:
-    """Optimizer steps of an epoch; ``InputError`` if there is not one."""
-    batches = limited(loaders.batches(trainer.world_size), trainer.limit_train_batches)
-    return math.ceil(batches / config.accumulate_grad_batches)
 
 
 def _derived(config: Config, module: Pretrainer, world: int, steps_per_epoch: int) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from cplearn_solo.config.read import parse_config
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.core.words import TOO_EARLY
 from cplearn_solo.data import train_loader
-from cplearn_solo.engine import runs, train
+from cplearn_solo.engine import prepare, runs
 from cplearn_solo.engine.log import EpochLog
 from cplearn_solo.engine.module import Pretrainer
 from cplearn_solo.engine.runs import RUN_VARIABLE, RunFolder, run_of_parent, shared_with_processes
@@ -123,7 +123,7 @@ def test_a_killed_run_on_files_ends_with_the_weights_of_an_uninterrupted_one(tmp
     train_until(1, configs["halved"], monkeypatch)
     pretrain(parse_config(configs["halved"]))
     with monkeypatch.context() as context:
-        context.setattr(train, "train_loader", lambda *a, colour=True, **k: train_loader(*a, colour=False, **k))
+        context.setattr(prepare, "train_loader", lambda *a, colour=True, **k: train_loader(*a, colour=False, **k))
         pretrain(parse_config(configs["elsewhere"]))
     runs = [folders(tmp_path / name)[0] / "checkpoints/last.ckpt" for name in configs]
     whole, *others = (torch.load(run, weights_only=True)["state_dict"] for run in runs)

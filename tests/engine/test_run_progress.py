@@ -9,7 +9,7 @@ from support.runs import folders
 
 from cplearn_solo.config.read import parse_config
 from cplearn_solo.core.errors import InputError
-from cplearn_solo.engine import devices, progress, train
+from cplearn_solo.engine import devices, prepare, progress
 from cplearn_solo.engine.train import pretrain
 
 pytestmark = pytest.mark.integration
@@ -45,14 +45,14 @@ class Interrupt(Callback):
     (1, False, " goes on from "),
 ])  # fmt: skip
 def test_an_interrupted_training_says_how_to_go_on(epoch, resumed, words, tmp_path, monkeypatch):
-    build = train.build_trainer
+    build = prepare.build_trainer
 
     def interrupted(config):
         trainer = build(config)
         trainer.callbacks.append(Interrupt(epoch))
         return trainer
 
-    monkeypatch.setattr(train, "build_trainer", interrupted)
+    monkeypatch.setattr(prepare, "build_trainer", interrupted)
     config = parse_config(tiny(tmp_path, auto_resume={"enabled": resumed}))
     with pytest.raises(KeyboardInterrupt) as stop:
         pretrain(config)
@@ -61,7 +61,7 @@ def test_an_interrupted_training_says_how_to_go_on(epoch, resumed, words, tmp_pa
     assert resumed or f"; resume_from_checkpoint={run}" in str(stop.value)
     assert epoch or "has no checkpoint yet" in str(stop.value)
     if epoch and resumed:
-        monkeypatch.setattr(train, "build_trainer", build)
+        monkeypatch.setattr(prepare, "build_trainer", build)
         assert pretrain(config).run.path == run
 
 

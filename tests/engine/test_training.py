@@ -25,9 +25,10 @@ from cplearn_solo.engine.find import kept_checkpoints
 from cplearn_solo.engine.log import EpochLog
 from cplearn_solo.engine.module import Pretrainer, image_statistics
 from cplearn_solo.engine.online_probe import OnlineProbe
+from cplearn_solo.engine.prepare import Loaders, prepared
 from cplearn_solo.engine.running_scale import RunningScale
 from cplearn_solo.engine.runs import read_derived
-from cplearn_solo.engine.train import Loaders, _matmul_precision, _prepared, pretrain
+from cplearn_solo.engine.train import _matmul_precision, pretrain
 from cplearn_solo.evaluation.programs import evaluate
 from cplearn_solo.inference.features import extract
 from cplearn_solo.inference.pretrained import load_pretrained
@@ -265,7 +266,7 @@ def test_a_backbone_of_one_size_is_told_before_images_of_another_are_scored(tmp_
         pretrain(parse_config(config))
     assert list(tmp_path.iterdir()) == []
     config["backbone"]["kwargs"] = {**sizes, "dynamic_img_size": True}
-    assert _prepared(parse_config(config)).module.backbone.training
+    assert prepared(parse_config(config)).module.backbone.training
 
 
 def test_bad_checkpoints_are_named(tmp_path):

@@ -21,7 +21,7 @@ from cplearn_solo.core.errors import InputError
 from cplearn_solo.data import BatchAugment, batch_views
 from cplearn_solo.data.random_source import RandomSource
 from cplearn_solo.data.schema import Augmentation, ColorJitter, GaussianNoise, Prob
-from cplearn_solo.engine import captured, train
+from cplearn_solo.engine import captured, prepare
 from cplearn_solo.engine.captured import NotCaptured, captures, cuda_graph
 from cplearn_solo.engine.captured_updates import CapturedOptimizer, CapturedTeacher
 from cplearn_solo.engine.captured_views import CapturedViews
@@ -367,7 +367,7 @@ def rates_of_float32():
 @pytest.fixture
 def on_a_cpu(monkeypatch):
     """``performance.graph=true`` is taken on a CPU."""
-    monkeypatch.setattr(train, "captures", lambda config, *_: config.performance.graph is not False)
+    monkeypatch.setattr(prepare, "captures", lambda config, *_: config.performance.graph is not False)
     capture_steps = Pretrainer.capture_steps
     monkeypatch.setattr(Pretrainer, "capture_steps", lambda self: capture_steps(self, tape))
 
@@ -504,7 +504,7 @@ def test_a_step_that_cannot_be_captured_is_made_as_it_comes(device, tmp_path, mo
     accelerator = {"accelerator": "gpu" if device == "cuda" else "cpu"}
     if device == "cpu":
         own = Pretrainer.capture_steps
-        monkeypatch.setattr(train, "captures", lambda config, *_: config.performance.graph is not False)
+        monkeypatch.setattr(prepare, "captures", lambda config, *_: config.performance.graph is not False)
         monkeypatch.setattr(Pretrainer, "capture_steps", lambda self: own(self, refuse))
     with register_module_forward_pre_hook(ask):
         expected, found = (run(tmp_path / str(graph), graph, **accelerator)[0] for graph in (False, "auto"))
