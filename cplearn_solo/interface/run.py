@@ -105,13 +105,15 @@ class Run:
         images: str | Path,
         out: str | Path = "gallery.html",
         *,
+        batch_size: int = 256,
         num_workers: Workers = "auto",
         seed: int = 0,
     ) -> Path:
         """Writes a page of the images at a place, as ``cplearn gallery`` does, to ``out``, a new .html file."""
+        require(batch_size >= 1, "batch_size", batch_size, "at least 1")
         from cplearn_solo.gallery.write import write_gallery
 
-        how = {"num_workers": num_workers, "seed": seed, "device": self.device}
+        how = {"batch_size": batch_size, "num_workers": num_workers, "seed": seed, "device": self.device}
         with own_defaults():
             found = labelled_images_at(self._model, str(images))
             return write_gallery(self._model, found, out, title=str(images), **how).page

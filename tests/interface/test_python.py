@@ -302,6 +302,8 @@ def test_other_folders_and_images_are_refused(run, tmp_path):
         run.embed(Image.new("RGB", (8, 8)))
     with pytest.raises(InputError, match="batch_size = 0: must be at least 1"):
         run.embed(noise_images(2, 8, 8), batch_size=0)
+    with pytest.raises(InputError, match="batch_size = 0: must be at least 1"):
+        run.gallery("digits", batch_size=0)
     with pytest.raises(InputError, match="images = 0: must be at least 1 image"):
         run.embed([])
     with pytest.raises(InputError, match=r"image = \(1, 8, 8\): must be of shape \(3, height, width\)"):
@@ -342,3 +344,5 @@ def test_images_that_need_too_much_memory_are_told(run, tmp_path, monkeypatch):
     for images in (noise_images(2, 8, 8), str(tmp_path)):
         with pytest.raises(InputError, match="^batch_size = 256: must be smaller, as the memory of cpu ran out$"):
             run.embed(images)
+    with pytest.raises(InputError, match="^batch_size = 2: must be smaller, as the memory of cpu ran out$"):
+        run.gallery(tmp_path, tmp_path / "page.html", batch_size=2, num_workers=0)
