@@ -18,7 +18,7 @@ from cplearn_solo.evaluation.reference_rows import REFERENCE_ROWS, reference_row
 
 CONFIG, FACTS = "config.yaml", "cell.json"  # in the folder: the configuration, and other facts
 UNTRAINED = "untrained.ckpt"  # the network of a reference row that is measured
-# Columns of metrics.csv that a result keeps for figures.
+# Columns of metrics.csv that every result keeps for figures, besides those that its table draws.
 CURVES = ("train_loss", "val_acc1", "collapse_correlation", "collapse_features_correlation")
 
 
@@ -43,11 +43,13 @@ def run_cell(folder: Path, pretrain: Callable[[DictConfig], None]) -> dict[str, 
     if not (finished := finished_runs(folder)):
         raise InputError("max_time is over; the same command goes on with the run")
     run = finished[-1]
-    return {"command": shlex.join(command), **_measured(_trained(run), wanted, run, raw), "date": _today()}
+    trained = _trained(run, facts.get("curves", []))
+    return {"command": shlex.join(command), **_measured(trained, wanted, run, raw), "date": _today()}
 
 
-def _trained(run: Path) -> dict[str, Any]:
-    """Summary, fingerprint of the images, sizes in bytes and learning curve of a finished run."""
+def _trained(run: Path, drawn: list[str]) -> dict[str, Any]:
+    """Summary, fingerprint of the images, sizes in bytes and learning curves of a finished run, ``drawn`` ones among
+    them."""
     from io import BytesIO
 
     import torch
@@ -65,7 +67,8 @@ def _trained(run: Path) -> dict[str, Any]:
         torch.save(read_checkpoint(run / LAST)["state_dict"], weights)
         found |= {"state_dict_bytes": weights.tell(), "checkpoint_bytes": (run / LAST).stat().st_size}
     rows = EpochLog.read(run)
-    curves = {name: [round(row[name], 5) for row in rows if name in row] for name in CURVES}
+    kept = dict.fromkeys((*CURVES, *drawn))
+    curves = {name: [round(row[name], 5) for row in rows if name in row] for name in kept}
     return {**found, "curves": {name: values for name, values in curves.items() if values}}
 
 

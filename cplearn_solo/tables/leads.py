@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cplearn_solo.tables.compare import FEWEST, Lead, best_row, lead
-from cplearn_solo.tables.plan import BASELINE, Grid
-from cplearn_solo.tables.schema import Metric
+from cplearn_solo.tables.plan import Grid
+from cplearn_solo.tables.schema import BASELINE, Metric
 from cplearn_solo.tables.scores import Line, companions, ranked
 
 

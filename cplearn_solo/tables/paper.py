@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,15 @@ from yaml import YAMLError
 
 from cplearn_solo.core.errors import InputError, require, unknown
 from cplearn_solo.core.schema import read_schema
-from cplearn_solo.tables.schema import MEASURES, PLOTS, PaperTable, Row, Setting
+from cplearn_solo.evaluation.reference_rows import REFERENCE_ROWS
+from cplearn_solo.tables.schema import BASELINE, MEASURES, PLOTS, Metric, PaperTable, Row, Setting
 
 PAPERS = Path(__file__).parent / "papers"
 SETTINGS = "settings.yaml"
+TAKEN_ROWS = (*REFERENCE_ROWS, BASELINE)
+TAKEN_COLUMNS = ("all", "full", "midi", "mini")  # places of overrides
+MOST_DECIMALS = 15  # that a float has
+OF_CELLS = ("seed", "dry_run")  # keys that each cell sets itself
 
 
 def table_names() -> list[str]:
@@ -39,6 +45,11 @@ def load_table(name: str) -> PaperTable:
     } | table.settings
     _check(table, str(name))
     return table
+
+
+def config_name(file: str) -> str:
+    """Name of a row's configuration, which its file may be given with or without a folder and ``.yaml``."""
+    return Path(file).name.removesuffix(".yaml")
 
 
 def published(table: PaperTable, row: Row, column: str, metric: str) -> tuple[float, float | None] | None:
@@ -67,10 +78,7 @@ def _kept(value: Any) -> Any:
 
 
 def _check(table: PaperTable, where: str) -> None:
-    names = [row.name for row in table.rows]
-    twice = {name for name in names if names.count(name) > 1}
-    if twice:
-        raise InputError(f"{where}: row {sorted(twice)[0]!r} is there twice")
+    _check_names(table, where)
     places = {"all", *table.settings, *table.columns}
     places |= {f"{setting}.{column}" for setting in table.settings for column in table.columns}
     for name, size in table.settings.items():
@@ -78,7 +86,8 @@ def _check(table: PaperTable, where: str) -> None:
             for key in chosen or ():
                 if key not in there:
                     raise unknown(f"{kind} of setting {name!r} in {where}", key, there)
-    for metric in table.metrics.values():
+    for name, metric in table.metrics.items():
+        _check_shown(metric, f"{where}, metrics.{name}")
         if metric.better not in (None, "higher", "lower", "neither"):
             raise unknown(f"better of {where}", metric.better, ("higher", "lower", "neither"))
         if metric.paper is not None and metric.paper not in table.metrics:
@@ -87,9 +96,11 @@ def _check(table: PaperTable, where: str) -> None:
         if measure not in MEASURES:
             raise unknown(f"measure of {where}", measure, MEASURES)
     for part in (table, *table.columns.values(), *table.rows):
-        for place in part.overrides:
+        for place, keys in part.overrides.items():
             if place not in places:
                 raise unknown(f"place of overrides in {where}", place, places)
+            for key in OF_CELLS:
+                require(key not in keys, f"{where}, overrides, {place}, {key}", keys.get(key), "left to the table")
     for row in table.rows:
         for setting, count in row.trials.items():
             if setting not in table.settings:
@@ -102,13 +113,38 @@ def _check(table: PaperTable, where: str) -> None:
                 if metric not in table.metrics:
                     raise unknown(f"metric of {where}, row {row.name!r},", metric, table.metrics)
                 of = f"{where}, row {row.name!r}, published {column}, {metric}"
-                require(_is_printed(printed), of, printed, "a number, or [value, spread]")
+                require(_is_printed(printed), of, printed, "a number, or [value, spread], the spread not below 0")
     _check_plot(table, where)
+
+
+def _check_names(table: PaperTable, where: str) -> None:
+    """Refuses names that stand for something else, or for nothing."""
+    names = [row.name for row in table.rows]
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise InputError(f"{where}: row {sorted(twice)[0]!r} is there twice")
+    for name in names:
+        fits = name.strip() and len(name.splitlines()) == 1 and name not in TAKEN_ROWS
+        require(fits, f"{where}, name of a row", name, f"one line of text, and not {', '.join(TAKEN_ROWS)}")
+    for name in table.columns:
+        fits = name and "/" not in name and name not in TAKEN_COLUMNS
+        require(fits, f"{where}, name of a column", name, f"text without a slash, and not {', '.join(TAKEN_COLUMNS)}")
+    for kind, there in (("columns", table.columns), ("metrics", table.metrics)):
+        require(there, f"{where}, {kind}", there, "at least one")
+    configs = {config_name(file) for row in table.rows for file in (row.config, *row.configs.values())}
+    if table.proposes is not None and table.proposes not in configs:
+        raise unknown(f"configuration that {where} proposes:", table.proposes, configs)
+
+
+def _check_shown(metric: Metric, where: str) -> None:
+    """Refuses what a number could not be shown with."""
+    require(0 < metric.scale < math.inf, f"{where}.scale", metric.scale, "above 0")
+    require(0 <= metric.decimals <= MOST_DECIMALS, f"{where}.decimals", metric.decimals, f"0 to {MOST_DECIMALS}")
 
 
 def _is_printed(value: Any) -> bool:
     numbers = value if isinstance(value, list) and len(value) == 2 else [value]
-    return all(type(number) in (int, float) for number in numbers)
+    return all(type(number) in (int, float) for number in numbers) and all(spread >= 0 for spread in numbers[1:])
 
 
 def _check_plot(table: PaperTable, where: str) -> None:

@@ -18,11 +18,10 @@ from omegaconf.errors import OmegaConfBaseException
 from cplearn_solo.config.list_keys import lists_told
 from cplearn_solo.core.errors import InputError, reason_of, require, unknown
 from cplearn_solo.evaluation.reference_rows import RAW_PIXELS, REFERENCE_ROWS
-from cplearn_solo.tables.paper import load_table
-from cplearn_solo.tables.schema import Column, GridConfig, Metric, Overrides, PaperTable, Setting
+from cplearn_solo.tables.paper import config_name, load_table
+from cplearn_solo.tables.schema import BASELINE, Column, GridConfig, Metric, Overrides, PaperTable, Setting
 
 MOST_SEEDS = 1000
-BASELINE = "baseline"  # value of ``against``: the best of all baselines
 
 
 @dataclass(frozen=True)
@@ -34,6 +33,7 @@ class Cell:
     seed: int
     config: dict[str, Any] = field(compare=False)
     measures: tuple[str, ...] = field(default=(), compare=False)  # on the trained or untrained network, see measures.py
+    curves: tuple[str, ...] = field(default=(), compare=False)  # columns of metrics.csv that the table draws
 
     @property
     def is_reference(self) -> bool:
@@ -72,8 +72,9 @@ class Grid:
     @property
     def baselines(self) -> list[str]:
         """Rows of methods other than the paper's own."""
-        rows, proposed = self.table.rows, self.table.proposes
-        return [row.name for row in rows if proposed is not None and Path(row.config).name != proposed]
+        proposed = self.table.proposes
+        rows = {row.name: row.configs.get(self.setting, row.config) for row in self.table.rows}
+        return [name for name, file in rows.items() if proposed is not None and config_name(file) != proposed]
 
 
 def plan(request: GridConfig, overrides: dict[str, Any], *, scripts: Path) -> Grid:
@@ -99,8 +100,9 @@ def plan(request: GridConfig, overrides: dict[str, Any], *, scripts: Path) -> Gr
     shown = names if request.rows is None else [*REFERENCE_ROWS, *request.rows]
     seeds = _seeds(request.seeds)
     measures = (*table.measures, *table.settings[setting].measures)
+    drawn = tuple({metric.curve: None for metric in table.metrics.values() if metric.curve})
     cells = [
-        Cell(key, name, seed, {**config, "seed": seed}, () if name == RAW_PIXELS else measures)
+        Cell(key, name, seed, {**config, "seed": seed}, () if name == RAW_PIXELS else measures, drawn)
         for key, column in columns.items()
         for name, config in _configs(table, setting, key, column, overrides, scripts)
         if name in shown
@@ -153,7 +155,7 @@ def _columns(request: GridConfig, table: PaperTable, setting: Setting, dataset: 
 
 def _seeds(given: Any) -> list[int]:
     seeds = list(range(min(given, MOST_SEEDS + 1))) if type(given) is int else given
-    whole = isinstance(seeds, list) and seeds and all(isinstance(s, int) and s >= 0 for s in seeds)
+    whole = isinstance(seeds, list) and seeds and all(type(s) is int and s >= 0 for s in seeds)
     different = bool(whole) and len(set(seeds)) == len(seeds)
     fits = different and len(seeds) <= MOST_SEEDS
     require(fits, "seeds", given, f"how many, at least 1 and at most {MOST_SEEDS}, or a list of different seeds")
@@ -168,9 +170,9 @@ def _configs(
     places = ("all", setting, key, f"{setting}.{key}")
 
     def compose(name: str, file: str, parts: list[Overrides]) -> dict[str, Any]:
-        path = scripts / "pretrain" / (file if "/" in file else f"{size.folder}/{file}")
+        folder = scripts / "pretrain" / (Path(file).parent if "/" in file else size.folder)
         dotted = [part.get(place, {}) for part in parts for place in places]
-        return _compose(f"{name}, {key}", path.with_suffix(".yaml"), column.value, dotted, overrides)
+        return _compose(f"{name}, {key}", folder / f"{config_name(file)}.yaml", column.value, dotted, overrides)
 
     reference = compose("reference rows", size.reference, [table.overrides, column.overrides])
     for name in REFERENCE_ROWS:
@@ -184,6 +186,7 @@ def _compose(
     where: str, path: Path, column: Any, dotted: Iterable[dict[str, Any]], overrides: dict[str, Any]
 ) -> dict[str, Any]:
     """The file's configuration with ``dotted`` overrides, which replace whole nodes, then with the user's."""
+    require(path.parent.is_dir(), f"configuration of {where}", str(path), "in a folder of scripts/pretrain")
     if not path.is_file():
         raise unknown(f"configuration of {where}:", path.name, (p.name for p in path.parent.glob("*.yaml")))
     try:

@@ -92,7 +92,7 @@ def run_cells(alike: dict[str, list[Cell]], program: Program, launcher: Launcher
 def _job(key: str, cell: Cell, program: Program, folder: Path) -> Job:
     # paths and devices may have changed since an earlier attempt, but not the trained model
     own = {"checkpoint": {**cell.config.get("checkpoint", {}), "dir": str(folder)}}
-    facts = {"row": cell.row, "measures": cell.measures}
+    facts = {"row": cell.row, "measures": cell.measures, "curves": cell.curves}
     return Job(
         key=key,
         folder=folder,

@@ -8,6 +8,7 @@ from typing import Any, Dict, List, Optional
 
 from omegaconf import MISSING
 
+BASELINE = "baseline"  # value of ``against``: the best of all baselines
 PLOTS = ("rows", "epochs", "spectrum")
 # what measures.py has
 MEASURES = ("classes", "detection_full", "detection_mini", "finetuned", "rare_classes", "spectrum")

@@ -19,6 +19,7 @@ class Companion:
 
     heading: str
     shares_unit: bool = True  # whether it has the unit of that score
+    decimals: int = 0  # where it has not
     better: str = "higher"  # higher, lower, neither
 
 
@@ -87,7 +88,8 @@ class Line:
 
 def _value(record: Record, key: str | None) -> float | None:
     ends = {name: values[-1] for name, values in record.get("curves", {}).items()}
-    return {**ends, **record, **record["summary"]}.get(key)
+    value = {**ends, **record, **record["summary"]}.get(key)
+    return value if isinstance(value, (int, float)) else None  # summaries hold text, too, such as the verdict
 
 
 def lines(grid: Grid, found: Found) -> dict[str, list[Line]]:
@@ -104,14 +106,20 @@ def lines(grid: Grid, found: Found) -> dict[str, list[Line]]:
 
 def companions(metric: Metric, in_column: Sequence[Line]) -> list[str]:
     """Keys to show beside a score, if at least one line has them."""
-    measured = {key for line in in_column for record in line.records for key in record.get("summary", ())}
+    measured = {
+        key
+        for line in in_column
+        for record in line.records
+        for key, value in record.get("summary", {}).items()
+        if isinstance(value, (int, float))
+    }
     keys = [*BESIDE.get(metric.key or "", ()), *metric.beside]
     return [key for key in (key if key in measured else EARLIER.get(key) for key in keys) if key in measured]
 
 
 def companion(key: str) -> Companion:
-    """How ``key`` is shown; by its name if ``COMPANIONS`` lacks it."""
-    return COMPANIONS.get(key, Companion(key))
+    """How ``key`` is shown; if ``COMPANIONS`` lacks it, by its name and as it is: it may be seconds, or a loss."""
+    return COMPANIONS.get(key, Companion(key, shares_unit=False, decimals=3, better="neither"))
 
 
 def ranked(metric: Metric, beside: Sequence[str]) -> dict[str, str]:

@@ -74,7 +74,7 @@ class Sheet:
 def make_sheet(grid: Grid, found: Found, *, command: str) -> Sheet:
     """The whole sheet; ``command``: the one that the user typed."""
     by_column = lines(grid, found)
-    blocks, unmeasured = [], []
+    blocks, unmeasured = [], _undrawn(grid, by_column)
     for column, in_column in by_column.items():
         for name, metric in grid.metrics.items():
             if _nobody_measured(metric, in_column):
@@ -100,6 +100,17 @@ def _failures(all_lines: Iterable[Line]) -> list[str]:
     for reason, ((first, log), *others) in cells.items():
         more = f" and {len(others)} more" if others else ""
         found.append(f"{first}{more} failed: {reason} ({log})")
+    return found
+
+
+def _undrawn(grid: Grid, by_column: dict[str, list[Line]]) -> list[str]:
+    """Curves that the table draws and no run has, say because of a typo, or as another table has run the cells."""
+    found = []
+    for column, in_column in by_column.items():
+        records = [record for line in in_column for record in line.records if "run" in record]
+        there = {name for record in records for name in record.get("curves", ())}
+        wanted = [metric.curve for metric in grid.metrics.values() if metric.curve and grid.table.plot == "epochs"]
+        found += [f"{grid.columns[column].label}: curve {name}" for name in wanted if records and name not in there]
     return found
 
 
@@ -131,7 +142,8 @@ def _block(grid: Grid, column: str, name: str, in_column: Sequence[Line]) -> Blo
 
 
 def _companion(key: str, metric: Metric, in_column: Sequence[Line]) -> list[str]:
-    scale, decimals = (metric.scale, metric.decimals + 1) if companion(key).shares_unit else (1.0, 0)
+    shown = companion(key)
+    scale, decimals = (metric.scale, metric.decimals + 1) if shown.shares_unit else (1.0, shown.decimals)
     scores = [line.score(key) for line in in_column]
     return [ABSENT if score is None else _value(score, scale, decimals) for score in scores]
 

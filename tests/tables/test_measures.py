@@ -30,7 +30,8 @@ def cell(tmp_path_factory):
     quick = {"linear": False, "knn": False, "clustering": False}
     config = tiny(folder, "vicreg", max_epochs=2, evaluation=quick, checkpoint={"keep_prev": True, "dir": str(folder)})
     (folder / "config.yaml").write_text(OmegaConf.to_yaml(config))
-    (folder / "cell.json").write_text(json.dumps({"row": "VICReg", "measures": ["spectrum", "classes"]}))
+    facts = {"row": "VICReg", "measures": ["spectrum", "classes"], "curves": ["train_variance"]}
+    (folder / "cell.json").write_text(json.dumps(facts))
     return folder, run_cell(folder, pretrain_task)
 
 
@@ -124,7 +125,7 @@ def test_without_three_classes_or_test_images_of_them_there_is_nothing_to_recall
 
 def test_curves_of_training_are_kept(cell):
     _, result = cell
-    for name in ("train_loss", "collapse_correlation", "collapse_features_correlation"):
+    for name in ("train_variance", "train_loss", "collapse_correlation", "collapse_features_correlation"):
         assert len(result["curves"][name]) == 2
     assert 0 < result["curves"]["collapse_correlation"][-1] < 1
 

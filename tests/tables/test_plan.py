@@ -224,7 +224,7 @@ def test_the_command_above_each_configuration_makes_its_table(name):
         ({"rows": [{"name": "x", "config": "cplearn", "trials": {"mini": -1}}]}, "trials, mini = -1: .* at least 0"),
         ({"rows": [{"name": "x", "config": "cplearn", "published": {"digit": {}}}]}, "did you mean 'digits'"),
         ({"rows": [{"name": "x", "config": "cplearn", "published": {"digits": {"mni": 1}}}]}, "metric of .* 'mni'"),
-        ({"rows": [{"name": "x", "config": "cplearn", "x": 1, "overrides": {"all": {"seed": "${no}"}}}]}, "'no'"),
+        ({"rows": [{"name": "x", "config": "cplearn", "x": 1, "overrides": {"all": {"max_epochs": "${no}"}}}]}, "'no'"),
         (
             {
                 "rows": [
@@ -234,6 +234,17 @@ def test_the_command_above_each_configuration_makes_its_table(name):
             "unknown configuration key 'augmentations.crop_size': augmentations is a list of 1, choices are augmentati",
         ),
         ({"rows": [{"name": "x", "config": "cplearn"}]}, "row 'x', x = None: must be a number with plot: rows"),
+        *(
+            ({"rows": [{"name": name, "config": "cplearn", "x": 1}]}, "name of a row = .*: must be one line of text")
+            for name in ("Raw pixels", "baseline", " ", "two\nlines")
+        ),
+        *(({"columns": {name: {"label": "x"}}}, f"name of a column = '{name}'") for name in ("all", "mini", "a/b")),
+        ({"metrics": {"nmi": {"scale": -1}}}, r"metrics.nmi.scale = -1.0: must be above 0"),
+        ({"metrics": {"nmi": {"decimals": -1}}}, r"metrics.nmi.decimals = -1: must be 0 to 15"),
+        ({"proposes": "cplern"}, "proposes: 'cplern': did you mean 'cplearn'"),
+        ({"overrides": {"all": {"seed": 7}}}, "overrides, all, seed = 7: must be left to the table"),
+        ({"rows": [{"name": "x", "config": "cplearn.v2", "x": 1}]}, "unknown configuration of x, .* 'cplearn.v2.yaml'"),
+        ({"rows": [{"name": "x", "config": "no/cplearn", "x": 1}]}, "no/cplearn.yaml': must be in a folder of scripts"),
         ({"plot": "epochs"}, r"metrics of setting '\w+' = \['nmi', 'linear'\]: must be one with a curve"),
         *(
             (
@@ -252,6 +263,25 @@ def test_a_bad_data_file_is_told_in_one_line(change, words, tmp_path):
     with pytest.raises(InputError, match=words) as error:
         grid(tmp_path / "mine.yaml", DIGITS)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("kind", ["metrics", "columns"])
+def test_a_table_that_shows_nothing_is_refused(kind, tmp_path):
+    good = OmegaConf.load(TINY)
+    good[kind] = {}
+    for row in good.rows:
+        row.published = {}
+    OmegaConf.save(good, tmp_path / "mine.yaml")
+    with pytest.raises(InputError, match=f"{kind} = .*: must be at least one"):
+        grid(tmp_path / "mine.yaml", DIGITS)
+
+
+def test_a_baseline_is_known_by_its_configuration_however_it_is_written(tmp_path):
+    table = OmegaConf.load(TINY)
+    table.proposes = "cplearn"
+    table.rows[0].config, table.rows[1].configs = "digits/cplearn.yaml", {"digits": "swav"}
+    OmegaConf.save(table, tmp_path / "mine.yaml")
+    assert grid(tmp_path / "mine.yaml", DIGITS).baselines == ["too_large"]
 
 
 def test_the_documented_table_and_keys_are_true(tmp_path):

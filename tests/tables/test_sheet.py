@@ -5,6 +5,7 @@ import io
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 from rich.console import Console
 
 from cplearn_solo.core.errors import InputError
@@ -286,3 +287,30 @@ def test_images_that_have_changed_between_cells_are_told():
     for cell, record in found.records.items():  # images of another path may differ
         record["config"] = {"data": {"train_path": f"photos{cell.seed // 2}"}}
     assert not any("have changed" in note for note in make_sheet(planned, found, command="typed").notes)
+
+
+def test_what_a_run_says_of_itself_is_no_score(tmp_path):
+    table = OmegaConf.load(Path(__file__).with_name("tiny.yaml"))
+    table.metrics = {"nmi": {"label": "NMI", "key": "nmi", "scale": 100, "beside": ["verdict", "wall_seconds", "ari"]}}
+    table.metrics.verdict = {"label": "Verdict", "key": "verdict"}
+    for row in table.rows:
+        row.published = {}
+    OmegaConf.save(table, tmp_path / "mine.yaml")
+    planned = grid(str(tmp_path / "mine.yaml"), DIGITS)
+    scores = [{"nmi": 0.5, "verdict": "healthy", "wall_seconds": 20.0}] * 3
+    sheet = made({"c = f": scores, "too_large": scores}, planned)
+    (shown,) = sheet.blocks
+    assert "No run has measured: Digits: Verdict." in sheet.notes
+    assert by_row(shown)["c = f"]["wall_seconds"] == "20.000 ± 0.000", "not in hundredths"
+    assert not marked(shown, "wall_seconds"), "more may be worse"
+
+
+def test_a_curve_that_no_run_has_is_told(tmp_path):
+    table = OmegaConf.load(Path(__file__).with_name("tiny.yaml"))
+    table.plot, table.metrics.nmi.curve = "epochs", "train_prio"
+    OmegaConf.save(table, tmp_path / "mine.yaml")
+    planned = grid(str(tmp_path / "mine.yaml"), DIGITS, seeds=1)
+    found = found_of(planned, {"c = f": [{"nmi": 0.5}]})
+    for one in found.records.values():
+        one |= {"run": "RUN", "curves": {"train_loss": [1.0]}}
+    assert "Digits: curve train_prio" in " ".join(make_sheet(planned, found, command="typed").notes)
