@@ -1,19 +1,39 @@
 """Coding rates and maximal coding rate reduction, MCR2 (Yu et al., NeurIPS 2020), also in variational form.
 
 Embeddings are rows ``(n, d)`` of length 1. ``eps`` is the squared distortion of the code, the paper's epsilon^2. Rates
-are in nats per embedding.
+are in nats per embedding. All computation is at least in float32, also under autocast.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import inspect
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 
 from cplearn_solo.core.errors import require
+from cplearn_solo.core.precision import at_least_float32, without_autocast
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
+def _in_float32(function: F) -> F:
+    """``function`` of tensors at least in float32: determinants exist in no less, and products would be too coarse."""
+
+    @wraps(function)
+    def computed(*given: Any, **settings: Any) -> Any:
+        values = inspect.signature(function).bind(*given, **settings).arguments
+        tensors = {key: at_least_float32(x) for key, x in values.items() if isinstance(x, Tensor)}
+        with without_autocast(next(iter(tensors.values()))):
+            return function(**{**values, **tensors})
+
+    return computed  # type: ignore[return-value]
+
+
+@_in_float32
 def coding_rate(z: Tensor, *, eps: float) -> Tensor:
     """R(Z, eps) = 1/2 log det(I + d / (n eps) Z^T Z) of all embeddings together, a scalar (Eq. 1).
 
@@ -24,6 +44,7 @@ def coding_rate(z: Tensor, *, eps: float) -> Tensor:
     return _log_det(d / (n * eps) * (z.mT @ z if d <= n else z @ z.mT)) / 2
 
 
+@_in_float32
 def partition_rate(z: Tensor, memberships: Tensor, *, eps: float) -> Tensor:
     """R_c(Z, eps | Pi) = sum_j n_j / (2 n) log det(I + d / (n_j eps) Z^T Pi_j Z), a scalar (Eq. 2).
 
@@ -36,6 +57,7 @@ def partition_rate(z: Tensor, memberships: Tensor, *, eps: float) -> Tensor:
     return (sizes * _log_det(z.shape[1] / eps * covariances)).sum() / (2 * len(z))
 
 
+@_in_float32
 def views_rate(views: Tensor, *, eps: float) -> Tensor:
     """:func:`partition_rate` of ``views`` ``(v, n, d)`` if the views of an image form a class: n determinants of size
     v.
@@ -55,6 +77,7 @@ class VariationalRate(NamedTuple):
     misfit: Tensor
 
 
+@_in_float32
 def variational_rate(z: Tensor, memberships: Tensor, atoms: Tensor, amounts: Tensor, *, eps: float) -> VariationalRate:
     """:func:`partition_rate` without a determinant (Baek et al., CVPR 2022), to be minimised over its parameters.
 
@@ -86,6 +109,7 @@ def variational_rate(z: Tensor, memberships: Tensor, atoms: Tensor, amounts: Ten
 
 
 @torch.no_grad()
+@_in_float32
 def eigen_atoms(z: Tensor, memberships: Tensor, per_class: int | None = None) -> tuple[Tensor, Tensor]:
     """The optimal atoms ``(k d, d)`` and amounts ``(k, k d)`` of :func:`variational_rate`: k eigendecompositions.
 

@@ -119,6 +119,23 @@ def test_more_directions_than_there_are_and_empty_classes():
     assert not eigen_atoms(z, hard)[1][K].any()
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
+def test_half_precision_is_computed_in_float32(dtype):
+    z, pi = torch.tensor(Z).to(dtype), torch.tensor(PI).to(dtype)
+    atoms, amounts = eigen_atoms(z, pi)
+
+    def rates(z, pi):
+        rate, misfit = variational_rate(z, pi, atoms, amounts, eps=EPS)
+        exact = coding_rate(z=z, eps=EPS), partition_rate(z, memberships=pi, eps=EPS), views_rate(z[None], eps=EPS)
+        return torch.stack([rate, misfit, *exact])
+
+    expected = rates(z.float(), pi.float())
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = rates(z, pi)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, expected, rtol=1e-6, atol=0)
+
+
 @pytest.mark.parametrize(
     "call, words",
     [
