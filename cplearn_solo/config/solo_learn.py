@@ -11,6 +11,7 @@ IGNORED = {
     "dali",
     "auto_umap",
     "debug_augmentations",
+    "augmentations_cfg",
     "auto_resume.max_hours",
     "knn_eval.distance_func",
     "data.num_classes",

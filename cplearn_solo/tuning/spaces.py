@@ -44,7 +44,8 @@ def read_space(file: Path, method: str, plain: dict[str, Any], *, fixed: Iterabl
 def value_at(values: Any, key: str) -> Any:
     """The value of a dotted key, in which numbers are indices of lists."""
     for part in key.split("."):
-        values = values[int(part)] if isinstance(values, list) else values[part]
+        # a mapping also for a list, as -1 would be its last item, which no key of a configuration names
+        values = ({str(i): item for i, item in enumerate(values)} if isinstance(values, list) else values)[part]
     return values
 
 

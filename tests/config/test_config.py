@@ -103,8 +103,9 @@ def test_bad_input(change, words):
 
 def test_solo_learn_keys_without_meaning_are_dropped_with_one_warning():
     extra = {"auto_resume": {"enabled": True, "max_hours": 3}, "dali": {"device": "gpu"}, "data": {"num_classes": 10}}
+    extra["augmentations_cfg"] = "weak.yaml"
     extra["augmentations"] = [{"num_crops": 2, "grayscale": {"enabled": True, "prob": 0.2}}]
-    words = r"auto_resume.max_hours, dali, data.num_classes, augmentations\[0\].grayscale.enabled"
+    words = r"augmentations_cfg, auto_resume.max_hours, dali, data.num_classes, augmentations\[0\].grayscale.enabled"
     with pytest.warns(UserWarning, match=words) as caught:
         parse_config({**BASE, **extra})
     assert len(caught) == 1

@@ -68,6 +68,7 @@ def test_a_methods_own_entry_counts_and_given_keys_do_not_vary(space):
             "key of cplearn 'optimiser.lr': .*choices are augmentations, method",
         ),
         ("all: {augmentations.1.crop_size: {low: 0, high: 1}}", "key of cplearn 'augmentations.1.crop_size'.*tions.0$"),
+        ("all: {augmentations.-1.crop_size: {low: 6, high: 8}}", "key of cplearn 'augmentations.-1.crop_size'"),
         ("all: {augmentations.0.crop: {low: 0, high: 1}}", "choices are augmentations.0.crop_size$"),
         ("all: {optimizer.lr.low: {low: 0, high: 1}}", "choices are optimizer.lr$"),
         ("all: {3: {low: 0, high: 1}}", "unknown key of cplearn 3: choices are augmentations, method"),
