@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -43,20 +43,26 @@ def run_cell(folder: Path, pretrain: Callable[[DictConfig], None]) -> dict[str, 
     if not (finished := finished_runs(folder)):
         raise InputError("max_time is over; the same command goes on with the run")
     run = finished[-1]
-    trained = _trained(run, facts.get("curves", []))
-    return {"command": shlex.join(command), **_measured(trained, wanted, run, raw), "date": _today()}
+    return {"command": shlex.join(command), **_measured(_trained(run), wanted, run, raw), "date": _today()}
 
 
-def _trained(run: Path, drawn: list[str]) -> dict[str, Any]:
-    """Summary, fingerprint of the images, sizes in bytes and learning curves of a finished run, ``drawn`` ones among
-    them."""
+def curves(run: Path, names: Iterable[str]) -> dict[str, list[float]]:
+    """Columns of a run's metrics.csv; absent are those without a value."""
+    from cplearn_solo.engine.log import EpochLog
+
+    rows = EpochLog.read(run)
+    found = {name: [round(row[name], 5) for row in rows if name in row] for name in names}
+    return {name: values for name, values in found.items() if values}
+
+
+def _trained(run: Path) -> dict[str, Any]:
+    """Summary, fingerprint of the images, sizes in bytes and learning curves of a finished run."""
     from io import BytesIO
 
     import torch
 
     from cplearn_solo.engine.checkpoint import read_checkpoint
     from cplearn_solo.engine.find import LAST
-    from cplearn_solo.engine.log import EpochLog
     from cplearn_solo.engine.runs import DATA
 
     found: dict[str, Any] = {"summary": json.loads((run / "summary.json").read_text()), "run": str(run)}
@@ -66,10 +72,7 @@ def _trained(run: Path, drawn: list[str]) -> dict[str, Any]:
         weights = BytesIO()
         torch.save(read_checkpoint(run / LAST)["state_dict"], weights)
         found |= {"state_dict_bytes": weights.tell(), "checkpoint_bytes": (run / LAST).stat().st_size}
-    rows = EpochLog.read(run)
-    kept = dict.fromkeys((*CURVES, *drawn))
-    curves = {name: [round(row[name], 5) for row in rows if name in row] for name in kept}
-    return {**found, "curves": {name: values for name, values in curves.items() if values}}
+    return {**found, "curves": curves(run, CURVES)}
 
 
 def _measured(found: dict[str, Any], wanted: list[str], place: Path, raw: DictConfig) -> dict[str, Any]:

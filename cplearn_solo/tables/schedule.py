@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from cplearn_solo.core.as_yaml import as_yaml
 from cplearn_solo.core.errors import InputError, require, some
@@ -17,7 +18,7 @@ from cplearn_solo.jobs.job import Job, Program
 from cplearn_solo.jobs.launch import Launcher, make_launcher
 from cplearn_solo.jobs.progress import Board
 from cplearn_solo.jobs.queue import Outcome, run_jobs
-from cplearn_solo.tables.cell import CONFIG, FACTS
+from cplearn_solo.tables.cell import CONFIG, FACTS, curves
 from cplearn_solo.tables.identity import cell_folder, changes, checked, identity
 from cplearn_solo.tables.plan import Cell, Grid
 from cplearn_solo.tables.results import Found, Record, Results
@@ -92,7 +93,7 @@ def run_cells(alike: dict[str, list[Cell]], program: Program, launcher: Launcher
 def _job(key: str, cell: Cell, program: Program, folder: Path) -> Job:
     # paths and devices may have changed since an earlier attempt, but not the trained model
     own = {"checkpoint": {**cell.config.get("checkpoint", {}), "dir": str(folder)}}
-    facts = {"row": cell.row, "measures": cell.measures, "curves": cell.curves}
+    facts = {"row": cell.row, "measures": cell.measures}
     return Job(
         key=key,
         folder=folder,
@@ -113,9 +114,19 @@ def _record(cell: Cell, key: str, seconds: float, outcome: Outcome) -> Record:
         "identity": key,
         "seconds": round(seconds, 1),
         **outcome,
+        **_drawn(cell, outcome),
         **({"measures": cell.measures} if cell.measures else {}),
         "config": cell.config,
     }
+
+
+def _drawn(cell: Cell, outcome: Outcome) -> dict[str, Any]:
+    """The curves of an outcome, with those that only the cell's table draws: other tables share the outcome."""
+    there = outcome.get("curves", {})
+    lacking = [name for name in cell.curves if name not in there]
+    if not lacking or "run" not in outcome or not Path(outcome["run"]).is_dir():
+        return {}
+    return {"curves": {**there, **curves(Path(outcome["run"]), lacking)}}
 
 
 def _stale_message(grid: Grid, stale: list[tuple[Cell, Record]]) -> str:

@@ -18,6 +18,8 @@ from cplearn_solo.inference.splits import splits_of
 from cplearn_solo.tables import measures
 from cplearn_solo.tables.cell import run_cell
 from cplearn_solo.tables.measures import MEASURES, measure, store_untrained
+from cplearn_solo.tables.plan import Cell
+from cplearn_solo.tables.schedule import _record
 from cplearn_solo.tables.schema import MEASURES as NAMES
 
 pytestmark = pytest.mark.integration
@@ -30,8 +32,7 @@ def cell(tmp_path_factory):
     quick = {"linear": False, "knn": False, "clustering": False}
     config = tiny(folder, "vicreg", max_epochs=2, evaluation=quick, checkpoint={"keep_prev": True, "dir": str(folder)})
     (folder / "config.yaml").write_text(OmegaConf.to_yaml(config))
-    facts = {"row": "VICReg", "measures": ["spectrum", "classes"], "curves": ["train_variance"]}
-    (folder / "cell.json").write_text(json.dumps(facts))
+    (folder / "cell.json").write_text(json.dumps({"row": "VICReg", "measures": ["spectrum", "classes"]}))
     return folder, run_cell(folder, pretrain_task)
 
 
@@ -125,9 +126,19 @@ def test_without_three_classes_or_test_images_of_them_there_is_nothing_to_recall
 
 def test_curves_of_training_are_kept(cell):
     _, result = cell
-    for name in ("train_variance", "train_loss", "collapse_correlation", "collapse_features_correlation"):
+    for name in ("train_loss", "collapse_correlation", "collapse_features_correlation"):
         assert len(result["curves"][name]) == 2
     assert 0 < result["curves"]["collapse_correlation"][-1] < 1
+
+
+def test_a_table_keeps_the_curves_that_it_draws_whoever_has_run_the_cell(cell):
+    _, result = cell
+    drawing = Cell("digits", "VICReg", 0, {}, curves=("train_variance", "train_loss", "no"))
+    kept = _record(drawing, "key", 1.0, result)["curves"]
+    assert len(kept["train_variance"]) == 2 and "no" not in kept
+    assert {name: kept[name] for name in result["curves"]} == result["curves"]
+    for outcome in ({"failed": "full", "log": "log.txt"}, {**result, "run": "gone"}):
+        assert _record(drawing, "key", 1.0, outcome).get("curves") == outcome.get("curves")
 
 
 def test_the_untrained_network_of_a_reference_row_is_measured(cell, tmp_path):
