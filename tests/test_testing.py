@@ -1,6 +1,8 @@
 """check_method passes every method on its shipped configuration, and sees each kind of mistake."""
 
 import multiprocessing
+import sys
+from types import ModuleType
 
 import pytest
 import torch
@@ -81,6 +83,37 @@ class Number(Good):
 class OnlyTheLoss(Good):
     def loss(self, views):
         return super().loss(views)["loss"]
+
+
+@METHODS.register("test_no_gradient")
+class NoGradient(Good):
+    def loss(self, views):
+        return {"loss": super().loss(views)["loss"].detach()}
+
+
+@METHODS.register("test_complex")
+class Complex(Good):
+    def loss(self, views):
+        return {"loss": super().loss(views)["loss"] * (1 + 0j)}
+
+
+@METHODS.register("test_unnamed")
+class Unnamed(Good):
+    def loss(self, views):
+        return {**super().loss(views), 3: torch.zeros(())}
+
+
+@METHODS.register("test_later")
+class NotFiniteLater(Good):
+    """Its loss is not a number from the fifth batch on, which its state counts."""
+
+    def __init__(self, features_dim, *, batch_size):
+        super().__init__(features_dim, batch_size=batch_size)
+        self.register_buffer("steps", torch.zeros(()))
+
+    def loss(self, views):
+        self.steps += 1
+        return {"loss": super().loss(views)["loss"] / (self.steps < 5)}
 
 
 @METHODS.register("test_uncounted")
@@ -278,6 +311,10 @@ def test_codes_without_scores_are_assigned_with_certainty():
         ("test_scalar", "part 'part' of the loss has shape"),
         ("test_number", "part 'weight' of the loss is a float: must be a tensor"),
         ("test_tensor", "gives a Tensor: must be a dict"),
+        ("test_no_gradient", "method 'test_no_gradient': the loss has no gradient"),
+        ("test_complex", "part 'loss' of the loss is complex: must be a real number"),
+        ("test_unnamed", "part 3 of the loss: must have text as its name"),
+        ("test_later", "at step 4 the loss is inf"),
         ("test_uncounted", "loss\\(\\) gives codes, and codes_total is None"),
         ("test_short_codes", "assign\\(\\) gives codes of shape \\(1,\\) and torch.int32"),
         ("test_advice", "advice for 'spread' is .*: must be a tuple of Remedy"),
@@ -299,6 +336,13 @@ def test_codes_without_scores_are_assigned_with_certainty():
 def test_mistakes_are_seen(name, words):
     with pytest.raises(AssertionError, match=words):
         check_method(name)
+
+
+def test_a_method_of_a_notebooks_cell_is_told_that_no_process_can_import_it(monkeypatch):
+    monkeypatch.setattr(Good, "__module__", "__main__")
+    monkeypatch.setitem(sys.modules, "__main__", ModuleType("__main__"))
+    with pytest.raises(InputError, match="method = 'test_good': must be in a file that can be imported"):
+        check_two_processes(Case("test_good", {}, 64))
 
 
 def test_an_error_of_the_method_ends_all_processes_at_once():

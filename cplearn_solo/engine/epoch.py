@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from cplearn_solo.core.distributed import sum_ranks
+from cplearn_solo.core.errors import InputError
 
 
 class NotFinite(Exception):
@@ -52,9 +53,15 @@ class CodesInUse:
         self._used = torch.zeros(self.total, dtype=torch.bool, device=device)
 
     def add(self, codes: Tensor | None) -> None:
-        """Marks ``codes`` ``(n,)``."""
-        if codes is not None:
+        """Marks ``codes`` ``(n,)``; raises ``InputError`` for codes of a method that has none, or not as many."""
+        if codes is None:
+            return
+        if not self.total:
+            raise InputError("loss() gives codes, and codes_total is None")
+        try:
             self._used.index_fill_(0, codes, True)
+        except IndexError as error:
+            raise InputError(f"loss() gives a code out of range: must be 0 to {self.total - 1}") from error
 
     def counts(self) -> dict[str, float]:
         """``codes_used`` over all processes; empty if no codes were assigned."""

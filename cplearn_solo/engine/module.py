@@ -31,6 +31,7 @@ from cplearn_solo.engine.optim import build_optimizer, build_scheduler, lr_scale
 from cplearn_solo.engine.running_scale import RunningScale
 from cplearn_solo.engine.sharding import average_gradients, local
 from cplearn_solo.methods import Method, Progress, Views, frozen_statistics, pixel_range, teacher_of
+from cplearn_solo.methods.parts import checked_parts
 from cplearn_solo.methods.queue import Queue
 
 _RECENT = 1024  # features that are kept to measure collapse
@@ -288,7 +289,7 @@ class Pretrainer(LightningModule):
     def _compute(self, crops: list[Tensor], labels: Tensor) -> StepOutput:
         """Networks, loss and online probe."""
         views = self.views(crops, self._progress())
-        parts = self.method.loss(views)
+        parts = checked_parts(self.config.method, self.method.loss(views))
         codes = parts.pop("codes", None)
         probe = self.probe.train(views.feats[: views.n_large], labels)
         return StepOutput(parts["loss"] + probe["probe_loss"], views.feats[0].detach(), parts, probe, codes)

@@ -38,6 +38,7 @@ def build_networks(config: Config) -> Networks:
         batch_size=config.optimizer.batch_size,
         method_kwargs=config.method_kwargs,
     )
+    method.check_submodules()
     return Networks(backbone, method)
 
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from cplearn_solo.core.cached import cached_tensor
-from cplearn_solo.core.errors import require
+from cplearn_solo.core.errors import InputError, require
 from cplearn_solo.methods.registry import METHODS
 from cplearn_solo.methods.remedy import Remedy
 
@@ -161,6 +161,14 @@ class Method(nn.Module, ABC):
     def param_groups(self) -> list[dict[str, Any]]:
         """Optimizer groups; one may set its own ``lr``, ``weight_decay``, or ``static_lr`` for a constant rate."""
         return [{"params": [p for p in self.parameters() if p.requires_grad]}]
+
+    def check_submodules(self) -> None:
+        """Raises ``InputError`` if a submodule is missing that a host uses."""
+        name = type(self).__name__
+        if self.teacher and not hasattr(self, self.teacher):
+            raise InputError(f"{name}: teacher = {self.teacher!r}: must be the name of one of its submodules")
+        if type(self).embed is Method.embed and not hasattr(self, "projector"):
+            raise InputError(f"{name} has no projector: it must override embed(feats), which gives embeddings (n, f)")
 
     def check_ranks(self, ranks: int) -> None:
         """Raises ``InputError`` if the method cannot be trained on ``ranks`` processes."""

@@ -15,6 +15,9 @@ from cplearn_solo.methods.registry import METHODS
 def build_method(name: str, features_dim: int, *, batch_size: int, method_kwargs: Mapping[str, Any]) -> Method:
     """The method registered as ``name``; ``InputError`` for an unknown name or keyword or a value it cannot take."""
     cls = METHODS[name]
+    lacks = ", ".join(sorted(getattr(cls, "__abstractmethods__", ())))
+    if lacks:
+        raise InputError(f"method {name!r}: {cls.__name__} does not define {lacks}")
     check_method_kwargs(name, method_kwargs)
     with method_keys_named(name):
         for key, value in method_kwargs.items():

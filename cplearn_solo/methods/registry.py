@@ -51,7 +51,7 @@ def _load(plugins: list[EntryPoint]) -> type[Method]:
     try:
         found = plugins[0].load()
         found = METHODS.loaded(name) or found  # a module may have registered it
-    except Exception as error:  # an outside package may raise anything
+    except (Exception, SystemExit) as error:  # an outside package may raise anything, and argparse exits
         raise InputError(f"method = {name!r}: {value} cannot be imported: {error}") from error
 
     from cplearn_solo.methods.base import Method  # which imports this file

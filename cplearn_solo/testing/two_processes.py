@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import multiprocessing
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from cplearn_solo.core.distributed import rank, sum_ranks, sync_batchnorm, world_size
+from cplearn_solo.core.errors import require
 from cplearn_solo.methods import METHODS, Method
 from cplearn_solo.testing.loop import Case, TrainingLoop
 
@@ -20,6 +22,7 @@ from cplearn_solo.testing.loop import Case, TrainingLoop
 def check_two_processes(case: Case) -> None:
     """Compares losses and gradients in float64, where the order of summation does not matter."""
     half = case.batch_size
+    _require_file(case.name)
     with tempfile.TemporaryDirectory() as folder:
         methods = multiprocessing.get_all_start_methods()
         context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
@@ -53,6 +56,14 @@ def check_two_processes(case: Case) -> None:
                 continue
             error = (a - b).norm() / max(a.norm().item(), rounding)
             assert error <= 1e-5, f"step {step}: gradients of {name} on two processes are {error:.1e} off those on one"
+
+
+def _require_file(name: str) -> None:
+    """Raises ``InputError`` for a method of a notebook's cell or a prompt, which no other process can import."""
+    program = sys.modules["__main__"]
+    there = METHODS[name].__module__ != "__main__" or Path(getattr(program, "__file__", None) or "").is_file()
+    where = "in a file that can be imported, as two processes are tried; it is in a notebook's cell or at a prompt"
+    require(there, "method", name, where)
 
 
 def _one_of_two(index: int, case: Case, method: type[Method], folder: Path) -> None:

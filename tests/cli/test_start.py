@@ -193,7 +193,10 @@ def test_time_to_the_first_word(program, seconds, tmp_path):
 def test_a_plugin_is_imported_when_it_is_asked_for_and_a_broken_one_is_one_line(tmp_path):
     (tmp_path / "broken-1.dist-info").mkdir()
     (tmp_path / "broken-1.dist-info/METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1\n")
-    (tmp_path / "broken-1.dist-info/entry_points.txt").write_text("[cplearn_solo.methods]\nmine = broken:Mine\n")
+    (tmp_path / "broken-1.dist-info/entry_points.txt").write_text(
+        "[cplearn_solo.methods]\nmine = broken:Mine\nends = ends:Ends\n"
+    )
+    (tmp_path / "ends.py").write_text("raise SystemExit(2)\n")
     (tmp_path / "broken.py").write_text("open('imported', 'w').close()\nimport nothing\n")
     others = ["pretrain method_kwargs.bta=1", "pretrain method=minee", "dino x --method swav --bta 1"]
     done, _ = python(PROGRAM, json.dumps([line.split() for line in others]), cwd=tmp_path)
@@ -206,5 +209,6 @@ def test_a_plugin_is_imported_when_it_is_asked_for_and_a_broken_one_is_one_line(
     told = done.stderr.splitlines()
     assert told[:2] == [f"pretrain: error: {reason}", f"dino: error: {reason}"], done.stderr
     assert "choices are barlow_twins, cplearn" in told[2] and "mine" not in told[2].split("choices")[1]
+    assert "ends: method = 'ends': ends:Ends cannot be imported: 2" in done.stdout
     assert f"mine: {reason}" in done.stdout and "cplearn: " in done.stdout
     assert done.stdout.splitlines()[-1] == "[]"

@@ -9,17 +9,21 @@ from typing import TYPE_CHECKING, NewType
 
 import pytest
 import torch
+from support.configs import shipped
 from torch import nn
 
 from cplearn_solo.collapse.released import _embeddings
+from cplearn_solo.config import parse_config
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.core.messages import Notice
 from cplearn_solo.engine.epoch import CodesInUse
 from cplearn_solo.engine.find import CHECKPOINT_KEY
+from cplearn_solo.engine.networks import check_networks
 from cplearn_solo.inference.pretrained import trained_config
 from cplearn_solo.methods import METHODS, Method, build_method, catalog, frozen_statistics, method_facts, registry
 from cplearn_solo.methods.barlow_twins import BarlowTwins
 from cplearn_solo.methods.cplearn import CPLearn
+from cplearn_solo.methods.parts import checked_parts
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -64,7 +68,8 @@ class Odd(Sum):
 @pytest.fixture(autouse=True)
 def registered(monkeypatch):
     ours = {"hands_on": HandsOn, "positional": Positional, "needs": Needs, "odd": Odd, "sum": Sum}
-    monkeypatch.setattr(METHODS, "_items", {**METHODS._items, **ours})
+    for name, method in ours.items():  # a copy of the registry would lose what is imported meanwhile
+        monkeypatch.setitem(METHODS._items, name, method)
 
 
 def build(name, **given):
@@ -201,3 +206,51 @@ def test_a_subclass_with_a_projector_of_its_own_has_its_output_for_h():
     method = Linear(5, batch_size=4)
     feats = torch.randn(4, 5)
     assert torch.equal(_embeddings(method, feats), method.projector(feats))
+
+
+class NoLoss(Method):
+    pass
+
+
+class NoTeacher(Sum):
+    teacher = "projektor"
+
+
+@pytest.mark.parametrize(
+    "cls, words",
+    [
+        (NoLoss, "method 'other': NoLoss does not define loss"),
+        (Sum, r"Sum has no projector: it must override embed\(feats\)"),
+        (NoTeacher, "NoTeacher: teacher = 'projektor': must be the name of one of its submodules"),
+    ],
+)
+def test_what_a_method_lacks_is_told_before_it_is_trained(cls, words, monkeypatch):
+    monkeypatch.setitem(METHODS._items, "other", cls)
+    config = parse_config({**shipped("simclr"), "method": "other", "method_kwargs": {}, "momentum": {"base_tau": 0.9}})
+    with pytest.raises(InputError, match=words):
+        check_networks(config)
+
+
+@pytest.mark.parametrize(
+    "gives, words",
+    [
+        (None, "loss\\(\\) gives a NoneType: must be a dict"),
+        ({}, "loss\\(\\) gives \\[\\]: 'loss' is missing"),
+        ({"loss": torch.zeros(1)}, "part 'loss' of the loss has shape \\(1,\\): must be a scalar"),
+        ({"loss": 1.0}, "part 'loss' of the loss is a float: must be a tensor"),
+        ({"loss": torch.zeros(())}, "the loss has no gradient"),
+        ({"loss": torch.zeros(()), "codes": torch.zeros(4)}, "codes of shape \\(4,\\) and torch.float32"),
+    ],
+)
+def test_what_a_loss_gives_is_checked_by_hosts(gives, words):
+    with pytest.raises(InputError, match=f"method 'mine': .*{words}"):
+        checked_parts("mine", gives)
+    good = {"loss": torch.zeros((), requires_grad=True), "codes": torch.zeros(4, dtype=torch.int64)}
+    assert checked_parts("mine", good) is good
+
+
+def test_codes_that_a_method_does_not_have_are_told():
+    with pytest.raises(InputError, match="codes_total is None"):
+        CodesInUse(None).add(torch.zeros(4, dtype=torch.int64))
+    with pytest.raises(InputError, match="out of range: must be 0 to 2"):
+        CodesInUse(3).add(torch.full((4,), 3))

@@ -14,6 +14,7 @@ from cplearn_solo.core.distributed import world_size
 from cplearn_solo.core.errors import require
 from cplearn_solo.methods import Progress, Views, build_method, method_facts
 from cplearn_solo.methods.build import method_keys_named
+from cplearn_solo.methods.parts import checked_parts
 
 N_LARGE = 2  # DINO's global crops
 
@@ -70,7 +71,7 @@ class Head(nn.Module):
             require(was == now, key, now, f"{was!r}, as in the checkpoint in --output_dir")
 
     def _loss(self, crops: list[Tensor], n_large: int) -> dict[str, Tensor]:
-        parts = self.method.loss(Views(crops, n_large, self.progress))
+        parts = checked_parts(self.settings["method"], self.method.loss(Views(crops, n_large, self.progress)))
         parts.pop("codes", None)
         return parts
 

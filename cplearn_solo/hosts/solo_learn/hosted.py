@@ -30,6 +30,7 @@ from cplearn_solo.methods import (
     without_dropout,
 )
 from cplearn_solo.methods.build import method_keys_named
+from cplearn_solo.methods.parts import checked_parts
 
 LOGITS_UP_TO = 16_384  # codes; with more of them solo-learn's "z" is the embedding instead of the logits
 
@@ -73,6 +74,7 @@ class Hosted:
             batch_size=config.optimizer.batch_size,
             method_kwargs=config.method_kwargs,
         )
+        self.method.check_submodules()
         if self.method.teacher:
             without_dropout(self.momentum_backbone)
             self.momentum_head = teacher_of(self._online_head)
@@ -128,7 +130,7 @@ class Hosted:
             pixel_range=pixel_range(*self.statistics, device=self.device) if images else None,
             encode=self._frozen_encode if images else None,
         )
-        parts = self.method.loss(views)
+        parts = checked_parts(self.name, self.method.loss(views))
         parts.pop("codes", None)
         self.log_dict({f"train_{self.name}_{k}": v for k, v in parts.items()}, on_epoch=True, sync_dist=True)
         return parts["loss"] + out["loss"]
