@@ -1,5 +1,8 @@
 """The images that a run is scored on."""
 
+import json
+from dataclasses import replace
+
 import pytest
 import torch
 from support.configs import tiny
@@ -8,6 +11,7 @@ from support.images import write_images
 from cplearn_solo.config import parse_config
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.data import DataConfig, MemorySet, Splits
+from cplearn_solo.data.notes import say_once
 from cplearn_solo.inference.pretrained import Pretrained
 from cplearn_solo.inference.splits import require_held_out, splits_of
 
@@ -42,6 +46,34 @@ def test_images_to_score_are_not_passed_over_for_held_out_ones(tmp_path) -> None
     splits, _ = splits_of(run, {**elsewhere, "val_split": 0.0, "allow_overlap": True})
     assert splits.name == "test" and len(splits.test) == 40
     assert splits_of(run, {})[0].name == "val"
+
+
+def test_images_that_are_others_than_in_training_are_told(tmp_path, capsys) -> None:
+    """Names decide which images are held out, so renamed ones change sides."""
+    images, copies, run = (tmp_path / name for name in ("a", "copies", "run"))
+    for place in (images, copies):
+        write_images(place, [f"{name}/{i}.png" for name in "xy" for i in range(20)])
+    model = trained_with(dataset="custom", train_path=str(images), val_split=0.5, max_train_images=None)
+    model = replace(model, run=run)
+
+    def told(**asked) -> str:
+        say_once.cache_clear()
+        splits_of(model, asked)
+        return capsys.readouterr().out
+
+    assert not told()  # a run of 0.2.0 kept no fingerprint
+    run.mkdir()
+    (run / "data.json").write_text(json.dumps(splits_of(model, {})[0].fingerprint))
+    assert not told()
+    (copies / "y").rename(copies / "z")
+    assert "other names than before; names decide which" in told(train_path=str(copies))
+    (images / "y").rename(images / "z")
+    changed = "the data changed since the run was trained: training images: "
+    assert told().startswith(f"{changed}other names than before; names decide which are held out, so a renamed image")
+    (images / "x/0.png").unlink()
+    assert f"{changed}40 -> 39 images; names" in told()
+    assert f"{changed}40 -> 39 images\n" in told(val_split=0.0)  # none is held out
+    assert "changed" not in told(train_path=str(copies / "x"), no_labels=True, val_split=0.0)  # other images
 
 
 def test_what_is_told_where_none_are_held_out_can_be_done(tmp_path) -> None:
