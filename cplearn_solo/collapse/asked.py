@@ -10,12 +10,15 @@ from cplearn_solo.engine.find import find_checkpoint
 
 COMPONENTS = (10, 20, 50, 100, 200, 500, 1000)  # of a Gaussian mixture, as in the paper
 ARRAYS = (".npy", ".npz", ".pt", ".pth")  # files that may hold features
+TABLES = (".parquet", ".csv")  # files of features that cplearn embed writes and a report does not read
 STANDARD, RELEASED = "standard", "released"  # protocols
 
 
 def check_path(path: str) -> None:
     """Raises ``InputError`` for a path that is no run folder, no checkpoint and, by its name, no file of features."""
     require(os.path.exists(path), "RUN", path, "a run folder, a checkpoint or a file of features")
+    wanted = f"a run folder, a checkpoint or features in {', '.join(ARRAYS)}; embed writes .npz, too"
+    require(os.path.isdir(path) or not path.endswith(TABLES), "RUN", path, wanted)
     if os.path.isdir(path) or not path.endswith(ARRAYS):
         find_checkpoint(path)
 

@@ -87,12 +87,14 @@ def test_help_says_what_it_takes(here):
         (["RUN", "--images", "0"], "--images = 0: must be at least 2"),
         (["RUN/checkpoints"], "is not a run folder"),
         (["RUN/config.yaml"], "damaged or no checkpoint"),
+        (["RUN", "nan.parquet"], "features in .npy, .npz, .pt, .pth; embed writes .npz, too"),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing_behind(arguments, words, run, here, tmp_path):
     np.save("nan.npy", np.full((9, 2), np.nan))
+    Path("nan.parquet").touch()
     before = sorted(run.rglob("*"))
     code, _, error = here("collapse", *(argument.replace("RUN", str(run)) for argument in arguments))
     lines = [line for line in error.splitlines() if not line.startswith("warning:")]
     assert code == 2 and len(lines) == 1 and words in lines[0], error
-    assert [p.name for p in tmp_path.iterdir()] == ["nan.npy"] and sorted(run.rglob("*")) == before
+    assert {p.name for p in tmp_path.iterdir()} == {"nan.npy", "nan.parquet"} and sorted(run.rglob("*")) == before
