@@ -18,6 +18,7 @@ from rich.table import Table
 from cplearn_solo.cli.options import parser_of
 from cplearn_solo.config.score_names import current_scores
 from cplearn_solo.core.errors import InputError, require, unknown
+from cplearn_solo.core.files import folders_below
 from cplearn_solo.core.locks import is_held
 from cplearn_solo.core.progress import duration
 from cplearn_solo.core.words import given_verdict
@@ -99,8 +100,8 @@ def list_runs(folder: str, filters: dict[str, str], sort: str) -> None:
 
 
 def find_runs(folder: Path) -> list[Run]:
-    """Every run at or below ``folder``, in order of their last change."""
-    found = [_read(file.parent) for file in folder.rglob("config.yaml")]
+    """Every run at or below ``folder``, through links too, in order of their last change."""
+    found = [_read(place) for place, files in folders_below(folder) if "config.yaml" in files]
     return sorted((run for run in found if run is not None), key=lambda run: run.changed)
 
 

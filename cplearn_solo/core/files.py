@@ -112,6 +112,26 @@ def clear_partial(folder: Path) -> None:
             file.unlink()
 
 
+def folders_below(top: Path) -> Iterator[tuple[Path, list[str]]]:
+    """``top`` and every folder below it, with its files: each folder once, those that only links lead to at last."""
+    seen, tops = set(), [str(top)]
+    while tops:
+        links = []
+        for path, folders, files in os.walk(tops.pop(0)):
+            folders.sort()
+            try:
+                here = os.stat(path)
+            except OSError:  # deleted since it was listed
+                continue
+            if (here.st_dev, here.st_ino) in seen:
+                folders.clear()
+                continue
+            seen.add((here.st_dev, here.st_ino))
+            links += [link for link in (os.path.join(path, name) for name in folders) if os.path.islink(link)]
+            yield Path(path), files
+        tops += links
+
+
 def folder_of_now(root: Path) -> Path:
     """Makes a folder in ``root`` that is named by the time, with a number if that name is taken; returns its path."""
     stamp, attempt = time.strftime("%Y%m%d-%H%M%S"), 1

@@ -54,6 +54,17 @@ def test_a_run_in_a_folder_of_any_name_is_listed_by_it(some, here):
     assert code == 0 and rows(out)[0][0] == "runs/[old]/1", error
 
 
+def test_runs_that_were_moved_to_another_disk_and_linked_are_listed_once(some, here):
+    (some / "disk").mkdir()
+    for name in "ab":
+        (some / "runs" / name).rename(some / "disk" / name)
+        (some / "runs" / name).symlink_to(some / "disk" / name)
+    (some / "runs/latest").symlink_to("c")
+    (some / "runs/c/back").symlink_to("..")
+    code, out, error = here("runs")
+    assert code == 0 and [row[0] for row in rows(out)] == ["runs/c/1", "runs/b/1", "runs/a/1"], error
+
+
 def test_runs_of_others_are_listed_too(some, here, monkeypatch):
     """Whose locks may not be written."""
     for name in "bc":

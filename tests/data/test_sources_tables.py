@@ -19,6 +19,7 @@ from cplearn_solo.core.errors import InputError
 from cplearn_solo.data import DataConfig, FileSet, MemorySet, Splits, eval_loader, load_splits
 from cplearn_solo.data.sources import own_scored_part
 from cplearn_solo.data.sources.hub import hub_parts
+from cplearn_solo.data.sources.kinds import dataset_at
 from cplearn_solo.data.sources.parquet import folder_parts
 
 LARGE = noise_images(8, 70, 65)  # these stay encoded
@@ -264,6 +265,20 @@ def test_rows_without_an_image_are_no_copies(tmp_path: Path) -> None:
 def test_a_folder_with_a_folder_for_each_table(tmp_path: Path) -> None:
     write_parts(tmp_path, ["data.parquet/part-0.parquet", "data.parquet/part-1.parquet"])
     assert len(splits(train_path=str(tmp_path)).train) == 4
+
+
+def test_parts_behind_links_are_read_once(tmp_path: Path) -> None:
+    write_parts(tmp_path, ["disk/0.parquet", "set/train/1.parquet"])
+    (tmp_path / "set/test").symlink_to(tmp_path / "disk")
+    (tmp_path / "set/another").symlink_to("train")
+    (tmp_path / "set/train/back").symlink_to("..")
+    assert dataset_at(str(tmp_path / "set")) == "parquet"
+    found = splits(train_path=str(tmp_path / "set"))
+    assert (len(found.train), len(found.test)) == (2, 2)
+    linked = tmp_path / "linked"
+    linked.mkdir()
+    (linked / "only").symlink_to(tmp_path / "disk")
+    assert dataset_at(str(linked)) == "parquet"
 
 
 def test_what_a_probe_learns_from_is_decoded_as_what_it_is_scored_on(tmp_path: Path) -> None:

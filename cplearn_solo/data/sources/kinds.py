@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.files import folders_below
 from cplearn_solo.data.decoding import is_image_name
 from cplearn_solo.data.schema import KNOWN_IMAGES, MAY_LACK_LABELS, DataConfig
 from cplearn_solo.data.sources import DATASETS
@@ -100,11 +101,10 @@ def _read(cfg: DataConfig, *, no_labels: bool) -> ImageSet:
 
 def holds_tables(folder: str) -> bool:
     """Whether the topmost folder that has images or parquet files has no images."""
-    for place, folders, files in os.walk(folder):
-        folders.sort()
+    for place, files in folders_below(Path(folder)):
         if any(map(is_image_name, files)):
             return False
-        tables = (Path(place, name) for name in files if name.lower().endswith(".parquet"))
+        tables = (place / name for name in files if name.lower().endswith(".parquet"))
         if not all(map(is_written, tables)):
             return True
     return False

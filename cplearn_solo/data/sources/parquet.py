@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cplearn_solo.core.errors import InputError, reason_of, require, some
+from cplearn_solo.core.files import folders_below
 from cplearn_solo.data.image_set import FileSet
 from cplearn_solo.data.notes import say_once
 from cplearn_solo.data.schema import DataConfig
@@ -38,8 +39,8 @@ def folder_parts(root: Path, key: str) -> Parts:
 
     Raises ``InputError`` if there are none at all, or files of several data sets.
     """
-    here, below = (filter(_of_images, found) for found in (root.glob("[!.]*.parquet"), root.rglob("*.parquet")))
-    files = sorted(here) or sorted(path for path in below if not any(map(is_hidden, path.relative_to(root).parts)))
+    here = sorted(filter(_of_images, root.glob("[!.]*.parquet")))
+    files = here or sorted(file for file in _below(root) if not any(map(is_hidden, file.relative_to(root).parts)))
     require(len(files) > 0, key, str(root), "parquet files with rows")
     parts: dict[str | None, list[Path]] = {}
     subsets = set()
@@ -53,6 +54,11 @@ def folder_parts(root: Path, key: str) -> Parts:
     if len(parts) > 1 and None in parts:
         say_once(f"ignored in {root}: {len(parts.pop(None))} .parquet of no part")
     return {part: [_shard(file) for file in files] for part, files in parts.items()}
+
+
+def _below(root: Path) -> Iterator[Path]:
+    files = (place / name for place, names in folders_below(root) for name in names if name.endswith(".parquet"))
+    return filter(_of_images, files)
 
 
 def _of_images(path: Path) -> bool:
