@@ -18,7 +18,7 @@ class EvalConfig:
     batch_size: int = 256  # images at once; no score depends on it, unless the protocol of clustering is train
     num_workers: Any = "auto"  # processes that read image files; auto: from the number of cores
     accelerator: str = "auto"  # one of ACCELERATORS
-    seed: int = 0
+    seed: int | None = None  # null: that of the run, so that scores are those of its summary
 
 
 @dataclass

@@ -50,7 +50,7 @@ def parse_evaluation(raw: DictConfig | dict[str, Any], schema: type[E]) -> E:
         require(config.temperature > 0, "temperature", config.temperature, "a number above 0")
     if isinstance(config, ClusteringConfig):
         check_choices({"protocol": (config.protocol, PROTOCOLS)})
-    check_numbers(at_least, seed=config.seed)
+    check_numbers(at_least, seed=config.seed or 0)
     return config
 
 

@@ -6,7 +6,7 @@ import json
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,7 @@ def evaluate(config: EvalConfig, *, progress: Callable[[int, int], None] | None 
     """
     device = choose_device(config.accelerator)
     model = load_pretrained(config.pretrained, device=device)
+    config = config if config.seed is not None else replace(config, seed=model.config.seed)
     splits, data = splits_of(model, config.data)
     require_held_out(splits, data, not isinstance(config, ClusteringConfig))
     if isinstance(config, LinearConfig):

@@ -39,7 +39,7 @@ def asked(monkeypatch):
         )
 
     network = SimpleNamespace(num_features=7)
-    config = SimpleNamespace(augmentations=[SimpleNamespace(crop_size=8)])
+    config = SimpleNamespace(augmentations=[SimpleNamespace(crop_size=8)], seed=5)
     model = SimpleNamespace(backbone=network, method=SimpleNamespace(codes_total=5), config=config, run=None)
     monkeypatch.setattr(programs, "load_pretrained", lambda *_, **__: model)
     monkeypatch.setattr(programs, "splits_of", lambda *_: (splits, "data"))
@@ -100,7 +100,14 @@ def test_codes_take_the_statistics_that_the_protocol_says(asked, protocol, by_ba
     scores(ClusteringConfig("run", protocol=protocol, accelerator="cpu"), asked)
     ((name, (test,), settings),) = asked
     assert (name, test.of, test.how) == ("cluster_scores", TEST, {"batch_statistics": by_batch})
-    assert settings == {"codes_total": 5, "seed": 0}
+    assert settings == {"codes_total": 5, "seed": 5}
+
+
+def test_scores_are_those_of_the_summary_where_no_seed_is_given(asked):
+    """A run's summary has its probe and its k-means by its seed; another seed gives others of few images."""
+    for seed, used in ((None, 5), (0, 0), (4, 4)):
+        scores(LinearConfig("run", accelerator="cpu", seed=seed), asked)
+        assert asked.pop()[2]["seed"] == used
 
 
 @pytest.mark.parametrize(
@@ -135,4 +142,4 @@ def test_what_is_not_said_is_the_protocol_of_the_paper():
     assert ProbeOptimizer() == ProbeOptimizer("adam", lr=1e-2, batch_size=256, weight_decay=0.0, backbone_lr=None)
     linear, knn = LinearConfig(), KNNConfig()
     assert (linear.protocol, linear.max_epochs, linear.last_blocks) == ("converged", 100, 0)
-    assert (knn.k, knn.temperature, knn.batch_size, knn.seed) == (20, 0.07, 256, 0)
+    assert (knn.k, knn.temperature, knn.batch_size, knn.seed) == (20, 0.07, 256, None)
