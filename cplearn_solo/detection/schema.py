@@ -124,6 +124,11 @@ def parse_detection(raw: DictConfig | dict[str, Any]) -> DetectConfig:
         given = getattr(config.data, key)
         needed = config.data.dataset != "digits"
         require(bool(given) or not needed, f"data.{key}", given, f"set with data.dataset={config.data.dataset}")
+        wanted = "null for scenes of digits, which are drawn; images of your own need both data.train and data.val"
+        require(not given or needed, f"data.{key}", given, wanted)
+        folder = getattr(config.data, f"{key}_images")
+        wanted = f"null with data.dataset={config.data.dataset}: the folder of images is of coco"
+        require(not folder or config.data.dataset == "coco", f"data.{key}_images", folder, wanted)
     return config
 
 

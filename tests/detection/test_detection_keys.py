@@ -16,6 +16,8 @@ from cplearn_solo.detection.schema import parse_detection
         ({"data": {"dataset": "coc"}}, "unknown data.dataset 'coc': did you mean 'coco'?"),
         ({"data": {"dataset": "coco"}}, "data.train = None: must be set with data.dataset=coco"),
         ({"data": {"dataset": "voc", "train": "a", "val": "b"}}, "faster_rcnn with data.dataset=voc"),
+        ({"data": {"dataset": "digits", "val": "b.json"}}, "data.val = 'b.json': must be null for scenes of digits"),
+        ({"data": {"dataset": "digits", "train_images": "a"}}, "data.train_images = 'a': must be null with data"),
         ({"model": {"neck": "c5"}}, "unknown model.neck 'c5'"),
         ({"model": {"sizes": []}}, "model.sizes = []: must be a list of pixels"),
         ({"optimizer": {"steps": 0}}, "optimizer.steps = 0: must be at least 1"),
