@@ -128,7 +128,7 @@ def test_so_are_those_of_lists_and_shards(tmp_path, labels, words):
     shutil.make_archive(str(tmp_path / "shard"), "tar", tmp_path / "shard")
     with pytest.raises(InputError, match=f"data.train_path = .*shard.tar': {words}; data.no_labels=true leaves labels"):
         found(tmp_path / "shard.tar")
-    with pytest.raises(InputError, match="unreadable list: .*$") as told:  # which has nothing to do with labels
+    with pytest.raises(InputError, match="must be a list in UTF-8, .* at byte 11$") as told:  # it has no bad labels
         (tmp_path / "list.csv").write_bytes(b"path,label\n\xff.png,1\n")
         found(tmp_path / "list.csv")
     assert "no_labels" not in str(told.value)

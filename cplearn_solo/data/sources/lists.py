@@ -59,7 +59,10 @@ def _rows(path: Path, key: str) -> list[list[str]]:
             delimiter = "\t" if tabs else max(",;\t", key=first.count)
             reader = csv.reader(file, delimiter=delimiter, skipinitialspace=True)  # also before quotes
             rows = [cells for row in reader if any(cells := [cell.strip() for cell in row])]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except UnicodeDecodeError as error:
+        wanted = f"a list in UTF-8, as programs for tables save on request: {error.reason} at byte {error.start}"
+        raise InputError(f"{key} = {str(path)!r}: must be {wanted}") from error
+    except (OSError, csv.Error) as error:
         raise InputError(f"{key} = {str(path)!r}: unreadable list: {error}") from error
     width = len(rows[0]) if rows else 0
     odd = next((number for number, row in enumerate(rows, 1) if len(row) != width), None)
