@@ -24,6 +24,7 @@ from cplearn_solo.objective import interface
 PACKAGE = Path(cplearn_solo.__file__).parent
 CUDA = torch.device("cuda", 0)
 aten = torch.ops.aten
+DEVICE_OF = torch.ops.prim.device.default  # a question, which FakeTensors dispatch as if it were an operation
 READS = {aten._local_scalar_dense.default, aten.equal.default, aten._linalg_check_errors.default}
 FILLS = {aten.index_fill.int_Tensor, aten.index_fill_.int_Tensor}  # by a number that is read, as trace's gradient does
 SHAPES = {aten.nonzero.default, aten.masked_select.default, aten.bincount.default}
@@ -52,8 +53,8 @@ class Waits(TorchDispatchMode):
 class Pretended(Waits):
     """The same for FakeTensors, with shapes that numbers would have decided made up: half of all.
 
-    Counts ``operations``, views left out, and besides: ``copy``, memory that moves between host and device; ``cpu``, a
-    tensor that is made on the host; ``float64``, one of that type on the device.
+    Counts ``operations``, but for views and questions for the device, and besides: ``copy``, memory that moves between
+    host and device; ``cpu``, a tensor that is made on the host; ``float64``, one of that type on the device.
     """
 
     def __init__(self):
@@ -64,7 +65,7 @@ class Pretended(Waits):
         kwargs = kwargs or {}
         given = _tensors((args, kwargs))
         on_device = any(x.device.type == "cuda" for x in given)
-        self.operations += on_device and not op.is_view
+        self.operations += on_device and not op.is_view and op is not DEVICE_OF
         if op in READS:
             if on_device:
                 self.note("item")
