@@ -57,11 +57,11 @@ class CodesInUse:
         if codes is None:
             return
         if not self.total:
-            raise InputError("loss() gives codes, and codes_total is None")
+            raise InputError("the method gives codes, and its codes_total is None")
         try:
             self._used.index_fill_(0, codes, True)
         except IndexError as error:
-            raise InputError(f"loss() gives a code out of range: must be 0 to {self.total - 1}") from error
+            raise InputError(f"the method gives a code out of range: must be 0 to {self.total - 1}") from error
 
     def counts(self) -> dict[str, float]:
         """``codes_used`` over all processes; empty if no codes were assigned."""

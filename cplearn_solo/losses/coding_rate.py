@@ -6,7 +6,6 @@ are in nats per embedding. All computation is at least in float32, also under au
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, NamedTuple, TypeVar
@@ -24,13 +23,16 @@ def _in_float32(function: F) -> F:
     """``function`` of tensors at least in float32: determinants exist in no less, and products would be too coarse."""
 
     @wraps(function)
-    def computed(*given: Any, **settings: Any) -> Any:
-        values = inspect.signature(function).bind(*given, **settings).arguments
-        tensors = {key: at_least_float32(x) for key, x in values.items() if isinstance(x, Tensor)}
-        with without_autocast(next(iter(tensors.values()))):
-            return function(**{**values, **tensors})
+    def computed(*given: Any, **named: Any) -> Any:
+        first = next(x for x in (*given, *named.values()) if isinstance(x, Tensor))
+        with without_autocast(first):
+            return function(*map(_precise, given), **{key: _precise(x) for key, x in named.items()})
 
     return computed  # type: ignore[return-value]
+
+
+def _precise(x: Any) -> Any:
+    return at_least_float32(x) if isinstance(x, Tensor) else x
 
 
 @_in_float32
