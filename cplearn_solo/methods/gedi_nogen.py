@@ -7,8 +7,8 @@ z are the logits of the first view, p' is the assignment of the second.
 
 from __future__ import annotations
 
-from lightly.models.modules.heads import ProjectionHead
-from torch import Tensor, nn
+from lightly.models.modules.heads import BYOLProjectionHead
+from torch import Tensor
 
 from cplearn_solo.core.distributed import gather
 from cplearn_solo.core.errors import require
@@ -38,12 +38,7 @@ class GEDINoGen(Method):
         super().__init__(features_dim, batch_size=batch_size)
         require(beta >= 0, "method_kwargs.beta", beta, "at least 0")
         require(temperature > 0, "method_kwargs.temperature", temperature, "above 0")
-        self.projector = ProjectionHead(
-            [
-                (features_dim, proj_hidden_dim, nn.BatchNorm1d(proj_hidden_dim), nn.ReLU()),
-                (proj_hidden_dim, proj_output_dim, None, None),
-            ]
-        )
+        self.projector = BYOLProjectionHead(features_dim, proj_hidden_dim, proj_output_dim)
         self.c, self.beta, self.temperature = proj_output_dim, beta, temperature
 
     @property

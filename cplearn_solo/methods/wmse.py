@@ -13,8 +13,8 @@ from __future__ import annotations
 from itertools import combinations
 
 import torch
-from lightly.models.modules.heads import ProjectionHead
-from torch import Tensor, nn
+from lightly.models.modules.heads import BYOLProjectionHead
+from torch import Tensor
 from torch.nn import functional as F
 
 from cplearn_solo.core.distributed import gather, shared_generator
@@ -51,12 +51,7 @@ class WMSE(Method):
         require(whitening_size >= least, key, whitening_size, wanted)
         require(whitening_iters >= 1, "method_kwargs.whitening_iters", whitening_iters, "at least 1")
         require(0 <= whitening_eps <= 1, "method_kwargs.whitening_eps", whitening_eps, "a share from 0 to 1")
-        self.projector = ProjectionHead(
-            [
-                (features_dim, proj_hidden_dim, nn.BatchNorm1d(proj_hidden_dim), nn.ReLU()),
-                (proj_hidden_dim, proj_output_dim, None, None),
-            ]
-        )
+        self.projector = BYOLProjectionHead(features_dim, proj_hidden_dim, proj_output_dim)
         self.whitening_size, self.whitening_iters = whitening_size, whitening_iters
         self.whitening_eps = whitening_eps
 
