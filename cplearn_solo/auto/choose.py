@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from omegaconf import DictConfig, OmegaConf
 
 from cplearn_solo.config.compose import errors_told, not_utf8_told
+from cplearn_solo.config.list_keys import value_at
 from cplearn_solo.config.read import parse_config, resolved
 from cplearn_solo.config.schema import Config
 from cplearn_solo.core.errors import require
@@ -96,7 +97,7 @@ def following(raw: Plain, chosen: Plain, keys: Iterable[str]) -> Plain:
     except those of the data, if one of ``keys`` affects others."""
     if not DECIDING.intersection(keys):
         return {}
-    found = {key: _value(chosen, key) for key in _asked(raw) if not key.startswith(OF_DATA)}
+    found = {key: value_at(chosen, key) for key in _asked(raw) if not key.startswith(OF_DATA)}
     return {key: value for key, value in found.items() if value is not None}
 
 
@@ -115,7 +116,7 @@ def _of_the_run_that_goes_on(values: Plain, asked: list[str]) -> list[tuple[str,
         return []
     with errors_told(run / "config.yaml"), not_utf8_told(run / "config.yaml"):
         theirs = resolved(OmegaConf.load(run / "config.yaml"))
-    return [(key, value) for key in asked if (value := _value(theirs, key)) is not None]
+    return [(key, value) for key in asked if (value := value_at(theirs, key)) is not None]
 
 
 def _of_data(config: Config, asked: list[str], held_out: float) -> Iterator[tuple[str, tuple[Any, str]]]:
@@ -150,7 +151,7 @@ def _of_data(config: Config, asked: list[str], held_out: float) -> Iterator[tupl
         cfg = replace(cfg, val_split=cfg.val_split or held_out)
     seen = look_at(images, cfg, seed=config.seed, accelerator=config.trainer.get("accelerator") or AUTO)
     plain = config.plain()
-    known = Known(seen, lambda key: _value(plain, key))
+    known = Known(seen, lambda key: value_at(plain, key))
     for key in asked:
         if not key.startswith(OF_DATA):
             value, why = RULES[re.sub(r"\.\d+\.", ".N.", key)](known)
@@ -211,23 +212,13 @@ def _matching(values: Plain, pattern: str) -> list[str]:
     several = values.get(head)
     count = len(several) if number and isinstance(several, list) else 0
     keys = [f"{head}.{i}.{tail}" for i in range(count)] if number else [pattern]
-    return [key for key in keys if _value(values, key) == AUTO]
+    return [key for key in keys if value_at(values, key) == AUTO]
 
 
 def _standing_in(values: Plain, asked: list[str]) -> Plain:
     values = deepcopy(values)
     for key in asked:
         _set(values, key, STAND_INS[re.sub(r"\.\d+\.", ".N.", key)])
-    return values
-
-
-def _value(values: Any, key: str) -> Any:
-    """The value of a key, ``None`` if there is none: later checks report what is wrong with a configuration."""
-    for part in key.split("."):
-        if isinstance(values, list):
-            values = dict(enumerate(values)).get(int(part)) if part.isdecimal() else None
-        else:
-            values = values.get(part) if isinstance(values, dict) else None
     return values
 
 

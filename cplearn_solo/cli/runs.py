@@ -16,6 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from cplearn_solo.cli.options import parser_of
+from cplearn_solo.config.list_keys import value_at
 from cplearn_solo.config.score_names import current_scores
 from cplearn_solo.core.errors import InputError, require, unknown
 from cplearn_solo.core.files import folders_below
@@ -59,10 +60,7 @@ class Run:
         own = {"state": self.state, "age": self.changed, "data": self.config.get("data", {}).get("dataset")}
         if key in own or key in self.summary:
             return own.get(key, self.summary.get(key))
-        value: Any = self.config
-        for part in key.split("."):
-            value = value.get(part) if isinstance(value, dict) else _entry(value, part)
-        return value
+        return value_at(self.config, key)
 
 
 def command_line() -> argparse.ArgumentParser:
@@ -137,11 +135,6 @@ def _summary(path: Path) -> dict[str, Any]:
         return current_scores(json.loads((path / "summary.json").read_text()))
     except (OSError, ValueError):
         return {}
-
-
-def _entry(values: Any, place: str) -> Any:
-    """The entry of a list by its number; ``None`` if there is none."""
-    return values[int(place)] if isinstance(values, list) and place.isdigit() and int(place) < len(values) else None
 
 
 def _agrees(value: Any, text: str) -> bool:

@@ -11,6 +11,20 @@ from omegaconf import OmegaConf
 from cplearn_solo.core.errors import InputError
 
 
+def entries(values: Any) -> dict[str, Any]:
+    """What a mapping or list has, by the parts of keys: those of a list are its indices."""
+    if isinstance(values, list):
+        return {str(i): value for i, value in enumerate(values)}
+    return values if isinstance(values, dict) else {}
+
+
+def value_at(values: Any, key: str) -> Any:
+    """The value of a key, ``None`` if there is none."""
+    for part in key.split("."):
+        values = entries(values).get(part)
+    return values
+
+
 @contextmanager
 def lists_told(keys: Iterable[str], config: Callable[[], Any]) -> Iterator[None]:
     """If this block fails because one of ``keys`` has no index, or a wrong one, where ``config()`` has a list, raises
@@ -27,7 +41,7 @@ def lists_told(keys: Iterable[str], config: Callable[[], Any]) -> Iterator[None]
 
 def _check(values: Any, key: str, error: Exception) -> None:
     path, *rest = key.split(".")
-    values = values.get(path) if isinstance(values, dict) else None
+    values = value_at(values, path)
     while rest:
         if isinstance(values, list) and not (rest[0].isdecimal() and int(rest[0]) < len(values)):
             inside = values and isinstance(values[0], (dict, list))
@@ -37,7 +51,4 @@ def _check(values: Any, key: str, error: Exception) -> None:
             wrong = f"{path} is a list of {len(values)}, choices are {choices}"
             raise InputError(f"unknown configuration key {key!r}: {wrong}") from error
         part, *rest = rest
-        values = (
-            values[int(part)] if isinstance(values, list) else values.get(part) if isinstance(values, dict) else None
-        )
-        path = f"{path}.{part}"
+        path, values = f"{path}.{part}", value_at(values, part)

@@ -19,6 +19,7 @@ from omegaconf import OmegaConf
 
 from cplearn_solo.auto.choose import choose, following
 from cplearn_solo.config.identity import LEARNING_VERSION, identifying_in
+from cplearn_solo.config.list_keys import value_at
 from cplearn_solo.config.read import parse_config
 from cplearn_solo.config.schema import Config, EvaluationConfig
 from cplearn_solo.config.trainer_keys import trainer_keys
@@ -30,7 +31,7 @@ from cplearn_solo.tuning.domains import Choice, Keys
 from cplearn_solo.tuning.halving import Rules, Trial, rungs_of
 from cplearn_solo.tuning.schema import TuneConfig
 from cplearn_solo.tuning.scores import SCORES
-from cplearn_solo.tuning.spaces import read_space, value_at
+from cplearn_solo.tuning.spaces import read_space
 from cplearn_solo.tuning.suggest import choose_sampler
 
 # Keys that no space may vary: trials must share them to be compared, or they set the images to score on.

@@ -10,6 +10,7 @@ from typing import Any
 from omegaconf import OmegaConf
 from yaml import YAMLError
 
+from cplearn_solo.config.list_keys import entries, value_at
 from cplearn_solo.core.errors import InputError, require, unknown
 from cplearn_solo.core.schema import read_schema
 from cplearn_solo.methods.registry import METHODS
@@ -41,14 +42,6 @@ def read_space(file: Path, method: str, plain: dict[str, Any], *, fixed: Iterabl
     return space
 
 
-def value_at(values: Any, key: str) -> Any:
-    """The value of a dotted key, in which numbers are indices of lists."""
-    for part in key.split("."):
-        # a mapping also for a list, as -1 would be its last item, which no key of a configuration names
-        values = ({str(i): item for i, item in enumerate(values)} if isinstance(values, list) else values)[part]
-    return values
-
-
 def _read(file: Path) -> dict[str, dict[str, Any]]:
     require(file.is_file(), "space", str(file), "a YAML file of search spaces")
     try:
@@ -62,14 +55,13 @@ def _read(file: Path) -> dict[str, dict[str, Any]]:
 
 def _require_key(what: str, key: str, plain: dict[str, Any]) -> None:
     """Raises ``InputError`` for a key that the configuration lacks, with the keys at the same level."""
-    beside, path = plain, ""
+    beside: Any = plain
+    path = ""
     for part in str(key).split("."):
-        try:
-            below = value_at(beside, part)
-        except (KeyError, IndexError, ValueError, TypeError):
-            names = beside if isinstance(beside, dict) else range(len(beside)) if isinstance(beside, list) else ()
-            raise unknown(what, key, [f"{path}{name}" for name in names] or [path[:-1]]) from None
-        beside, path = below, f"{path}{part}."
+        below = entries(beside)
+        if part not in below:
+            raise unknown(what, key, [f"{path}{name}" for name in below] or [path[:-1]])
+        beside, path = below[part], f"{path}{part}."
 
 
 def _domain(key: str, values: Any, present: Any) -> AnyDomain:

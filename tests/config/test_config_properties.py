@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from cplearn_solo.config.identity import ADDED_KEYS, difference, identifying
+from cplearn_solo.config.list_keys import value_at
 from cplearn_solo.config.read import parse_config
 from cplearn_solo.core.as_yaml import as_yaml
 from cplearn_solo.core.files import write_file
-from cplearn_solo.tuning.spaces import value_at
 
 BASE = {"method": "cplearn", "augmentations": [{"crop_size": 8, "num_crops": 2}]}
 LIKE_NUMBERS = st.from_regex(r"[-+]?[0-9_]{0,3}[.:x]?[0-9_]{1,3}([eE][-+]?[0-9]{1,2})?", fullmatch=True)
