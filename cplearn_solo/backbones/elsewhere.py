@@ -13,7 +13,7 @@ def has_small_stem(name: str, crop_size: int, small_stem: bool | None = None) ->
     return name in RESNETS and (crop_size <= SMALL_IMAGE if small_stem is None else small_stem)
 
 
-def vit_in_timm(size: str, crop_size: int, channels: int, patch_size: int | None = None) -> tuple[str, dict[str, Any]]:
+def vit_in_timm(size: str, crop_size: int, channels: int, patch_size: int | None) -> tuple[str, dict[str, Any]]:
     """Name and arguments of timm's plain ViT for images of that size."""
     patch = patch_size or (4 if crop_size <= SMALL_IMAGE else 16)
     arguments = {"img_size": crop_size, "in_chans": channels, "patch_size": patch, "dynamic_img_size": True}

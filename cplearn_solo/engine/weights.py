@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pickle
 from inspect import signature
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -92,7 +91,8 @@ def _read(path: str) -> dict[str, Tensor]:
     require(file.exists(), "backbone.weights", path, WEIGHTS)
     file = find_checkpoint(file)[0] if file.is_dir() else file
     try:
-        values: Any = load_file(file) if file.suffix == ".safetensors" else _unpickled(file)
+        safe = file.suffix == ".safetensors"
+        values: Any = load_file(file) if safe else torch.load(file, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, pickle.UnpicklingError, OSError, ValueError, KeyError, SafetensorError) as error:
         reason = reason_of(error)
         raise InputError(f"backbone.weights = {path!r}: must be {STORED}, and cannot be read: {reason}") from error
@@ -103,7 +103,3 @@ def _read(path: str) -> dict[str, Tensor]:
         if any(name.startswith(prefix) for name in values):
             values = {name.removeprefix(prefix): value for name, value in values.items() if name.startswith(prefix)}
     return {name: value for name, value in values.items() if isinstance(value, Tensor)}
-
-
-def _unpickled(file: Path) -> Any:
-    return torch.load(file, map_location="cpu", weights_only=True)

@@ -166,14 +166,9 @@ def _groups(gpus: list[str], devices: Any) -> list[str]:
     """For each job that fits at a time, its GPUs as a value of ``CUDA_VISIBLE_DEVICES``."""
     if not gpus:
         return []
-    size = _count(devices, len(gpus))
+    size = int(devices) if str(devices).isdecimal() else len(gpus)  # that number, or all if Lightning chooses
     require(1 <= size <= len(gpus), "devices", devices, f"from 1 to {len(gpus)}, the GPUs of this machine")
     return [",".join(gpus[i : i + size]) for i in range(0, len(gpus) - size + 1, size)]
-
-
-def _count(devices: Any, there: int) -> int:
-    """How many GPUs a job must see for Lightning's ``devices``: that number, or all if it is no number."""
-    return int(devices) if str(devices).isdigit() else there
 
 
 @contextmanager

@@ -51,13 +51,13 @@ class Case:
 class TrainingLoop:
     """A plain training loop around the engine's module; everything in it is a function of the case and the step."""
 
-    def __init__(self, case: Case, batch_size: int | None = None, *, steps: int = STEPS, seed: int = 0) -> None:
+    def __init__(self, case: Case, batch_size: int | None = None, *, seed: int = 0) -> None:
         config = case.config(batch_size or case.batch_size)
         images = load_splits(DataConfig(), seed=0).train
         torch.manual_seed(seed)
         self.module = Pretrainer(config, **image_statistics(images)).train()
-        self.method, self.steps, self.images = self.module.method, steps, images.images
-        self.progress = Progress(epoch=0, epochs=steps, step=0, steps=steps)
+        self.method, self.images = self.module.method, images.images
+        self.progress = Progress(epoch=0, epochs=STEPS, step=0, steps=STEPS)
         self.parameters = [*self.module.backbone.parameters(), *self.method.parameters()]
         self.optimizer = torch.optim.Adam([p for p in self.parameters if p.requires_grad], lr=2e-3)
 
@@ -75,7 +75,7 @@ class TrainingLoop:
     def forward(self, step: int, crops: list[Tensor]) -> dict[str, Tensor]:
         """The parts of the loss; random draws of the method depend on the step only."""
         torch.manual_seed(step)
-        self.progress = Progress(epoch=step, epochs=self.steps, step=step, steps=self.steps)
+        self.progress = Progress(epoch=step, epochs=STEPS, step=step, steps=STEPS)
         self.method.before_step(self.progress)
         return self.method.loss(self.module.views(crops, self.progress))
 
@@ -92,7 +92,7 @@ class TrainingLoop:
         self.method.after_backward(self.progress)
         self.optimizer.step()
         if self.module.teacher is not None:
-            self.module.update_teacher((self.progress.step + 1) / self.steps)
+            self.module.update_teacher((self.progress.step + 1) / STEPS)
 
     def train(self, step: int) -> float:
         parts = self.forward(step, self.crops(step, self.module.config.optimizer.batch_size))
