@@ -67,6 +67,11 @@ def width() -> int | None:
     return None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDE
 
 
+def three_places(value: Any) -> str:
+    """A score in a column of runs: three decimal places, a word or whole number as it is, nothing for ``None``."""
+    return "" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
 def print_scores(title: str, scores: dict[str, Any]) -> None:
     """Prints names, values and what they mean; sentences follow below, each on its own line.
 

@@ -16,6 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from cplearn_solo.cli.options import parser_of
+from cplearn_solo.cli.report import three_places
 from cplearn_solo.config.list_keys import value_at
 from cplearn_solo.config.score_names import current_scores
 from cplearn_solo.core.errors import InputError, require, unknown
@@ -157,13 +158,12 @@ def _print(runs: list[Run], total: int, folder: str) -> None:
         table.add_column(column, no_wrap=True)
     for run in runs:
         epochs = "" if run.state == "done" else f" {run.epochs}/{run.config.get('max_epochs', '?')}"
-        known = (run.path, *map(run.get, ("method", "data", "seed")))
-        values = (run.summary.get(key) for key in SCORES)
         cells = (
-            *map(str, known),
+            str(run.path),
+            *(str(run.get(key)) for key in ("method", "data", "seed")),
             duration(time.time() - run.changed),
             f"{run.state}{epochs}",
-            *("" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value) for value in values),
+            *(three_places(run.summary.get(key)) for key in SCORES),
         )
         table.add_row(*map(escape, cells))  # a folder may be called [old]
     if runs:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from cplearn_solo.cli.report import width
+from cplearn_solo.cli.report import three_places, width
 
 # Scores that are shown, where runs have them, with their headings.
 SHOWN = {
@@ -36,7 +36,7 @@ def print_sweep(done: list[tuple[list[str], dict[str, Any]]]) -> None:
     groups: dict[str, list[dict[str, Any]]] = {}
     for given, summary in done:
         varied = [text for text in given if text not in fixed]
-        table.add_row(escape(" ".join(varied)), *(_text(summary.get(key)) for key in columns))
+        table.add_row(escape(" ".join(varied)), *(three_places(summary.get(key)) for key in columns))
         groups.setdefault(" ".join(t for t in varied if not t.startswith("seed=")), []).append(summary)
     for name, summaries in groups.items():
         if len(summaries) > 1:
@@ -48,8 +48,4 @@ def print_sweep(done: list[tuple[list[str], dict[str, Any]]]) -> None:
 
 def _over(summaries: list[dict[str, Any]], key: str, measure: Any) -> str:
     values = [summary[key] for summary in summaries if isinstance(summary.get(key), (int, float))]
-    return _text(float(measure(values))) if len(values) > 1 else ""
-
-
-def _text(value: Any) -> str:
-    return "" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value)
+    return three_places(float(measure(values))) if len(values) > 1 else ""

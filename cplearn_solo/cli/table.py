@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+from cplearn_solo.cli.report import width
 from cplearn_solo.config.read import resolved
 from cplearn_solo.core.files import write_file
 from cplearn_solo.core.schema import read_schema
@@ -64,7 +64,7 @@ def _run(grid: Grid, results: Results, found: Found) -> Found:
 
 def _render(grid: Grid, results: Results, found: Found, command: str) -> None:
     sheet = make_sheet(grid, found, command=command)
-    console = Console(width=None if sys.stdout.isatty() else 120)
+    console = Console(width=width())
     show(sheet, console)
     if not found.records:
         return
