@@ -43,8 +43,7 @@ def prepared(config: Config) -> Prepared:
     seed_everything(config.seed, verbose=False)
     trainer = build_trainer(config)
     check_cores(trainer)
-    first = config.augmentations[0]
-    splits = load_splits(config.data, seed=config.seed, mean=first.mean, std=first.std)
+    splits = training_splits(config)
     say_once(in_short(splits.train, splits.test))
     if splits.test is not None:
         tell_lost_classes(splits.train, splits.test)
@@ -71,6 +70,12 @@ def prepared(config: Config) -> Prepared:
         epochs = -(-config.max_steps // steps_of_epoch(config, trainer, loaders))
         trainer.fit_loop.max_epochs = min(trainer.max_epochs or epochs, epochs)
     return Prepared(trainer, module, splits, loaders)
+
+
+def training_splits(config: Config) -> Splits:
+    """The images that a run with this configuration learns from and is scored on."""
+    first = config.augmentations[0]
+    return load_splits(config.data, seed=config.seed, mean=first.mean, std=first.std)
 
 
 def steps_of_epoch(config: Config, trainer: Trainer, loaders: Loaders) -> int:

@@ -76,8 +76,7 @@ def reference_row(row: str, config: Config) -> dict[str, dict[str, Any]]:
     from lightning import seed_everything
     from torch import nn
 
-    from cplearn_solo.data import load_splits
-    from cplearn_solo.engine.module import Pretrainer, image_statistics
+    from cplearn_solo.engine.prepare import training_splits
     from cplearn_solo.engine.provenance import provenance
     from cplearn_solo.evaluation.summary import split_scores
     from cplearn_solo.inference.devices import device_after_training
@@ -85,16 +84,14 @@ def reference_row(row: str, config: Config) -> dict[str, dict[str, Any]]:
     from cplearn_solo.inference.splits import require_held_out
 
     seed_everything(config.seed, verbose=False)
-    first = config.augmentations[0]
-    splits = load_splits(config.data, seed=config.seed, mean=first.mean, std=first.std)
+    splits = training_splits(config)
     require_held_out(splits, config.data)
-    statistics = image_statistics(splits.train)
     backbone, method = nn.Flatten(), None
     if row == RANDOM_BACKBONE:
-        module = Pretrainer(config, **statistics)
+        module = random_module(config, splits)
         backbone, method = module.backbone, module.method
     features = extractor(backbone, method, config, device=device_after_training(config))
-    sizes = {"num_classes": statistics["num_classes"], "codes_total": None if method is None else method.codes_total}
+    sizes = {"num_classes": splits.train.num_classes, "codes_total": None if method is None else method.codes_total}
     summary = {
         "method": row,
         "dataset": config.data.dataset,

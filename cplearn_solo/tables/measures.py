@@ -16,12 +16,12 @@ from cplearn_solo.config.compose import composed
 from cplearn_solo.config.evaluation import LinearConfig, ProbeOptimizer
 from cplearn_solo.core.files import whole_file
 from cplearn_solo.core.scripts import SCRIPTS
-from cplearn_solo.data import load_splits, sampled
+from cplearn_solo.data import sampled
 from cplearn_solo.detection.schema import parse_detection
 from cplearn_solo.detection.train import detect
-from cplearn_solo.engine.checkpoint import checkpoint_entry
 from cplearn_solo.engine.find import kept_checkpoints
 from cplearn_solo.engine.module import Pretrainer, image_statistics
+from cplearn_solo.engine.prepare import training_splits
 from cplearn_solo.evaluation.linear import linear_probe
 from cplearn_solo.evaluation.programs import evaluate
 from cplearn_solo.evaluation.scores import sample
@@ -54,11 +54,11 @@ def store_untrained(file: Path, config: Config) -> Path:
     from lightning import seed_everything
 
     seed_everything(config.seed, verbose=False)
-    first = config.augmentations[0]
-    statistics = image_statistics(load_splits(config.data, seed=config.seed, mean=first.mean, std=first.std).train)
-    module = Pretrainer(config, **statistics)
+    module = Pretrainer(config, **image_statistics(training_splits(config).train))
+    checkpoint = {"state_dict": module.state_dict()}
+    module.on_save_checkpoint(checkpoint)
     with whole_file(file) as partial, open(partial, "wb") as out:
-        torch.save({"state_dict": module.state_dict(), **checkpoint_entry(config, **statistics)}, out)
+        torch.save(checkpoint, out)
     return file
 
 
