@@ -1,5 +1,6 @@
 """Shipped configurations, whole or cut down to seconds."""
 
+from functools import cache
 from pathlib import Path
 
 from hydra import compose, initialize_config_dir
@@ -10,8 +11,9 @@ DIGITS = sorted(path.stem for path in (PRETRAIN / "digits").glob("*.yaml"))
 KINDS = ("cplearn", "byol", "mocov2plus", "gedi")  # with a dictionary, a teacher, a queue, a replay buffer
 
 
+@cache
 def composed(path):
-    """What Hydra makes of a YAML file."""
+    """What Hydra makes of a YAML file; not to be changed, as it is kept."""
     with initialize_config_dir(str(path.parent), version_base="1.3"):
         return compose(path.stem)
 
@@ -24,7 +26,8 @@ def shipped(name, folder="digits", **changes):
 
 def tiny(runs, name="cplearn", folder="digits", *, batch_size=32, **changes):
     """A shipped configuration that trains in seconds on the CPU, with its run folders below ``runs``."""
-    whitening_block = shipped(name, folder)["method_kwargs"].get("whitening_size", 0)  # W-MSE needs one in a batch
+    whole = shipped(name, folder)
+    whitening_block = whole["method_kwargs"].get("whitening_size", 0)  # W-MSE needs one in a batch
     small = {
         "data": {"max_train_images": 200, "num_workers": 0},
         "optimizer": {"batch_size": max(batch_size, whitening_block)},
@@ -33,4 +36,4 @@ def tiny(runs, name="cplearn", folder="digits", *, batch_size=32, **changes):
         "enable_progress_bar": False,
         "accelerator": "cpu",
     }
-    return OmegaConf.to_container(OmegaConf.merge(shipped(name, folder), small, changes))
+    return OmegaConf.to_container(OmegaConf.merge(whole, small, changes))
