@@ -49,10 +49,8 @@ def look(config: Config, *, everything: bool, sheet: Path) -> None:
 
 def _print(title: str, found: Findings) -> None:
     images, readable = found.images, found.readable
-    sample = (
-        "" if len(found.looks) == len(images) else f"; a sample of {len(found.looks)} was read, --all reads every image"
-    )
-    print(f"{title}: {len(images)} images{sample}")
+    sample = f"; a sample of {len(found.looks)} was read, --all reads every image"
+    print(f"{title}: {len(images)} images{sample if len(found.looks) < len(images) else ''}")
     print(f"  classes: {_classes(images)}")
     for what in ("format", "mode", "bits"):
         print(f"  {what}: {counted(found.counts(what))}")

@@ -181,10 +181,8 @@ def _auto_resume(config: Config, data: dict[str, Any]) -> RunFolder | None:
             return RunFolder(folder, last, lock)
         lock.release()
         if last and not explained:
-            reason = (
-                f"its configuration differs: {'; '.join(differing[:5])}" if differing else f"the data changed: {change}"
-            )
-            print(f"unfinished run {folder} is not resumed, {reason}")
+            changed = f"its configuration differs: {'; '.join(differing[:5])}"
+            print(f"unfinished run {folder} is not resumed, {changed if differing else f'the data changed: {change}'}")
             explained = True
             if differing and all(line.startswith(DEVICES) for line in differing):
                 print(f"resume_from_checkpoint={folder} resumes it on these devices")

@@ -68,11 +68,10 @@ def build_trainer(config: Config) -> Trainer:
         return Trainer(**kwargs)
     except (MisconfigurationException, ValueError, TypeError) as error:
         reason = " ".join(str(error).split())
-        of_devices = (
-            re.search("accelerator|device|gpu|cuda|mps", reason, re.IGNORECASE) and not torch.cuda.is_available()
-        )
-        hint = " (no GPU was found here: accelerator=cpu devices=1 trains without)" if of_devices else ""
-        raise InputError(f"Trainer arguments: {reason}{hint}") from error
+        of_devices = re.search("accelerator|device|gpu|cuda|mps", reason, re.IGNORECASE)
+        hint = " (no GPU was found here: accelerator=cpu devices=1 trains without)"
+        missing = of_devices and not torch.cuda.is_available()
+        raise InputError(f"Trainer arguments: {reason}{hint if missing else ''}") from error
 
 
 def extra_loggers(config: Config, folder: Path) -> list[Logger]:

@@ -189,9 +189,8 @@ def check_impl_on(impl: str, device: torch.device) -> None:
         possible = device.type == "cuda" or os.environ.get("TRITON_INTERPRET") == "1"
         require(possible, "impl", impl, f"auto or chunked for embeddings on {device}, not on a GPU")
         if device.type == "cuda":
-            wanted = (
-                f"auto or chunked on {device}, whose compute capability is below {'.'.join(map(str, TRITONS_LEAST))}"
-            )
+            least = ".".join(map(str, TRITONS_LEAST))
+            wanted = f"auto or chunked on {device}, whose compute capability is below {least}"
             require(_is_new_enough(device), "impl", impl, wanted)
         try:
             import triton  # noqa: F401
