@@ -115,8 +115,7 @@ def _table(scores: dict[str, Any], references: dict[str, dict[str, Any]], *, tit
 
 def _columns(name: str, *numbers: str, meaning: str, title: str | None = None) -> Table:
     """A table of names, numbers and a text that wraps; without lines between columns, to save width."""
-    look = {"box": box.SIMPLE_HEAD, "show_edge": False, "padding": (0, 1, 0, 0)}
-    table = Table(title=title, title_justify="left", **look)
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
     table.add_column(name, no_wrap=True)
     for column in numbers:
         table.add_column(column, justify="right", no_wrap=True)

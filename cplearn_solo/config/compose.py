@@ -25,7 +25,6 @@ def composed(folder: Path, name: str, overrides: Iterable[str] = ()) -> DictConf
     file = folder / f"{name}.yaml"
     only_yml = not file.exists() and file.with_suffix(".yml").exists()
     require(not only_yml, "configuration", str(file.with_suffix(".yml")), "a file whose name ends in .yaml")
-    there = {"config_dir": str(folder.absolute()), "version_base": "1.3"}
     given = list(overrides)
     with (
         errors_told(file),
@@ -33,7 +32,7 @@ def composed(folder: Path, name: str, overrides: Iterable[str] = ()) -> DictConf
         not_utf8_told(file),
         overrides_told(folder, name, given),
         _beside_others(),
-        initialize_config_dir(**there),
+        initialize_config_dir(config_dir=str(folder.absolute()), version_base="1.3"),
     ):
         return compose(name, given)
 

@@ -97,9 +97,8 @@ def _train_and_score(
     if first:
         optimizer.load_state_dict(torch.load(folder / LAST, map_location="cpu", weights_only=True)["optimizer"])
     say(f"{folder}: {len(images)} images, {len(train.categories)} categories, step {first} of {solver.steps}")
-    place = {"rank": fabric.global_rank, "world": fabric.world_size}
     order = {"batch_size": solver.batch_size, "first": first, "steps": solver.steps, "seed": config.seed}
-    steps = Steps(len(images), **order, **place)
+    steps = Steps(len(images), **order, rank=fabric.global_rank, world=fabric.world_size)
     loader = DataLoader(images, batch_sampler=steps, num_workers=workers, collate_fn=_lists)
     loader = fabric.setup_dataloaders(loader, use_distributed_sampler=False)
     flip = RandomHorizontalFlip()
@@ -122,8 +121,7 @@ def _train_and_score(
             _save(fabric, folder, detector, optimizer, step + 1)
     if fabric.is_global_zero:
         with fabric.autocast():
-            how = {"masks": masks, "device": fabric.device, "num_workers": workers}
-            scores = average_precision(detector, val, decoding, **how)
+            scores = average_precision(detector, val, decoding, masks=masks, device=fabric.device, num_workers=workers)
         facts = {"scored_images": len(val.coco.imgs), "train_images": len(images), "config": asdict(config)}
         write_json(folder / RESULT, {**scores, **facts, **provenance()})
 

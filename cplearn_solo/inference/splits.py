@@ -34,8 +34,7 @@ def splits_of(model: Pretrained, overrides: Mapping[str, Any]) -> tuple[Splits, 
     looked_at = not overrides.get("val_path") or not data.val_split or data.dataset in KNOWN_IMAGES
     wanted = "0 to score the images in data.val_path, where held-out training images are scored instead"
     require(looked_at, "data.val_split", data.val_split, wanted)
-    training = {"mean": model.mean, "std": model.std, "limits": model.limits}
-    splits = load_splits(data, seed=model.config.seed, **training)
+    splits = load_splits(data, seed=model.config.seed, mean=model.mean, std=model.std, limits=model.limits)
     _tell_change(model, splits, data)
     return splits, data
 
