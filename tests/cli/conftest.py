@@ -1,16 +1,13 @@
 """The programs as a user types them: in this process, which has imported everything already, or in one of their own."""
 
-import os
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from support.checkpoints import write_checkpoint
+from support.processes import MAIN, python
 
 from cplearn_solo.cli import main
 
-ROOT = Path(__file__).parents[2]
 QUICK = ["data.max_train_images=128", "max_epochs=2", "accelerator=cpu", "enable_progress_bar=false"]
 
 
@@ -35,10 +32,8 @@ def here(tmp_path, monkeypatch, capfd):
 def run(tmp_path_factory):
     """A quick run that kept its checkpoints, made in a folder outside the repository by a process of its own."""
     folder = tmp_path_factory.mktemp("user")
-    command = [sys.executable, "-c", "from cplearn_solo.cli import main; main()", "pretrain", *QUICK]
-    command += ["--config-name", "cplearn.yaml", "checkpoint.keep_prev=true"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+    keys = ("--config-name", "cplearn.yaml", "checkpoint.keep_prev=true")
+    done = python(*MAIN, "pretrain", *QUICK, *keys, cwd=folder)
     assert done.returncode == 0, done.stderr
     assert "cplearn linear runs/cplearn-digits/" in done.stdout and "kmeans_ami" in done.stdout
     assert sorted(p.name for p in folder.iterdir()) == ["runs"]  # nothing else is left behind

@@ -3,14 +3,13 @@
 import json
 import logging
 import os
-import subprocess
 import sys
 from importlib import import_module
-from pathlib import Path
 
 import pytest
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
+from support.processes import python
 
 from cplearn_solo.cli.hydra_app import hydra_app
 from cplearn_solo.cli.main import table, tune
@@ -18,8 +17,6 @@ from cplearn_solo.cli.sweep import print_sweep
 from cplearn_solo.core.errors import InputError
 
 pytestmark = pytest.mark.integration
-
-ROOT = Path(__file__).parents[2]
 
 
 def sweep(task, *arguments, monkeypatch):
@@ -194,9 +191,7 @@ def test_jobs_on_two_devices_follow_each_other(tmp_path):
     program.write_text("from cplearn_solo.cli import main\n\nif __name__ == '__main__':\n    main()\n")
     arguments = ["-m", "seed=0,1", "devices=2", "strategy=ddp", "accelerator=cpu", "max_epochs=1", "name=it"]
     quick = ["data.max_train_images=128", "evaluation.linear=false", "evaluation.clustering=false"]
-    command = [sys.executable, str(program), "pretrain", *arguments, *quick]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
+    done = python(program, "pretrain", *arguments, *quick, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     summaries = [json.loads(path.read_text()) for path in sorted(tmp_path.glob("runs/it/*/summary.json"))]
     assert [summary["seed"] for summary in summaries] == [0, 1]

@@ -2,12 +2,10 @@
 
 import errno
 import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from safetensors import SafetensorError
+from support.processes import python
 
 from cplearn_solo.core.errors import InputError, NotWritten
 from cplearn_solo.core.files import append_line, clear_partial, whole_file, write_csv, write_file, written
@@ -96,8 +94,6 @@ with user_errors("it"), held_back():
     write_file(Path("a.txt"), "whole")
     raise InputError("seed = -1: must be at least 0")
 """
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    call = [sys.executable, "-c", program]
-    done = subprocess.run(call, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
+    done = python("-c", program, cwd=tmp_path, timeout=60)
     assert (done.returncode, done.stderr) == (2, "it: error: seed = -1: must be at least 0\n")
     assert (tmp_path / "a.txt").read_text() == "whole" and [p.name for p in tmp_path.iterdir()] == ["a.txt"]

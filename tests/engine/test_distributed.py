@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from support.processes import ROOT, python
 
 from cplearn_solo.config.read import parse_config
 from cplearn_solo.core.cores import cores
@@ -23,7 +24,6 @@ from cplearn_solo.inference.pretrained import load_pretrained
 
 pytestmark = pytest.mark.distributed
 
-ROOT = Path(__file__).parents[2]
 SHARDED_ON_CPUS = hasattr(torch.cpu.Stream, "record_event")  # PyTorch 2.6 has fsdp2 on GPUs only
 CONFIG = {
     "method": "cplearn",
@@ -74,12 +74,10 @@ dist.destroy_process_group()
 
 def train(configs, folder, *, processes=2):
     """Trains ``configs`` one after the other in processes that torchrun starts."""
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(processes)]
+    torchrun = ("-m", "torch.distributed.run", "--nproc-per-node", processes, "--standalone")
     script = folder / "program.py"
     script.write_text(PROGRAM)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    command = [*torchrun, "--standalone", str(script), json.dumps(configs)]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=500)
+    done = python(*torchrun, script, json.dumps(configs), cwd=folder)
     assert done.returncode == 0, done.stderr[-3000:]
 
 

@@ -14,6 +14,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from support.processes import MAIN, ROOT, python
 from torch import nn
 
 from cplearn_solo import hosts
@@ -28,7 +29,6 @@ from cplearn_solo.methods import METHODS, Progress, Views
 
 pytestmark = pytest.mark.integration
 
-ROOT = Path(__file__).parents[2]
 CHECKOUT = Path(os.environ.get("DINO", "nowhere"))
 needs_checkout = pytest.mark.skipif(
     not (CHECKOUT / "main_dino.py").is_file(),
@@ -52,14 +52,8 @@ runpy.run_path(sys.argv.pop(1) + "/eval_knn.py", run_name="__main__")
 """
 
 
-def python(*arguments, cwd):
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
-
-
 def cplearn_dino(folder, *arguments):
-    return python("-c", "from cplearn_solo.cli.main import main; main()", "dino", *arguments, cwd=folder)
+    return python(*MAIN, "dino", *arguments, cwd=folder)
 
 
 def of_dino(images, output, epochs=EPOCHS):

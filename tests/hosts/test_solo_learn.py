@@ -1,7 +1,6 @@
 """solo-learn trains our methods with its own scripts; skipped where there is no checkout of it."""
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,6 +10,7 @@ import torch
 import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
+from support.processes import MAIN, ROOT, python
 
 from cplearn_solo.config.evaluation import LinearConfig
 from cplearn_solo.config.read import parse_config
@@ -22,7 +22,6 @@ from cplearn_solo.methods import build_method
 
 pytestmark = pytest.mark.integration
 
-ROOT = Path(__file__).parents[2]
 CHECKOUT = Path(os.environ.get("SOLO_LEARN", "nowhere"))
 needs_checkout = pytest.mark.skipif(
     not (CHECKOUT / "main_pretrain.py").is_file(),
@@ -59,11 +58,8 @@ def configuration(digits, runs, method, method_kwargs, **changes):
 def solo_learn(folder, script, config, *arguments, checkout=CHECKOUT):
     (folder / "config").mkdir(exist_ok=True)
     (folder / "config/it.yaml").write_text(yaml.safe_dump(config))
-    program = "from cplearn_solo.cli.main import main; main()"
-    command = [sys.executable, "-c", program, "solo-learn", str(checkout / script)]
-    command += ["--config-path", "config", "--config-name", "it.yaml", *arguments]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+    where = ("--config-path", "config", "--config-name", "it.yaml")
+    return python(*MAIN, "solo-learn", checkout / script, *where, *arguments, cwd=folder)
 
 
 def trained(folder, digits, method, method_kwargs, **changes):

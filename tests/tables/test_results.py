@@ -1,15 +1,13 @@
 """Results that lie in a folder: which of them are of a cell as it is now, whatever release has written them."""
 
 import json
-import os
 import shlex
 import shutil
-import subprocess
-import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from support.processes import ROOT, python
 
 from cplearn_solo.config import identity as config_identity
 from cplearn_solo.config import read as config_read
@@ -27,7 +25,6 @@ from cplearn_solo.tables.schema import GridConfig
 
 pytestmark = pytest.mark.integration
 
-ROOT = Path(__file__).parents[2]
 TINY = Path(__file__).with_name("tiny.yaml")
 KEPT = ROOT / "tests/fixtures/0.2.0/table"  # of the tiny table, written by 0.2.0
 COMMITTED = sorted(path.parent.relative_to(ROOT) for path in ROOT.glob("results/**/grid.json"))
@@ -62,9 +59,7 @@ from cplearn_solo.cli import table
 table({arguments!r})
 assert not {{"torch", "lightning"}} & sys.modules.keys()
 """
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-c", program]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    done = python("-c", program, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "0.874" in done.stdout and "stale" not in done.stdout
 
