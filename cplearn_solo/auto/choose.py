@@ -224,10 +224,9 @@ def _standing_in(values: Plain, asked: list[str]) -> Plain:
 
 def _set(values: Any, key: str, value: Any) -> None:
     """Sets an existing key; ``None`` removes it."""
-    *parents, last = key.split(".")
-    for part in parents:
-        values = values[int(part)] if isinstance(values, list) else values[part]
+    parent, _, last = key.rpartition(".")
+    place = value_at(values, parent) if parent else values
     if value is None:
-        values.pop(last, None)
+        place.pop(last, None)
     else:
-        values[last] = value
+        place[last] = value

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+from cplearn_solo.config.list_keys import value_at
 from cplearn_solo.core.messages import Notice
 
 IGNORED = {
@@ -27,10 +28,8 @@ def drop_ignored(values: dict[str, Any]) -> None:
     ignored = IGNORED | {f"method_kwargs.{k}" for k in IGNORED_METHOD_KWARGS.get(str(values.get("method")), ())}
     dropped = []
     for path in sorted(ignored):
-        *parents, key = path.split(".")
-        node = values
-        for parent in parents:
-            node = node.get(parent) or {}
+        parent, _, key = path.rpartition(".")
+        node = value_at(values, parent) if parent else values
         if isinstance(node, dict) and key in node:
             del node[key]
             dropped.append(path)
