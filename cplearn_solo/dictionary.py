@@ -18,7 +18,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from cplearn_solo.core.errors import require, unknown
+from cplearn_solo.core.errors import require, require_known
 
 KINDS = ("rademacher", "hadamard")
 _MASK = 0xFFFFFFFF
@@ -94,8 +94,7 @@ def check_dictionary(f: int, c: int, *, kind: str, seed: int) -> None:
     """Raises ``InputError`` if :func:`make_dictionary` cannot make this dictionary."""
     require(f >= 1, "f", f, "at least 1 row of the dictionary")
     require(c >= 1, "c", c, "at least 1 code of the dictionary")
-    if kind not in KINDS:
-        raise unknown("dictionary", kind, KINDS)
+    require_known("dictionary", kind, KINDS)
     require(0 <= seed <= _MASK, "dictionary seed", seed, f"in 0 ... {_MASK}")
     if kind == "hadamard":
         wanted = "a power of two, and no more codes than that"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from cplearn_solo.core.errors import require, unknown
+from cplearn_solo.core.errors import require, require_known
 from cplearn_solo.engine.find import find_checkpoint
 
 COMPONENTS = (10, 20, 50, 100, 200, 500, 1000)  # of a Gaussian mixture, as in the paper
@@ -27,8 +27,7 @@ def check_asked(*, images: int, max_components: int, protocol: str, output: str 
     """Raises ``InputError`` for values that :func:`cplearn_solo.collapse.write_report` does not accept."""
     require(images >= 2, "images", images, "at least 2")
     require(max_components >= COMPONENTS[0], "max_components", max_components, f"at least {COMPONENTS[0]}")
-    if protocol not in (STANDARD, RELEASED):
-        raise unknown("protocol", protocol, (STANDARD, RELEASED))
+    require_known("protocol", protocol, (STANDARD, RELEASED))
     if output is not None:
         check_free(Path(output))
 

@@ -11,7 +11,7 @@ from typing import Any
 from cplearn_solo.backbones.catalog import check_backbone
 from cplearn_solo.config.schema import Config
 from cplearn_solo.config.trainer_keys import trainer_keys
-from cplearn_solo.core.errors import require, unknown
+from cplearn_solo.core.errors import require, require_known, unknown
 from cplearn_solo.core.types import check_type
 from cplearn_solo.data.checks import check_augmentation, check_channels
 from cplearn_solo.methods.catalog import check_method_kwargs, method_facts
@@ -124,8 +124,7 @@ def check_numbers(at_least: Mapping[str, tuple[float, float]], *, seed: int) -> 
 def check_choices(choices: dict[str, tuple[str, tuple[str, ...]]]) -> None:
     """Raises ``InputError`` for a value that is not among its key's choices; ``choices``: value and choices by key."""
     for key, (value, allowed) in choices.items():
-        if value not in allowed:
-            raise unknown(key, value, allowed)
+        require_known(key, value, allowed)
 
 
 def _check_views(config: Config) -> None:

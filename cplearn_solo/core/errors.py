@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pickle import UnpicklingError
@@ -44,6 +44,12 @@ def unknown(kind: str, name: object, choices: Iterable[str], deeper: Iterable[st
     if len(names) > 40 or (close and len(listed) > _A_LINE):
         listed = ", ".join([*(close or names[:10]), f"... ({len(names)} in all)"])
     return UnknownName(f"unknown {kind} {name!r}: {hint}choices are {listed}")
+
+
+def require_known(kind: str, name: object, choices: Collection[str]) -> None:
+    """Raises the error of :func:`unknown` unless ``name`` is among ``choices``."""
+    if name not in choices:
+        raise unknown(kind, name, choices)
 
 
 def some(names: Sequence[str], most: int = 10) -> str:

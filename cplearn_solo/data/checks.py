@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from cplearn_solo.core.errors import require, unknown
+from cplearn_solo.core.errors import require, require_known
 from cplearn_solo.data.schema import KNOWN_IMAGES, MAY_LACK_LABELS, RGB, Augmentation, DataConfig
 from cplearn_solo.data.sources import DATASETS
 from cplearn_solo.data.sources.places import places
@@ -34,8 +34,7 @@ def check_augmentation(a: Augmentation) -> None:
     pad = a.random_crop
     either = not (pad.enabled and a.rrc.enabled)
     require(either, "augmentations.random_crop.enabled", True, "false where augmentations.rrc.enabled is true")
-    if pad.padding_mode not in PADDING_MODES:
-        raise unknown("augmentations.random_crop.padding_mode", pad.padding_mode, PADDING_MODES)
+    require_known("augmentations.random_crop.padding_mode", pad.padding_mode, PADDING_MODES)
     require(pad.padding >= 0, "augmentations.random_crop.padding", pad.padding, "an integer from 0 up")
     if pad.enabled and pad.padding_mode == "reflect":  # a reflection has only crop_size - 1 pixels
         wanted = f"less than crop_size ({a.crop_size}) for reflection"
@@ -81,10 +80,8 @@ def check_places(cfg: DataConfig) -> None:
 
 def check_data(cfg: DataConfig) -> None:
     """Raise ``InputError`` for values out of range; :func:`check_places` checks whether files exist."""
-    if cfg.dataset not in DATASETS:
-        raise unknown("data.dataset", cfg.dataset, DATASETS)
-    if cfg.format not in FORMATS:
-        raise unknown("data.format", cfg.format, FORMATS)
+    require_known("data.dataset", cfg.dataset, DATASETS)
+    require_known("data.format", cfg.format, FORMATS)
     check_workers("data.num_workers", cfg.num_workers)
     require(cfg.fraction == -1 or 0 < cfg.fraction <= 1, "data.fraction", cfg.fraction, "-1 (all) or a share in (0, 1]")
     require(0 <= cfg.val_split < 1, "data.val_split", cfg.val_split, "a share in [0, 1)")

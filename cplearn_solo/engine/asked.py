@@ -10,7 +10,7 @@ from cplearn_solo.config.identity import PATHS
 from cplearn_solo.config.schema import Config, OptimizerConfig
 from cplearn_solo.config.trainer_keys import REFUSED
 from cplearn_solo.core.cores import cores
-from cplearn_solo.core.errors import require, unknown
+from cplearn_solo.core.errors import require, require_known
 from cplearn_solo.core.processes import RANKS
 from cplearn_solo.core.signatures import read_classes
 from cplearn_solo.data.schema import KNOWN_IMAGES
@@ -65,8 +65,7 @@ def _check_optimizer(config: OptimizerConfig) -> None:
     known = _arguments(config.name) - {"self", "params", "lr", "weight_decay", "fused"}
     known |= {"exclude_bias_n_norm", *(("eta", "clip_lr") if config.name == "lars" else ())}
     for key in config.kwargs:
-        if key not in known:
-            raise unknown(f"key of optimizer.kwargs for {config.name}", key, known)
+        require_known(f"key of optimizer.kwargs for {config.name}", key, known)
 
 
 def _arguments(optimizer: str) -> set[str]:

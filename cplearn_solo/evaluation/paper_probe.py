@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cplearn_solo.config.read_evaluation import learning_rates
-from cplearn_solo.core.errors import InputError, require, unknown
+from cplearn_solo.core.errors import InputError, require, require_known
 from cplearn_solo.evaluation.heads import OPTIMIZERS, train_heads
 from cplearn_solo.evaluation.linear import HELD_OUT, LinearResult, best_classes, held_out_rows, scored
 from cplearn_solo.metrics.checks import check_count, check_number, check_split
@@ -49,8 +49,7 @@ def paper_probe(
     check_count("epochs", epochs)
     check_count("batch_size", batch_size)
     check_number("weight_decay", weight_decay, zero=True)
-    if optimizer not in OPTIMIZERS:
-        raise unknown("optimizer", optimizer, OPTIMIZERS)
+    require_known("optimizer", optimizer, OPTIMIZERS)
     train_x, train_y, test_x, test_y = (tensor.to(device) for tensor in (train_x, train_y, test_x, test_y))
 
     several = len(rates) > 1

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from cplearn_solo.core.errors import InputError, require, unknown
+from cplearn_solo.core.errors import InputError, require, require_known
 from cplearn_solo.core.out_of_memory import large_batch_told
 from cplearn_solo.data.workers import Workers
 from cplearn_solo.inference.images import file_names, images_at
@@ -79,8 +79,7 @@ def embed_source(
 def _embeddings(
     model: Pretrained, feats: Iterable[Tensor], space: str, files: list[str], unreadable: set[int]
 ) -> Embeddings:
-    if space not in SPACES:
-        raise unknown("space", space, SPACES)
+    require_known("space", space, SPACES)
     found: list[tuple[Tensor, ...]] = []
     for batch in feats:
         x = batch if space == "backbone" else model.method.embed(batch).float()

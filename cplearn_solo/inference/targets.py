@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
 
-from cplearn_solo.core.errors import require, unknown
+from cplearn_solo.core.errors import require, require_known
 from cplearn_solo.engine.find import EXPORTS
 
 SPACES = ("backbone", "projector", "bits")  # of representations
@@ -33,8 +33,7 @@ def new_file(key: str, given: str | Path, endings: Iterable[str], default: str =
 
 def check_asked(space: str, half: bool) -> None:
     """Raises ``InputError`` for an unknown ``space``, and for ``half`` with bits."""
-    if space not in SPACES:
-        raise unknown("space", space, SPACES)
+    require_known("space", space, SPACES)
     require(not half or space != "bits", "half", half, "left out where space is bits")
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from cplearn_solo.core.errors import require, unknown
+from cplearn_solo.core.errors import require, require_known
 from cplearn_solo.core.precision import at_least_float32, without_autocast
 from cplearn_solo.losses.shapes import check_views
 
@@ -50,8 +50,7 @@ def cplearn_loss(
     """
     check_views(z1, z2, "logits", "(n, c)")
     n, c = z1.shape
-    if prior_loss not in PRIOR_LOSSES:
-        raise unknown("prior_loss", prior_loss, PRIOR_LOSSES)
+    require_known("prior_loss", prior_loss, PRIOR_LOSSES)
     if prior is not None and not prior_is_checked:
         check_prior(prior, c, prior_loss)
     with without_autocast(z1):
@@ -114,8 +113,7 @@ def strict_bound_of(prior: Tensor, n: int, *, beta: float, prior_loss: str) -> T
 def check_prior(prior: Tensor, c: int, prior_loss: str, *, key: str = "prior") -> None:
     """Raises ``InputError`` unless ``prior`` is a distribution over c codes that ``prior_loss`` can use; the error
     names it ``key``."""
-    if prior_loss not in PRIOR_LOSSES:
-        raise unknown("prior_loss", prior_loss, PRIOR_LOSSES)
+    require_known("prior_loss", prior_loss, PRIOR_LOSSES)
     require(prior.shape == (c,), f"shape of {key}", tuple(prior.shape), f"({c},), one probability a code")
     least, total = prior.min().item(), round(prior.double().sum().item(), 6)
     require(least >= 0, f"least entry of {key}", least, "non-negative")

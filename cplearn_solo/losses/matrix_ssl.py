@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from cplearn_solo.core.errors import require, unknown
+from cplearn_solo.core.errors import require, require_known
 from cplearn_solo.core.matrix import log_exact, log_taylor, trace_log
 from cplearn_solo.core.precision import at_least_float32, without_autocast
 from cplearn_solo.losses.shapes import check_views
@@ -88,8 +88,7 @@ def check_matrix_ssl(*, mu: float, order: int | None, divergence: str) -> None:
     holds for every batch. The eigenvalues of C_pz can be anywhere within 1 of 0: for it, the series is sure to converge
     only if ||C_pz|| < mu; ``taylor_norm`` of the loss reports this.
     """
-    if divergence not in DIVERGENCES:
-        raise unknown("divergence", divergence, DIVERGENCES)
+    require_known("divergence", divergence, DIVERGENCES)
     if order is None:
         require(mu > 0, "mu", mu, "above 0, for the exact log(C + mu I) of a covariance C")
         return

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from cplearn_solo.core.errors import InputError, require, unknown
+from cplearn_solo.core.errors import InputError, require, require_known
 from cplearn_solo.core.signatures import ClassText, module_docstring, read_classes, registered_classes
 from cplearn_solo.core.types import check_type
 from cplearn_solo.methods.registry import HERE, METHODS
@@ -49,8 +49,7 @@ def check_method_kwargs(name: str, method_kwargs: Mapping[str, Any]) -> None:
     facts = method_facts(name)
     allowed = facts.arguments
     for key, value in method_kwargs.items():
-        if key not in allowed:
-            raise unknown(f"key of {name}'s method_kwargs", key, allowed)
+        require_known(f"key of {name}'s method_kwargs", key, allowed)
         check_type(f"method_kwargs.{key}", value, allowed[key])
         held = not isinstance(value, (int, float)) or value == 0 or SMALLEST <= abs(value) <= LARGEST
         wanted = f"0, or of a size from {SMALLEST:.1g} to {LARGEST:.1g}: losses are worked out in float32"

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cplearn_solo.core.errors import unknown
+from cplearn_solo.core.errors import require_known
 from cplearn_solo.metrics.accuracy import Accuracies, accuracies
 from cplearn_solo.metrics.checks import check_count, check_number, check_split
 
@@ -51,8 +51,7 @@ def knn_accuracies(
     check_count("k", k)
     check_count("block", block)
     check_number("temperature", temperature)
-    if nearness not in NEARNESS:
-        raise unknown("nearness", nearness, NEARNESS)
+    require_known("nearness", nearness, NEARNESS)
     device = train_x.device
     train_y, k = train_y.to(device), min(k, len(train_x))
     origin = torch.zeros_like(train_x[0]) if nearness == "cosine" else train_x.mean(dim=0, dtype=torch.float64).float()

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from cplearn_solo.core.distributed import gather, rank, world_size
-from cplearn_solo.core.errors import InputError, require, unknown
+from cplearn_solo.core.errors import InputError, require, require_known
 from cplearn_solo.core.out_of_memory import OutOfMemory, lack_of_memory
 from cplearn_solo.core.precision import at_least_float32, without_autocast
 from cplearn_solo.losses.cplearn import PRIOR_LOSSES, check_prior
@@ -100,8 +100,7 @@ def objective(
     pairs = list(combinations(range(len(views)), 2)) if pairs is None else [tuple(pair) for pair in pairs]
     _check_pairs(pairs, len(views))
     c = dictionary.c
-    if prior_loss not in PRIOR_LOSSES:
-        raise unknown("prior_loss", prior_loss, PRIOR_LOSSES)
+    require_known("prior_loss", prior_loss, PRIOR_LOSSES)
     if prior is not None and not prior_is_checked:
         check_prior(prior, c, prior_loss)
     kept_logits_mb = _kept_logits_mb(views[0].device) if kept_logits_mb is None else kept_logits_mb
@@ -173,8 +172,7 @@ def _fastest(h: Tensor) -> str:
 
 def check_impl(impl: str, *, several_ranks: bool) -> None:
     """Raises ``InputError`` for an unknown ``impl``, or one that cannot combine the results of ``several_ranks``."""
-    if impl not in IMPLEMENTATIONS:
-        raise unknown("impl", impl, IMPLEMENTATIONS)
+    require_known("impl", impl, IMPLEMENTATIONS)
     possible = not several_ranks or impl not in ("reference", "lookup")
     require(possible, "impl", impl, "auto, chunked or triton with dictionary_parallel or global_prior")
 

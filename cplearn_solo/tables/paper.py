@@ -9,7 +9,7 @@ from typing import Any
 from omegaconf import OmegaConf
 from yaml import YAMLError
 
-from cplearn_solo.core.errors import InputError, require, unknown
+from cplearn_solo.core.errors import InputError, require, require_known, unknown
 from cplearn_solo.core.schema import read_schema
 from cplearn_solo.evaluation.reference_rows import REFERENCE_ROWS
 from cplearn_solo.tables.schema import BASELINE, MEASURES, PLOTS, Metric, PaperTable, Row, Setting
@@ -84,8 +84,7 @@ def _check(table: PaperTable, where: str) -> None:
     for name, size in table.settings.items():
         for kind, chosen, there in (("column", size.columns, table.columns), ("metric", size.metrics, table.metrics)):
             for key in chosen or ():
-                if key not in there:
-                    raise unknown(f"{kind} of setting {name!r} in {where}", key, there)
+                require_known(f"{kind} of setting {name!r} in {where}", key, there)
     for name, metric in table.metrics.items():
         _check_shown(metric, f"{where}, metrics.{name}")
         if metric.better not in (None, "higher", "lower", "neither"):
@@ -93,12 +92,10 @@ def _check(table: PaperTable, where: str) -> None:
         if metric.paper is not None and metric.paper not in table.metrics:
             raise unknown(f"paper's metric of {where}", metric.paper, table.metrics)
     for measure in (*table.measures, *(name for size in table.settings.values() for name in size.measures)):
-        if measure not in MEASURES:
-            raise unknown(f"measure of {where}", measure, MEASURES)
+        require_known(f"measure of {where}", measure, MEASURES)
     for part in (table, *table.columns.values(), *table.rows):
         for place, keys in part.overrides.items():
-            if place not in places:
-                raise unknown(f"place of overrides in {where}", place, places)
+            require_known(f"place of overrides in {where}", place, places)
             for key in OF_CELLS:
                 require(key not in keys, f"{where}, overrides, {place}, {key}", keys.get(key), "left to the table")
     for row in table.rows:
@@ -107,11 +104,9 @@ def _check(table: PaperTable, where: str) -> None:
                 raise unknown(f"setting of {where}, row {row.name!r}, trials", setting, table.settings)
             require(count >= 0, f"{where}, row {row.name!r}, trials, {setting}", count, "at least 0")
         for column, scores in row.published.items():
-            if column not in table.columns:
-                raise unknown(f"column of {where}, row {row.name!r},", column, table.columns)
+            require_known(f"column of {where}, row {row.name!r},", column, table.columns)
             for metric, printed in scores.items():
-                if metric not in table.metrics:
-                    raise unknown(f"metric of {where}, row {row.name!r},", metric, table.metrics)
+                require_known(f"metric of {where}, row {row.name!r},", metric, table.metrics)
                 of = f"{where}, row {row.name!r}, published {column}, {metric}"
                 require(_is_printed(printed), of, printed, "a number, or [value, spread], the spread not below 0")
     _check_plot(table, where)

@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from cplearn_solo.config.list_keys import lists_told
-from cplearn_solo.core.errors import InputError, reason_of, require, unknown
+from cplearn_solo.core.errors import InputError, reason_of, require, require_known, unknown
 from cplearn_solo.evaluation.reference_rows import RAW_PIXELS, REFERENCE_ROWS
 from cplearn_solo.tables.paper import config_name, load_table
 from cplearn_solo.tables.schema import BASELINE, Column, GridConfig, Metric, Overrides, PaperTable, Setting
@@ -95,8 +95,7 @@ def plan(request: GridConfig, overrides: dict[str, Any], *, scripts: Path) -> Gr
     columns = _columns(request, table, table.settings[setting], dataset)
     names = [*REFERENCE_ROWS, *(row.name for row in table.rows)]
     for name in request.rows or ():
-        if name not in names:
-            raise unknown(f"row of {request.table}:", name, names)
+        require_known(f"row of {request.table}:", name, names)
     shown = names if request.rows is None else [*REFERENCE_ROWS, *request.rows]
     seeds = _seeds(request.seeds)
     measures = (*table.measures, *table.settings[setting].measures)
@@ -124,8 +123,7 @@ def _check_against(grid: Grid, shown: list[str]) -> None:
 
 def _setting(request: GridConfig, table: PaperTable, dataset: str | None) -> str:
     scales = [name for name in ("full", "midi", "mini") if name in table.settings]
-    if request.scale not in scales:
-        raise unknown(f"scale of {request.table}:", request.scale, scales)
+    require_known(f"scale of {request.table}:", request.scale, scales)
     if dataset == "digits":
         require(request.scale == "mini", "scale", request.scale, "mini with data.dataset=digits, which no paper uses")
         return "digits"
@@ -135,8 +133,7 @@ def _setting(request: GridConfig, table: PaperTable, dataset: str | None) -> str
 def _columns(request: GridConfig, table: PaperTable, setting: Setting, dataset: str | None) -> dict[str, Column]:
     columns = {key: table.columns[key] for key in setting.columns or table.columns}
     for name in request.columns or ():
-        if name not in columns:
-            raise unknown(f"column of {request.table}:", name, columns)
+        require_known(f"column of {request.table}:", name, columns)
     columns = {key: columns[key] for key in columns if request.columns is None or key in request.columns}
     per_dataset = any("data.dataset" in column.overrides.get("all", {}) for column in table.columns.values())
     if not (dataset and per_dataset):

@@ -23,7 +23,7 @@ from cplearn_solo.config.list_keys import value_at
 from cplearn_solo.config.read import parse_config
 from cplearn_solo.config.schema import Config, EvaluationConfig
 from cplearn_solo.config.trainer_keys import trainer_keys
-from cplearn_solo.core.errors import InputError, require, unknown
+from cplearn_solo.core.errors import InputError, require, require_known
 from cplearn_solo.data.checks import check_data, check_places
 from cplearn_solo.engine.asked import check_asked
 from cplearn_solo.methods.catalog import method_facts
@@ -91,8 +91,7 @@ def plan(request: TuneConfig, raw: Plain, *, fixed: Iterable[str] = (), spaces: 
     require(1 <= request.budget <= MOST, "budget", request.budget, f"at least 1 and at most {MOST}, the trials to make")
     require(request.rungs >= 1, "rungs", request.rungs, "at least 1")
     require(1 <= request.generation <= MOST, "generation", request.generation, f"at least 1 and at most {MOST}")
-    if request.score not in SCORES:
-        raise unknown("score", request.score, SCORES)
+    require_known("score", request.score, SCORES)
     data = raw.get("data")
     _require_labels(request, isinstance(data, dict) and data.get("no_labels") is True)
     given = parse_config(choose(raw, held_out=HELD_OUT).values)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Any
 
-from cplearn_solo.core.errors import InputError, unknown
+from cplearn_solo.core.errors import InputError, require_known
 from cplearn_solo.tuning.domains import AnyDomain, Choice, Keys, Space
 from cplearn_solo.tuning.schema import SAMPLERS
 
@@ -22,8 +22,7 @@ Told = tuple[Keys, float]  # keys of an earlier trial, and its score: larger is 
 
 def choose_sampler(wanted: str) -> str:
     """``tpe`` or ``random``; ``InputError`` for another name, and for tpe without Optuna."""
-    if wanted not in SAMPLERS:
-        raise unknown("sampler", wanted, SAMPLERS)
+    require_known("sampler", wanted, SAMPLERS)
     there = find_spec("optuna") is not None
     if wanted == "tpe" and not there:
         raise InputError("sampler = 'tpe': needs Optuna, which is not installed: pip install 'cplearn-solo[tune]'")
