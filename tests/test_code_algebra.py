@@ -16,9 +16,9 @@ def codes(n, f=F):
     return np.packbits(bits, axis=1), bits
 
 
-def bits_of(packed, f=F):
-    assert not np.unpackbits(packed, axis=-1)[..., f:].any()  # no bit beyond f
-    return np.unpackbits(packed, axis=-1, count=f)
+def bits_of(packed):
+    assert not np.unpackbits(packed, axis=-1)[..., F:].any()  # no bit beyond
+    return np.unpackbits(packed, axis=-1, count=F)
 
 
 def test_binding():

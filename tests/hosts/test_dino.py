@@ -263,11 +263,11 @@ def test_arguments_of_dino_are_checked(tmp_path):
         check_arguments(main, args)
 
 
-def head_and_crops(name, crops=4, n=6, **method_kwargs):
+def head_and_crops(name, **method_kwargs):
     torch.manual_seed(0)
-    head = Head(name, 5, n=n, method_kwargs=method_kwargs)
+    head = Head(name, 5, n=6, method_kwargs=method_kwargs)
     head.progress = Progress(0, 1, 0, 1)
-    return head, [torch.randn(n, 5) for _ in range(crops)]
+    return head, [torch.randn(6, 5) for _ in range(4)]
 
 
 def test_the_head_gives_crops_one_by_one():

@@ -89,10 +89,9 @@ class Browser:
         for kind in ("mousePressed", "mouseReleased"):
             self.mouse(kind, x, y, button="left", clickCount=1)
 
-    def screenshot(self, *, whole=False):
-        """The window, or the whole page, as PNG."""
-        taken = self.call("Page.captureScreenshot", captureBeyondViewport=whole)
-        return base64.b64decode(taken["data"])
+    def screenshot(self):
+        """The window as PNG."""
+        return base64.b64decode(self.call("Page.captureScreenshot")["data"])
 
     def requests(self):
         """Addresses that the page asked for, but for its own and what is inside of it."""
