@@ -215,6 +215,28 @@ def test_a_tar_that_ends_in_zeros_is_whole(root: Path, zeros: int, capsys: pytes
     assert len(read(path)) == 4 and "lacks" not in capsys.readouterr().out
 
 
+def test_archives_one_after_another_are_read_whole(root: Path, capsys: pytest.CaptureFixture) -> None:
+    """As GNU tar reads them with -i."""
+    path = packed(root, "tar")
+    folder, first = read(root), path.read_bytes()
+    path.write_bytes(first + first)
+    assert len(read(path)) == 4  # of members with the same name the last is read
+    subprocess.run(["tar", "-cf", path, "-C", root.parent, "animals/cat"], check=True)
+    with open(path, "ab") as file:
+        subprocess.run(["tar", "-c", "-C", root.parent, "animals/dog"], check=True, stdout=file)
+    capsys.readouterr()
+    images = read(path)
+    assert (images.labels.tolist(), images.classes) == (folder.labels.tolist(), folder.classes)
+    assert [images.sources.content(i) for i in range(4)] == [folder.sources.content(i) for i in range(4)]
+    cut = path.read_bytes().rstrip(b"\0")[:-900]
+    path.write_bytes(cut)
+    fails("packed.tar': must be a (whole archive, and it ends|.tar without compression, .* cannot be read)", path)
+    path.write_bytes(first + b"notes")
+    assert len(read(path)) == 4
+    told = f"not read in {path}: what follows the end of the .tar from byte {len(first)} on\n"
+    assert told in capsys.readouterr().out
+
+
 def test_a_damaged_header_within_a_tar_is_refused(root: Path) -> None:
     path = packed(root, "tar")
     whole = bytearray(path.read_bytes())

@@ -56,12 +56,16 @@ def _tar(file: BinaryIO) -> Iterator[Member]:
 
 
 def _tar_infos(file: BinaryIO) -> Iterator[tarfile.TarInfo]:
-    file.seek(0)
-    with tarfile.open(fileobj=file, mode="r:") as tar:
-        for info in tar:
-            tar.members.clear()  # else it keeps an object for each
-            yield info
-        _require_end(file, tar.offset)
+    """The headers of an archive, and of archives that were written after it, as by ``cat a.tar b.tar``."""
+    start: int | None = 0
+    while start is not None:
+        file.seek(start)
+        with tarfile.open(fileobj=file, mode="r:") as tar:
+            for info in tar:
+                tar.members.clear()  # else it keeps an object for each
+                yield info
+            _require_end(file, tar.offset)
+            start = _following(file, tar.offset)
 
 
 def _require_end(file: BinaryIO, end: int) -> None:
@@ -77,6 +81,21 @@ def _require_end(file: BinaryIO, end: int) -> None:
         say_once(f"{file.name} lacks the zeros that end a .tar: images are missing if it was cut off")
     if any(block):
         raise tarfile.TarError(f"it is cut off or damaged after {end} bytes")
+
+
+def _following(file: BinaryIO, end: int) -> int | None:
+    """The byte at which an archive begins after the zeros from ``end`` on; ``None`` if there is none."""
+    file.seek(end)
+    for block in iter(lambda: file.read(tarfile.BLOCKSIZE), b""):
+        if any(block):
+            start = file.tell() - len(block)
+            try:
+                tarfile.TarInfo.frombuf(block, tarfile.ENCODING, "surrogateescape")
+            except tarfile.HeaderError:
+                say_once(f"not read in {file.name}: what follows the end of the .tar from byte {start} on")
+                return None
+            return start
+    return None
 
 
 def _zip(file: BinaryIO) -> Iterator[Member]:
