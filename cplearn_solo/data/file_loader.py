@@ -37,12 +37,15 @@ class FileLoader(DataLoader):
     """A DataLoader over files that counts the notes of its data set on them, which are the last entry of a batch.
 
     A file that cannot be read is replaced by the next one that can, without a label. Raises ``InputError`` if too many
-    cannot be read.
+    cannot be read. ``device`` is where batches will go: memory that a GPU copies from is pinned.
     """
 
-    def __init__(self, dataset: TrainDataset | EvalDataset, **kwargs: Any) -> None:
+    def __init__(
+        self, dataset: TrainDataset | EvalDataset, *, device: torch.device | str = "cpu", **kwargs: Any
+    ) -> None:
         # without this generator, every epoch would draw a number from the global one of the training process
-        own = {"collate_fn": _as_it_is, "pin_memory": torch.cuda.is_available(), "generator": torch.Generator()}
+        pinned = torch.device(device).type == "cuda"
+        own = {"collate_fn": _as_it_is, "pin_memory": pinned, "generator": torch.Generator()}
         own["worker_init_fn"] = _begin_worker
         super().__init__(dataset, **own, **kwargs)
         self._tally = Tally(dataset.images)

@@ -25,13 +25,14 @@ def train_loader(
     world: int = 1,
     colour: bool = True,
     processes: int = 1,
+    device: torch.device | str = "cpu",
 ) -> MemoryLoader | FileLoader:
     """The training batches of one rank; ``loader.batch_sampler.set_epoch(e)`` chooses the epoch.
 
     Images in memory come as uint8 batches for ``BatchAugment``, ``[index, images, labels]``. Files come as crops,
     ``[index, [crop, ...], labels]``, each (n, c, S, S): finished floats, or, without ``colour``, uint8 for
-    ``BatchAugment``. ``processes`` of the ``world`` processes run on this machine and share its cores. Raises
-    ``InputError`` if there is less than one batch.
+    ``BatchAugment``. ``processes`` of the ``world`` processes run on this machine and share its cores. Batches of files
+    can be copied fast to ``device``. Raises ``InputError`` if there is less than one batch.
     """
     batches = EpochSampler(len(images), seed=seed, rank=rank, world=world, batch_size=batch_size)
     if isinstance(images, MemorySet):
@@ -41,6 +42,7 @@ def train_loader(
     batch_bytes = 4 * values if colour else values
     return FileLoader(
         TrainDataset(images, augmentations, seed, colour),
+        device=device,
         batch_sampler=batches,
         persistent_workers=workers > 0,
         **worker_settings(workers, batch_bytes),
@@ -56,16 +58,17 @@ def eval_loader(
     rank: int = 0,
     world: int = 1,
     processes: int = 1,
+    device: torch.device | str = "cpu",
 ) -> MemoryEvalLoader | FileLoader:
     """Every ``world``-th image from ``rank`` on, in order, none dropped or repeated.
 
-    Yields ``[index (n,) int64, images (n, c, S, S) uint8, labels (n,)]``.
+    Yields ``[index (n,) int64, images (n, c, S, S) uint8, labels (n,)]``; those of files can be copied fast to
+    ``device``.
     """
     mine = range(rank, len(images), world)
     if isinstance(images, MemorySet):
         return MemoryEvalLoader(images, torch.tensor(mine, dtype=torch.int64), crop_size, batch_size)
     workers = worker_number(num_workers, colour=False, processes=processes)
     batch_bytes = batch_size * len(images.mean) * crop_size**2
-    return FileLoader(
-        EvalDataset(images, crop_size), sampler=mine, batch_size=batch_size, **worker_settings(workers, batch_bytes)
-    )
+    dataset, settings = EvalDataset(images, crop_size), worker_settings(workers, batch_bytes)
+    return FileLoader(dataset, device=device, sampler=mine, batch_size=batch_size, **settings)

@@ -128,6 +128,7 @@ class Loaders(LightningDataModule):
             "batch_size": self.config.optimizer.batch_size,
             "num_workers": self.config.data.num_workers,
             "processes": self.trainer.num_devices if self.trainer else 1,
+            "device": self.trainer.strategy.root_device if self.trainer else "cpu",
         }
 
 

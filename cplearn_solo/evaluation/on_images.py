@@ -83,7 +83,8 @@ class _Batches:
         self, images: ImageSet, crop_size: int, batch_size: int, num_workers: int, seed: int, device: torch.device
     ) -> None:
         view = Augmentation(crop_size=crop_size, horizontal_flip=Prob(0.5))
-        self.loader = train_loader(images, [view], batch_size=batch_size, num_workers=num_workers, seed=seed)
+        settings = {"batch_size": batch_size, "num_workers": num_workers, "device": device}
+        self.loader = train_loader(images, [view], seed=seed, **settings)
         self.augment = BatchAugment([view], images.mean, images.std)
         self.seed, self.device = seed, device
 

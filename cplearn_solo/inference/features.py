@@ -61,7 +61,8 @@ def extract(
     alone = batch_statistics and 1 in (batch_size, len(images) % batch_size)
     require(not alone, "batch_size", batch_size, f"another: one of {len(images)} images would be a batch by itself")
     backbone, method = (m and copy.deepcopy(m).to(device).train(batch_statistics) for m in (backbone, method))
-    loader = eval_loader(images, crop_size=crop_size, batch_size=batch_size, num_workers=num_workers)
+    settings = {"batch_size": batch_size, "num_workers": num_workers, "device": device}
+    loader = eval_loader(images, crop_size=crop_size, **settings)
     normalise = Normalise(images.mean, images.std)
     xs, ys, codes, released = [], [], [], []
     with lost_workers_told(num_workers):

@@ -106,7 +106,7 @@ def representations(
         return
     rest = images.subset(torch.arange(start, len(images)))
     crop_size = model.config.augmentations[0].crop_size
-    loader = eval_loader(rest, crop_size=crop_size, batch_size=batch_size, num_workers=workers)
+    loader = eval_loader(rest, crop_size=crop_size, batch_size=batch_size, num_workers=workers, device=device)
     normalise = Normalise(images.mean, images.std)
     with lost_workers_told(workers):
         for index, batch, _ in loader:

@@ -14,6 +14,7 @@ import pytest
 import torch
 from support.images import write_images
 
+from cplearn_solo.config.read import parse_config
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.data import (
     Augmentation,
@@ -27,6 +28,7 @@ from cplearn_solo.data import (
 )
 from cplearn_solo.data.file_loader import EvalDataset, FileLoader, lost_workers_told
 from cplearn_solo.data.workers import AHEAD, worker_number, worker_settings
+from cplearn_solo.engine.prepare import Loaders
 
 
 @pytest.fixture
@@ -68,6 +70,21 @@ def test_loaders_count_the_bytes_of_their_batches(files: FileSet) -> None:
     large = [Augmentation(crop_size=1024, num_crops=2)]  # 101 MB a batch
     assert train_loader(files, large, batch_size=4, num_workers=2, seed=0).prefetch_factor == 5
     assert train_loader(files, views, batch_size=4, num_workers=0, seed=0).prefetch_factor is None
+
+
+def test_memory_is_pinned_for_the_gpu_that_batches_go_to(files: FileSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)  # also beside a training on the CPU
+    how, views = {"batch_size": 4, "num_workers": 1}, [Augmentation(crop_size=8)]
+    for device, pinned in (("cpu", False), ("mps", False), ("cuda", True), (torch.device("cuda", 1), True)):
+        assert train_loader(files, views, seed=0, device=device, **how).pin_memory is pinned
+        assert eval_loader(files, crop_size=8, device=device, **how).pin_memory is pinned
+    keys = {"optimizer": {"batch_size": 4}, "augmentations": [{"num_crops": 2}]}
+    config = parse_config({"data": {"num_workers": 0}, **keys})
+    loaders = Loaders(SimpleNamespace(train=files, test=files), config)
+    for device in ("cpu", "cuda"):
+        loaders.trainer = SimpleNamespace(num_devices=1, strategy=SimpleNamespace(root_device=torch.device(device)))
+        found = loaders.train_dataloader(), loaders.val_dataloader()
+        assert [loader.pin_memory for loader in found] == [device == "cuda"] * 2
 
 
 @pytest.mark.parametrize("value", [-1, 2.5, True, "many", None, [2]])
