@@ -108,6 +108,35 @@ def test_parts_are_chosen_by_paths(tmp_path: Path, capsys: pytest.CaptureFixture
     )
 
 
+def test_parts_that_a_column_names_are_told(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    """They are all read, as ``datasets`` reads them, too."""
+
+    def write(name: str, images: torch.Tensor, **columns: list) -> str:
+        path = write_parquet(tmp_path / name, images, [0, 1, 0])
+        table = pq.read_table(path)
+        for column, values in columns.items():
+            table = table.append_column(column, pa.array(values))
+        pq.write_table(table, path)
+        return path
+
+    images = noise_images(6, 8, 8)
+    words = pa.array(["train", "test", None]).dictionary_encode()
+    both = write(
+        "both.parquet", images[:3], split=words, text=["train", "test", "a cat"], part=["train", None, "train"]
+    )
+    whole = f"all rows of {both} are read as one part, whatever column split says: train and test need a file each\n"
+    assert len(splits(train_path=both).train) == 3 and capsys.readouterr().out == whole
+    with pytest.raises(InputError, match="3 of 3 scored images are also training images"):
+        splits(train_path=both, val_path=both)
+    files = [write(f"{part}/{i}.parquet", images[i::2], split=[part] * 3) for i, part in enumerate(("val", "train"))]
+    capsys.readouterr()
+    assert len(splits(train_path=files[1], val_path=files[0]).train) == 3 and capsys.readouterr().out == ""
+    assert len(splits(train_path=files).train) == 6
+    assert f"{files[0]}, {files[1]} are read as one part, whatever column split says: train and val need" in (
+        capsys.readouterr().out
+    )
+
+
 def test_several_data_sets_in_a_folder_are_refused(tmp_path: Path) -> None:
     write_parts(tmp_path, ["a/train-0.parquet", "a/test-0.parquet", "b/train-0.parquet"])
     fails("data.train_path = .*: must be one of the data sets in it: a, b", train_path=str(tmp_path))

@@ -18,6 +18,7 @@ from cplearn_solo.data.index import PIECE, Files, Index, Names
 from cplearn_solo.data.schema import DataConfig
 from cplearn_solo.data.sources.labels import MOST_CLASSES, Labels, from_words, tell_absent, unlabelled
 from cplearn_solo.data.sources.no_labels import require_labels
+from cplearn_solo.data.sources.parts import part_of
 
 COARSE = "coarse_label"  # CIFAR-100's second column of labels
 
@@ -78,7 +79,7 @@ def image_index(table: pa.Table, name: str, origin: str, folder: Path) -> Index:
         by_path = column.type.get_field_index("path") >= 0 and len(inner) == inner.null_count > 0
         paths = pc.struct_field(column, "path") if by_path else None
         column = paths if by_path and paths.null_count == 0 else inner
-    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+    if holds_text(column.type):
         return _files(column, name, origin, folder)
     if pa.types.is_null(column.type):
         column = column.cast(pa.binary())
@@ -96,7 +97,7 @@ def column_labels(table: pa.Table, name: str, origin: object) -> Labels:
         column, kind = column.cast(kind.value_type), kind.value_type
     if pa.types.is_null(kind):
         return unlabelled(len(column))
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+    if holds_text(kind):
         labels = from_words(column.to_pylist(), numbers=False)
         tell_absent(labels, f"column {name}", "null")
         return labels
@@ -118,6 +119,23 @@ def column_labels(table: pa.Table, name: str, origin: object) -> Labels:
     wanted = f"a column of labels from 0 to {most - 1}, and {origin} holds {highest}"
     require(highest is None or highest < most, "data.label_column", name, wanted)
     return Labels(pc.fill_null(column.cast(pa.int64()), -1).to_numpy(), names)
+
+
+def words_of_parts(pieces: Iterable[pa.Array]) -> set[str]:
+    """The words in a column of text, empty as soon as one is no name of a part of a data set."""
+    words: set[str] = set()
+    for piece in pieces:
+        words.update(piece.unique().drop_null().to_pylist())
+        if not all(part_of(word, whole=True) for word in words):
+            return set()
+    return words
+
+
+def holds_text(kind: pa.DataType) -> bool:
+    """Whether a column of that type holds text, in a dictionary or not."""
+    if pa.types.is_dictionary(kind):
+        return holds_text(kind.value_type)
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
 
 
 def _column(key: str, name: str, fitting: list[str], names: list[str]) -> str | None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+
+import pyarrow as pa
 
 from cplearn_solo.core.errors import InputError, reason_of, require
 from cplearn_solo.data.image_set import FileSet
 from cplearn_solo.data.schema import DataConfig
 from cplearn_solo.data.sources import DATASETS
+from cplearn_solo.data.sources.columns import words_of_parts
 from cplearn_solo.data.sources.parquet import folder_parts
 from cplearn_solo.data.sources.parts import part_of
 from cplearn_solo.data.sources.shards import Parts, Shard, from_shards
@@ -51,6 +55,11 @@ def _by_library(name: str) -> Parts:
     parts: dict[str | None, list[Shard]] = {}
     for part, images in load_dataset(name).items():
         table = images.data.table.replace_schema_metadata(images.features.arrow_schema.metadata)
-        shard = Shard(f"{part} of {name}", Path(), table.schema, table.select)
+        words = partial(_words, table)
+        shard = Shard(f"{part} of {name}", Path(), table.schema, table.select, words)
         parts.setdefault(part_of(part, whole=True) or part, []).append(shard)
     return parts
+
+
+def _words(table: pa.Table, column: str) -> set[str]:
+    return words_of_parts(table[column].chunks)

@@ -12,11 +12,10 @@ import numpy as np
 from cplearn_solo.core.errors import InputError, require, some
 from cplearn_solo.data.decoding import is_image_name
 from cplearn_solo.data.index import Files, Names
-from cplearn_solo.data.notes import say_once
 from cplearn_solo.data.schema import DataConfig
-from cplearn_solo.data.sources.labels import NAN, Labels, from_words, require_classes, tell_absent, unlabelled
+from cplearn_solo.data.sources.labels import Labels, from_words, require_classes, tell_absent, unlabelled
 from cplearn_solo.data.sources.no_labels import require_labels
-from cplearn_solo.data.sources.parts import PARTS, part_of
+from cplearn_solo.data.sources.parts import parts_among, tell_one_part
 
 LISTS = (".csv", ".tsv")
 
@@ -81,11 +80,9 @@ def _columns(path: Path, rows: list[list[str]], cfg: DataConfig, labelled: bool)
     wanted = f"a column of {path} with paths of images, and it has {columns}"
     require(image is not None, "data.image_column", cfg.image_column, wanted)
     others = [i for i in range(len(first)) if i != image and not (header and names[i] == cfg.label_column)]
-    parts = {i: found for i in others if (found := _parts({row[i] for row in rows[header:]}))}
-    for i, (*several, last) in parts.items():
-        if several:
-            told = f"all rows of {path} are read as one part, whatever column {names[i] if header else i + 1} says"
-            say_once(f"{told}: {', '.join(several)} and {last} need a list each")
+    parts = {i: found for i in others if (found := parts_among({row[i] for row in rows[header:]}))}
+    for i, found in parts.items():
+        tell_one_part(path, names[i] if header else i + 1, found, "list")
     if not labelled:
         return image, -1, header
     likely = [i for i in others if i not in parts]
@@ -102,12 +99,6 @@ def _column(key: str, cfg: DataConfig, names: list[str], fitting: list[int]) -> 
     if name in names:
         return names.index(name)
     return fitting[0] if fitting and (not names or name == getattr(DataConfig, key)) else None
-
-
-def _parts(words: set[str]) -> list[str]:
-    """A word for each part of a data set that these words name; none if some are other than names of parts."""
-    found = {part_of(word, whole=True): word for word in sorted(words.difference(("", *NAN)), reverse=True)}
-    return [] if None in found else [found[part] for part in PARTS if part in found]
 
 
 def _size(path: str) -> int:

@@ -16,7 +16,8 @@ from cplearn_solo.data.image_set import FileSet
 from cplearn_solo.data.notes import say_once
 from cplearn_solo.data.schema import DataConfig
 from cplearn_solo.data.sources import DATASETS
-from cplearn_solo.data.sources.in_order import RowsInOrder, rows_in_order
+from cplearn_solo.data.sources.columns import words_of_parts
+from cplearn_solo.data.sources.in_order import RowsInOrder, pieces, rows_in_order
 from cplearn_solo.data.sources.listing import is_hidden
 from cplearn_solo.data.sources.parts import part_of
 from cplearn_solo.data.sources.places import places
@@ -84,11 +85,16 @@ def _part_and_subset(file: Path) -> tuple[str | None, Path]:
 
 def _shard(file: Path) -> Shard:
     schema = _readable(file, lambda: pq.read_schema(file))
-    return Shard(str(file), file.parent, schema, partial(_read, file), partial(_read_in_order, file))
+    readers = [partial(read, file) for read in (_read, _words, _read_in_order)]
+    return Shard(str(file), file.parent, schema, *readers)
 
 
 def _read(file: Path, columns: list[str]) -> pa.Table:
     return _readable(file, lambda: pq.read_table(file, columns=columns))
+
+
+def _words(file: Path, column: str) -> set[str]:
+    return _readable(file, lambda: words_of_parts(pieces(str(file), column)))
 
 
 def _read_in_order(file: Path, column: str) -> RowsInOrder | None:

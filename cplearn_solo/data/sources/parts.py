@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+from cplearn_solo.data.notes import say_once
+from cplearn_solo.data.sources.labels import NAN
 
 # Words in names, and the part that they mean; huggingface.co/docs/datasets/repository_structure
 PARTS = {
@@ -32,6 +35,24 @@ def only_part(name: str) -> bool:
     """
     words = [word for word in _words(name) if word not in ("", "of")]
     return len(words) > 0 and all(word in PART_OF for word in words)
+
+
+def parts_among(words: set[str]) -> list[str]:
+    """A word for each part of a data set that ``words`` name, but for those of an empty cell; none if some are other
+    than names of parts.
+
+    >>> parts_among({"test", "train", "training", ""}), parts_among({"train", "cat"})
+    (['train', 'test'], [])
+    """
+    found = {part_of(word, whole=True): word for word in sorted(words.difference(("", *NAN)), reverse=True)}
+    return [] if None in found else [found[part] for part in PARTS if part in found]
+
+
+def tell_one_part(place: object, column: object, parts: Sequence[str], kind: str) -> None:
+    """Prints once that all rows are read whatever a column says, if it names several ``parts``; ``kind`` of files."""
+    if len(parts) > 1:
+        told = f"all rows of {place} are read as one part, whatever column {column} says"
+        say_once(f"{told}: {', '.join(parts[:-1])} and {parts[-1]} need a {kind} each")
 
 
 def _words(name: str) -> list[str]:

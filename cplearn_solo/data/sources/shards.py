@@ -10,15 +10,16 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from cplearn_solo.core.errors import InputError, require
+from cplearn_solo.core.errors import InputError, require, some
 from cplearn_solo.data.image_set import FileSet
 from cplearn_solo.data.index import Index, joined
 from cplearn_solo.data.notes import say_once
 from cplearn_solo.data.schema import DataConfig
-from cplearn_solo.data.sources.columns import column_labels, image_index, wanted_columns
+from cplearn_solo.data.sources.columns import column_labels, holds_text, image_index, wanted_columns
 from cplearn_solo.data.sources.labels import Labels, joined_labels, unlabelled
 from cplearn_solo.data.sources.no_labels import all_labelled
 from cplearn_solo.data.sources.pair import paired
+from cplearn_solo.data.sources.parts import parts_among, tell_one_part
 
 SCORED = ("validation", "test")  # the first one that is there is scored
 
@@ -27,13 +28,15 @@ SCORED = ("validation", "test")  # the first one that is there is scored
 class Shard:
     """A table: ``origin`` names it in messages, paths in it start at ``folder``, ``read`` takes names of columns.
 
-    ``in_order`` gives the images of a column for reading in order, in little memory, or ``None`` if it cannot.
+    ``words`` gives :func:`words_of_parts` of a column, ``in_order`` the images of one for reading in order, in little
+    memory, or ``None`` if it cannot.
     """
 
     origin: str
     folder: Path
     schema: pa.Schema
     read: Callable[[list[str]], pa.Table]
+    words: Callable[[str], set[str]]
     in_order: Callable[[str], Index | None] = lambda column: None
 
 
@@ -100,4 +103,16 @@ def _read(shards: Sequence[Shard], cfg: DataConfig, *, labelled: bool, in_order:
             index = image_index(shard.read([image]), image, shard.origin, shard.folder)
         indices.append(index)
         labels.append(column_labels(shard.read([label]), label, shard.origin) if label else unlabelled(len(index)))
+    if not in_order:
+        _tell_parts(shards, columns)
     return joined(indices), joined_labels(labels)
+
+
+def _tell_parts(shards: Sequence[Shard], read: Sequence[tuple[str, str | None]]) -> None:
+    """Prints once that all rows are read if a column, other than those that are ``read``, names parts of a data set."""
+    words: dict[str, set[str]] = {}
+    for shard, taken in zip(shards, read):
+        for name in (field.name for field in shard.schema if holds_text(field.type) and field.name not in taken):
+            words.setdefault(name, set()).update(shard.words(name))
+    for name, found in words.items():
+        tell_one_part(some([shard.origin for shard in shards], 2), name, parts_among(found), "file")
