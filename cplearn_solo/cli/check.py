@@ -12,6 +12,7 @@ import torch
 from cplearn_solo.config.schema import Config
 from cplearn_solo.core.errors import require
 from cplearn_solo.core.files import whole_file
+from cplearn_solo.core.lines import on_a_line
 from cplearn_solo.data import DATASETS, FileSet, eval_loader, train_loader
 from cplearn_solo.data.decoding import Decoding, measured_range
 from cplearn_solo.data.inspect import Findings, Look, contact_sheet, inspect
@@ -72,7 +73,7 @@ def _print(title: str, found: Findings) -> None:
 def _classes(images: FileSet) -> str:
     labels, counts = images.labels[images.labels >= 0].unique(return_counts=True)
     largest = counts.argsort(descending=True, stable=True).tolist()
-    names = [images.classes[i] if images.classes else str(i) for i in labels.tolist()]
+    names = [on_a_line(images.classes[i]) if images.classes else str(i) for i in labels.tolist()]
     shown = ", ".join(f"{counts[i]} {names[i]}" for i in largest[:CLASSES])
     more = f", ..., {counts.min()} {names[largest[-1]]}" if len(names) > CLASSES else ""
     unlabelled = int((images.labels < 0).sum())

@@ -8,6 +8,7 @@ from functools import partial
 from cplearn_solo.cli.image_options import add_image_options, check_image_options, loaded_model, progress_bar
 from cplearn_solo.cli.options import add_pretrained, parser_of
 from cplearn_solo.core.files import write_csv
+from cplearn_solo.core.lines import on_a_line
 
 DUPLICATES = """Finds images that are nearly the same to a trained model, and groups them, the closest group first.
 
@@ -62,7 +63,7 @@ def duplicates_task(options: argparse.Namespace) -> None:
         write_csv(out, [("group", "file"), *rows])
     else:
         for names in groups:
-            print("\n  ".join(names))
+            print("\n  ".join(map(on_a_line, names)))
     where = f"{out}: " if out else ""
     print(f"{where}{len(groups)} groups of near-duplicates with {len(rows)} of {len(seen)} images")
     if seen.unreadable:

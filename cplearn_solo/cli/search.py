@@ -9,6 +9,7 @@ from cplearn_solo.cli.image_options import add_accelerator, check_accelerator, l
 from cplearn_solo.cli.options import add_pretrained, parser_of
 from cplearn_solo.core.errors import require
 from cplearn_solo.core.files import write_csv
+from cplearn_solo.core.lines import on_a_line
 from cplearn_solo.engine.find import find_checkpoint
 from cplearn_solo.inference.targets import new_file
 
@@ -80,5 +81,5 @@ def search_task(options: argparse.Namespace) -> None:
         return
     for title, rank, near, name in rows:
         if rank == 1:
-            print(f"{title}\n  rank  {measure:>8}  file")
-        print(f"  {rank:4}  {near:>8}  {name}")
+            print(f"{on_a_line(title)}\n  rank  {measure:>8}  file")
+        print(f"  {rank:4}  {near:>8}  {on_a_line(name)}")

@@ -11,6 +11,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from cplearn_solo.core.lines import on_a_line
+
 LOG = "messages.log"  # in a run folder
 THEIR_OWN = ("lightning", "lightning.pytorch", "lightning.fabric")  # loggers with handlers that print
 
@@ -86,7 +88,7 @@ def only_collect() -> None:
 
 def as_line(message: Warning | str, *_: Any) -> None:
     """Shows a warning of ours in a program of ours."""
-    print(f"warning: {message}", file=sys.stderr)
+    print(f"warning: {on_a_line(str(message))}", file=sys.stderr)
 
 
 @contextmanager

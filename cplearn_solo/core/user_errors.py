@@ -13,6 +13,7 @@ from io import TextIOWrapper
 
 from cplearn_solo.core.errors import InputError, lost_worker
 from cplearn_solo.core.files import why_not_written
+from cplearn_solo.core.lines import on_a_line
 from cplearn_solo.core.messages import messages_apart
 from cplearn_solo.core.out_of_memory import lack_of_memory
 from cplearn_solo.core.processes import end_children, is_first
@@ -44,7 +45,8 @@ def user_errors(program: str) -> Iterator[None]:
         except InputError as error:
             reason = str(error).rsplit("InputError: ")[-1]  # an error of a data worker includes the worker's traceback
             # only line breaks become spaces: names of files keep theirs, of which Unicode has many
-            _end(f"{program}: error: {' '.join(filter(None, map(str.strip, reason.splitlines())))}", 2)
+            reason = on_a_line(" ".join(filter(None, map(str.strip, reason.splitlines()))))
+            _end(f"{program}: error: {reason}", 2)
         except KeyboardInterrupt as stop:  # its text, if any, says how to go on
             if not is_first():  # the first process prints, and treats any that fails as lost
                 _end("", 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from functools import cache
 
+from cplearn_solo.core.lines import on_a_line
 from cplearn_solo.core.processes import is_first
 
 
@@ -15,7 +16,7 @@ def say_once(line: str) -> None:
     ``say_once.cache_clear()`` begins another run.
     """
     if is_first():
-        print(line, flush=True)
+        print(on_a_line(line), flush=True)
 
 
 def counted(what: Counter[str]) -> str:

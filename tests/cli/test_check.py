@@ -35,6 +35,22 @@ def test_what_a_training_would_see_is_told_and_shown(here, tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["check.png", "photos", "val"]
 
 
+def test_names_stay_on_their_lines(here, tmp_path):
+    """Whatever characters they have, also those that steer a terminal."""
+    write_images(tmp_path, [f"a\n/cat\x1b[31m/{i}\r\n.png" for i in range(3)])
+    write_images(tmp_path, [f"a\n/dog\u2028/{i}.png" for i in range(3)])
+    (tmp_path / "a\n/dog\u2028/broken\n.png").write_bytes(b"nothing")
+    code, out, error = here("check", "a\n", SMALL)
+    assert code == 0 and out.isascii() and not set(out.replace("\n", "")) - set(map(chr, range(32, 127))), (out, error)
+    lines = out.splitlines()
+    assert "  classes: 2: 4 dog\\u2028, 3 cat\\x1b[31m" in lines
+    assert "    unreadable image a\\n/dog\\u2028/broken\\n.png: cannot identify image file" in lines
+    assert r"  groups of copies: 3: a\n/cat\x1b[31m/0\r\n.png = a\n/dog\u2028/0.png" in out
+    (tmp_path / "list.csv").write_text('file,label\n"a\x1b\n.png",0\n')
+    code, out, error = here("check", "list.csv", SMALL)
+    assert code == 2 and error[:-1].isprintable() and error.endswith("\n"), error
+
+
 def test_places_may_be_given_as_keys(here, tmp_path):
     write_images(tmp_path, ["photos/a/0.png", "photos/a/1.png", "val/a/0.png"])
     found = set()

@@ -35,6 +35,12 @@ def test_copies_are_groups(model, here, images):
     assert "2 groups of near-duplicates with 5 of 23 images\n1 of 24 images could not be read\n" in out
 
 
+def test_a_name_stays_on_its_line(model, here, images):
+    (images / "twin.png").rename(images / "twin\n\x1b.png")
+    code, out, error = here("duplicates", model, "images", "--num-workers", "0")
+    assert code == 0 and "\n  twin\\n\\x1b.png\n" in out, (out, error)
+
+
 def test_groups_can_be_a_table(model, here, images, tmp_path):
     code, out, error = here("duplicates", model, "images", "--num-workers", "0", "--out", "groups.csv")
     rows = list(csv.DictReader((tmp_path / "groups.csv").read_text().splitlines()))

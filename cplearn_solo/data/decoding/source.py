@@ -9,6 +9,7 @@ from typing import BinaryIO, NamedTuple
 from PIL import Image, ImageFile, UnidentifiedImageError
 from PIL.TiffImagePlugin import ImageFileDirectory_v2 as Tags
 
+from cplearn_solo.core.lines import on_a_line
 from cplearn_solo.core.numbers import counted
 from cplearn_solo.data.decoding.formats import LEFT_OUT
 from cplearn_solo.data.decoding.tiff import BITS, SAMPLES
@@ -28,8 +29,8 @@ Source = str | EncodedImage
 
 
 def source_name(source: Source) -> str:
-    """The path of a file, or where encoded bytes came from."""
-    return source.name if isinstance(source, EncodedImage) else as_text(source)
+    """The path of a file, or where encoded bytes came from, for a line of text."""
+    return on_a_line(source.name if isinstance(source, EncodedImage) else as_text(source))
 
 
 def as_text(name: bytes | str) -> str:
