@@ -12,7 +12,7 @@ from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
 BLOCK = 2**26  # cosines at a time, 256 MB
-NEARER = 0.1  # the largest distance of near-duplicates, over the usual distance of a nearest neighbour
+NEARER = 0.1  # the largest distance of near-duplicates, over the usual one of the nearest image that is none
 ROUNDING = 1e-5  # distance of float32 representations of the same image
 
 
@@ -56,13 +56,11 @@ def near_duplicates(x: Tensor, near: Near) -> list[list[int]]:
     """Groups of rows of ``x`` that chains of near-duplicates join, the closest group first; ``near`` has the neighbours
     of all rows.
 
-    Two rows are near-duplicates if their distance, 1 - cosine, is at most a tenth of the median distance of a nearest
-    neighbour.
+    Two rows are near-duplicates if their distance, 1 - cosine, is at most :func:`largest_distance`.
     """
     if not near.cosines.shape[1]:
         return []
-    distances = 1 - near.cosines
-    limit = max(NEARER * distances[:, 0].median().item(), ROUNDING)
+    distances, limit = 1 - near.cosines, largest_distance(near)
     close = distances <= limit
     first, position = close.nonzero(as_tuple=True)
     second = near.rows[first, position]
@@ -72,6 +70,20 @@ def near_duplicates(x: Tensor, near: Near) -> list[list[int]]:
     order = alike[np.argsort(component[alike], kind="stable")]
     groups = np.split(order, np.flatnonzero(np.diff(component[order])) + 1)
     return sorted((group.tolist() for group in groups if len(group)), key=lambda group: distances[group, 0].mean())
+
+
+def largest_distance(near: Near) -> float:
+    """The largest distance of near-duplicates: a tenth of the median distance from a row to the first of its
+    neighbours that is no near-duplicate, or to the last one if all are.
+
+    Of several numbers that are so, it is the largest, so that bursts, in which most rows have near-duplicates, do not
+    count these as usual neighbours.
+    """
+    distances = 1 - near.cosines
+    last, limit = distances[:, -1:], float("inf")
+    while (smaller := NEARER * torch.where(distances > limit, distances, last).amin(1).median().item()) < limit:
+        limit = smaller
+    return max(limit, ROUNDING)
 
 
 def _joined(x: Tensor, component: Tensor, rows: Tensor, limit: float) -> Tensor:

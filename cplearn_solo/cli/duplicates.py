@@ -38,7 +38,7 @@ def duplicates_task(options: argparse.Namespace) -> None:
     out = options.out and new_file("out", options.out, (".csv",), ".csv")
     reading = check_image_options(options)
 
-    from cplearn_solo.album.neighbours import near_duplicates, nearest
+    from cplearn_solo.album.neighbours import largest_distance, near_duplicates, nearest
     from cplearn_solo.gallery.see import see
     from cplearn_solo.inference.images import file_names, images_at
 
@@ -65,6 +65,7 @@ def duplicates_task(options: argparse.Namespace) -> None:
         for names in groups:
             print("\n  ".join(map(on_a_line, names)))
     where = f"{out}: " if out else ""
-    print(f"{where}{len(groups)} groups of near-duplicates with {len(rows)} of {len(seen)} images")
+    apart = f", at most {largest_distance(near):.2g} apart" if len(seen) > 1 else ""
+    print(f"{where}{len(groups)} groups of near-duplicates with {len(rows)} of {len(seen)} images{apart}")
     if seen.unreadable:
         print(f"{seen.unreadable} of {len(images)} images could not be read")

@@ -42,6 +42,16 @@ def test_near_duplicates_are_in_groups_the_closest_first():
     assert near_duplicates(x, nearest(x, 10)) == [[3, 7], [10, 20, 30]]
 
 
+@pytest.mark.parametrize(("scenes", "of_each", "alone"), [(20, 2, 0), (20, 2, 30), (12, 5, 0), (9, 10, 5), (1, 2, 1)])
+def test_bursts_are_found_where_most_images_are_in_one(scenes, of_each, alone):
+    """Copies, which are the nearest neighbours of most images, say nothing of how far images usually are apart."""
+    first = directions(scenes + alone, 16)
+    x = F.normalize(first.repeat_interleave(torch.tensor([of_each] * scenes + [1] * alone), dim=0))
+    x = F.normalize(x + 0.01 * directions(*x.shape, seed=1))
+    bursts = [list(range(start, start + of_each)) for start in range(0, scenes * of_each, of_each)]
+    assert sorted(near_duplicates(x, nearest(x, 10))) == bursts
+
+
 def test_more_near_duplicates_than_neighbours_are_one_group(monkeypatch):
     """Three bundles, of which each image has its nearest in its own, on a chain."""
     monkeypatch.setattr(neighbours, "BLOCK", 1000)  # several rows at a time
