@@ -6,6 +6,7 @@ import io
 import os
 import pickle
 import shutil
+import stat
 import struct
 import subprocess
 import tarfile
@@ -280,6 +281,49 @@ def test_links_in_a_tar_are_images_and_of_two_with_one_name_the_last(root: Path)
     assert (images.labels.tolist(), images.classes) == (folder.labels.tolist(), folder.classes)
     for i in range(6):
         assert images.sources.content(i) == folder.sources.content(i)  # the new one of cat/1.png, too
+
+
+def test_links_in_a_zip_are_images(root: Path) -> None:
+    (root / "cat/7.png").symlink_to("../dog/4.png")
+    folder, path = read(root), root.parent / "linked.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in NAMES:
+            archive.write(root / name, name)
+        link = zipfile.ZipInfo("cat/7.png")  # as zip --symlinks and macOS pack it
+        link.create_system, link.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
+        archive.writestr(link, "../dog/4.png")
+    images = read(path)
+    assert (images.labels.tolist(), images.classes) == (folder.labels.tolist(), folder.classes)
+    assert [images.sources.content(i) for i in range(5)] == [folder.sources.content(i) for i in range(5)]
+
+
+@pytest.mark.parametrize("kind", ["tar", "zip"])
+def test_links_that_lead_out_of_an_archive_are_counted(root: Path, kind: str, capsys: pytest.CaptureFixture) -> None:
+    outside = root.parent / "outside.png"
+    outside.write_bytes((root / "dog/3.png").read_bytes())
+    for name, target in (("cat/7.png", outside), ("cat/8.png", "nowhere.png"), ("cat/more", "../dog")):
+        (root / name).symlink_to(target)
+    path = root.parent / f"linked.{kind}"
+    if kind == "tar":
+        subprocess.run(["tar", "-cf", path, "-C", root.parent, root.name], check=True)
+    else:
+        with zipfile.ZipFile(path, "w") as archive:
+            for file in sorted(root.rglob("*.png")) + [root / "cat/more"]:
+                info = zipfile.ZipInfo(str(file.relative_to(root)))
+                info.external_attr = file.lstat().st_mode << 16
+                archive.writestr(info, os.readlink(file) if file.is_symlink() else file.read_bytes())
+    assert len(read(path)) == 4 and "3 link(s) to no file in it" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("coded", ["utf-8", "cp437"])
+def test_names_in_a_zip_are_in_utf8_though_nothing_says_so(root: Path, coded: str) -> None:
+    """As Info-ZIP and the Finder write them; names of old programs are in code page 437."""
+    path, accent = root.parent / "named.zip", "é".encode(coded)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in NAMES:
+            archive.writestr(f"name{'#' * len(accent)}/{name}", (root / name).read_bytes())
+    path.write_bytes(path.read_bytes().replace(b"name" + b"#" * len(accent), b"name" + accent))
+    assert read(path).sources.file(1) == "nameé/cat/deep/2.png"
 
 
 def test_folders_in_a_zip_that_backslashes_separate(root: Path) -> None:

@@ -37,7 +37,7 @@ class Members(Named):
 
     def __init__(self, archive: str, members: Sequence[Member]) -> None:
         names = Names.of(member.name.encode(errors="surrogateescape") for member in members)
-        places = np.array([member[1:] for member in members], np.int64)
+        places = np.array([member[1:5] for member in members], np.int64)
         self.offsets, self.lengths, sizes, self.deflated = places.T.copy()
         super().__init__(archive, names, sizes)
 
@@ -176,7 +176,9 @@ def _sort_in(member: Member, file: BinaryIO, content: Content, of_runs: set[str]
         return
     if name in OWN_RUN:
         of_runs.add(member.name)
-    if is_image_name(name):
+    if member.broken:
+        content.ignored["link(s) to no file in it"] += 1
+    elif is_image_name(name):
         content.images.append(member)
     elif name.endswith(LABEL):
         file.seek(member.offset)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
+import stat
 import struct
 import tarfile
 import zipfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from cplearn_solo.data.decoding import is_image_name
 from cplearn_solo.data.notes import say_once
 
+IN_UTF8 = 1 << 11  # flag of a name in a zip file
 LOCAL_HEADER = struct.Struct("<26x2H")  # of a member of a zip file: lengths of its name and its extra field
 
 
@@ -25,20 +29,36 @@ class Member(NamedTuple):
     length: int
     size: int
     deflated: bool = False
+    broken: bool = False  # a link that leads to no file in the archive
 
 
 def members_of(path: Path, file: BinaryIO) -> Iterator[Member]:
-    """All files and folders in an archive that is open as ``file``, in its order."""
-    return _tar(file) if path.suffix.lower() == ".tar" else _zip(file)
+    """All files and folders in an archive that is open as ``file``, in its order, then its links."""
+    read, links = _tar if path.suffix.lower() == ".tar" else _zip, Links()
+    yield from read(file, links)
+    found = set()
+    for member in read(file, Links()) if links else ():
+        for name in links.get(member.name, ()):
+            found.add(member.name)
+            yield member._replace(name=name)
+    for target in links.keys() - found:
+        yield from (Member(name, 0, 0, 0, broken=True) for name in links[target])
+
+
+class Links(dict[str, list[str]]):
+    """The names of links by the path in the archive that they lead to."""
+
+    def add(self, name: str, target: str, start: str) -> None:
+        """Adds a link to ``target``, a path from ``start``."""
+        self.setdefault(posixpath.normpath(posixpath.join(start, target)), []).append(name)
 
 
 def _folder(name: str) -> Member:
     return Member(f"{name.rstrip('/')}/", 0, 0, 0)
 
 
-def _tar(file: BinaryIO) -> Iterator[Member]:
+def _tar(file: BinaryIO, links: Links) -> Iterator[Member]:
     """Raises ``TarError`` for images that are stored as sparse files, and for archives that are cut off in a member."""
-    links: dict[str, list[str]] = {}  # names of links by their targets
     for info in _tar_infos(file):
         name = posixpath.normpath(info.name)
         if info.issparse() and is_image_name(name):
@@ -48,11 +68,7 @@ def _tar(file: BinaryIO) -> Iterator[Member]:
         elif info.isreg():
             yield Member(name, info.offset_data, info.size, info.size)
         elif info.islnk() or info.issym():
-            start = posixpath.dirname(name) if info.issym() else ""
-            links.setdefault(posixpath.normpath(posixpath.join(start, info.linkname)), []).append(name)
-    for info in _tar_infos(file) if links else ():
-        for name in links.get(posixpath.normpath(info.name), ()) if info.isreg() else ():
-            yield Member(name, info.offset_data, info.size, info.size)
+            links.add(name, info.linkname, start=posixpath.dirname(name) if info.issym() else "")
 
 
 def _tar_infos(file: BinaryIO) -> Iterator[tarfile.TarInfo]:
@@ -98,12 +114,11 @@ def _following(file: BinaryIO, end: int) -> int | None:
     return None
 
 
-def _zip(file: BinaryIO) -> Iterator[Member]:
+def _zip(file: BinaryIO, links: Links) -> Iterator[Member]:
     """Raises ``BadZipFile`` for members that are encrypted or packed by other means than deflation."""
     with zipfile.ZipFile(file) as packed:
         for info in packed.infolist():
-            # some programs on Windows separate folders by backslashes
-            name = info.filename if info.create_system else info.filename.replace("\\", "/")
+            name = _zip_name(info)
             folder, name = name.endswith("/"), posixpath.normpath(name)
             if folder:
                 yield _folder(name)
@@ -111,6 +126,21 @@ def _zip(file: BinaryIO) -> Iterator[Member]:
             deflated = info.compress_type == zipfile.ZIP_DEFLATED
             if info.flag_bits & 1 or not (deflated or info.compress_type == zipfile.ZIP_STORED):
                 raise zipfile.BadZipFile(f"{info.filename} is encrypted, or packed by other means than deflation")
+            if stat.S_ISLNK(info.external_attr >> 16):
+                links.add(name, os.fsdecode(packed.read(info)), start=posixpath.dirname(name))
+                continue
             file.seek(info.header_offset)
             start = info.header_offset + LOCAL_HEADER.size + sum(LOCAL_HEADER.unpack(file.read(LOCAL_HEADER.size)))
             yield Member(name, start, info.compress_size, info.file_size, deflated)
+
+
+def _zip_name(info: zipfile.ZipInfo) -> str:
+    """The path of a member, with / between folders.
+
+    A name that is not marked as UTF-8 is of code page 437 to Python, but Info-ZIP and macOS write UTF-8 without a mark.
+    """
+    name = info.filename
+    if not info.flag_bits & IN_UTF8:
+        with suppress(UnicodeError):
+            name = name.encode("cp437").decode()
+    return name if info.create_system else name.replace("\\", "/")  # some programs on Windows separate folders by it
