@@ -17,6 +17,7 @@ from support.images import encode, noise_images, write_images, write_parquet
 
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.data import DataConfig, FileSet, MemorySet, Splits, eval_loader, load_splits
+from cplearn_solo.data.notes import say_once
 from cplearn_solo.data.sources import own_scored_part
 from cplearn_solo.data.sources.hub import hub_parts
 from cplearn_solo.data.sources.kinds import dataset_at
@@ -128,6 +129,14 @@ def test_parts_that_a_column_names_are_told(tmp_path: Path, capsys: pytest.Captu
     assert len(splits(train_path=both).train) == 3 and capsys.readouterr().out == whole
     with pytest.raises(InputError, match="3 of 3 scored images are also training images"):
         splits(train_path=both, val_path=both)
+    feature = {"label": {"_type": "ClassLabel"}, "split": {"_type": "ClassLabel", "names": ["train", "test"]}}
+    numbers = pq.read_table(both).drop_columns(["split", "label"]).append_column("split", pa.array([0, 1, 0]))
+    meta = {"huggingface": json.dumps({"info": {"features": feature}})}
+    pq.write_table(numbers.replace_schema_metadata(meta), both)
+    say_once.cache_clear()
+    capsys.readouterr()
+    assert len(splits(train_path=both, no_labels=True).train) == 3 and capsys.readouterr().out == whole
+    fails("data.label_column = 'label': must be a column of .*: img, text, part, split", train_path=both)
     files = [write(f"{part}/{i}.parquet", images[i::2], split=[part] * 3) for i, part in enumerate(("val", "train"))]
     capsys.readouterr()
     assert len(splits(train_path=files[1], val_path=files[0]).train) == 3 and capsys.readouterr().out == ""

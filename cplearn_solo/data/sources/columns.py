@@ -18,7 +18,7 @@ from cplearn_solo.data.index import PIECE, Files, Index, Names
 from cplearn_solo.data.schema import DataConfig
 from cplearn_solo.data.sources.labels import MOST_CLASSES, Labels, from_words, tell_absent, unlabelled
 from cplearn_solo.data.sources.no_labels import require_labels
-from cplearn_solo.data.sources.parts import part_of
+from cplearn_solo.data.sources.parts import part_of, parts_among
 
 COARSE = "coarse_label"  # CIFAR-100's second column of labels
 
@@ -63,6 +63,7 @@ def wanted_columns(schema: pa.Schema, cfg: DataConfig, origin: object, *, labell
     if not labelled:
         return image, None
     labels = [name for name in names if _type(features, name) == "ClassLabel" and name != COARSE]
+    labels = [name for name in labels if not parts_among(set(class_names(schema, name)))]
     label = _column("label_column", cfg.label_column, labels, names)
     require_labels(label is not None, "data.label_column", cfg.label_column, wanted, likely=len(names) > 1)
     require(image != label, "data.image_column", cfg.image_column, "another column than data.label_column")
@@ -92,7 +93,7 @@ def column_labels(table: pa.Table, name: str, origin: object) -> Labels:
     """Labels from integers, whole floats, booleans or words. Null and NaN are no label; if classes have names, nor is
     -1."""
     column, kind = table[name], table[name].type
-    names = tuple(_features(table.schema).get(name, {}).get("names", ()))
+    names = class_names(table.schema, name)
     if pa.types.is_dictionary(kind):
         column, kind = column.cast(kind.value_type), kind.value_type
     if pa.types.is_null(kind):
@@ -119,6 +120,11 @@ def column_labels(table: pa.Table, name: str, origin: object) -> Labels:
     wanted = f"a column of labels from 0 to {most - 1}, and {origin} holds {highest}"
     require(highest is None or highest < most, "data.label_column", name, wanted)
     return Labels(pc.fill_null(column.cast(pa.int64()), -1).to_numpy(), names)
+
+
+def class_names(schema: pa.Schema, name: str) -> tuple[str, ...]:
+    """The names of the classes that a column of the hub has numbers for."""
+    return tuple(_features(schema).get(name, {}).get("names", ()))
 
 
 def words_of_parts(pieces: Iterable[pa.Array]) -> set[str]:

@@ -15,7 +15,7 @@ from cplearn_solo.data.image_set import FileSet
 from cplearn_solo.data.index import Index, joined
 from cplearn_solo.data.notes import say_once
 from cplearn_solo.data.schema import DataConfig
-from cplearn_solo.data.sources.columns import column_labels, holds_text, image_index, wanted_columns
+from cplearn_solo.data.sources.columns import class_names, column_labels, holds_text, image_index, wanted_columns
 from cplearn_solo.data.sources.labels import Labels, joined_labels, unlabelled
 from cplearn_solo.data.sources.no_labels import all_labelled
 from cplearn_solo.data.sources.pair import paired
@@ -112,7 +112,8 @@ def _tell_parts(shards: Sequence[Shard], read: Sequence[tuple[str, str | None]])
     """Prints once that all rows are read if a column, other than those that are ``read``, names parts of a data set."""
     words: dict[str, set[str]] = {}
     for shard, taken in zip(shards, read):
-        for name in (field.name for field in shard.schema if holds_text(field.type) and field.name not in taken):
-            words.setdefault(name, set()).update(shard.words(name))
+        for field in (field for field in shard.schema if field.name not in taken):
+            found = shard.words(field.name) if holds_text(field.type) else class_names(shard.schema, field.name)
+            words.setdefault(field.name, set()).update(found)
     for name, found in words.items():
         tell_one_part(some([shard.origin for shard in shards], 2), name, parts_among(found), "file")
