@@ -87,7 +87,20 @@ def test_class_folder_without_an_image_is_named(root: Path) -> None:
 
 def test_folder_of_other_files_says_what_they_are(tmp_path: Path) -> None:
     (tmp_path / "train-00000-of-00001.parquet").write_bytes(b"")
-    fails("must be a folder with images, and it holds 1 .parquet", train_path=str(tmp_path), no_labels=True)
+    fails("must be a folder with images, and it holds 1 .parquet$", train_path=str(tmp_path), no_labels=True)
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep/0.tar").write_bytes(b"")
+    fails("and it holds 1 .tar, 1 .parquet$", train_path=str(tmp_path), no_labels=True)
+    words = "must be a folder with images, and it holds 1 .tar; .*/deep/\\*.tar reads them$"
+    fails(words, train_path=str(tmp_path / "deep"), no_labels=True)
+
+
+def test_photographs_that_another_package_reads_are_told_with_it(root: Path, monkeypatch, capsys) -> None:
+    monkeypatch.setattr("cplearn_solo.data.sources.listing.is_image_name", lambda name: name.endswith(".png"))
+    for name in ("cat/IMG_1.HEIC", "dog/2.heic"):
+        (root / name).write_bytes(b"")
+    read(root)
+    assert '2 .heic (pip install "cplearn-solo[heif]" reads them)' in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("labelled", [True, False])

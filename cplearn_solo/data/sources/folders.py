@@ -16,7 +16,7 @@ from cplearn_solo.data.index import Index, joined
 from cplearn_solo.data.notes import counted
 from cplearn_solo.data.schema import DataConfig
 from cplearn_solo.data.sources import DATASETS
-from cplearn_solo.data.sources.archives import is_archive, read_archives
+from cplearn_solo.data.sources.archives import ARCHIVES, is_archive, read_archives
 from cplearn_solo.data.sources.class_folders import require_filled
 from cplearn_solo.data.sources.labels import Labels, joined_labels, unlabelled
 from cplearn_solo.data.sources.listing import Listing, tell_ignored
@@ -84,7 +84,8 @@ def _read_folder(root: Path, key: str, labelled: bool) -> tuple[Index, Labels]:
         counts = np.diff(ends, prepend=0)
         labels = Labels(np.repeat(np.arange(len(classes)), counts), tuple(map(as_text, classes)))
     found = f", and it holds {counted(listing.ignored)}" if listing.ignored else ""
-    require(len(listing) > 0, key, str(root), f"a folder with images{found}")
+    packed = [f"; {root}/*{ending} reads them" for ending in ARCHIVES if any(root.glob(f"*{ending}"))]
+    require(len(listing) > 0, key, str(root), f"a folder with images{found}{''.join(packed)}")
     if labelled:
         empty = [name for name, count in zip(classes, counts) if not count]
         require_filled(empty, key, root, "a folder")

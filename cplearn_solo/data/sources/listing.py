@@ -16,6 +16,9 @@ from cplearn_solo.data.index import Files, Names
 from cplearn_solo.data.notes import counted, say_once
 from cplearn_solo.data.sources.one_set import require_one_set
 
+# Images that Pillow reads with another package, and how it is installed.
+INSTALLED = dict.fromkeys((".heic", ".heif"), ' (pip install "cplearn-solo[heif]" reads them)')
+
 
 def is_hidden(name: str) -> bool:
     """Whether a file or folder of that name comes from a system or an archiver, not from the user."""
@@ -24,7 +27,8 @@ def is_hidden(name: str) -> bool:
 
 def kind(name: str) -> str:
     """The kind as which a file that is no image is counted."""
-    return os.path.splitext(name)[1].lower() or "without an ending"
+    ending = os.path.splitext(name)[1].lower()
+    return f"{ending}{INSTALLED.get(ending, '')}" if ending else "without an ending"
 
 
 def tell_ignored(place: Path, ignored: Counter[str]) -> None:
