@@ -101,6 +101,10 @@ def check_data(cfg: DataConfig) -> None:
     numbers = len(values) == 2 and all(isinstance(value, (int, float)) and math.isfinite(value) for value in values)
     fits = cfg.range in (None, "auto") or (numbers and values[0] < values[1])
     require(fits, "data.range", cfg.range, "[low, high] with low < high, both finite, auto or null")
+    if cfg.background != DataConfig.background:
+        from cplearn_solo.data.decoding.background import background_of  # imports Pillow
+
+        background_of(cfg.background)  # also of images without transparency: a run reads others later
     require(0 <= cfg.max_unreadable <= 1, "data.max_unreadable", cfg.max_unreadable, "a share in [0, 1]")
     require(cfg.max_pixels >= 1, "data.max_pixels", cfg.max_pixels, "an integer from 1 up")
     ratio = cfg.imbalance

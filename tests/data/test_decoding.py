@@ -532,10 +532,12 @@ def test_bad_keys(config: dict, message: str) -> None:
         check_data(DataConfig(**config))
 
 
-def test_bad_background(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["whiteish", "", "rgb(300, 0, 0)"])
+def test_bad_background(name: str, tmp_path: Path) -> None:
     path = write_folder(tmp_path, {"a.png": png(grey(8), 8, 0)})
-    with pytest.raises(InputError, match="data.background = 'whiteish': must be the name of a colour"):
-        load_splits(DataConfig("custom", path, background="whiteish"), seed=0)
+    for given in (DataConfig("custom", path), DataConfig()):  # also digits, as other images may be embedded later
+        with pytest.raises(InputError, match="^data.background = .*: must be the name of a colour, or '#rrggbb'$"):
+            load_splits(replace(given, background=name), seed=0)
 
 
 # --- what is said of files ---------------------------------------------------------------------------------------

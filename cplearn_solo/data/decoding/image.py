@@ -9,10 +9,11 @@ from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image, ImageColor, ImageFile
+from PIL import Image, ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 
 from cplearn_solo.core.errors import InputError, reason_of, require
+from cplearn_solo.data.decoding.background import background_of
 from cplearn_solo.data.decoding.bands import Bands, read_bands
 from cplearn_solo.data.decoding.limit import pixel_limit
 from cplearn_solo.data.decoding.samples import Limits, Samples, has_samples, raw_mode, read_samples, to_8_bits
@@ -53,12 +54,8 @@ class Decoding:
     @classmethod
     def of(cls, cfg: DataConfig, measured: Limits | None = None) -> Decoding:
         """From the keys under ``data:``; ``range: auto`` is ``measured``. ``InputError`` for an unknown colour."""
-        try:
-            background = ImageColor.getrgb(cfg.background)[:3]
-        except ValueError:
-            require(False, "data.background", cfg.background, "the name of a colour, or '#rrggbb'")
         limits = measured if cfg.range == "auto" else cfg.range and tuple(cfg.range)
-        return cls(limits, background, cfg.max_pixels, cfg.channels)
+        return cls(limits, background_of(cfg.background), cfg.max_pixels, cfg.channels)
 
     @classmethod
     def of_plain(cls, values: dict[str, Any]) -> Decoding:
