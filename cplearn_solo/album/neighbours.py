@@ -80,7 +80,8 @@ def largest_distance(near: Near) -> float:
     count these as usual neighbours.
     """
     distances = 1 - near.cosines
-    last, limit = distances[:, -1:], float("inf")
+    last = distances[:, -1:]
+    limit = NEARER * last.median().item()
     while (smaller := NEARER * torch.where(distances > limit, distances, last).amin(1).median().item()) < limit:
         limit = smaller
     return max(limit, ROUNDING)

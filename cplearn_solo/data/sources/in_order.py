@@ -68,10 +68,10 @@ def rows_in_order(file: Path, name: str) -> RowsInOrder | None:
     return RowsInOrder(str(file), name, total, np.cumsum(groups)) if total.any() else None
 
 
-def pieces(file: str, name: str, groups: Sequence[int] | None = None) -> Iterator[pa.Array]:
-    """Yields a column, of images the bytes, ``HELD`` rows at a time."""
+def pieces(file: str, name: str, groups: Sequence[int] | None = None, rows: int = HELD) -> Iterator[pa.Array]:
+    """Yields a column, of images the bytes, some ``rows`` at a time."""
     with pq.ParquetFile(file, buffer_size=READ, pre_buffer=False) as parquet:
-        for batch in parquet.iter_batches(HELD, row_groups=groups, columns=[name], use_threads=False):
+        for batch in parquet.iter_batches(rows, row_groups=groups, columns=[name], use_threads=False):
             (column,) = batch.columns
             yield pc.struct_field(column, "bytes") if pa.types.is_struct(column.type) else column
 

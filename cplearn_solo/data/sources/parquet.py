@@ -24,6 +24,8 @@ from cplearn_solo.data.sources.places import places
 from cplearn_solo.data.sources.shards import Parts, Shard, from_shards
 from cplearn_solo.data.sources.written import is_written
 
+READ_AT_ONCE = 1024  # words of a column
+
 
 @DATASETS.register("parquet")
 def parquet(cfg: DataConfig, with_test: bool) -> tuple[FileSet, FileSet | None]:
@@ -94,7 +96,7 @@ def _read(file: Path, columns: list[str]) -> pa.Table:
 
 
 def _words(file: Path, column: str) -> set[str]:
-    return _readable(file, lambda: words_of_parts(pieces(str(file), column)))
+    return _readable(file, lambda: words_of_parts(pieces(str(file), column, rows=READ_AT_ONCE)))
 
 
 def _read_in_order(file: Path, column: str) -> RowsInOrder | None:
