@@ -18,7 +18,7 @@ DUPLICATES = """Finds images that are nearly the same to a trained model, and gr
 IMAGES is a folder, a list, an archive, a parquet file, several of them ('part-*'), or the name of a data set on the
 hub. All pairs are compared: twice as many images take four times as long."""
 
-NEIGHBOURS = 10  # nearest images of each that are considered
+NEIGHBOURS = 30  # nearest images of each that are considered, more than the images of a burst
 
 
 def command_line() -> argparse.ArgumentParser:

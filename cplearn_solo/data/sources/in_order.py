@@ -46,7 +46,7 @@ class RowsInOrder(Rows):
         if (self._process, self._group) != (os.getpid(), group) or i < self._first:
             self._process, self._group = os.getpid(), group
             self._first, self._held = int(self.ends[group - 1]) if group else 0, _NOTHING
-            self._following = pieces(self.place, self.name, [group])
+            self._following = pieces(self.place, self.name, HELD, [group])
         while i >= self._first + len(self._held):
             self._first += len(self._held)
             self._held = next(self._following)
@@ -63,12 +63,12 @@ def rows_in_order(file: Path, name: str) -> RowsInOrder | None:
     inner = kind.field("bytes").type if pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0 else kind
     if not is_binary(inner):
         return None
-    sizes = [pc.fill_null(pc.binary_length(part), 0).to_numpy() for part in pieces(str(file), name)]
+    sizes = [pc.fill_null(pc.binary_length(part), 0).to_numpy() for part in pieces(str(file), name, HELD)]
     total = np.concatenate(sizes).astype(np.int64) if sizes else np.zeros(0, np.int64)
     return RowsInOrder(str(file), name, total, np.cumsum(groups)) if total.any() else None
 
 
-def pieces(file: str, name: str, groups: Sequence[int] | None = None, rows: int = HELD) -> Iterator[pa.Array]:
+def pieces(file: str, name: str, rows: int, groups: Sequence[int] | None = None) -> Iterator[pa.Array]:
     """Yields a column, of images the bytes, some ``rows`` at a time."""
     with pq.ParquetFile(file, buffer_size=READ, pre_buffer=False) as parquet:
         for batch in parquet.iter_batches(rows, row_groups=groups, columns=[name], use_threads=False):

@@ -96,7 +96,7 @@ def _read(file: Path, columns: list[str]) -> pa.Table:
 
 
 def _words(file: Path, column: str) -> set[str]:
-    return _readable(file, lambda: words_of_parts(pieces(str(file), column, rows=READ_AT_ONCE)))
+    return _readable(file, lambda: words_of_parts(pieces(str(file), column, READ_AT_ONCE)))
 
 
 def _read_in_order(file: Path, column: str) -> RowsInOrder | None:
