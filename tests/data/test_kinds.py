@@ -50,6 +50,17 @@ def test_what_was_written_of_images_is_none_of_them(tmp_path):
     assert dataset_at(str(tmp_path / "tables")) == "parquet" and found(tmp_path / "tables", "parquet")[0] == 2
 
 
+@pytest.mark.parametrize("name", ["train.parquet", "train.tar", "train.zip", "train.csv", "."])
+def test_a_pointer_of_git_lfs_is_told_as_such(name, tmp_path):
+    """As a clone from the hub without Git LFS has it in the place of each large file."""
+    file = tmp_path / ("train.parquet" if name == "." else name)
+    file.write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+    place = tmp_path / name
+    words = f"^unreadable file {file}: a Git LFS pointer in the place of the file, which `git lfs pull` fetches"
+    with pytest.raises(InputError, match=words):
+        found(place, dataset_at(str(place)))
+
+
 def found(path, dataset="custom", **keys):
     what = found_at(DataConfig(dataset, path if isinstance(path, list) else str(path), **keys))
     return len(what.images), what.no_labels, what.why, sorted(set(what.images.labels.tolist()))

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from io import BytesIO
 from typing import BinaryIO, NamedTuple
 
 from PIL import Image, ImageFile, UnidentifiedImageError
 from PIL.TiffImagePlugin import ImageFileDirectory_v2 as Tags
 
+from cplearn_solo.core.errors import InputError
 from cplearn_solo.core.lines import on_a_line
 from cplearn_solo.core.numbers import counted
 from cplearn_solo.data.decoding.formats import LEFT_OUT
 from cplearn_solo.data.decoding.tiff import BITS, SAMPLES
 
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+POINTER = "a Git LFS pointer in the place of the {}, which `git lfs pull` fetches"
 TIFF = (b"II*\0", b"MM\0*")
 
 
@@ -68,6 +71,15 @@ def _file(source: Source) -> BinaryIO:
     return _encoded(source) if isinstance(source, EncodedImage) else open(source, "rb")
 
 
+def require_fetched(path: str | os.PathLike[str]) -> None:
+    """Raises ``InputError`` if a Git LFS pointer is in the place of a file; other errors wait until it is read."""
+    start = b""
+    with suppress(OSError), open(path, "rb") as file:
+        start = file.read(len(LFS_POINTER))
+    if start == LFS_POINTER:
+        raise InputError(f"unreadable file {as_text(os.fspath(path))}: {POINTER.format('file')}")
+
+
 def _what_it_is(source: Source) -> str:
     """Why Pillow finds no image in ``source``."""
     with _file(source) as file:
@@ -75,7 +87,7 @@ def _what_it_is(source: Source) -> str:
         if not start:
             return "the file is empty"
         if start == LFS_POINTER:
-            return "a Git LFS pointer in the place of the image, which `git lfs pull` fetches"
+            return POINTER.format("image")
         if not start.startswith(TIFF):
             return "cannot identify image file"
         file.seek(0)

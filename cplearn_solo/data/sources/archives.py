@@ -18,7 +18,7 @@ import numpy as np
 
 from cplearn_solo.core.errors import InputError, reason_of, require, some
 from cplearn_solo.data.decoding import EncodedImage, is_image_name
-from cplearn_solo.data.decoding.source import as_text
+from cplearn_solo.data.decoding.source import as_text, require_fetched
 from cplearn_solo.data.index import PIECE, Index, Named, Names, joined
 from cplearn_solo.data.notes import counted
 from cplearn_solo.data.sources.class_folders import outer_folder, require_filled
@@ -142,6 +142,7 @@ class Content(NamedTuple):
 
 
 def _contents(path: Path, key: str) -> Content:
+    require_fetched(path)
     content = Content([], {}, [], {"": set()}, Counter())
     of_runs: set[str] = set()  # files that runs of this program have
     try:

@@ -11,6 +11,7 @@ import numpy as np
 
 from cplearn_solo.core.errors import InputError, require, some
 from cplearn_solo.data.decoding import is_image_name
+from cplearn_solo.data.decoding.source import require_fetched
 from cplearn_solo.data.index import Files, Names
 from cplearn_solo.data.schema import DataConfig
 from cplearn_solo.data.sources.labels import Labels, from_words, require_classes, tell_absent, unlabelled
@@ -50,6 +51,7 @@ def read_list(path: Path, cfg: DataConfig, key: str, *, labelled: bool) -> tuple
 
 def _rows(path: Path, key: str) -> list[list[str]]:
     """The cells of each row, without the spaces around them; rows with nothing in them are left out."""
+    require_fetched(path)
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             first = file.readline()

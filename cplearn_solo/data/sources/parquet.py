@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from cplearn_solo.core.errors import InputError, reason_of, require, some
 from cplearn_solo.core.files import folders_below
+from cplearn_solo.data.decoding.source import require_fetched
 from cplearn_solo.data.image_set import FileSet
 from cplearn_solo.data.notes import say_once
 from cplearn_solo.data.schema import DataConfig
@@ -86,6 +87,7 @@ def _part_and_subset(file: Path) -> tuple[str | None, Path]:
 
 
 def _shard(file: Path) -> Shard:
+    require_fetched(file)
     schema = _readable(file, lambda: pq.read_schema(file))
     readers = [partial(read, file) for read in (_read, _words, _read_in_order)]
     return Shard(str(file), file.parent, schema, *readers)
