@@ -337,7 +337,7 @@ def test_folders_in_a_zip_that_backslashes_separate(root: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["tar", "zip"])
-@pytest.mark.parametrize("start", ["./", "././", ".//"])
+@pytest.mark.parametrize("start", ["./", "././", ".//", "../", ".././../"])
 def test_names_that_begin_with_the_folder_itself(root: Path, kind: str, start: str) -> None:
     path = root.parent / f"named.{kind}"
     with tarfile.open(path, "w") if kind == "tar" else zipfile.ZipFile(path, "w") as archive:

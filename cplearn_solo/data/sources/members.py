@@ -50,7 +50,15 @@ class Links(dict[str, list[str]]):
 
     def add(self, name: str, target: str, start: str) -> None:
         """Adds a link to ``target``, a path from ``start``."""
-        self.setdefault(posixpath.normpath(posixpath.join(start, target)), []).append(name)
+        self.setdefault(_path(posixpath.join(start, target)), []).append(name)
+
+
+def _path(name: str) -> str:
+    """The path of a member without . and .., with which programs begin it if they pack what is beside their folder."""
+    path = posixpath.normpath(name)
+    while path.startswith("../"):
+        path = path.removeprefix("../")
+    return path
 
 
 def _folder(name: str) -> Member:
@@ -60,7 +68,7 @@ def _folder(name: str) -> Member:
 def _tar(file: BinaryIO, links: Links) -> Iterator[Member]:
     """Raises ``TarError`` for images that are stored as sparse files, and for archives that are cut off in a member."""
     for info in _tar_infos(file):
-        name = posixpath.normpath(info.name)
+        name = _path(info.name)
         if info.issparse() and is_image_name(name):
             raise tarfile.TarError(f"{name} is packed without its holes, as by tar --sparse")
         if info.isdir():
@@ -119,7 +127,7 @@ def _zip(file: BinaryIO, links: Links) -> Iterator[Member]:
     with zipfile.ZipFile(file) as packed:
         for info in packed.infolist():
             name = _zip_name(info)
-            folder, name = name.endswith("/"), posixpath.normpath(name)
+            folder, name = name.endswith("/"), _path(name)
             if folder:
                 yield _folder(name)
                 continue
