@@ -129,7 +129,7 @@ class Config:
     def device_count(self) -> Optional[int]:
         """How many devices a node is asked for; ``None`` where that depends on what there is."""
         devices = self.devices
-        return len(devices) if isinstance(devices, list) else int(devices) if str(devices).isdigit() else None
+        return len(devices) if isinstance(devices, list) else int(devices) if str(devices).isdecimal() else None
 
     @property
     def single_process(self) -> bool:

@@ -17,6 +17,7 @@ from cplearn_solo.data.decoding import is_image_name
 from cplearn_solo.data.notes import say_once
 
 IN_UTF8 = 1 << 11  # flag of a name in a zip file
+LONGEST_PATH = 4096  # on Linux; a link's content is read whole
 LOCAL_HEADER = struct.Struct("<26x2H")  # of a member of a zip file: lengths of its name and its extra field
 
 
@@ -134,7 +135,7 @@ def _zip(file: BinaryIO, links: Links) -> Iterator[Member]:
             deflated = info.compress_type == zipfile.ZIP_DEFLATED
             if info.flag_bits & 1 or not (deflated or info.compress_type == zipfile.ZIP_STORED):
                 raise zipfile.BadZipFile(f"{info.filename} is encrypted, or packed by other means than deflation")
-            if stat.S_ISLNK(info.external_attr >> 16):
+            if stat.S_ISLNK(info.external_attr >> 16) and info.file_size <= LONGEST_PATH:
                 links.add(name, os.fsdecode(packed.read(info)), start=posixpath.dirname(name))
                 continue
             file.seek(info.header_offset)
