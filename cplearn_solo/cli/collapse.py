@@ -63,7 +63,9 @@ def command_line() -> argparse.ArgumentParser:
         metavar="NAME",
         help="of spectra and entropies: standard, or released, as the released code of CPLearn (default: %(default)s)",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of every random choice (default: %(default)s)")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="of random choices; a run's scores are by its own (default: %(default)s)"
+    )
     return parser
 
 

@@ -13,7 +13,8 @@ from cplearn_solo.collapse.measures import Measure, classes, clustered, codes, e
 from cplearn_solo.collapse.scale import log_scales, unit_scale
 from cplearn_solo.collapse.subject import Subject
 from cplearn_solo.core.errors import InputError
-from cplearn_solo.metrics import ami, codes_used, effective_rank, kmeans_ami, nmi, nmi_at_chance
+from cplearn_solo.evaluation.scores import EMBEDDED_SAMPLES, kmeans_score
+from cplearn_solo.metrics import ami, codes_used, effective_rank, nmi, nmi_at_chance
 from cplearn_solo.metrics.collapse import (
     code_entropy,
     dimension_variances,
@@ -32,7 +33,6 @@ from cplearn_solo.metrics.intracluster import (
     pairwise_entropy,
     within_cluster_variance,
 )
-from cplearn_solo.metrics.scale import scale_of
 
 PAIRED_SAMPLES = 2000  # for estimators with more than linear cost in the samples
 NOISE = 1e-3  # variance that the log-determinant entropy adds to each direction, relative to the mean variance
@@ -59,12 +59,12 @@ def _random_rows(rows: Tensor) -> Tensor:
     return rows[chosen.sort().values]
 
 
-def _kmeans(features: Tensor, labels: Tensor) -> float:
-    return kmeans_ami(_random_rows(features), _random_rows(labels))
+def _nmi_at_chance(subject: Subject) -> float:
+    return _codes_by_class(partial(nmi_at_chance, seed=subject.seed), subject)
 
 
-def _standardised_kmeans(features: Tensor, labels: Tensor) -> float:
-    return _kmeans(scale_of(features).standardise(features), labels)
+def _kmeans(subject: Subject, *, standardised: bool) -> float:
+    return _by_class(partial(kmeans_score, standardised=standardised, seed=subject.seed), subject)
 
 
 def _pairwise_entropy(part: Callable[[Subject], Tensor], subject: Subject) -> float:
@@ -131,12 +131,12 @@ MEASURES: tuple[Measure, ...] = (
     counted("largest code's share", "1: one code", lambda s: largest_share(codes(s), _num_codes(s))),
     counted("AMI of codes and classes", "corrected for chance", partial(_codes_by_class, ami)),
     counted("NMI of codes and classes", "grows with the codes in use", partial(_codes_by_class, nmi)),
-    counted("NMI at chance", "the same codes, labels permuted", partial(_codes_by_class, nmi_at_chance)),
-    within("k-means AMI of Z", f"at most {PAIRED_SAMPLES:,} samples", partial(_by_class, _kmeans)),
+    counted("NMI at chance", "the same codes, labels permuted", _nmi_at_chance),
+    within("k-means AMI of Z", f"at most {EMBEDDED_SAMPLES:,} samples", partial(_kmeans, standardised=False)),
     within(
         "k-means AMI of Z, standardised",
         "the same with each dimension at variance 1",
-        partial(_by_class, _standardised_kmeans),
+        partial(_kmeans, standardised=True),
         follows=(),
     ),
     within("intra-class effective rank of Z", "mean over classes", partial(_by_class, intra_class_effective_rank)),

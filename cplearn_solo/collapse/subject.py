@@ -59,6 +59,11 @@ class Subject:
     verdict: Verdict | None = None
 
     @property
+    def seed(self) -> int:
+        """The run's own seed, by which its scores are computed; 0 for a file."""
+        return 0 if self.config is None else self.config["seed"]
+
+    @property
     def origin(self) -> Origin:
         """The origin of the subject."""
         return Origin(self.path, self.config, len(self.rows))

@@ -72,25 +72,23 @@ def knn_scores(
     if _one_class(train, test):
         return {"left_out": ONE_CLASS}
     scores: dict[str, Any] = {}
-    for passes, (name, nearness) in enumerate(NEARNESS):
-
-        def counted(done: int, total: int, before: int = passes) -> None:
-            if progress:
-                progress(before * total + done, len(NEARNESS) * total)
-
-        how = {"num_classes": num_classes, "nearness": nearness, "progress": counted, **settings}
-        found = knn_accuracies(train.x.to(device), train.y, test.x, test.y, **how)
+    for i, (name, nearness) in enumerate(NEARNESS):
+        how = {"nearness": nearness, "progress": _of_passes(progress, i, len(NEARNESS)), **settings}
+        found = knn_accuracies(train.x.to(device), train.y, test.x, test.y, num_classes=num_classes, **how)
         scores[f"{name}_acc1"] = found.of_rows
         if not balanced(test.y):
             scores[f"{name}_balanced_acc1"] = found.of_classes
     return scores
 
 
-def cluster_scores(test: Features, *, codes_total: int | None, seed: int = 0) -> dict[str, Any]:
+def cluster_scores(
+    test: Features, *, codes_total: int | None, seed: int = 0, progress: Callable[[int, int], None] | None = None
+) -> dict[str, Any]:
     """Scores of the codes, chance included, k-means AMI on the representation, and its effective rank.
 
     k-means clusters raw features, where dimensions of large variance matter most, and standardised features.
     ``released_...``: the same for the index of the projector's largest output, which the released scripts use as code.
+    ``progress`` is called with (starts of k-means done, starts in all).
     """
     scores: dict[str, Any] = {}
     known = test.labelled()
@@ -102,13 +100,31 @@ def cluster_scores(test: Features, *, codes_total: int | None, seed: int = 0) ->
         same = known.codes is not None and known.codes.equal(known.released)
         of_released = scores if same else clustering_scores(known.released, known.y, seed=seed)
         scores |= {f"released_{key}": of_released[key] for key in ("nmi", "nmi_chance", "ami")}
-    chosen = sample(len(known.y), seed)
-    if known.y[chosen].unique().numel() > 1:
-        x, y = known.x[chosen], known.y[chosen]
-        scores["kmeans_ami"] = kmeans_ami(x, y, seed=seed)
-        scores["kmeans_standardised_ami"] = kmeans_ami(scale_of(x).standardise(x), y, seed=seed)
+    if known.y[sample(len(known.y), seed)].unique().numel() > 1:
+        for i, (name, standardised) in enumerate((("kmeans_ami", False), ("kmeans_standardised_ami", True))):
+            how = {"standardised": standardised, "seed": seed, "progress": _of_passes(progress, i, 2)}
+            scores[name] = kmeans_score(known.x, known.y, **how)
     scores["effective_rank"] = effective_rank(test.x[sample(len(test.x), seed)])
     return scores if several or not len(known.y) else {**scores, "left_out": ONE_CLASS}
+
+
+def kmeans_score(
+    x: torch.Tensor,
+    y: torch.Tensor,
+    *,
+    standardised: bool,
+    seed: int,
+    progress: Callable[[int, int], None] | None = None,
+) -> float:
+    """k-means AMI of at most 10,000 of the rows ``x`` (n, d) with labels ``y`` (n,), as they are or standardised."""
+    chosen = sample(len(y), seed)
+    x, y = x[chosen], y[chosen]
+    return kmeans_ami(scale_of(x).standardise(x) if standardised else x, y, seed=seed, progress=progress)
+
+
+def _of_passes(progress: Callable[[int, int], None] | None, i: int, passes: int) -> Callable[[int, int], None]:
+    """The progress of pass ``i`` of several that are equally long."""
+    return lambda done, total: progress(i * total + done, passes * total) if progress else None
 
 
 def _one_class(train: Features, test: Features) -> bool:
@@ -119,7 +135,7 @@ def _one_class(train: Features, test: Features) -> bool:
 def all_scores(train: Features, test: Features, wanted: EvaluationConfig, **settings: Any) -> dict[str, Any]:
     """:func:`converged_scores`, the paper's linear probe, and a note if the latter has not converged.
 
-    Probes and kNN that take more than some seconds show how far they are; k-means cannot tell.
+    Probes, kNN and k-means that take more than some seconds show how far they are.
     """
     scores = converged_scores(train, test, wanted, **settings)
     if wanted.linear and _labelled(train, test):
@@ -149,7 +165,8 @@ def converged_scores(
         with shown("kNN") as progress:
             scores |= knn_scores(train, test, num_classes=num_classes, device=device, progress=progress)
     if wanted.clustering:
-        scores |= cluster_scores(test, codes_total=codes_total, seed=seed)
+        with shown("k-means") as progress:
+            scores |= cluster_scores(test, codes_total=codes_total, seed=seed, progress=progress)
     return scores
 
 

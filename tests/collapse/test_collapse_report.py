@@ -33,6 +33,8 @@ from cplearn_solo.config import parse_config
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.core.words import TOO_EARLY
 from cplearn_solo.dictionary import make_dictionary
+from cplearn_solo.evaluation.scores import cluster_scores
+from cplearn_solo.inference.features import Features
 from cplearn_solo.methods import build_method
 from cplearn_solo.metrics import effective_rank, kmeans_ami
 from cplearn_solo.metrics.intracluster import gmm_entropy
@@ -153,6 +155,24 @@ def test_measures_are_those_of_the_metrics():
     assert cell("k-means AMI of Z", full).value == kmeans_ami(FEATURES, LABELS)
     partly = subject(labels=torch.where(torch.arange(120) < 60, labels, -1))
     assert cell("k-means AMI of Z", partly).value == kmeans_ami(FEATURES[:60], LABELS[:60])
+
+
+@pytest.mark.parametrize("config, seed", [({"seed": 3}, 3), (None, 0)])
+def test_scores_of_clusters_are_those_of_the_summary(config, seed):
+    """By the run's seed, and by 0 for a file; some images have no label."""
+    x = torch.randn(2500, 3, generator=torch.Generator().manual_seed(1)).exp()
+    y, codes = torch.arange(2500) % 8 - 1, torch.arange(2500) % 50
+    of = subject(features=x, labels=y, codes=codes, config=config)
+    found = cluster_scores(Features(x, y, codes), codes_total=50, seed=seed)
+    for key, title in (
+        ("kmeans_ami", "k-means AMI of Z"),
+        ("kmeans_standardised_ami", "k-means AMI of Z, standardised"),
+        ("nmi", "NMI of codes and classes"),
+        ("nmi_chance", "NMI at chance"),
+        ("ami", "AMI of codes and classes"),
+        ("codes_used", "codes in use"),
+    ):
+        assert cell(title, of).value == found[key]
 
 
 @pytest.mark.parametrize(
