@@ -99,8 +99,9 @@ def _require_apart(sheet: Path, data: DataConfig) -> None:
             require(not joins, "--sheet", str(sheet), f"outside of {place}, whose images it would join")
 
 
-def evaluation_task(raw: DictConfig, *, schema: type[EvalConfig]) -> None:
-    """Evaluates a run as ``schema`` configures, prints the scores and adds them to the run's records."""
+def evaluation_task(raw: DictConfig, *, schema: type[EvalConfig], title: str) -> None:
+    """Evaluates a run as ``schema`` configures, with a bar of that title; prints the scores and adds them to the run's
+    records."""
     config = parse_evaluation(raw, schema)
     check_accelerator(config.accelerator)
     _check_images(config)
@@ -109,7 +110,7 @@ def evaluation_task(raw: DictConfig, *, schema: type[EvalConfig]) -> None:
     from cplearn_solo.core.progress import patience, shown
     from cplearn_solo.evaluation.programs import evaluate
 
-    with patience("evaluation"), shown("linear probe") as progress:
+    with patience("evaluation"), shown(title) as progress:
         found = evaluate(config, progress=progress)
     print_scores(str(config.pretrained), found.scores)
     if found.record:
@@ -145,8 +146,8 @@ def detect_task(raw: DictConfig) -> None:
 
 TASKS = {
     "pretrain": pretrain_task,
-    "linear": partial(evaluation_task, schema=LinearConfig),
-    "knn": partial(evaluation_task, schema=KNNConfig),
-    "clustering": partial(evaluation_task, schema=ClusteringConfig),
+    "linear": partial(evaluation_task, schema=LinearConfig, title="linear probe"),
+    "knn": partial(evaluation_task, schema=KNNConfig, title="kNN"),
+    "clustering": partial(evaluation_task, schema=ClusteringConfig, title="k-means"),
     "detect": detect_task,
 }

@@ -19,7 +19,7 @@ from cplearn_solo.core.errors import NotWritten
 from cplearn_solo.core.files import append_line
 from cplearn_solo.core.messages import Notice
 from cplearn_solo.core.out_of_memory import large_batch_told
-from cplearn_solo.data import ImageSet, Splits
+from cplearn_solo.data import Splits
 from cplearn_solo.engine.provenance import provenance
 from cplearn_solo.evaluation.linear import scored
 from cplearn_solo.evaluation.on_images import train_on_images
@@ -52,7 +52,8 @@ class Evaluation:
 def evaluate(config: EvalConfig, *, progress: Callable[[int, int], None] | None = None) -> Evaluation:
     """Scores of the model ``config.pretrained``, of the kind given by the class of ``config``.
 
-    ``progress`` is called with (steps done, steps in all) of a linear probe: its penalties or epochs.
+    ``progress`` is called with (steps done, steps in all): penalties or epochs of a linear probe, votes of neighbours,
+    starts of k-means.
     """
     device = choose_device(config.accelerator)
     model = load_pretrained(config.pretrained, device=device)
@@ -62,11 +63,15 @@ def evaluate(config: EvalConfig, *, progress: Callable[[int, int], None] | None 
     if isinstance(config, LinearConfig):
         test, found = _linear(model, splits, config, device, progress)
     elif isinstance(config, KNNConfig):
-        test, found = _knn(splits, config, _extractor(model.backbone, None, model, config, device), device)
+        features = _extractor(model.backbone, None, model, config, device)
+        train, test = features(splits.probe), features(splits.test)
+        how = {"k": config.k, "temperature": config.temperature, "device": device, "progress": progress}
+        found = knn_scores(train, test, num_classes=splits.train.num_classes, **how)
     else:
         features = _extractor(model.backbone, model.method, model, config, device)
         test = features(splits.test, batch_statistics=config.protocol == "train")
-        found = cluster_scores(test, codes_total=model.method.codes_total, seed=config.seed)
+        how = {"codes_total": model.method.codes_total, "seed": config.seed, "progress": progress}
+        found = cluster_scores(test, **how)
     scores = {"scored_on": splits.name, "scored_images": count_scored(test.y), **found}
     return Evaluation(scores, _recorded(model.run, scores, config) if model.run else None)
 
@@ -121,14 +126,6 @@ def _linear(
         optimizer=config.optimizer.name,
         **how,
     )
-
-
-def _knn(
-    splits: Splits, config: KNNConfig, features: Callable[[ImageSet], Features], device: torch.device
-) -> tuple[Features, dict[str, Any]]:
-    train, test = features(splits.probe), features(splits.test)
-    settings = {"k": config.k, "temperature": config.temperature, "device": device}
-    return test, knn_scores(train, test, num_classes=splits.train.num_classes, **settings)
 
 
 def _recorded(run: Path, scores: dict[str, Any], config: EvalConfig) -> Path | None:

@@ -6,6 +6,7 @@ Two trivial partitions (one code, one class) count as equal: scikit-learn scores
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,13 @@ from scipy.optimize import linear_sum_assignment
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score, normalized_mutual_info_score
 from sklearn.metrics.cluster import contingency_matrix
+from sklearn.utils import check_random_state
 
 from cplearn_solo.metrics.checks import check_count, check_features, check_ids, check_length
 
 # With more codes than this, a one-to-one match to the classes leaves most samples unmatched.
 MAX_MATCHED_CODES = 512
+STARTS = 10  # of k-means
 
 
 def _pair(codes: Any, labels: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -69,12 +72,24 @@ def codes_used(codes: Any) -> int:
     return len(check_ids("codes", codes).unique())
 
 
-def kmeans_ami(features: Any, labels: Any, *, seed: int = 0) -> float:
-    """AMI of k-means clusters of ``features`` (n, d) with k = the number of classes present, best of 10 starts."""
+def kmeans_ami(
+    features: Any, labels: Any, *, seed: int = 0, progress: Callable[[int, int], None] | None = None
+) -> float:
+    """AMI of k-means clusters of ``features`` (n, d) with k = the number of classes present, best of 10 starts.
+
+    ``progress`` is called with (starts done, starts in all).
+    """
     features, labels = check_features("features", features).float(), check_ids("labels", labels)
     check_length("labels", labels, len(features), "row of features")
-    kmeans = KMeans(n_clusters=codes_used(labels), n_init=10, random_state=seed)
-    return ami(kmeans.fit_predict(features.cpu().numpy()), labels)
+    x, k, draws, best = features.cpu().numpy(), codes_used(labels), check_random_state(seed), None
+    for done in range(1, STARTS + 1):
+        # scikit-learn's own ten starts draw in this order too, but do not tell how far they are
+        found = KMeans(n_clusters=k, n_init=1, random_state=draws).fit(x)
+        if best is None or found.inertia_ < best.inertia_:
+            best = found
+        if progress:
+            progress(done, STARTS)
+    return ami(best.labels_, labels)
 
 
 def clustering_scores(codes: Any, labels: Any, *, seed: int = 0) -> dict[str, float]:

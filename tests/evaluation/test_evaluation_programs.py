@@ -1,5 +1,6 @@
 """Which score a configuration of an evaluation asks for, with what, on which images."""
 
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -100,7 +101,13 @@ def test_codes_take_the_statistics_that_the_protocol_says(asked, protocol, by_ba
     scores(ClusteringConfig("run", protocol=protocol, accelerator="cpu"), asked)
     ((name, (test,), settings),) = asked
     assert (name, test.of, test.how) == ("cluster_scores", TEST, {"batch_statistics": by_batch})
-    assert settings == {"codes_total": 5, "seed": 5}
+    assert settings == {"codes_total": 5, "seed": 5, "progress": None}
+
+
+@pytest.mark.parametrize("of", [LinearConfig, partial(LinearConfig, protocol="paper"), KNNConfig, ClusteringConfig])
+def test_every_score_tells_how_far_it_is(of, asked):
+    programs.evaluate(of("run", accelerator="cpu"), progress=print)
+    assert asked[-1][2]["progress"] is print
 
 
 def test_scores_are_those_of_the_summary_where_no_seed_is_given(asked):

@@ -57,8 +57,9 @@ def test_scores_that_may_take_long_say_how_far_they_are(monkeypatch):
 
     monkeypatch.setattr(scores, "shown", shown)
     all_scores(features([0, 1, 2] * 9), features([0, 1, 2] * 4), EvaluationConfig(), **SIZES)
-    assert list(far) == ["linear probe", "kNN", "the paper's linear probe"]
+    assert list(far) == ["linear probe", "kNN", "k-means", "the paper's linear probe"]
     assert far["kNN"] == [(12, 36), (24, 36), (36, 36)]
+    assert far["k-means"] == [(done, 20) for done in range(1, 21)]
     assert all(done == sorted(done) and done[-1][0] == done[-1][1] for done in far.values())
 
 
