@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator, NullFormatter, NullLocator, ScalarFor
 from torch import Tensor
 
 from cplearn_solo.collapse.comparison import Comparison
-from cplearn_solo.collapse.style import WIDE, as_written, empty, group_legends, line_style, mean_curve, panels
+from cplearn_solo.collapse.style import WIDE, empty, group_legends, line_style, mean_curve, panel_title, panels
 from cplearn_solo.collapse.subject import PARTS, Subject
 from cplearn_solo.core.errors import InputError
 
@@ -31,6 +31,7 @@ def spectra(comparison: Comparison) -> Figure:
             names[ax][i] = comparison.group_names[i] + ("" if length else f": {part} is constant")
             mean_curve(ax, range(1, length + 1), [spectrum[:length] for spectrum in found], i, log=True)
         ax.set(title=PART_NAMES[part], xlabel="index of the singular value", ylabel="singular value", yscale="log")
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.grid(alpha=0.3)
     group_legends(figure, names)
     return figure
@@ -97,7 +98,7 @@ def code_usage(comparison: Comparison) -> Figure:
         raise InputError("no code assignment")
     if len(coded) == 1 and len(members := next(iter(coded.values()))) == 1:
         return _sorted_bars(members[0], comparison.group_names[next(iter(coded))])
-    figure, axes = panels(1, 1, width=6.4, height=4.2)
+    figure, axes = panels(1, 1, width=WIDE)
     ax, names = axes[0, 0], {}
     for i, members in coded.items():
         shares = [_shares(subject.codes) for subject in members]
@@ -120,18 +121,15 @@ def code_usage(comparison: Comparison) -> Figure:
 
 
 def _sorted_bars(subject: Subject, name: str) -> Figure:
-    figure, axes = panels(1, 1, width=6.4, height=4.2)
+    figure, axes = panels(1, 1, width=WIDE)
     ax, shares, colour = axes[0, 0], _shares(subject.codes), line_style(0)["color"]
     ax.stairs(shares, [i + 0.5 for i in range(len(shares) + 1)], fill=True, color=colour)
     of = ""
     if subject.codes_total:
         ax.axhline(_even_share(subject), color="black", linestyle=":", linewidth=1)
         of = f" of {subject.codes_total:,}"
-    ax.set(
-        xlabel="code, most used first",
-        ylabel="share of samples / %",
-        title=as_written(f"{name}: {len(shares):,}{of} codes in use"),
-    )
+    panel_title(ax, name, f"{len(shares):,}{of} codes in use")
+    ax.set(xlabel="code, most used first", ylabel="share of samples / %")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.grid(axis="y", alpha=0.3)
     ax.set_axisbelow(True)

@@ -23,7 +23,7 @@ def scale(comparison: Comparison) -> Figure:
     logged = {i: members for i, members in enumerate(comparison.members) if all(map(_has_scale, members))}
     if not logged:
         raise InputError(f"no run with {SCALE} in its metrics.csv")
-    figure, axes = panels(1, 1, width=6.4, height=4.2)
+    figure, axes = panels(1, 1, width=WIDE)
     ax = axes[0, 0]
     for i, members in logged.items():
         epochs = [int(row["epoch"]) + 1 for row in members[0].rows]

@@ -67,5 +67,5 @@ def test_codes_of_one_subject_are_sorted_bars(monkeypatch):
     monkeypatch.setattr(Comparison, "group_names", ["x"])
     (ax,) = code_usage(comparison).axes
     (bars,) = ax.patches
-    assert bars.get_data().values.tolist() == [60, 30, 10] and ax.get_title() == "x: 3 of 8 codes in use"
+    assert bars.get_data().values.tolist() == [60, 30, 10] and ax.get_title() == "x\n3 of 8 codes in use"
     assert ax.lines[0].get_ydata() == pytest.approx([12.5, 12.5])

@@ -159,7 +159,7 @@ def test_a_legend_names_what_is_in_its_own_panel():
 
 def test_one_subject_with_codes_has_bars_whatever_is_beside_it():
     (ax,) = code_usage(compared(subject("a"), subject("b", **CODED))).axes
-    assert ax.get_title() == "b: 12 of 64 codes in use" and len(ax.patches) == 1
+    assert ax.get_title() == "b\n12 of 64 codes in use" and len(ax.patches) == 1
     (ax,) = code_usage(compared(subject("a", **CODED), subject("b", **CODED))).axes
     assert not ax.patches and ax.get_xscale() == "log"
 

@@ -16,6 +16,8 @@ from cplearn_solo.collapse.subject import Subject
 from cplearn_solo.core.files import write_file
 from cplearn_solo.data.image_set import MemorySet
 from cplearn_solo.metrics.verdict import collapse_verdict
+from cplearn_solo.pages import render
+from cplearn_solo.tables.sheet import Sheet
 
 pytestmark = pytest.mark.integration
 
@@ -52,6 +54,18 @@ def test_nothing_sticks_out_and_nothing_is_complained_about(width, dark, kind, r
     assert browser.run("document.documentElement.scrollWidth") <= width
     assert browser.run("[...document.images].every((one) => one.complete && one.naturalWidth > 0)")
     assert browser.errors == [] and browser.requests() == []
+
+
+@pytest.mark.parametrize(
+    "of, scrolls", [("cplearn_table9-digits-mini/digits", False), ("cplearn_fig5-parquet-mini/cifar10", True)]
+)
+def test_a_figure_on_a_phone_can_be_read_and_only_one_of_several_panels_scrolls(of, scrolls, browser, tmp_path):
+    sheet = Sheet("t", [], [], [])
+    page = render("table.html", title="t", sheet=sheet, images=[(RESULTS / f"{of}.png").read_bytes()])
+    browser.open(write_file(tmp_path / "t.html", page), width=390)
+    assert browser.run("document.images[0].clientWidth / document.images[0].naturalWidth") > 0.42
+    assert browser.run("document.images[0].clientWidth > document.images[0].parentElement.clientWidth") is scrolls
+    assert browser.run("document.documentElement.scrollWidth") <= 390
 
 
 def test_thumbnails_of_the_report_are_in_rows_of_ten_or_five(browser, report):
