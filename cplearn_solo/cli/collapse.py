@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 from cplearn_solo.cli.options import parser_of, without_key
+from cplearn_solo.core.progress import patience
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -83,26 +87,31 @@ def collapse_task(options: argparse.Namespace) -> None:
         check_path(run)
 
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     from cplearn_solo.collapse import write_report
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
-    console = Console()
-    with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as bar:
-        task = bar.add_task("reading", total=None)
-        written = write_report(
-            options.runs,
-            **asked,
-            data=data,
-            seed=options.seed,
-            group=options.group,
-            progress=lambda done, total, title: bar.update(
-                task, completed=done, total=total, description=f"{title:<50.50}"
-            ),
-        )
-    _print(console, written)
+    with _steps() as show:
+        settings = {"data": data, "seed": options.seed, "group": options.group}
+        written = write_report(options.runs, **asked, **settings, progress=show)
+    _print(Console(), written)
     print(f"report: {written.page}")
+
+
+@contextmanager
+def _steps() -> Iterator[Callable[[int, int, str], None]]:
+    """Shows a bar, or lines where there is no terminal; yields a function that takes the steps done, their total and
+    the title of the step that begins."""
+    if not sys.stderr.isatty():
+        with patience("reading") as call:
+            yield lambda done, total, title: call(f"{title}, step {done + 1} of {total}")
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
+    with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("reading", total=None)
+        yield lambda done, total, title: bar.update(task, completed=done, total=total, description=f"{title:<50.50}")
 
 
 def _table(comparison: Comparison, groups: slice) -> Table:

@@ -37,18 +37,23 @@ def duration(seconds: float) -> str:
 
 
 @contextmanager
-def patience(title: str) -> Iterator[None]:
-    """In this block, a line is printed every 30 s with the time that ``title`` has taken so far."""
+def patience(title: str) -> Iterator[Callable[[str], None]]:
+    """In this block, a line is printed every 30 s with the time taken so far, which begins with ``title`` or the last
+    text that the function was called with that it yields."""
     ended, began = Event(), time.perf_counter()
 
     def tell() -> None:
         while not ended.wait(SILENCE):
             say(f"{title}: {duration(time.perf_counter() - began)} so far")
 
+    def call(text: str) -> None:
+        nonlocal title
+        title = text
+
     thread = Thread(target=tell, daemon=True)
     thread.start()
     try:
-        yield
+        yield call
     finally:
         ended.set()
         thread.join()

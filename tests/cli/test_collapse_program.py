@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cplearn_solo.core import progress
+
 pytestmark = pytest.mark.integration
 
 
@@ -18,6 +20,13 @@ def test_one_run_has_its_report_beside_it(run, here, tmp_path):
     assert {p.name for p in page.parent.glob("*.png")} >= {"training.png", "dictionary.png", "tsne.png", "entropy.png"}
     assert "alignment with codes" in out and "gap to the strict bound" in out
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_log_says_which_step_takes_long(here, monkeypatch):
+    monkeypatch.setattr(progress, "SILENCE", 0.01)
+    np.save("other.npy", np.random.default_rng(0).normal(size=(80, 4)))
+    code, out, error = here("collapse", "other.npy", "--max-components", "10", "--output", "out")
+    assert code == 0 and re.search(r"^t-SNE of other, step \d+ of \d+: \d+ s so far$", out, re.M), error
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """Nothing is silent for long: lines where there is no terminal."""
 
+import re
 import sys
 import time
 
@@ -51,11 +52,13 @@ def test_short_work_has_no_lines(capsys):
 def test_what_takes_long_says_that_it_goes_on_until_it_ends(monkeypatch, capsys):
     monkeypatch.setattr(progress, "SILENCE", 0.01)
     out = ""
-    with patience("evaluation"):
-        while out.count("\n") < 2:
-            time.sleep(0.01)
-            out += capsys.readouterr().out
-    assert all(line.startswith("evaluation: ") and line.endswith(" so far") for line in out.splitlines())
+    with patience("evaluation") as call:
+        for title in ("evaluation", "t-SNE"):
+            call(title)
+            while out.count(f"{title}: ") < 2:
+                time.sleep(0.01)
+                out += capsys.readouterr().out
+    assert all(re.fullmatch("(evaluation|t-SNE): 0 s so far", line) for line in out.splitlines())
     capsys.readouterr()
     time.sleep(0.05)
     assert capsys.readouterr().out == ""
