@@ -148,4 +148,4 @@ def _print(console: Console, written: Report) -> None:
     for start in range(0, len(comparison.groups), columns):
         console.print(_table(comparison, slice(start, start + columns)))
     for titles, why in absences(comparison.rows, comparison.group_names):
-        console.print(f"left out: {titles}: {why}", markup=False, highlight=False)
+        console.print(f"left out: {titles}: {why}", markup=False, highlight=False, soft_wrap=True)

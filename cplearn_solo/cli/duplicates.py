@@ -9,6 +9,7 @@ from cplearn_solo.cli.image_options import add_image_options, check_image_option
 from cplearn_solo.cli.options import add_pretrained, parser_of
 from cplearn_solo.core.files import write_csv
 from cplearn_solo.core.lines import on_a_line
+from cplearn_solo.core.numbers import counted
 
 DUPLICATES = """Finds images that are nearly the same to a trained model, and groups them, the closest group first.
 
@@ -64,8 +65,8 @@ def duplicates_task(options: argparse.Namespace) -> None:
     else:
         for names in groups:
             print("\n  ".join(map(on_a_line, names)))
-    where = f"{out}: " if out else ""
+    where, of = f"{out}: " if out else "", counted(len(seen), "image")
     apart = f", at most {largest_distance(near):.2g} apart" if len(seen) > 1 else ""
-    print(f"{where}{len(groups)} groups of near-duplicates with {len(rows)} of {len(seen)} images{apart}")
+    print(f"{where}{counted(len(groups), 'group')} of near-duplicates with {len(rows)} of {of}{apart}")
     if seen.unreadable:
         print(f"{seen.unreadable} of {len(images)} images could not be read")

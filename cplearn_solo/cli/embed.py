@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cplearn_solo.cli.over_images import image_parser, over_images, tell_unreadable
+from cplearn_solo.core.numbers import counted
 from cplearn_solo.inference.targets import check_asked, new_file
 
 if TYPE_CHECKING:
@@ -46,5 +47,5 @@ def embed_task(options: argparse.Namespace) -> None:
     width = found.schema.field("representation").type.list_size
     kind = "uint8 of eight bits" if options.space == "bits" else "float16" if options.half else "float32"
     codes = "" if model.method.codes_total is None else f", codes out of {model.method.codes_total}"
-    print(f"{found.file}: {found.rows} images, {width} {kind} each{codes}")
+    print(f"{found.file}: {counted(found.rows, 'image')}, {width} {kind} each{codes}")
     tell_unreadable(found)

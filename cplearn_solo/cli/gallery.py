@@ -6,6 +6,7 @@ import argparse
 
 from cplearn_solo.cli.image_options import add_image_options, check_image_options, loaded_model, progress_bar
 from cplearn_solo.cli.options import add_pretrained, parser_of
+from cplearn_solo.core.numbers import counted
 
 GALLERY = """Writes one page of images as a trained model sees them: by code, by nearest neighbours, on a map, those
 that fit nowhere, near-duplicates. It opens in any browser and needs no other file.
@@ -57,7 +58,8 @@ def gallery_task(options: argparse.Namespace) -> None:
             seed=options.seed,
             progress=show,
         )
+    size = found.page.stat().st_size / 1e6
     shown = "all of them" if found.shown == found.images else f"{found.shown} of them"
-    print(f"{found.page}: {found.images} images, {shown} to see, {found.page.stat().st_size / 1e6:.1f} MB")
+    print(f"{found.page}: {counted(found.images, 'image')}, {shown} to see, {size:.2g} MB")
     if found.unreadable:
         print(f"{found.unreadable} of {len(images)} images could not be read")

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cplearn_solo.cli.over_images import image_parser, over_images, tell_unreadable
+from cplearn_solo.core.numbers import counted
 from cplearn_solo.inference.targets import PREDICTIONS, new_file
 
 if TYPE_CHECKING:
@@ -36,5 +37,5 @@ def predict_task(options: argparse.Namespace) -> None:
 
     model, found = over_images(options, writer_of)
     known = "" if model.classes else ", known by their numbers"
-    print(f"{found.file}: {found.rows} images, {model.num_classes} classes{known}")
+    print(f"{found.file}: {counted(found.rows, 'image')}, {model.num_classes} classes{known}")
     tell_unreadable(found)

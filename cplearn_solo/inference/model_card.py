@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cplearn_solo.config.score_names import current_scores
+from cplearn_solo.core.numbers import counted
 from cplearn_solo.core.words import given_verdict
 from cplearn_solo.data.centre import sides_of_files
 from cplearn_solo.engine.asked import in_library
@@ -46,7 +47,7 @@ def model_card(model: Pretrained) -> str:
         "",
         f"- Trained on: {_data(model)}",
         *_start(model),
-        f"- Training: {_epochs(model)} epochs, batches of {config.optimizer.batch_size}, seed {config.seed}",
+        f"- Training: {_epochs(model)}, batches of {config.optimizer.batch_size}, seed {config.seed}",
         f"- Images: {config.data.channels} channels; shorter side resized to {resized} pixels, centre of {size} kept",
         f"- Values: in [0, 1], less {_listed(model.mean)} and over {_listed(model.std)}",
         f"- Features: {model.backbone.num_features}",
@@ -58,8 +59,8 @@ def model_card(model: Pretrained) -> str:
 
 def _epochs(model: Pretrained) -> str:
     """Epochs that it was trained for, with ``max_epochs`` if these were fewer."""
-    asked = model.config.max_epochs
-    return str(asked) if model.epochs in (None, asked) else f"{model.epochs} of {asked}"
+    asked = counted(model.config.max_epochs, "epoch")
+    return asked if model.epochs in (None, model.config.max_epochs) else f"{model.epochs} of {asked}"
 
 
 def _start(model: Pretrained) -> list[str]:

@@ -42,6 +42,22 @@ def test_images_to_a_file(run, here, tmp_path):
     assert np.load("bits.npz")["file"].tolist() == ["a.png", "c.png"]
 
 
+@pytest.mark.parametrize(
+    "program, out, said",
+    [
+        ("embed", "a.csv", "a.csv: 1 image, 32 float32 each"),
+        ("predict", "a.csv", "a.csv: 1 image, 10 classes"),
+        ("gallery", "a.html", "a.html: 1 image, all of them to see, 0.0"),
+        ("duplicates", None, "0 groups of near-duplicates with 0 of 1 image\n"),
+    ],
+)
+def test_a_single_image_is_one_image(program, out, said, run, here, tmp_path):
+    write_images(tmp_path / "images", ["a.png"])
+    code, found, error = here(program, run, "images", *filter(None, [out]), "--num-workers", "0")
+    assert code == 0 and said in found, error
+    assert program != "gallery" or "<p>1 image as resnet8" in (tmp_path / out).read_text()
+
+
 def test_classes_to_a_file(run, here):
     code, out, error = here("predict", run, "digits", "out.csv", "--accelerator", "cpu")
     assert code == 0 and out == "out.csv: 1438 images, 10 classes\n", error
