@@ -42,6 +42,7 @@ NOTES = {
     "cluster_acc": "a class for each code",
     "kmeans_ami": "of k-means clusters",
     "kmeans_standardised_ami": "with dimensions alike",
+    "probe_images": "that probes learn from",
     "AP": "of boxes, IoU 0.5 to 0.95",
     "AP50": "of boxes, at IoU 0.5",
     "AP75": "of boxes, at IoU 0.75",

@@ -25,7 +25,7 @@ from cplearn_solo.evaluation.linear import scored
 from cplearn_solo.evaluation.on_images import train_on_images
 from cplearn_solo.evaluation.scores import (
     cluster_scores,
-    count_scored,
+    images_of_scores,
     knn_scores,
     linear_scores,
     named_scores,
@@ -72,7 +72,7 @@ def evaluate(config: EvalConfig, *, progress: Callable[[int, int], None] | None 
         test = features(splits.test, batch_statistics=config.protocol == "train")
         how = {"codes_total": model.method.codes_total, "seed": config.seed, "progress": progress}
         found = cluster_scores(test, **how)
-    scores = {"scored_on": splits.name, "scored_images": count_scored(test.y), **found}
+    scores = {**images_of_scores(splits, test.y), **found}
     return Evaluation(scores, _recorded(model.run, scores, config) if model.run else None)
 
 

@@ -9,6 +9,7 @@ import torch
 
 from cplearn_solo.config.schema import EvaluationConfig
 from cplearn_solo.core.progress import shown
+from cplearn_solo.data import Splits
 from cplearn_solo.evaluation.linear import LinearResult, linear_probe
 from cplearn_solo.evaluation.paper_probe import paper_probe
 from cplearn_solo.inference.features import Features
@@ -188,9 +189,13 @@ def _doubt(scores: dict[str, Any]) -> dict[str, str]:
     return {}
 
 
-def count_scored(labels: torch.Tensor) -> int:
-    """Number of scored images, which have these ``labels`` (n,): those with a label, or all if none has one."""
-    return int((labels >= 0).sum()) or len(labels)
+def images_of_scores(splits: Splits, labels: torch.Tensor) -> dict[str, Any]:
+    """Which images of ``splits`` are scored, and how many: of the ``labels`` (n,), those that are known, or all.
+
+    ``probe_images``: number of images that probe and kNN learned from, if training images have no labels.
+    """
+    found = {"scored_on": splits.name, "scored_images": int((labels >= 0).sum()) or len(labels)}
+    return found if splits.probe is splits.train else {**found, "probe_images": len(splits.probe)}
 
 
 def sample(size: int, seed: int) -> torch.Tensor:

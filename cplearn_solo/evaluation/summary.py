@@ -16,7 +16,7 @@ from cplearn_solo.engine.train import Trained
 from cplearn_solo.engine.watch import measured, steps_made, told_more, too_early
 from cplearn_solo.evaluation.learned import OWN_VIEW, learned_nothing, own_views
 from cplearn_solo.evaluation.reference_rows import chance_scores, random_backbone_scores, random_module
-from cplearn_solo.evaluation.scores import all_scores, count_scored, sample
+from cplearn_solo.evaluation.scores import all_scores, images_of_scores, sample
 from cplearn_solo.inference.devices import device_after_training
 from cplearn_solo.inference.features import Features, extractor
 from cplearn_solo.metrics.own_view import Measured
@@ -129,12 +129,8 @@ def features_scale(rows: list[dict[str, float]]) -> dict[str, Any]:
 def split_scores(
     train: Features, test: Features, splits: Splits, config: Config, *, num_classes: int, codes_total: int | None
 ) -> dict[str, Any]:
-    """Scores of ``splits``' features that ``config`` asks for, and the images that they were measured on.
-
-    ``probe_images``: number of images that probe and kNN learned from, if training images have no labels.
-    """
+    """Scores of ``splits``' features that ``config`` asks for, and the images that they were measured on."""
     sizes = {"num_classes": num_classes, "codes_total": codes_total}
     device = device_after_training(config)
     scores = all_scores(train, test, config.evaluation, seed=config.seed, device=device, **sizes)
-    scores |= {"scored_on": splits.name, "scored_images": count_scored(test.y)}
-    return scores if splits.probe is splits.train else {**scores, "probe_images": len(splits.probe)}
+    return scores | images_of_scores(splits, test.y)

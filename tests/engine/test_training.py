@@ -207,7 +207,8 @@ def test_labels_of_validation_images_give_scores_where_training_images_have_none
     assert (summary["probe_images"], summary["scored_images"]) == (20, 20)
     monkeypatch.chdir("/")  # from where the run's data is found, too
     found = evaluate(parse_evaluation({"pretrained": str(run), "num_workers": 0}, KNNConfig)).scores
-    assert found["knn_acc1"] == summary["knn_acc1"]
+    for key in ("knn_acc1", "scored_images", "probe_images"):
+        assert found[key] == summary[key]
 
 
 def test_mixed_precision_and_trainer_arguments(tmp_path):
