@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
 from omegaconf import DictConfig
 
 from cplearn_solo.cli.image_options import check_accelerator
@@ -19,6 +18,7 @@ from cplearn_solo.config.evaluation import ClusteringConfig, EvalConfig, KNNConf
 from cplearn_solo.config.read_evaluation import parse_evaluation
 from cplearn_solo.core.errors import require
 from cplearn_solo.core.schema import read_schema
+from cplearn_solo.core.stored import read_yaml
 from cplearn_solo.data.checks import check_data, check_places
 from cplearn_solo.data.schema import KNOWN_IMAGES, DataConfig
 from cplearn_solo.data.sources.places import PATHS, places
@@ -121,8 +121,8 @@ def _check_images(config: EvalConfig) -> None:
     """Raises ``InputError`` if the images of a run, with the overrides of ``config``, do not exist."""
     _, run = find_checkpoint(config.pretrained)
     if run is not None:
-        trained = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
-        data = read_schema({**trained["data"], **config.data}, DataConfig)
+        trained = read_yaml(run / "config.yaml")
+        data = read_schema({**trained.get("data", {}), **config.data}, DataConfig)
         check_data(data)
         check_places(data)
 

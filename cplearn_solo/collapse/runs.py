@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from torch import Tensor
 
 from cplearn_solo.collapse.released import released_parts
 from cplearn_solo.collapse.subject import Origin, Subject, checked, choice, described
-from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.stored import read_json
 from cplearn_solo.core.words import TOO_EARLY
 from cplearn_solo.data import ImageSet, sampled
 from cplearn_solo.engine.checkpoint import read_checkpoint
@@ -73,8 +72,8 @@ def run_origin(path: Path) -> Origin:
 
 def _given(model: Pretrained, data: dict[str, Any]) -> Verdict | None:
     """The stored verdict of a finished run on its own images, or that its training was too short; else ``None``."""
-    file = None if model.run is None or data or model.checkpoint.stem != "last" else model.run / "summary.json"
-    summary = json.loads(file.read_text(encoding="utf-8")) if file and file.is_file() else {}
+    finished = model.run is not None and not data and model.checkpoint.stem == "last"
+    summary = read_json(model.run / "summary.json") if finished else {}
     if "verdict_measures" in summary:  # 0.2.0 did not write them
         measures = {name: entry["value"] for name, entry in summary["verdict_measures"].items()}
         return Verdict(summary["verdict"], summary["verdict_reason"], summary.get("verdict_advice", ""), measures)
@@ -109,11 +108,7 @@ def _rows(run: Path | None, checkpoint: Path) -> list[dict[str, float]]:
     epochs = re.fullmatch(r"epoch=(\d+)", checkpoint.stem)
     if run is None or not (run / "metrics.csv").is_file():
         return []
-    try:
-        rows = EpochLog.read(run)
-        return [row for row in rows if epochs is None or row["epoch"] < int(epochs[1])]
-    except (ValueError, KeyError, OSError) as error:
-        raise InputError(f"{run / 'metrics.csv'} is damaged: {error}") from error
+    return [row for row in EpochLog.read(run) if epochs is None or row["epoch"] < int(epochs[1])]
 
 
 def _names(model: Pretrained) -> tuple[str, ...]:

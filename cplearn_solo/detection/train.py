@@ -25,6 +25,7 @@ from cplearn_solo.core.locks import locked_folder
 from cplearn_solo.core.out_of_memory import large_batch_told
 from cplearn_solo.core.processes import end_with_parent
 from cplearn_solo.core.progress import say, tracked
+from cplearn_solo.core.stored import read_json
 from cplearn_solo.data.schema import RGB
 from cplearn_solo.data.workers import worker_number
 from cplearn_solo.detection.annotations import Annotations, pycocotools, read_coco, require_same_categories
@@ -75,7 +76,7 @@ def detect(config: DetectConfig) -> Transfer | None:
             _train_and_score(fabric, config, model, backbone, folder)
     if not fabric.is_global_zero:
         return None
-    return Transfer(folder, json.loads((folder / RESULT).read_text()))
+    return Transfer(folder, read_json(folder / RESULT))
 
 
 def _train_and_score(

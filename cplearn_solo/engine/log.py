@@ -10,6 +10,7 @@ from typing import Any
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
+from cplearn_solo.core.errors import InputError, reason_of
 from cplearn_solo.core.files import whole_file
 from cplearn_solo.core.numbers import digits
 from cplearn_solo.core.progress import duration, say
@@ -31,9 +32,16 @@ class EpochLog(Logger):
 
     @staticmethod
     def read(folder: Path) -> list[dict[str, float]]:
-        """Rows of a run's ``metrics.csv``; a value that was not measured in an epoch is absent."""
-        with open(folder / "metrics.csv", newline="") as file:
-            return [{key: float(value) for key, value in row.items() if value} for row in csv.DictReader(file)]
+        """Rows of a run's ``metrics.csv``; a value that was not measured in an epoch is absent. ``InputError`` for a
+        damaged file."""
+        try:
+            with open(folder / "metrics.csv", newline="") as file:
+                rows = [{key: float(value) for key, value in row.items() if value} for row in csv.DictReader(file)]
+            for row in rows:
+                row["epoch"]
+        except (ValueError, TypeError, KeyError, OSError, csv.Error) as error:
+            raise InputError(f"{folder / 'metrics.csv'} is damaged: {reason_of(error)}") from error
+        return rows
 
     def has_row(self, epoch: int) -> bool:
         """Whether the complete row of ``epoch``, the latest one, is in the file."""

@@ -20,6 +20,7 @@ from cplearn_solo.core.as_yaml import as_yaml
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.core.files import clear_partial, folder_of_now, whole_file, write_file, write_json, written
 from cplearn_solo.core.locks import try_lock
+from cplearn_solo.core.stored import read_json
 from cplearn_solo.data.fingerprint import describe_change
 from cplearn_solo.data.schema import KNOWN_IMAGES
 from cplearn_solo.engine.asked import require_outside_of_images
@@ -53,8 +54,7 @@ class RunFolder:
 
 def read_derived(run: Path) -> dict[str, Any]:
     """What followed from the configuration of a run and its machine; empty if that was not written."""
-    file = run / DERIVED
-    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return read_json(run / DERIVED)
 
 
 def open_run(config: Config, data: dict[str, Any]) -> RunFolder:
@@ -207,7 +207,7 @@ def _other_version(checkpoint: dict[str, Any]) -> list[str]:
 def _change_of_data(folder: Path, config: Config, data: dict[str, Any]) -> str:
     """How the images differ from those of a run, in a line; empty if they do not, or if it is unknown."""
     if (folder / DATA).is_file():
-        return describe_change(json.loads((folder / DATA).read_text()), data)
+        return describe_change(read_json(folder / DATA), data)
     own_images = config.data.dataset not in KNOWN_IMAGES  # of a run of 0.2.0
     return "held-out images: drawn in another way before" if own_images and config.data.val_split else ""
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from cplearn_solo.config.score_names import current_scores
 from cplearn_solo.core.numbers import counted
+from cplearn_solo.core.stored import read_json
 from cplearn_solo.core.words import given_verdict
 from cplearn_solo.data.centre import sides_of_files
 from cplearn_solo.engine.asked import in_library
@@ -91,8 +91,7 @@ def _scores(summary: dict[str, Any]) -> list[str]:
 
 
 def _of_run(model: Pretrained, name: str) -> dict[str, Any]:
-    file = model.run and model.run / name
-    return json.loads(file.read_text()) if file and file.is_file() else {}
+    return read_json(model.run / name) if model.run else {}
 
 
 def _listed(values: list[float]) -> str:

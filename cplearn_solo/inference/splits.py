@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 from cplearn_solo.core.errors import InputError, require
 from cplearn_solo.core.schema import read_schema
+from cplearn_solo.core.stored import read_json
 from cplearn_solo.data import KNOWN_IMAGES, DataConfig, Splits, load_splits
 from cplearn_solo.data.fingerprint import describe_change
 from cplearn_solo.data.notes import say_once
@@ -45,9 +45,7 @@ def _tell_change(model: Pretrained, splits: Splits, data: DataConfig) -> None:
     file = model.run and model.run / DATA
     if not file or not file.is_file():  # a checkpoint by itself, or a run of 0.2.0
         return
-    old, new = (
-        {key: found["train"].get(key) for key in FILES} for found in (json.loads(file.read_text()), splits.fingerprint)
-    )
+    old, new = ({key: found["train"].get(key) for key in FILES} for found in (read_json(file), splits.fingerprint))
     copies = old["sizes"] is not None and all(old[key] == new[key] for key in ("images", "sizes"))
     change = describe_change({"train": old}, {"train": new})
     if change and (copies or not _elsewhere(data, model.config.data)):

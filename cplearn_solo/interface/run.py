@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from functools import cached_property
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-import yaml
 from PIL import Image
 from torch import Tensor
 
 from cplearn_solo.config import Config, parse_config
 from cplearn_solo.config.earlier import with_earlier_defaults
 from cplearn_solo.core.errors import InputError, require
+from cplearn_solo.core.stored import read_json, read_yaml
 from cplearn_solo.core.surroundings import own_defaults
 from cplearn_solo.core.words import given_verdict
+from cplearn_solo.data.checks import check_workers
 from cplearn_solo.data.workers import Workers
 from cplearn_solo.engine.log import EpochLog
 from cplearn_solo.inference.devices import known_device
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
 class Run:
     """The content of a run folder, each part read when it is requested; models are on ``device``.
 
-    Raises ``InputError``, a ``ValueError`` of one line, if it is no run folder, a part is missing, or there is no such
-    device.
+    Raises ``InputError``, a ``ValueError`` of one line, if it is no run folder, a part is missing or damaged, or there
+    is no such device.
     """
 
     def __init__(self, path: str | Path, *, device: torch.device | str = "cpu") -> None:
@@ -49,14 +50,12 @@ class Run:
     @cached_property
     def config(self) -> Config:
         """Every key of its configuration."""
-        stored = yaml.safe_load((self.path / "config.yaml").read_text(encoding="utf-8"))
-        return parse_config(with_earlier_defaults(stored))
+        return parse_config(with_earlier_defaults(read_yaml(self.path / "config.yaml")))
 
     @property
     def scores(self) -> dict[str, Any]:
         """The content of ``summary.json``; empty for a run that is not finished."""
-        file = self.path / "summary.json"
-        return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+        return read_json(self.path / "summary.json")
 
     @property
     def verdict(self) -> str | None:
@@ -93,7 +92,7 @@ class Run:
         or a folder, list, archive, parquet file or name of a data set. ``space`` is ``backbone`` or ``projector``.
         The result is held in memory; ``cplearn embed`` writes results for any number of images to a file.
         """
-        require(batch_size >= 1, "batch_size", batch_size, "at least 1")
+        _check_reading(batch_size, num_workers)
         how = {"space": space, "batch_size": batch_size, "device": self.device}
         with own_defaults():
             if isinstance(images, (str, Path)):
@@ -110,7 +109,8 @@ class Run:
         seed: int = 0,
     ) -> Path:
         """Writes a page of the images at a place, as ``cplearn gallery`` does, to ``out``, a new .html file."""
-        require(batch_size >= 1, "batch_size", batch_size, "at least 1")
+        _check_reading(batch_size, num_workers)
+        require(isinstance(seed, Integral) and 0 <= seed < 2**32, "seed", seed, "an integer from 0 to 2**32 - 1")
         from cplearn_solo.gallery.write import write_gallery
 
         how = {"batch_size": batch_size, "num_workers": num_workers, "seed": seed, "device": self.device}
@@ -121,3 +121,9 @@ class Run:
     @cached_property
     def _model(self) -> Pretrained:
         return load_pretrained(self.path, device=self.device)
+
+
+def _check_reading(batch_size: int, num_workers: Workers) -> None:
+    """``InputError`` for values that are no integers, of Python or NumPy, or too small."""
+    require(isinstance(batch_size, Integral) and batch_size >= 1, "batch_size", batch_size, "an integer from 1")
+    check_workers("num_workers", int(num_workers) if isinstance(num_workers, Integral) else num_workers)

@@ -1,6 +1,7 @@
 """``cplearn collapse`` on a run, its checkpoints and other software's features, and its errors of one line."""
 
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,22 @@ def test_a_log_says_which_step_takes_long(here, monkeypatch):
     np.save("other.npy", np.random.default_rng(0).normal(size=(80, 4)))
     code, out, error = here("collapse", "other.npy", "--max-components", "10", "--output", "out")
     assert code == 0 and re.search(r"^t-SNE of other, step \d+ of \d+: \d+ s so far$", out, re.M), error
+
+
+@pytest.mark.parametrize("name", ["summary.json", "data.json", "metrics.csv"])
+def test_a_damaged_file_of_a_run_is_named(name, run, here, tmp_path):
+    shutil.copytree(run, tmp_path / "run")
+    (tmp_path / "run" / name).write_text("x\ny\n")
+    code, _, error = here("collapse", "run", "--max-components", "10", "--output", "out")
+    assert (code, error.count("\n")) == (2, 1) and error.startswith(f"collapse: error: run/{name} is damaged: ")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_damaged_configuration_is_named_in_place_of_that_of_the_program(run, here, tmp_path):
+    shutil.copytree(run, tmp_path / "run")
+    (tmp_path / "run/config.yaml").write_text("a: [1")
+    code, _, error = here("knn", "run")
+    assert (code, error.count("\n")) == (2, 1) and error.startswith("knn: error: run/config.yaml is damaged: ")
 
 
 @pytest.mark.slow

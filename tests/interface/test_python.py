@@ -291,6 +291,24 @@ def test_mistakes_are_a_line(call, words, tmp_path, monkeypatch):
     assert words in str(told.value) and "\n" not in str(told.value) and list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "read"),
+    [
+        ("summary.json", '{"ver', lambda run: run.verdict),
+        ("summary.json", "[]", lambda run: run.scores),
+        ("metrics.csv", "epoch,loss\n0,x\n", lambda run: run.metrics),
+        ("metrics.csv", "loss\n1\n", lambda run: run.metrics),
+        ("config.yaml", "a: [1", lambda run: run.config),
+        ("config.yaml", b"\xff", lambda run: run.config),
+    ],
+)
+def test_a_damaged_part_is_named_in_a_line(name, content, read, tmp_path):
+    (tmp_path / "config.yaml").write_text("")
+    (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(InputError, match=f"^{tmp_path / name} is damaged: [^\n]+$"):
+        read(Run(tmp_path))
+
+
 def test_other_folders_and_images_are_refused(run, tmp_path):
     with pytest.raises(InputError, match="is not a run folder: it has no config.yaml"):
         Run(tmp_path)
@@ -300,12 +318,20 @@ def test_other_folders_and_images_are_refused(run, tmp_path):
         run.embed(torch.rand(3, 8, 8))
     with pytest.raises(InputError, match="images = Image: must be a tensor, a list of images"):
         run.embed(Image.new("RGB", (8, 8)))
-    with pytest.raises(InputError, match="batch_size = 0: must be at least 1"):
+    with pytest.raises(InputError, match="batch_size = 0: must be an integer from 1"):
         run.embed(noise_images(2, 8, 8), batch_size=0)
-    with pytest.raises(InputError, match="batch_size = 0: must be at least 1"):
+    with pytest.raises(InputError, match="batch_size = 0: must be an integer from 1"):
         run.gallery("digits", batch_size=0)
     with pytest.raises(InputError, match="images = 0: must be at least 1 image"):
         run.embed([])
+    for given, words in (
+        ({"batch_size": 2.5}, "batch_size = 2.5: must be an integer from 1"),
+        ({"num_workers": "x"}, "num_workers = 'x': must be auto or an integer from 0 up"),
+        ({"seed": -1}, "seed = -1: must be an integer from 0 to 2"),
+    ):
+        with pytest.raises(InputError, match=words):
+            run.gallery("digits", tmp_path / "page.html", **given)
+    assert len(run.embed(noise_images(2, 8, 8), batch_size=np.int64(2)).x) == 2
     with pytest.raises(InputError, match=r"image = \(1, 8, 8\): must be of shape \(3, height, width\)"):
         run.embed([noise_images(1, 8, 8)[0, :1]])
 
