@@ -68,8 +68,10 @@ def _domain(key: str, values: Any, present: Any) -> AnyDomain:
     forms = "{choices: [a, b]}, {low: a, high: b} or {times: [a, b]}"
     require(isinstance(values, dict), key, values, forms)
     given = read_schema(values, Domain, key)
-    kinds = [given.choices is not None, given.times is not None, given.low is not None or given.high is not None]
+    ranges = given.low is not None or given.high is not None
+    kinds = [given.choices is not None, given.times is not None, ranges]
     require(sum(kinds) == 1, key, values, forms)
+    require(ranges or "log" not in values, key, values, "{low: a, high: b, log: true}; log is of a range alone")
     if given.choices is not None:
         plain = all(isinstance(value, (int, float, str, type(None))) for value in given.choices)
         different = plain and len(set(given.choices)) == len(given.choices) > 1

@@ -76,6 +76,8 @@ def test_a_methods_own_entry_counts_and_given_keys_do_not_vary(space):
         ("all: {optimizer.lr: {low: 1}}", "optimizer.lr = {'low': 1}: must be two numbers, low less than high"),
         ("all: {optimizer.lr: {low: 0, high: 1, log: true}}", "low = 0: must be above 0"),
         ("all: {optimizer.lr: {low: 0, high: 1, choices: [1, 2]}}", "must be {choices: "),
+        ("all: {optimizer.lr: {choices: [0.1, 1], log: true}}", "log is of a range alone"),
+        ("all: {optimizer.lr: {times: [0.1, 10], log: false}}", "log is of a range alone"),
         ("all: {optimizer.lr: {choices: [1]}}", "at least two"),
         ("all: {optimizer.lr: {choices: [[1], [2]]}}", "numbers or words"),
         ("all: {optimizer.lr: {choices: [1, 2, 1]}}", "all different"),
