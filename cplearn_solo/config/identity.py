@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from cplearn_solo.config.earlier import EARLIER_DEFAULTS, with_earlier_defaults
 from cplearn_solo.config.schema import Config
@@ -78,6 +78,15 @@ NOT_IDENTITY = (
     "wandb",
 )
 
+# Keys that may have 1 or 1.0 for the same: those that are numbers of any size, those that may be anything, and of
+# numbers of any size the one that kept results have as a whole number, of MEC.
+FLOATS = ("gradient_clip_val", "optimizer.kwargs.")
+UNTYPED = ("backbone.kwargs.", "method_kwargs.")
+KEPT_WHOLE = "method_kwargs.warmup_epochs"
+
+# The Trainer's keys in which 1 is a number of batches and 1.0 is all of them.
+BATCHES = ("limit_train_batches", "limit_val_batches", "overfit_batches", "val_check_interval")
+
 
 def difference(ours: dict[str, Any], theirs: dict[str, Any], *, but: Sequence[str] = ()) -> list[str]:
     """Where two plain configurations would train different models: ``"optimizer.lr: 0.1 there, 0.2 here"``, ...
@@ -100,7 +109,7 @@ def varying(configs: Sequence[dict[str, Any]], *, but: Sequence[str] = ()) -> li
     counting = [_counting(plain, but) for plain in configs]
     keys = sorted(set().union(*counting))
     sides = [{key: side.get(key, _without(key, plain)) for key in keys} for side, plain in zip(counting, configs)]
-    differ = [key for key in keys if any(side[key] != sides[0][key] for side in sides)]
+    differ = [key for key in keys if any(_differ(key, side[key], sides[0][key]) for side in sides)]
     return [{key: side[key] for key in differ} for side in sides]
 
 
@@ -110,7 +119,7 @@ def identifying(plain: dict[str, Any]) -> list[str]:
     Added keys are left out if they have the value that stands for the time before them. The wording is that of 0.2.0,
     because hashes name kept results: any other wording would rename all of them.
     """
-    counting = _counting(plain, ())
+    counting = {key: _worded(key, value, plain) for key, value in _counting(plain, ()).items()}
     earlier = EARLIER_DEFAULTS.get(plain.get("method", ""), {})
     before = {**ADDED_KEYS, **{f"method_kwargs.{key}": value for key, value in earlier.items()}}
     return _cases(plain, counting) + [
@@ -159,13 +168,27 @@ def _counting(plain: dict[str, Any], but: Sequence[str]) -> dict[str, Any]:
     return {key: value for key, value in flat.items() if not f"{key}.".startswith(ignored)}
 
 
+def _differ(key: str, a: Any, b: Any) -> bool:
+    return a != b or (key in BATCHES and type(a) is not type(b))
+
+
+def _worded(key: str, value: Any, plain: dict[str, Any]) -> Any:
+    """``value``; a number in the type of all that equal it: a float where such a one is taken, else whole if it is."""
+    if type(value) not in (int, float) or not key.startswith(FLOATS + UNTYPED):
+        return value
+    taken = _of_method(plain, "arguments").get(key.removeprefix("method_kwargs."))
+    if key.startswith(FLOATS) or (float in (taken, *get_args(taken)) and key != KEPT_WHOLE):
+        return float(value)
+    return int(value) if value % 1 == 0 else value
+
+
 def _without(key: str, plain: dict[str, Any]) -> Any:
     """The value that the program uses if a plain configuration lacks ``key``; ``None`` if there is none."""
     general = _general(key)
     if general in ADDED_KEYS:
         return ADDED_KEYS[general]
     if general.startswith("method_kwargs."):
-        return _method_defaults(plain.get("method", "")).get(general.partition(".")[2])
+        return _of_method(plain, "defaults").get(general.partition(".")[2])
     return _defaults().get(general)
 
 
@@ -180,9 +203,10 @@ def _defaults() -> dict[str, Any]:
     return {**_flat(asdict(Config())), **of_views}
 
 
-def _method_defaults(name: str) -> dict[str, Any]:
+def _of_method(plain: dict[str, Any], what: str) -> dict[str, Any]:
+    """The ``arguments`` or ``defaults`` of a plain configuration's method."""
     try:
-        return method_facts(name).defaults
+        return getattr(method_facts(plain.get("method", "")), what)
     except InputError:  # of a package that is not installed here
         return {}
 

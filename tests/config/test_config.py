@@ -151,6 +151,24 @@ def test_what_the_program_learns_otherwise_is_named_anew():
     assert AS_DINO in lines(name="vit_small") and AS_DINO not in lines(name="timm/vit_small_patch16_224")
 
 
+def test_equal_numbers_are_the_same_run_however_they_are_written():
+    def of(method="cplearn", **changes):
+        return parse_config({**BASE, "method": method, "momentum": {}, **changes}).plain()
+
+    for one, other in (
+        (of(method_kwargs={"beta": 1}), of(method_kwargs={"beta": 1.0})),
+        (of("mec", method_kwargs={"warmup_epochs": 4}), of("mec", method_kwargs={"warmup_epochs": 4.0})),
+        (of(optimizer={"kwargs": {"momentum": 0}}), of(optimizer={"kwargs": {"momentum": 0.0}})),
+        (of(backbone={"kwargs": {"drop_rate": 0.0}}), of(backbone={"kwargs": {"drop_rate": 0}})),
+        (of(gradient_clip_val=1), of(gradient_clip_val=1.0)),
+    ):
+        assert identifying(one) == identifying(other) and not difference(one, other)
+    assert "method_kwargs.beta: 'absent' there, 1.0 here" in identifying(of(method_kwargs={"beta": 1}))  # as results have
+    batch, whole = of(limit_train_batches=1), of(limit_train_batches=1.0)
+    assert difference(batch, whole) == ["limit_train_batches: 1.0 there, 1 here"]
+    assert identifying(batch) != identifying(whole)
+
+
 def test_difference_names_what_would_be_learned_differently():
     config = parse_config(BASE).plain()
     other = parse_config({**BASE, "seed": 7, "method_kwargs": {"beta": 0.5}, "checkpoint": {"frequency": 9}}).plain()
