@@ -6,7 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,10 +27,11 @@ SYNTAX = set(",()[]{}'\"\\")  # Hydra's signs for lists, mappings, sweeps, funct
 Task = Callable[["DictConfig", list[str]], Any]  # of a configuration and the arguments that compose it alone
 Done = tuple[list[str], dict[str, Any]]  # overrides of a job, and what its task returned
 
-QUIET = (  # in a sweep Hydra writes only a record of the sweep, as each run has its own run folder
+RECORD = Path("runs/.sweep/multirun.yaml")  # what Hydra writes before a sweep; each run has its own run folder
+QUIET = (
     "hydra.run.dir=.",
     "hydra.output_subdir=null",
-    "hydra.sweep.dir=runs/.sweep",
+    f"hydra.sweep.dir={RECORD.parent}",
     "hydra.sweep.subdir=.",
     "hydra/job_logging=none",
     "hydra/hydra_logging=none",
@@ -137,6 +138,7 @@ def _sweep(
                 raise
             failed.append(error)  # Hydra would print more than its line
 
+    made = [folder for folder in RECORD.parents[:2] if not folder.exists()]
     argv, full_error = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
     sys.argv = [argv[0], "--multirun", *QUIET, *overrides]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises exceptions, instead of printing them and exiting
@@ -144,6 +146,10 @@ def _sweep(
         with not_utf8_told(path / f"{name}.yaml"), overrides_told(path, name, overrides):
             hydra.main(config_path=str(path), config_name=name, version_base="1.3")(job)()
     finally:
+        with suppress(OSError):  # runs are there, or what a launcher has left
+            RECORD.unlink(missing_ok=True)
+            for folder in made:
+                folder.rmdir()
         sys.argv = argv
         if full_error is None:
             del os.environ["HYDRA_FULL_ERROR"]

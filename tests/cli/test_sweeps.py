@@ -40,7 +40,7 @@ def test_each_job_has_its_values_and_a_command_line_of_its_own(tmp_path, monkeyp
     assert [job[:3] for job in jobs] == [(s, b, f"a,b={s}") for s in (1, 2) for b in (3, 4)]
     assert "LOCAL_RANK" not in os.environ and "HYDRA_FULL_ERROR" not in os.environ
     assert sys.argv == ["cplearn", "pretrain", "-m", "seed=1,2", "method_kwargs.beta=range(3,5)", "name='a,b=${seed}'"]
-    assert [p.name for p in tmp_path.iterdir()] == ["runs"] and [p.name for p in tmp_path.glob("runs/*")] == [".sweep"]
+    assert not any(tmp_path.iterdir())  # neither a record of Hydra's
 
     repeated = []
     for *_, argv in jobs:
