@@ -23,8 +23,8 @@ from cplearn_solo.core.errors import InputError
 from cplearn_solo.hosts.dino import fitting_methods, parse_options, write_patch
 from cplearn_solo.hosts.dino.images import PatientImageFolder
 from cplearn_solo.hosts.dino.networks import Head, NoTeacher
-from cplearn_solo.hosts.dino.script import USED
-from cplearn_solo.hosts.dino.substitutes import check_arguments, plain
+from cplearn_solo.hosts.dino.script import IN_SCRIPT, IN_UTILS, USED
+from cplearn_solo.hosts.dino.substitutes import Substitutes, check_arguments, plain
 from cplearn_solo.methods import METHODS, Progress, Views
 
 pytestmark = pytest.mark.integration
@@ -305,6 +305,17 @@ def test_methods_of_two_views_take_the_mean_over_pairs(name):
     assert len(pairs) == 5
     losses = [head.method.loss(Views([crops[i], crops[j]], 1, head.progress))["loss"] for i, j in pairs]
     torch.testing.assert_close(head(torch.cat(crops)), torch.stack(losses).mean())
+
+
+@pytest.mark.parametrize("name", fitting_methods())
+def test_batchnorm_of_backbone_and_method_is_in_step_over_gpus(name):
+    """As DINO's script does it with its own backbone and head, once it has found BatchNorm in them."""
+    main = SimpleNamespace(**dict.fromkeys(IN_SCRIPT), utils=SimpleNamespace(**dict.fromkeys(IN_UTILS)))
+    main.datasets, main.utils.MultiCropWrapper = SimpleNamespace(), lambda *parts: nn.ModuleList(parts)
+    Substitutes(main, name, {}, "cuda").args = SimpleNamespace(batch_size_per_gpu=256)
+    student = main.utils.MultiCropWrapper(nn.Sequential(nn.Conv2d(3, 8, 1), nn.BatchNorm2d(8)), 8)
+    norms = [module for module in student.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    assert all(isinstance(norm, nn.SyncBatchNorm) for norm in norms) and isinstance(student[0][1], nn.SyncBatchNorm)
 
 
 def test_no_teacher_has_the_students_backbone_and_nothing_to_average():
