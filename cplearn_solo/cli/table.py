@@ -40,7 +40,7 @@ def planned(raw: Any) -> Grid:
     """The grid that a configuration describes; ``InputError`` for an invalid one."""
     values, own = resolved(raw), {field.name for field in fields(GridConfig)}
     request = read_schema({key: value for key, value in values.items() if key in own}, GridConfig)
-    check_launcher(request.launcher, request.workers)
+    check_launcher(request.launcher, request.workers, request.slurm)
     return plan(request, {key: value for key, value in values.items() if key not in own}, scripts=SCRIPTS)
 
 

@@ -48,7 +48,7 @@ def planned(raw: Any, arguments: Sequence[str] = ()) -> Search:
     """The search that a configuration describes; ``InputError`` for an invalid one."""
     values = resolved(raw)
     request = read_schema({key: value for key, value in values.items() if key in OWN}, TuneConfig)
-    check_launcher(request.launcher, request.workers)
+    check_launcher(request.launcher, request.workers, request.slurm)
     pretraining = {key: value for key, value in values.items() if key not in OWN}
     return plan(request, pretraining, fixed=_keys(arguments), spaces=SCRIPTS / "tune/spaces.yaml")
 

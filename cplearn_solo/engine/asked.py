@@ -22,11 +22,12 @@ WEIGHTS = "a run folder, a checkpoint, a file with a state dict, timm, timm/TAG,
 
 def check_asked(config: Config) -> None:
     """Raises ``InputError`` for devices, weights or a checkpoint that are not here, unknown keywords of the optimizer,
-    runs in a folder of images, and ``min_epochs`` or ``min_steps``.
+    runs in a folder of images, values that would do nothing, and ``min_epochs`` or ``min_steps``.
 
     Most is checked again where it is used, then with PyTorch.
     """
     require_outside_of_images(config)
+    _check_of_use(config)
     _check_optimizer(config.optimizer)
     weights = config.backbone.weights
     if weights is not None and not in_library(weights):
@@ -58,6 +59,18 @@ def require_outside_of_images(config: Config) -> None:
             images = path and Path(os.path.expanduser(path)).resolve()
             within = config.data.dataset not in KNOWN_IMAGES and images and place.is_relative_to(images)
             require(not within, "checkpoint.dir", config.checkpoint.dir, f"a folder outside of {key}, {path}")
+
+
+def _check_of_use(config: Config) -> None:
+    """Not for configurations of finished runs, which an earlier release may have taken."""
+    name, steps = config.scheduler.name, config.scheduler.lr_decay_steps
+    require(not steps or name == "step", "scheduler.lr_decay_steps", steps, f"null with scheduler.name={name}")
+    first, *others = config.augmentations
+    for i, other in enumerate(others, 1):
+        for key in ("mean", "std"):
+            ours, value = getattr(first, key), getattr(other, key)
+            wanted = f"null or {ours}, as augmentations.0.{key} is that of all pipelines"
+            require(value in (None, ours), f"augmentations.{i}.{key}", value, wanted)
 
 
 def _check_optimizer(config: OptimizerConfig) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from multiprocessing import forkserver
 from pathlib import Path
@@ -50,10 +50,12 @@ def make_launcher(
     return Local(workers, devices=devices, use_gpus=use_gpus, preload=preload)
 
 
-def check_launcher(name: str, workers: int | None) -> None:
-    """Raises ``InputError`` for names and numbers that :func:`make_launcher` does not accept."""
+def check_launcher(name: str, workers: int | None, slurm: Mapping[str, Any] | None = None) -> None:
+    """Raises ``InputError`` for names and numbers that :func:`make_launcher` does not accept, and for parameters of
+    ``slurm`` that would do nothing."""
     if name not in ("local", "slurm"):
         raise unknown("launcher", name, ("local", "slurm"))
+    require(not slurm or name == "slurm", "slurm", slurm, f"absent with launcher={name}")
     require(workers is None or workers >= 1, "workers", workers, "at least 1")
 
 

@@ -99,9 +99,10 @@ def _check(table: PaperTable, where: str) -> None:
             for key in OF_CELLS:
                 require(key not in keys, f"{where}, overrides, {place}, {key}", keys.get(key), "left to the table")
     for row in table.rows:
+        for key, given in (("configs", row.configs), ("trials", row.trials)):
+            for setting in given:
+                require_known(f"setting of {where}, row {row.name!r}, {key}", setting, table.settings)
         for setting, count in row.trials.items():
-            if setting not in table.settings:
-                raise unknown(f"setting of {where}, row {row.name!r}, trials", setting, table.settings)
             require(count >= 0, f"{where}, row {row.name!r}, trials, {setting}", count, "at least 0")
         for column, scores in row.published.items():
             require_known(f"column of {where}, row {row.name!r},", column, table.columns)
