@@ -35,6 +35,7 @@ def check_batches(trainer: Trainer, loaders: Counted) -> None:
     require(whole > 0, "devices", world, "at most as many as images that are scored, unless limit_val_batches is 0")
     if isinstance(limit, float) and limit < 1:
         require(limited(whole, limit) > 0, "limit_val_batches", limit, f"0, or so that one of {whole} batches is left")
-    interval, within = trainer.val_check_interval, trainer.check_val_every_n_epoch is not None
+    interval = getattr(trainer, "val_check_interval", None)  # not there if the user gave a time
+    within = trainer.check_val_every_n_epoch is not None
     wanted = f"at most {batches}, the batches of an epoch, unless check_val_every_n_epoch is null"
     require(not (within and isinstance(interval, int) and interval > batches), "val_check_interval", interval, wanted)

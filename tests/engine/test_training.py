@@ -240,6 +240,12 @@ def test_bad_input_leaves_nothing_behind(change, words, tmp_path):
     assert folders(tmp_path) == []
 
 
+def test_validations_may_follow_the_clock(tmp_path):
+    trained = pretrain(parse_config(tiny(tmp_path, max_epochs=1, val_check_interval="00:01:00:00")))
+    trained.run.close()
+    assert "val_acc1" not in (trained.run.path / "metrics.csv").read_text()
+
+
 @pytest.mark.parametrize(
     ("devices", "limit", "words"),
     [
