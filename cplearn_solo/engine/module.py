@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -120,10 +120,14 @@ class Pretrainer(LightningModule):
 
     def check_weights(self) -> None:
         """Raises :class:`NotFinite` if any weight is not finite."""
-        finite = torch.stack([local(p).isfinite().all() for p in self.parameters()]).all()
+        self.check_finite("weights", map(local, self.parameters()))
+
+    def check_finite(self, what: str, values: Iterable[Tensor]) -> None:
+        """Raises :class:`NotFinite` if any of ``values``, which are called ``what``, is not finite."""
+        finite = torch.stack([value.isfinite().all() for value in values]).all()
         if max_ranks(1 - finite.int()):  # in any process, since each may have only a shard
             raise NotFinite(
-                f"method {self.config.method!r}: the weights are not finite after step {self.trainer.global_step}"
+                f"method {self.config.method!r}: the {what} are not finite after step {self.trainer.global_step}"
             )
 
     # ---- training
@@ -213,6 +217,8 @@ class Pretrainer(LightningModule):
         self.probe.validate(feats, labels)
 
     def on_validation_epoch_end(self) -> None:
+        if self.probe.asked:  # neighbours are searched among them
+            self.check_finite("features of held-out images", (feats for feats, _ in self.probe.asked))
         values = self.probe.accuracies() | self.val_codes.counts()
         self.log_dict({f"val_{name}": value for name, value in values.items()})
         self.clock.go_on()

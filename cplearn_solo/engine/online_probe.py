@@ -27,7 +27,7 @@ class OnlineProbe:
         self.classifier, self.scale, self.knn = classifier, scale, knn
         self.num_classes, self.learns = num_classes, learns
         self._bank: list[tuple[Tensor, Tensor]] = []  # features and labels of the epoch's training images ...
-        self._asked: list[tuple[Tensor, Tensor]] = []  # ... and of the held-out ones
+        self.asked: list[tuple[Tensor, Tensor]] = []  # ... and of the held-out ones
         self._counts = torch.zeros(2, dtype=torch.long)  # hits and labels among the held-out images
 
     def start_training(self) -> None:
@@ -58,7 +58,7 @@ class OnlineProbe:
 
     def start_validation(self, device: torch.device) -> None:
         """Forgets the held-out images of the validation before."""
-        self._asked.clear()
+        self.asked.clear()
         self._counts = torch.zeros(2, dtype=torch.long, device=device)
 
     def validate(self, feats: Tensor, labels: Tensor) -> None:
@@ -67,7 +67,7 @@ class OnlineProbe:
         hits = (self._logits(feats).argmax(dim=1) == labels) & known
         self._counts += torch.stack([hits.sum(), known.sum()])
         if self.knn.enabled:
-            self._asked.append((feats.float(), labels))
+            self.asked.append((feats.float(), labels))
 
     def accuracies(self) -> dict[str, float]:
         """``acc1`` and ``knn_acc1`` of the held-out images of all processes, as far as they were measured."""
@@ -90,10 +90,10 @@ class OnlineProbe:
         are 0 if too few images have labels.
         """
         nothing = self._counts.new_zeros(2).float()
-        if not (self._bank and self._asked):
+        if not (self._bank and self.asked):
             return nothing
         train_x, train_y = (torch.cat(part) for part in zip(*self._bank))
-        test_x, test_y = (torch.cat(part) for part in zip(*self._asked))
+        test_x, test_y = (torch.cat(part) for part in zip(*self.asked))
         known, asked = train_y >= 0, test_y >= 0
         train_x, train_y, test_x, test_y = train_x[known], train_y[known], test_x[asked], test_y[asked]
         if not len(train_y):

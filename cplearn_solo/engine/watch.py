@@ -63,6 +63,7 @@ class CollapseWatch(Callback):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: Pretrainer) -> None:
         pl_module.check_weights()  # before they are judged, or replace the last good checkpoint
         feats = gather(torch.cat(list(pl_module.recent)))
+        pl_module.check_finite("embeddings", [embedded(pl_module.method, feats)])
         # BatchNorm has statistics of its own in each process, and all have to stop at the same epoch
         measures = trainer.strategy.broadcast(measured(pl_module.method, feats))
         correlated = correlations(pl_module.method, feats)
@@ -114,10 +115,16 @@ def told_more(told: Sequence[float | None]) -> bool:
 
 
 @torch.no_grad()
+def embedded(method: Method, feats: Tensor) -> Tensor:
+    """Embeddings of features ``(n, d)``, by running statistics."""
+    with frozen_statistics(method):
+        return method.embed(feats.float())
+
+
+@torch.no_grad()
 def correlations(method: Method, feats: Tensor) -> dict[str, float]:
     """:func:`mean_correlation` of features ``(n, d)`` and of their embeddings, where at least two dimensions vary."""
-    with frozen_statistics(method):
-        spaces = {"features_correlation": feats.float(), "correlation": method.embed(feats.float())}
+    spaces = {"features_correlation": feats.float(), "correlation": embedded(method, feats)}
     found = {}
     for name, space in spaces.items():
         with suppress(InputError):

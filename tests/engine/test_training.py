@@ -382,6 +382,14 @@ def test_statistics_come_from_the_training_images(tmp_path):
     assert image_statistics(splits.train)["num_classes"] == 10
 
 
+@pytest.mark.parametrize("knn, what", [(False, "embeddings"), (True, "features of held-out images")])
+def test_what_overflows_though_losses_and_weights_are_finite_stops_the_run(knn, what, tmp_path):
+    config = tiny(tmp_path, limit_train_batches=2, optimizer={"lr": 1e30}, knn_eval={"enabled": knn})
+    words = f"method 'cplearn': the {what} are not finite after step 2; last good checkpoint: none yet .a smaller opt"
+    with pytest.raises(InputError, match=words):
+        pretrain(parse_config(config))
+
+
 @pytest.mark.parametrize("poison, words", [("loss", "part 'prior' of the loss is nan"), ("weights", "weights are not")])
 def test_a_loss_that_is_no_number_stops_the_run(poison, words, tmp_path, monkeypatch):
     """In the second of three epochs: the first one's checkpoint is named, stays as it was, and can be continued."""
