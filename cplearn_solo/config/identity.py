@@ -87,6 +87,9 @@ KEPT_WHOLE = "method_kwargs.warmup_epochs"
 # The Trainer's keys in which 1 is a number of batches and 1.0 is all of them.
 BATCHES = ("limit_train_batches", "limit_val_batches", "overfit_batches", "val_check_interval")
 
+# Lightning's other names of a precision; None is that of a configuration without one.
+PRECISIONS = {"32": None, "32-true": None, "16": "16-mixed", "bf16": "bf16-mixed"}
+
 
 def difference(ours: dict[str, Any], theirs: dict[str, Any], *, but: Sequence[str] = ()) -> list[str]:
     """Where two plain configurations would train different models: ``"optimizer.lr: 0.1 there, 0.2 here"``, ...
@@ -163,6 +166,8 @@ def _cases(plain: dict[str, Any], counting: dict[str, Any]) -> list[str]:
 def _counting(plain: dict[str, Any], but: Sequence[str]) -> dict[str, Any]:
     """The keys that count, by their full name."""
     flat = _flat(plain)
+    if "precision" in flat:
+        flat["precision"] = PRECISIONS.get(str(flat["precision"]), flat["precision"])
     paths = PATHS if flat.get("data.dataset") in KNOWN_IMAGES else ()
     ignored = tuple(f"{name}." for name in (*NOT_IDENTITY, *paths, *but))
     return {key: value for key, value in flat.items() if not f"{key}.".startswith(ignored)}

@@ -95,7 +95,7 @@ MISTAKES = {
     "pretrain strategy=dpp": "unknown strategy 'dpp': did you mean 'ddp'?",
     "pretrain max_time=1h": "max_time = '1h': must be days, hours",
     "pretrain scheduler.lr_decay_steps=[3]": "lr_decay_steps = [3]: must be null with scheduler.name=warmup_cosine",
-    "pretrain augmentations=[{crop_size:8},{crop_size:8,std:[1,1,1]}]": "augmentations.1.std = [1.0, 1.0, 1.0]: must be",
+    "pretrain augmentations=[{crop_size:8},{crop_size:8,std:[1,1,1]}]": "augmentations.1.std = [1.0, 1.0, 1.0]: must",
     "tune slurm.timeout_min=60": "slurm = {'timeout_min': 60}: must be absent with launcher=local",
     "pretrain min_epochs=3": "min_epochs = 3: must be absent: max_steps, max_time and signals end a run before it",
     "pretrain max_steps=many": "max_steps = 'many': must be of type int",

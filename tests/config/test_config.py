@@ -151,7 +151,7 @@ def test_what_the_program_learns_otherwise_is_named_anew():
     assert AS_DINO in lines(name="vit_small") and AS_DINO not in lines(name="timm/vit_small_patch16_224")
 
 
-def test_equal_numbers_are_the_same_run_however_they_are_written():
+def test_what_is_equal_is_the_same_run_however_it_is_written():
     def of(method="cplearn", **changes):
         return parse_config({**BASE, "method": method, "momentum": {}, **changes}).plain()
 
@@ -161,9 +161,14 @@ def test_equal_numbers_are_the_same_run_however_they_are_written():
         (of(optimizer={"kwargs": {"momentum": 0}}), of(optimizer={"kwargs": {"momentum": 0.0}})),
         (of(backbone={"kwargs": {"drop_rate": 0.0}}), of(backbone={"kwargs": {"drop_rate": 0}})),
         (of(gradient_clip_val=1), of(gradient_clip_val=1.0)),
+        (of(), of(precision="32-true")),
+        (of(precision=32), of(precision="32")),
+        (of(precision="bf16"), of(precision="bf16-mixed")),
     ):
         assert identifying(one) == identifying(other) and not difference(one, other)
-    assert "method_kwargs.beta: 'absent' there, 1.0 here" in identifying(of(method_kwargs={"beta": 1}))  # as results have
+    lines = identifying(of(method_kwargs={"beta": 1}, precision="bf16"))  # worded as in kept results
+    assert "method_kwargs.beta: 'absent' there, 1.0 here" in lines
+    assert "precision: 'absent' there, 'bf16-mixed' here" in lines
     batch, whole = of(limit_train_batches=1), of(limit_train_batches=1.0)
     assert difference(batch, whole) == ["limit_train_batches: 1.0 there, 1 here"]
     assert identifying(batch) != identifying(whole)

@@ -172,9 +172,7 @@ def test_all_processes_judge_what_the_first_one_has_measured(tmp_path):
     """Without a validation, statistics of BatchNorm differ between them at the end of an epoch."""
     config = parse_config(tiny(tmp_path, on_collapse="stop", scheduler={"warmup_epochs": 0}))
     method = build_method(config.method, 16, batch_size=32, method_kwargs=config.method_kwargs)
-    process = SimpleNamespace(
-        check_weights=lambda: None, check_finite=lambda *_: None, log_dict=lambda values: None
-    )
+    process = SimpleNamespace(check_weights=lambda: None, check_finite=lambda *_: None, log_dict=lambda values: None)
     process.recent, process.method = [torch.randn(64, 16)], method
     first = {"spread": 0.01, "stable_rank": 1.0}
     for sent, stops in (({}, False), (first, True)):

@@ -221,7 +221,10 @@ def test_the_command_above_each_configuration_makes_its_table(name):
         ({"rows": [{"name": "x", "config": "cplearn"}] * 2}, "row 'x' is there twice"),
         ({"rows": [{"name": "x", "config": "cplearn", "overrides": {"fulll": {}}}]}, "did you mean 'full'|choices are"),
         ({"rows": [{"name": "x", "config": "cplearn", "trials": {"mino": 8}}]}, "trials 'mino': did you mean 'mini'"),
-        ({"rows": [{"name": "x", "config": "cplearn", "configs": {"mino": "x"}}]}, "configs 'mino': did you mean 'mini'"),
+        (
+            {"rows": [{"name": "x", "config": "cplearn", "configs": {"mino": "x"}}]},
+            "configs 'mino': did you mean 'mini'",
+        ),
         ({"rows": [{"name": "x", "config": "cplearn", "trials": {"mini": -1}}]}, "trials, mini = -1: .* at least 0"),
         ({"rows": [{"name": "x", "config": "cplearn", "published": {"digit": {}}}]}, "did you mean 'digits'"),
         ({"rows": [{"name": "x", "config": "cplearn", "published": {"digits": {"mni": 1}}}]}, "metric of .* 'mni'"),
