@@ -13,8 +13,12 @@ from cplearn_solo.core.cores import cores
 from cplearn_solo.core.errors import require, require_known
 from cplearn_solo.core.processes import RANKS
 from cplearn_solo.core.signatures import read_classes
+from cplearn_solo.core.types import check_type
 from cplearn_solo.data.schema import KNOWN_IMAGES
 from cplearn_solo.engine.find import find_checkpoint
+
+# Types of the keywords of optimizers; all others are switches.
+KEYWORDS = {**dict.fromkeys(("dampening", "eps", "eta", "momentum", "trust_coeff"), float), "betas": list[float]}
 
 LIBRARIES = ("timm", "torchvision")  # whose weights have names
 WEIGHTS = "a run folder, a checkpoint, a file with a state dict, timm, timm/TAG, torchvision or torchvision/NAME"
@@ -74,11 +78,13 @@ def _check_of_use(config: Config) -> None:
 
 
 def _check_optimizer(config: OptimizerConfig) -> None:
-    """Refuses keywords that are not in the source of the optimizer's class."""
+    """Refuses keywords that are not in the source of the optimizer's class, and values of a wrong type, of which
+    PyTorch finds some only in a step."""
     known = _arguments(config.name) - {"self", "params", "lr", "weight_decay", "fused"}
     known |= {"exclude_bias_n_norm", *(("eta", "clip_lr") if config.name == "lars" else ())}
-    for key in config.kwargs:
+    for key, value in config.kwargs.items():
         require_known(f"key of optimizer.kwargs for {config.name}", key, known)
+        check_type(f"optimizer.kwargs.{key}", value, KEYWORDS.get(key, bool))
 
 
 def _arguments(optimizer: str) -> set[str]:

@@ -44,7 +44,7 @@ def build_optimizer(groups: list[Group], config: OptimizerConfig, *, lr: float, 
         build = partial({"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.name], fused=fused)
     try:
         return build(groups, lr=lr, weight_decay=config.weight_decay, **kwargs)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, IndexError, RuntimeError) as error:
         raise InputError(f"optimizer.kwargs = {config.kwargs}: {config.name} refuses them: {error}") from error
 
 

@@ -101,6 +101,9 @@ MISTAKES = {
     "pretrain max_steps=many": "max_steps = 'many': must be of type int",
     "pretrain optimizer.kwargs.bets=1": "unknown key of optimizer.kwargs for adam 'bets': did you mean 'betas'?",
     "pretrain optimizer.name=lars optimizer.kwargs.etaa=1": "did you mean 'eta'?",
+    "pretrain optimizer.name=lars optimizer.kwargs.eta=x": "optimizer.kwargs.eta = 'x': must be of type float",
+    "pretrain optimizer.kwargs.betas=3": "optimizer.kwargs.betas = 3: must be of type",
+    "pretrain optimizer.kwargs.amsgrad=1": "optimizer.kwargs.amsgrad = 1: must be of type bool",
     "pretrain backbone.weights=nowhere": "backbone.weights = 'nowhere': must be a run folder",
     "pretrain resume_from_checkpoint=damaged.npy": "damaged.npy is damaged or no checkpoint",
     "linear pretrained=damaged.npy": "damaged.npy is damaged or no checkpoint",
@@ -124,7 +127,8 @@ OF_NETWORKS = {  # mistakes that constructors find, which needs PyTorch
     "pretrain method_kwargs.proj_output_dim=0": "method_kwargs.proj_output_dim = 0: must be at least 1",
     "pretrain backbone.kwargs.width=-3": "backbone.kwargs.width = -3: must be an integer from 1 up",
     "pretrain backbone.kwargs.depth=3": "backbone.kwargs = {'width': 32, 'depth': 3}: must be keywords that 'resnet8'",
-    "pretrain optimizer.kwargs.betas=3": "optimizer.kwargs = {'betas': 3}: adam refuses them",
+    "pretrain optimizer.kwargs.betas=[0.9]": "optimizer.kwargs = {'betas': [0.9]}: adam refuses them",
+    "pretrain optimizer.kwargs.foreach=true": "optimizer.kwargs = {'foreach': True}: adam refuses them",
 }
 LISTS = (
     "--help",
