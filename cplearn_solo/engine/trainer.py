@@ -17,7 +17,7 @@ from torch import nn
 
 from cplearn_solo.config.schema import Config
 from cplearn_solo.core.distributed import own_batchnorm, sync_batchnorm
-from cplearn_solo.core.errors import InputError
+from cplearn_solo.core.errors import InputError, reason_of
 from cplearn_solo.core.messages import Notice, only_collect
 from cplearn_solo.engine.checkpoint import PlainCheckpointIO
 from cplearn_solo.engine.early_end import EarlyEnd, LastStep
@@ -92,5 +92,5 @@ def extra_loggers(config: Config, folder: Path) -> list[Logger]:
                 )
             )
     except ModuleNotFoundError as error:
-        warnings.warn(f"{error.name or error}: not installed, so metrics go to metrics.csv only", Notice, stacklevel=2)
+        warnings.warn(f"metrics go to metrics.csv only: {reason_of(error)}", Notice, stacklevel=2)
     return loggers

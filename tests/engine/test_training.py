@@ -29,6 +29,7 @@ from cplearn_solo.engine.prepare import Loaders, prepared
 from cplearn_solo.engine.running_scale import RunningScale
 from cplearn_solo.engine.runs import read_derived
 from cplearn_solo.engine.train import _matmul_precision, pretrain
+from cplearn_solo.engine.trainer import extra_loggers
 from cplearn_solo.evaluation.programs import evaluate
 from cplearn_solo.inference.features import extract
 from cplearn_solo.inference.pretrained import load_pretrained
@@ -238,6 +239,16 @@ def test_bad_input_leaves_nothing_behind(change, words, tmp_path):
     with pytest.raises(InputError, match=words):
         pretrain(parse_config(tiny(tmp_path, **change)))
     assert folders(tmp_path) == []
+
+
+def test_a_logger_that_is_not_installed_is_one_line(tmp_path, monkeypatch):
+    def missing(*_, **__):
+        raise ModuleNotFoundError("Neither of two is available.\nRequirement 'one' not met")
+
+    monkeypatch.setattr("cplearn_solo.engine.trainer.TensorBoardLogger", missing)
+    with pytest.warns(UserWarning, match="metrics go to metrics.csv only: Neither of two") as caught:
+        assert extra_loggers(parse_config(tiny(tmp_path, tensorboard={"enabled": True})), tmp_path) == []
+    assert "\n" not in str(caught[0].message)
 
 
 def test_validations_may_follow_the_clock(tmp_path):
