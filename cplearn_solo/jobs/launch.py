@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from cplearn_solo.core.cores import cores
-from cplearn_solo.core.errors import InputError, require, unknown
+from cplearn_solo.core.errors import InputError, require, require_known
 from cplearn_solo.core.memory import memory_there
 from cplearn_solo.jobs.job import Job, Process
 from cplearn_solo.jobs.worker import work
@@ -53,8 +53,7 @@ def make_launcher(
 def check_launcher(name: str, workers: int | None, slurm: Mapping[str, Any] | None = None) -> None:
     """Raises ``InputError`` for names and numbers that :func:`make_launcher` does not accept, and for parameters of
     ``slurm`` that would do nothing."""
-    if name not in ("local", "slurm"):
-        raise unknown("launcher", name, ("local", "slurm"))
+    require_known("launcher", name, ("local", "slurm"))
     require(not slurm or name == "slurm", "slurm", slurm, f"absent with launcher={name}")
     require(workers is None or workers >= 1, "workers", workers, "at least 1")
 
