@@ -2,6 +2,7 @@
 
 import os
 import resource
+import signal
 from pathlib import Path
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # read when PyTorch is imported: processes side by side have a thread each
@@ -10,6 +11,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # read when PyTorch is imported: proces
 import pytest
 import torch
 from support import chromium
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell does to what runs in the background; tests send it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 MOST_PROCESSES = 4  # each holds a PyTorch of its own
 
