@@ -57,7 +57,7 @@ def test_runs_checkpoints_and_features_side_by_side(run, here, tmp_path):
     assert "left out: all of “CPLearn's optimum”: other: no CPLearn run" in out
     assert (tmp_path / "out/class_ranks.png").exists()
     code, _, error = here("collapse", "other.npy", "--output", "out")
-    assert code == 2 and "output = out: must be an empty folder" in error
+    assert code == 2 and "--output = 'out': must be an empty folder" in error
 
 
 @pytest.mark.slow
