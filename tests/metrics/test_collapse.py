@@ -51,6 +51,15 @@ def test_correlation(kind):
     assert collapse.mean_correlation(with_constant) == pytest.approx(collapse.mean_correlation(x), rel=1e-9)
 
 
+def test_correlation_of_very_many_dimensions_takes_some_of_them(monkeypatch):
+    x = np.random.default_rng(0).normal(size=(40, 300)).cumsum(axis=1)  # dimensions far from each other differ
+    whole = collapse.mean_correlation(x)
+    monkeypatch.setattr(collapse, "_CORRELATED", 75)
+    some = x[:, np.linspace(0, 299, 75).astype(int)]
+    assert collapse.mean_correlation(x) == pytest.approx(collapse.mean_correlation(some), rel=1e-12)
+    assert collapse.mean_correlation(x) == pytest.approx(whole, rel=0.05)
+
+
 def with_spectrum(values, n=160):
     """Features ``(n, d)`` with these eigenvalues of their covariance, in no particular basis."""
     d = len(values)
