@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
 
-from cplearn_solo.core.distributed import sum_ranks
+from cplearn_solo.core.distributed import max_ranks, sum_ranks
 from cplearn_solo.core.errors import InputError
 
 
@@ -70,7 +71,7 @@ class CodesInUse:
 
 
 class FiniteCheck:
-    """The first step at which a part of the loss of ``method`` was not finite."""
+    """Whether what ``method`` computes is finite, and the first step at which a part of its loss was not."""
 
     def __init__(self, method: str) -> None:
         self.method = method
@@ -78,6 +79,12 @@ class FiniteCheck:
 
     def reset(self, device: torch.device) -> None:
         self._first_bad = torch.full((), -1, device=device)
+
+    def require(self, what: str, values: Iterable[Tensor], step: int) -> None:
+        """Raises :class:`NotFinite` if any of ``values``, which are called ``what``, is not finite in any process."""
+        finite = torch.stack([value.isfinite().all() for value in values]).all()
+        if max_ranks(1 - finite.int()):  # each process may have only a shard
+            raise NotFinite(f"method {self.method!r}: the {what} are not finite after step {step}")
 
     def look(self, parts: dict[str, Tensor], step: int, *, report: bool) -> None:
         """Notes which scalars of ``parts`` are not finite; ``report`` raises :class:`NotFinite` for the first."""

@@ -13,7 +13,7 @@ from lightning import LightningModule
 from torch import Tensor, nn
 
 from cplearn_solo.config.schema import Config
-from cplearn_solo.core.distributed import max_ranks, rank, world_size
+from cplearn_solo.core.distributed import rank, world_size
 from cplearn_solo.core.errors import InputError
 from cplearn_solo.data import BatchAugment, ImageSet
 from cplearn_solo.data.decoding.samples import Limits
@@ -24,7 +24,7 @@ from cplearn_solo.engine.captured_training import CapturedTraining
 from cplearn_solo.engine.captured_updates import CapturedTeacher
 from cplearn_solo.engine.captured_views import CapturedViews
 from cplearn_solo.engine.checkpoint import checkpoint_entry
-from cplearn_solo.engine.epoch import CodesInUse, FiniteCheck, NotFinite, StepSums, Stopwatch
+from cplearn_solo.engine.epoch import CodesInUse, FiniteCheck, StepSums, Stopwatch
 from cplearn_solo.engine.networks import build_networks
 from cplearn_solo.engine.online_probe import OnlineProbe
 from cplearn_solo.engine.optim import build_optimizer, build_scheduler, lr_scale
@@ -124,11 +124,7 @@ class Pretrainer(LightningModule):
 
     def check_finite(self, what: str, values: Iterable[Tensor]) -> None:
         """Raises :class:`NotFinite` if any of ``values``, which are called ``what``, is not finite."""
-        finite = torch.stack([value.isfinite().all() for value in values]).all()
-        if max_ranks(1 - finite.int()):  # in any process, since each may have only a shard
-            raise NotFinite(
-                f"method {self.config.method!r}: the {what} are not finite after step {self.trainer.global_step}"
-            )
+        self.finite.require(what, values, self.trainer.global_step)
 
     # ---- training
 
@@ -166,7 +162,7 @@ class Pretrainer(LightningModule):
             output = self._step(images, labels, batch_idx)
         self.recent.append(output.feats)
         self.probe.remember(output.feats, labels)
-        self._check_finite(output.parts, self._progress().step)
+        self._check_loss(output.parts, self._progress().step)
         self.codes.add(output.codes)
         self.sums.add(output.parts | output.probe)
         return output.loss
@@ -327,7 +323,7 @@ class Pretrainer(LightningModule):
             self._generator = torch.Generator(self.device)
         return self._generator.manual_seed(seed)
 
-    def _check_finite(self, parts: dict[str, Tensor], step: int) -> None:
+    def _check_loss(self, parts: dict[str, Tensor], step: int) -> None:
         report = self.device.type == "cpu" or self.trainer.is_last_batch or step % _CHECKED_STEPS == 0
         self.finite.look(parts, step, report=report)
 
